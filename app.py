@@ -1,0 +1,28 @@
+"""Starts the demo; what a Hugging Face Space runs."""
+
+import logging
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from mobilesam.segmenter import Segmenter
+from mobilesam.settings import Settings
+from mobilesam.web.ui import build_demo, launch_options
+
+
+def main() -> None:
+    """Reads the settings, loads the model and serves the page until it is stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    segmenter = Segmenter.from_weights(settings=Settings.from_env())
+    logging.getLogger("mobilesam").info(
+        "%s weights on %s. %s",
+        segmenter.weights.kind.capitalize(),
+        segmenter.device,
+        segmenter.weights.reason,
+    )
+    build_demo(segmenter).launch(**launch_options(segmenter))
+
+
+if __name__ == "__main__":
+    main()

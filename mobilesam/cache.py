@@ -1,0 +1,104 @@
+"""A least-recently-used cache bounded by bytes, in which every value is computed once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+
+class Sized(Protocol):
+    """A value that knows how many bytes it holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        ...
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Sized)
+
+
+class CacheInfo(NamedTuple):
+    """Counters since the start: a hit is an answer without a computation of its own."""
+
+    hits: int
+    misses: int
+    entries: int
+    bytes: int
+
+
+class LruCache(Generic[K, V]):
+    """Thread-safe. Callers that ask for a key under computation wait for that one computation."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Makes an empty cache.
+
+        Args:
+            max_bytes: bound on the sum of the values' `nbytes`. The newest value stays even when
+                it is larger than the bound, so that a computation is never thrown away at once.
+        """
+        self.max_bytes = max_bytes
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._pending: dict[K, Future[V]] = {}
+        self._lock = threading.Lock()
+        self._bytes = self._hits = self._misses = 0
+
+    def get(self, key: K) -> V | None:
+        """The value, which becomes the most recently used one; None where there is none."""
+        with self._lock:
+            return self._touch(key)
+
+    def get_or_compute(self, key: K, compute: Callable[[], V]) -> tuple[V, bool]:
+        """The value and whether it came without a computation by this caller.
+
+        Raises:
+            Exception: what `compute` raises, for this caller and for all that waited; nothing is
+                kept then, and the next caller computes again.
+        """
+        with self._lock:
+            value = self._touch(key)
+            if value is not None:
+                self._hits += 1
+                return value, True
+            future = self._pending.get(key)
+            owner = future is None
+            if future is None:
+                future = self._pending[key] = Future()
+                self._misses += 1
+            else:
+                self._hits += 1
+        if not owner:
+            return future.result(), True
+        try:
+            value = compute()
+        except BaseException as error:
+            with self._lock:
+                del self._pending[key]
+            future.set_exception(error)
+            raise
+        with self._lock:
+            del self._pending[key]
+            self._keep(key, value)
+        future.set_result(value)
+        return value, False
+
+    def info(self) -> CacheInfo:
+        """The counters."""
+        with self._lock:
+            return CacheInfo(self._hits, self._misses, len(self._values), self._bytes)
+
+    def _touch(self, key: K) -> V | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def _keep(self, key: K, value: V) -> None:
+        self._values[key] = value
+        self._bytes += value.nbytes
+        while self._bytes > self.max_bytes and len(self._values) > 1:
+            self._bytes -= self._values.popitem(last=False)[1].nbytes

@@ -1,0 +1,68 @@
+"""The heavy step, once per photo: pixels to SAM's image embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from segment_anything.modeling import Sam
+
+from mobilesam.images import Photo
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """What the encoder saw in one photo; every prompt on the photo starts from it.
+
+    Attributes:
+        features: (1, 256, 64, 64) float32, on the model's device.
+        original_size: (H, W) of the upright photo.
+        input_size: (H, W) of the photo as the encoder saw it, its long side 1024, before padding.
+        key: identifies photo and checkpoint; equal keys mean equal features.
+    """
+
+    features: torch.Tensor
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+    key: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the features hold."""
+        return self.features.numel() * self.features.element_size()
+
+
+def input_size_of(original_size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """(H, W) after scaling the long side, rounded as segment-anything's ResizeLongestSide does.
+
+    A side never falls below one pixel, where the original would make an empty image.
+    """
+    scale = long_side / max(original_size)
+    height, width = (max(1, int(side * scale + 0.5)) for side in original_size)
+    return height, width
+
+
+@torch.inference_mode()
+def encode_photo(sam: Sam, photo: Photo, key: str) -> ImageEmbedding:
+    """Encodes a photo.
+
+    The pixels are scaled with Pillow's bilinear filter as segment-anything's predictor does,
+    normalised, and padded with zeros right and bottom.
+
+    Args:
+        sam: the model in eval mode.
+        photo: the upright photo.
+        key: what the embedding shall be known by.
+    """
+    input_size = input_size_of(photo.size_hw, sam.image_encoder.img_size)
+    pixels = torch.from_numpy(_resize(photo.pixels, input_size)).to(sam.device)
+    batch = sam.preprocess(pixels.permute(2, 0, 1).unsqueeze(0).float())
+    return ImageEmbedding(sam.image_encoder(batch), photo.size_hw, input_size, key)
+
+
+def _resize(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size_hw
+    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))

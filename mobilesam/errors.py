@@ -1,0 +1,17 @@
+"""The errors that callers can catch: everything the package raises on bad input is a MobileSamError."""
+
+
+class MobileSamError(Exception):
+    """Base of all errors of this package; `str(error)` is one sentence that a visitor can act on."""
+
+
+class ImageError(MobileSamError):
+    """The photo cannot be used: not an image, truncated, too large."""
+
+
+class PromptError(MobileSamError):
+    """The points, the box or the mask_input cannot be used."""
+
+
+class WeightsError(MobileSamError):
+    """The model weights cannot be found, downloaded or loaded."""

@@ -1,0 +1,180 @@
+"""The facade: one model, one cache of embeddings, and the lock that keeps encodes in line."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+
+from mobilesam.cache import CacheInfo, LruCache
+from mobilesam.embedding import ImageEmbedding, encode_photo
+from mobilesam.errors import MobileSamError
+from mobilesam.everything import EverythingOptions, MaskRecord, segment_everything
+from mobilesam.history import Answer, History, answer_history
+from mobilesam.images import ImageSource, Photo, open_photo
+from mobilesam.model.checkpoint import checkpoint_digest
+from mobilesam.model.sam import load_sam
+from mobilesam.model.weights import Weights, resolve_weights
+from mobilesam.predict import Prediction, predict_masks
+from mobilesam.prompts import Prompt
+from mobilesam.settings import MEGA, Settings
+
+_PREDICTIONS_BYTES = 64 * MEGA  # about 80 to 240 answers; a click makes one
+
+
+class Segmenter:
+    """Encodes photos once and answers prompts on them; safe to share between threads.
+
+    Attributes:
+        weights: which weights the model has, and why.
+        settings: limits and the bound of the cache.
+    """
+
+    def __init__(
+        self, sam: Sam, weights: Weights, checkpoint: str, settings: Settings | None = None
+    ) -> None:
+        """Wraps a model in eval mode.
+
+        Args:
+            sam: the model.
+            weights: where its weights came from.
+            checkpoint: digest of the weights, a part of every embedding's key.
+            settings: None for the defaults.
+        """
+        self.weights = weights
+        self.settings = settings or Settings()
+        self._sam = sam
+        self._checkpoint = checkpoint
+        self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
+        self._predictions: LruCache[tuple[str, History], Prediction] = LruCache(_PREDICTIONS_BYTES)
+        # Two encodes at once take as long as one after the other, with twice the memory.
+        self._encoding = threading.Lock()
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        settings: Settings | None = None,
+    ) -> Segmenter:
+        """Loads a model.
+
+        Args:
+            weights: `"official"`, `"bundled"` or a path. None: the MOBILESAM_WEIGHTS variable,
+                then weights/mobile_sam.pt, then a download, then the bundled weights.
+            device: a torch device. None: the MOBILESAM_DEVICE variable, then CUDA, then the CPU.
+            settings: None reads the environment.
+
+        Raises:
+            WeightsError: the weights cannot be had or loaded.
+            MobileSamError: the device cannot be used, or a variable is malformed.
+        """
+        settings = settings or Settings.from_env()
+        chosen_device = _device(device or settings.device)
+        chosen = resolve_weights(weights or settings.weights)
+        sam = load_sam(chosen.path, chosen_device)
+        return cls(sam, chosen, checkpoint_digest(Path(chosen.path)), settings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return torch.device(self._sam.device)
+
+    def open(self, image: ImageSource) -> Photo:
+        """Reads a photo within this segmenter's limits.
+
+        Raises:
+            ImageError: the photo cannot be used.
+        """
+        return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
+
+    def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
+        """The photo's embedding: from the cache, or encoded now.
+
+        Args:
+            image: a path, a PIL image, an (H, W, 3) uint8 RGB array, or an opened Photo.
+
+        Raises:
+            ImageError: the photo cannot be used.
+        """
+        return self.encode_photo(self.open(image))[0]
+
+    def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
+        """The photo's embedding and whether it was there, or on its way, already."""
+        key = f"{self._checkpoint}:{photo.digest}"
+        return self._embeddings.get_or_compute(key, self._encoder(photo, key))
+
+    def cached(self, key: str) -> ImageEmbedding | None:
+        """The embedding of an earlier `encode`, if the cache still holds it."""
+        return self._embeddings.get(key)
+
+    def predict(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        mask_input: NDArray[np.float32] | None = None,
+        multimask_output: bool | None = None,
+    ) -> Prediction:
+        """Masks for one prompt; see `mobilesam.predict.predict_masks`.
+
+        Raises:
+            PromptError: the prompt or mask_input cannot be used on this photo.
+        """
+        return predict_masks(self._sam, embedding, prompt, mask_input, multimask_output)
+
+    def answer(self, embedding: ImageEmbedding, history: History) -> Answer:
+        """The answer to a visitor's clicks so far; see `mobilesam.history.answer_history`.
+
+        Raises:
+            PromptError: a step of the history cannot be used on this photo.
+        """
+
+        def predict(prompt: Prompt, mask_input: NDArray[np.float32] | None) -> Prediction:
+            return self.predict(embedding, prompt, mask_input)
+
+        def recall(so_far: History, compute: Callable[[], Prediction]) -> Prediction:
+            return self._predictions.get_or_compute((embedding.key, so_far), compute)[0]
+
+        return answer_history(history, predict, recall)
+
+    def everything(
+        self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float
+    ) -> list[MaskRecord]:
+        """Masks of the whole photo from a grid of points.
+
+        Args:
+            embedding: of the photo.
+            points_per_side: from 1 to 64.
+            **thresholds: see `mobilesam.everything.EverythingOptions`.
+
+        Raises:
+            PromptError: points_per_side is out of range.
+        """
+        options = EverythingOptions(points_per_side, **thresholds)
+        return segment_everything(self._sam, embedding, options)
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses, entries and bytes of the embedding cache."""
+        return self._embeddings.info()
+
+    def _encoder(self, photo: Photo, key: str) -> Callable[[], ImageEmbedding]:
+        def encode() -> ImageEmbedding:
+            with self._encoding:
+                return encode_photo(self._sam, photo, key)
+
+        return encode
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise MobileSamError(f"The device {name!r} cannot be used here: {error}") from error
+    return device

@@ -1,0 +1,69 @@
+"""Every environment variable that the project reads, in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mobilesam.errors import MobileSamError
+
+MEGA = 1_000_000
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a photo may be at most.
+
+    Attributes:
+        max_bytes: size of the encoded file.
+        max_pixels: width times height, checked before the pixels are decoded.
+    """
+
+    max_bytes: int = 20 * MEGA
+    max_pixels: int = 40 * MEGA
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    Attributes:
+        weights: `"official"`, `"bundled"`, a path, or None for the usual order.
+        device: a torch device such as `"cpu"` or `"cuda:0"`, or None to choose.
+        cache_bytes: bound of the embedding cache.
+        limits: what a photo may be at most.
+    """
+
+    weights: str | None = None
+    device: str | None = None
+    cache_bytes: int = 512 * MEGA
+    limits: ImageLimits = ImageLimits()
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Reads the MOBILESAM_* variables.
+
+        Raises:
+            MobileSamError: a variable that should be a positive number is not one.
+        """
+        return cls(
+            weights=env.get("MOBILESAM_WEIGHTS") or None,
+            device=env.get("MOBILESAM_DEVICE") or None,
+            cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", 512),
+            limits=ImageLimits(
+                max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", 20),
+                max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", 40),
+            ),
+        )
+
+
+def _megas(env: Mapping[str, str], name: str, default: float) -> int:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise MobileSamError(f"{name} must be a positive number, not {text!r}.")
+    return int(value * MEGA)

@@ -1,0 +1,93 @@
+"""The HTTP endpoint /segment, for gradio_client, curl and other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components.image import ImageData
+
+from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
+from mobilesam.predict import Prediction
+from mobilesam.prompts import Prompt
+from mobilesam.segmenter import Segmenter
+
+
+class PhotoFile(gr.Image):
+    """gr.Image's schema, but the handler gets the uploaded file itself, not decoded by Gradio.
+
+    So the limits and the orientation are those of `mobilesam.images`, as on the page.
+    """
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The path of the upload; Gradio has checked that it lies in its upload folder."""
+        return payload.path if payload else None
+
+
+def add_segment_endpoint(segmenter: Segmenter) -> None:
+    """Adds /segment to the Blocks being built.
+
+    Args:
+        segmenter: answers the requests.
+    """
+
+    def segment(image: str | None, points: Any, box: Any, multimask: Any) -> dict[str, Any]:
+        """Segments one thing in a photo.
+
+        Args:
+            image: the photo.
+            points: [[x, y, label], ...] in pixels of the upright photo, label 1 for the thing and 0
+                for what is not it; may be empty.
+            box: [x0, y0, x1, y1] in pixels of the upright photo, or null.
+            multimask: true for three candidates, false for one, null for SAM's rule.
+
+        Returns:
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}.
+        """
+        try:
+            if image is None:
+                raise ImageError("Send a photo.")
+            if multimask not in (True, False, None):
+                raise PromptError("multimask is true, false or null.")
+            embedding = segmenter.encode(Path(image))
+            return _to_json(
+                segmenter.predict(embedding, _prompt(points, box), multimask_output=multimask)
+            )
+        except MobileSamError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    photo = PhotoFile(visible=False, label="image")
+    points, box, multimask = (
+        gr.JSON(visible=False, label=label) for label in ("points", "box", "multimask")
+    )
+    masks = gr.JSON(visible=False, label="masks")
+    run = gr.Button(visible=False)
+    run.click(
+        segment, [photo, points, box, multimask], masks, api_name="segment", concurrency_limit=2
+    )
+
+
+def _prompt(points: Any, box: Any) -> Prompt:
+    rows = points if points is not None else []
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == 3 for row in rows
+    ):
+        raise PromptError("points is a list of [x, y, label].")
+    return Prompt([(x, y) for x, y, _ in rows], [label for _, _, label in rows], box)
+
+
+def _to_json(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "size": list(prediction.original_size),
+        "masks": [
+            {
+                "rle": mask_to_coco_rle(mask),
+                "bbox": list(mask_bbox_xywh(mask)),
+                "area": mask_area(mask),
+                "predicted_iou": float(iou),
+            }
+            for mask, iou in zip(prediction.masks, prediction.iou_predictions, strict=True)
+        ],
+    }

@@ -1,0 +1,68 @@
+"""The prompt canvas: one gr.HTML component that shows the photo, takes the gestures and draws masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData, GradioModel
+
+_FOLDER = Path(__file__).parent / "canvas"
+# One function body in the end: later files use what earlier ones declare.
+_SCRIPTS = ("mask.js", "history.js", "stage.js", "intake.js", "panel.js", "server.js", "main.js")
+
+
+class Upload(GradioModel):
+    """What the page hands over when the visitor opens a photo.
+
+    Attributes:
+        photo: the uploaded file; Gradio checks that it lies in its upload folder.
+        ticket: counts the photos of a page, so that it can tell the answers apart.
+    """
+
+    photo: FileData | None = None
+    ticket: int = 0
+
+
+class PromptCanvas(gr.HTML):
+    """The canvas.
+
+    The page sets the value to an `Upload` and triggers the event `photo`; the answer comes back in
+    the property `opened`. Clicks and downloads go through the server functions.
+    """
+
+    data_model = Upload
+
+    def __init__(
+        self, server_functions: Sequence[Callable[..., Any]], **props: Any
+    ) -> None:
+        """Builds the component from the files beside this module.
+
+        Args:
+            server_functions: called by the scripts as `server.<name>(query)`.
+            **props: what the scripts read as `props.<name>`.
+        """
+        super().__init__(
+            html_template=(_FOLDER / "canvas.html").read_text(encoding="utf-8"),
+            js_on_load="\n".join(
+                (_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS
+            ),
+            apply_default_css=False,
+            server_functions=list(server_functions),
+            **props,
+        )
+
+    @staticmethod
+    def css() -> str:
+        """The style sheet, for launch(css=...)."""
+        return (_FOLDER / "canvas.css").read_text(encoding="utf-8")
+
+    def preprocess(self, payload: Upload | None) -> Upload | None:  # type: ignore[override]
+        """Hands the upload to the handler as it is."""
+        return payload
+
+    def postprocess(self, value: Upload | None) -> Upload | None:  # type: ignore[override]
+        """Hands the value to the page as it is."""
+        return value

@@ -1,0 +1,112 @@
+// Everything beside the photo: candidates, verdict, cost, buttons, messages.
+
+const HINTS = {
+  empty: 'Open a photo, then click on a thing in it.',
+  ready: 'Click on a thing, or drag a box round it.',
+  choose: 'One click can mean several things. Choose what you meant:',
+  refine: 'Click what is missing, right-click what is too much.',
+};
+
+function seconds(ms) {
+  return ms < 1000 ? (ms / 1000).toFixed(2) + ' s' : (ms / 1000).toFixed(1) + ' s';
+}
+
+function createPanel(root, part, {about, examples, onChoose, onExample}) {
+  const all = (name) => root.querySelectorAll('[data-do="' + name + '"]');
+
+  part.device.textContent = about.device;
+  part.weights.textContent = {official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'}[about.weights];
+  part['weights-note'].textContent = about.weights === 'bundled'
+    ? 'The bundled weights work without a network; the official ones give better masks.' : '';
+  part['weights-note'].title = about.reason;
+  part.about.textContent = about.device + ' · ' + part.weights.textContent + ' weights';
+  part.limits.textContent = 'JPEG, PNG, WebP, GIF, BMP or TIFF, up to ' + about.max_mb + ' MB';
+
+  for (const example of examples) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'sam-example';
+    button.title = example.name;
+    const picture = document.createElement('img');
+    picture.src = example.thumbnail;
+    picture.alt = 'Example photo: ' + example.name;
+    picture.draggable = false;
+    button.append(picture);
+    button.addEventListener('click', () => onExample(example));
+    part.examples.append(button);
+  }
+
+  function drawThumbnail(canvas, photo, candidate, [height, width]) {
+    const overlay = document.createElement('canvas');
+    paintMask(overlay, candidate.rle, height, width);
+    canvas.width = width;
+    canvas.height = height;
+    const context = canvas.getContext('2d');
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(photo, 0, 0, width, height);
+    context.drawImage(overlay, 0, 0);
+  }
+
+  function showCandidates(reply, photo) {
+    part.candidates.replaceChildren();
+    if (!reply || reply.candidates.length < 2) return;
+    const best = Math.max(...reply.candidates.map((candidate) => candidate.predicted_iou));
+    reply.candidates.forEach((candidate, index) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'sam-candidate';
+      button.setAttribute('aria-pressed', String(index === reply.index));
+      const iou = candidate.predicted_iou.toFixed(2);
+      button.title = 'Candidate ' + (index + 1) + ', predicted IoU ' + iou;
+      const canvas = document.createElement('canvas');
+      drawThumbnail(canvas, photo, candidate, reply.thumbnail_size);
+      const label = document.createElement('span');
+      label.textContent = iou + (candidate.predicted_iou === best ? ' · best' : '');
+      button.append(canvas, label);
+      button.addEventListener('click', () => onChoose(index));
+      part.candidates.append(button);
+    });
+  }
+
+  let alertTimer = 0;
+  return {
+    /** The state of the page: empty, opening or ready, and what can be done in it. */
+    update({state, canUndo, canRedo, hasMask}) {
+      root.dataset.state = state;
+      const set = (name, enabled) => all(name).forEach((button) => { button.disabled = !enabled; });
+      set('undo', canUndo);
+      set('redo', canRedo);
+      set('clear', canUndo);
+      set('cutout', hasMask);
+      set('mask', hasMask);
+    },
+    setTap(removes) {
+      all('tap-add').forEach((button) => button.setAttribute('aria-pressed', String(!removes)));
+      all('tap-remove').forEach((button) => button.setAttribute('aria-pressed', String(removes)));
+    },
+    showReply(reply, photo) {
+      showCandidates(reply, photo);
+      const several = reply && reply.candidates.length > 1;
+      part.hint.textContent = reply ? (several ? HINTS.choose : HINTS.refine) : HINTS[root.dataset.state === 'empty' ? 'empty' : 'ready'];
+      part.verdict.textContent = reply
+        ? 'Predicted IoU ' + reply.candidates[reply.index].predicted_iou.toFixed(2) + ' · covers '
+          + (100 * reply.share).toFixed(reply.share < 0.1 ? 1 : 0) + '% of the photo' : '';
+      part['decode-cost'].textContent = reply ? 'in ' + Math.max(1, Math.round(reply.ms)) + ' ms' : '-';
+    },
+    showOpened(reply) {
+      part['encode-cost'].textContent = reply.cached ? 'from cache' : 'encoded in ' + seconds(reply.ms);
+    },
+    busy(text) {
+      const box = root.querySelector('.sam-busy');
+      box.hidden = !text;
+      part.busy.textContent = text || '';
+    },
+    alert(text, kind) {
+      clearTimeout(alertTimer);
+      part.alert.hidden = !text;
+      part.alert.dataset.kind = kind || 'error';
+      part['alert-text'].textContent = text || '';
+      if (text && kind === 'note') alertTimer = setTimeout(() => { part.alert.hidden = true; }, 8000);
+    },
+  };
+}

@@ -1,0 +1,234 @@
+"""The conversation between page and segmenter: plain JSON in, plain JSON out, never an exception."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import logging
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from PIL import Image
+
+from mobilesam.embedding import ImageEmbedding, input_size_of
+from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.export import cutout_png, mask_png
+from mobilesam.history import Answer, parse_history
+from mobilesam.images import Photo
+from mobilesam.masks import mask_area, mask_to_run_lengths
+from mobilesam.segmenter import Segmenter
+
+Reply: TypeAlias = dict[str, Any]
+
+DISPLAY_SIDE = 1024
+THUMBNAIL_SIDE = 96
+PREVIEW_SIDE = 1600
+MAX_OPEN_PHOTOS = 4096
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenPhoto:
+    """What the server knows of a photo that somebody has open.
+
+    Attributes:
+        path: the uploaded file.
+        name: the visitor's name for it, made safe for a file name.
+        embedding_key: where to find its embedding.
+        folder: for the files made from it; unguessable, and removed when the visitor leaves.
+        visitor: the browser tab's session.
+    """
+
+    path: Path
+    name: str
+    embedding_key: str
+    folder: Path
+    visitor: str
+
+
+class ExpiredError(MobileSamError):
+    """The server has forgotten the photo or its embedding; the page opens it again by itself."""
+
+
+def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[Desk, Any], Reply]:
+    """Turns errors into replies: what a server function raises would reach the page as nothing."""
+
+    @functools.wraps(method)
+    def reply(self: Desk, query: Any) -> Reply:
+        seq = query.get("seq") if isinstance(query, Mapping) else None
+        try:
+            if not isinstance(query, Mapping):
+                raise PromptError("The request is not understood; reload the page.")
+            return {"ok": True, "seq": seq, **method(self, query)}
+        except ExpiredError as error:
+            return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
+        except MobileSamError as error:
+            return {"ok": False, "seq": seq, "error": str(error)}
+        except Exception:
+            logger.exception("%s failed", method.__name__)
+            return {
+                "ok": False,
+                "seq": seq,
+                "error": "Something went wrong on the server; your clicks are kept. Try again.",
+            }
+
+    return reply
+
+
+class Desk:
+    """Opens photos, answers clicks and makes files, for all visitors of one page."""
+
+    def __init__(self, segmenter: Segmenter, files: Path) -> None:
+        """Serves a segmenter.
+
+        Args:
+            segmenter: the model and its cache.
+            files: a folder from which the web server hands out files.
+        """
+        self._segmenter = segmenter
+        self._files = files
+        self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @_answering
+    def open(self, query: Mapping[str, Any]) -> Reply:
+        """Encodes a photo, or finds its embedding, and gives it a token.
+
+        The query comes from the web layer, not from the page: `path` is a checked upload, `name`
+        what the visitor calls it, `visitor` the browser tab's session.
+        """
+        path = Path(query["path"])
+        photo = self._segmenter.open(path)
+        started = time.perf_counter()
+        embedding, cached = self._segmenter.encode_photo(photo)
+        elapsed_ms = 1000 * (time.perf_counter() - started)
+        token = secrets.token_urlsafe(24)
+        opened = OpenPhoto(
+            path,
+            _safe_name(query["name"]),
+            embedding.key,
+            self._files / secrets.token_hex(24),
+            query["visitor"],
+        )
+        with self._lock:
+            self._photos[token] = opened
+            forgotten = []
+            while len(self._photos) > MAX_OPEN_PHOTOS:
+                forgotten.append(self._photos.popitem(last=False)[1])
+        _remove_files(forgotten)
+        return {
+            "token": token,
+            "size": list(photo.size_hw),
+            "ms": round(elapsed_ms),
+            "cached": cached,
+            "notes": list(photo.notes),
+            "preview": not photo.browser_agrees,
+        }
+
+    @_answering
+    def segment(self, query: Mapping[str, Any]) -> Reply:
+        """The chosen mask at display size, with thumbnails of all candidates."""
+        started = time.perf_counter()
+        embedding, answer = self._answer(query)
+        elapsed_ms = 1000 * (time.perf_counter() - started)
+        prediction = answer.prediction
+        display_hw = _fitted(embedding.original_size, DISPLAY_SIDE)
+        thumbnail_hw = _fitted(embedding.original_size, THUMBNAIL_SIDE)
+        mask = prediction.mask(answer.index, display_hw)
+        return {
+            "size": list(display_hw),
+            "rle": mask_to_run_lengths(mask),
+            "share": round(mask_area(mask) / mask.size, 4),
+            "index": answer.index,
+            "thumbnail_size": list(thumbnail_hw),
+            "candidates": [
+                {
+                    "predicted_iou": round(float(iou), 3),
+                    "rle": mask_to_run_lengths(prediction.mask(index, thumbnail_hw)),
+                }
+                for index, iou in enumerate(prediction.iou_predictions)
+            ],
+            "ms": round(elapsed_ms, 1),
+        }
+
+    @_answering
+    def export(self, query: Mapping[str, Any]) -> Reply:
+        """A file at the photo's own size: its path on the server and the name to save it by."""
+        opened = self._opened(query)
+        _, answer = self._answer(query)
+        mask = answer.prediction.mask(answer.index)
+        kind = query.get("kind")
+        if kind == "mask":
+            data = mask_png(mask)
+        elif kind == "cutout":
+            data = cutout_png(self._reopened(opened), mask)
+        else:
+            raise PromptError("A mask or a cut-out can be downloaded.")
+        # A folder of its own for every file: two downloads in flight never meet.
+        folder = opened.folder / secrets.token_hex(8)
+        folder.mkdir(parents=True)
+        file = folder / f"{opened.name}-{kind}.png"
+        file.write_bytes(data)
+        return {"path": str(file), "name": file.name}
+
+    @_answering
+    def preview(self, query: Mapping[str, Any]) -> Reply:
+        """The photo as the model sees it, for browsers that would show the file otherwise."""
+        photo = self._reopened(self._opened(query))
+        height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
+        buffer = io.BytesIO()
+        Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
+        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return {"url": f"data:image/jpeg;base64,{data}"}
+
+    def leave(self, visitor: str) -> None:
+        """Forgets everything of a visitor whose tab has closed."""
+        with self._lock:
+            tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
+            gone = [self._photos.pop(token) for token in tokens]
+        _remove_files(gone)
+
+    def _opened(self, query: Mapping[str, Any]) -> OpenPhoto:
+        token = query.get("token")
+        with self._lock:
+            opened = self._photos.get(token) if isinstance(token, str) else None
+            if opened is None:
+                raise ExpiredError("The server no longer has this photo; it is opened again.")
+            self._photos.move_to_end(token)  # type: ignore[arg-type]
+            return opened
+
+    def _answer(self, query: Mapping[str, Any]) -> tuple[ImageEmbedding, Answer]:
+        embedding = self._segmenter.cached(self._opened(query).embedding_key)
+        if embedding is None:
+            raise ExpiredError("The photo's embedding has left the cache; it is encoded again.")
+        return embedding, self._segmenter.answer(embedding, parse_history(query.get("history")))
+
+    def _reopened(self, opened: OpenPhoto) -> Photo:
+        if not opened.path.is_file():
+            raise ExpiredError("The server no longer has this photo; it is opened again.")
+        return self._segmenter.open(opened.path)
+
+
+def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """The size itself, or scaled down to a long side."""
+    return size_hw if max(size_hw) <= long_side else input_size_of(size_hw, long_side)
+
+
+def _safe_name(name: str) -> str:
+    stem = re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:60]
+    return stem or "photo"
+
+
+def _remove_files(photos: list[OpenPhoto]) -> None:
+    for photo in photos:
+        shutil.rmtree(photo.folder, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoint."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from mobilesam.segmenter import Segmenter
+from mobilesam.settings import MEGA
+from mobilesam.web.api import add_segment_endpoint
+from mobilesam.web.canvas import PromptCanvas, Upload
+from mobilesam.web.desk import Desk, Reply
+
+TITLE = "MobileSAM: click on a thing in a photo, get its mask"
+EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
+_THUMBNAIL_HW = (96, 128)
+_PHOTO_SUFFIXES = {".jpg", ".png"}
+
+
+def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks:
+    """The demo, ready to launch with `launch_options`.
+
+    Args:
+        segmenter: answers all visitors.
+        examples: a folder of photos to offer.
+    """
+    desk = Desk(segmenter, Path(get_upload_folder()))
+    gr.set_static_paths([examples])
+
+    def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
+        if upload is None or upload.photo is None:
+            return gr.HTML(opened=None)
+        return gr.HTML(
+            opened=desk.open(
+                {
+                    "seq": upload.ticket,
+                    "path": upload.photo.path,
+                    "name": upload.photo.orig_name or upload.photo.path,
+                    "visitor": request.session_hash,
+                }
+            )
+        )
+
+    # Plain functions, because Gradio marks what the page may call by an attribute on it.
+    def segment(query: Any) -> Reply:
+        return desk.segment(query)
+
+    def export(query: Any) -> Reply:
+        return desk.export(query)
+
+    def preview(query: Any) -> Reply:
+        return desk.preview(query)
+
+    def leave(request: gr.Request) -> None:
+        desk.leave(request.session_hash or "")
+
+    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
+    with demo:
+        canvas = PromptCanvas(
+            [segment, export, preview],
+            elem_id="prompt-canvas",
+            opened=None,
+            about=_about(segmenter),
+            examples=[_example(path) for path in sorted(examples.iterdir()) if path.suffix in _PHOTO_SUFFIXES],
+        )
+        # One encode at a time; the others wait in Gradio's queue, not in its threads.
+        canvas.photo(
+            open_photo,
+            canvas,
+            canvas,
+            show_progress="hidden",
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        add_segment_endpoint(segmenter)
+        demo.unload(leave)
+    return demo
+
+
+def launch_options(segmenter: Segmenter) -> dict[str, Any]:
+    """Arguments for `demo.launch`: style, limits and no telemetry."""
+    return {
+        "css": PromptCanvas.css(),
+        "theme": gr.themes.Default(),
+        "max_file_size": segmenter.settings.limits.max_bytes,
+        "run_history": False,
+        "footer_links": ["api", "settings"],
+    }
+
+
+def _about(segmenter: Segmenter) -> dict[str, Any]:
+    limits = segmenter.settings.limits
+    return {
+        "device": "GPU" if segmenter.device.type != "cpu" else "CPU",
+        "weights": segmenter.weights.kind,
+        "reason": segmenter.weights.reason,
+        "max_mb": limits.max_bytes / MEGA,
+    }
+
+
+def _example(path: Path) -> dict[str, str]:
+    """Name, address and a small picture of an example photo, for the page."""
+    with Image.open(path) as image:
+        height, width = _THUMBNAIL_HW
+        image.thumbnail((2 * width, 2 * height))
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "JPEG", quality=80)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return {
+        "name": path.stem.replace("-", " "),
+        "path": str(path),
+        "thumbnail": f"data:image/jpeg;base64,{data}",
+    }
