@@ -1,10 +1,10 @@
 """MobileSAM: click on a thing in a photo and get its mask.
 
-    segmenter = mobilesam.Segmenter.from_weights()
-    embedding = segmenter.encode("photo.jpg")
-    prompt = mobilesam.Prompt(point_coords=[(320, 240)], point_labels=[1])
-    prediction = segmenter.predict(embedding, prompt)
-    mask = prediction.masks[prediction.best]
+segmenter = mobilesam.Segmenter.from_weights()
+embedding = segmenter.encode("photo.jpg")
+prompt = mobilesam.Prompt(point_coords=[(320, 240)], point_labels=[1])
+prediction = segmenter.predict(embedding, prompt)
+mask = prediction.masks[prediction.best]
 """
 
 from mobilesam.cache import CacheInfo

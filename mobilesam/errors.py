@@ -1,8 +1,8 @@
-"""The errors that callers can catch: everything the package raises on bad input is a MobileSamError."""
+"""The errors that callers can catch: whatever bad input raises is a MobileSamError."""
 
 
 class MobileSamError(Exception):
-    """Base of all errors of this package; `str(error)` is one sentence that a visitor can act on."""
+    """Base of all errors of this package; `str(error)` is a sentence that a visitor can act on."""
 
 
 class ImageError(MobileSamError):

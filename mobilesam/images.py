@@ -47,9 +47,9 @@ class Photo:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the shape and the pixels: equal photos have equal digests, whatever their file."""
+        """SHA-256 of the shape and the pixels: equal for equal photos, whatever their file."""
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels))
+        digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
 
@@ -69,7 +69,9 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     if isinstance(source, Image.Image):
         return _guarded_decode(source, limits)
     if not isinstance(source, (str, os.PathLike)):
-        raise ImageError(f"A photo is a path, a PIL image or an array, not {type(source).__name__}.")
+        raise ImageError(
+            f"A photo is a path, a PIL image or an array, not {type(source).__name__}."
+        )
     return _guarded_decode(io.BytesIO(_file_bytes(Path(source), limits)), limits)
 
 
@@ -150,15 +152,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _checked_array(array: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(
-            f"An array must be (H, W, 3) uint8 RGB, not {array.shape} {array.dtype}."
-        )
+        raise ImageError(f"An array must be (H, W, 3) uint8 RGB, not {array.shape} {array.dtype}.")
     if array.shape[0] * array.shape[1] > limits.max_pixels:
         raise ImageError(_too_many_pixels(limits))
-    return array.copy()
+    return np.array(array, dtype=np.uint8)
 
 
 def _too_many_pixels(limits: ImageLimits) -> str:
-    return (
-        f"The photo has more than {limits.max_pixels / MEGA:g} megapixels; use a smaller one."
-    )
+    return f"The photo has more than {limits.max_pixels / MEGA:g} megapixels; use a smaller one."

@@ -24,7 +24,7 @@ def mask_area(mask: Mask) -> int:
 
 
 def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
-    """The smallest (x0, y0, x1, y1) with mask[y0:y1, x0:x1] holding the whole mask; zeros if empty."""
+    """The smallest (x0, y0, x1, y1) whose mask[y0:y1, x0:x1] holds the mask; zeros if empty."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return 0, 0, 0, 0

@@ -40,7 +40,9 @@ class Prompt:
 
     def __post_init__(self) -> None:
         """Normalises to tuples and checks everything that needs no photo."""
-        coords = tuple(_numbers(point, 2, "A point is x and y") for point in _items(self.point_coords))
+        coords = tuple(
+            _numbers(point, 2, "A point is x and y") for point in _items(self.point_coords)
+        )
         labels = tuple(_label(label) for label in _items(self.point_labels))
         if len(coords) != len(labels):
             raise PromptError(f"There are {len(coords)} points but {len(labels)} labels.")
@@ -82,7 +84,9 @@ class Prompt:
             raise PromptError("Give at least one point or a box.")
         for x, y in self.point_coords:
             if not (0 <= x <= width and 0 <= y <= height):
-                raise PromptError(f"The point ({x:g}, {y:g}) is outside the {width} x {height} photo.")
+                raise PromptError(
+                    f"The point ({x:g}, {y:g}) is outside the {width} x {height} photo."
+                )
         if self.box is not None:
             x0, y0, x1, y1 = self.box
             if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
@@ -116,7 +120,7 @@ def _numbers(value: object, count: int, what: str) -> tuple[float, ...]:
 
 
 def _label(value: object) -> int:
-    if isinstance(value, Real) and not isinstance(value, bool) and value in (0, 1):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value in (0, 1):
         return int(value)
     raise PromptError("A point's label is 1 (foreground) or 0 (background).")
 

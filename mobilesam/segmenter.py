@@ -86,8 +86,8 @@ class Segmenter:
         """Where the model runs."""
         return torch.device(self._sam.device)
 
-    def open(self, image: ImageSource) -> Photo:
-        """Reads a photo within this segmenter's limits.
+    def open(self, image: ImageSource | Photo) -> Photo:
+        """Reads a photo within this segmenter's limits; a Photo is handed back.
 
         Raises:
             ImageError: the photo cannot be used.

@@ -140,7 +140,9 @@ def _fetch(target: Path, download: Download) -> None:
                 f"the download ended after {received} of {download.size_bytes} bytes."
             )
         if digest.hexdigest() != download.sha256:
-            raise WeightsError("the downloaded file is not the official checkpoint (wrong SHA-256).")
+            raise WeightsError(
+                "the downloaded file is not the official checkpoint (wrong SHA-256)."
+            )
         partial.replace(target)
     except OSError as error:
         raise WeightsError(f"the download cannot be saved ({error.strerror or error}).") from error
@@ -160,26 +162,10 @@ def _stream(url: str, timeout_s: float) -> Iterator[bytes]:
     """
     blocks: queue.Queue[bytes | Exception | None] = queue.Queue(maxsize=16)
     abandoned = threading.Event()
-
-    def put(item: bytes | Exception | None) -> bool:
-        while not abandoned.is_set():
-            with suppress(queue.Full):
-                blocks.put(item, timeout=0.5)
-                return True
-        return False
-
-    def read() -> None:
-        try:
-            with httpx.stream("GET", url, timeout=timeout_s, follow_redirects=True) as response:
-                response.raise_for_status()
-                for block in response.iter_bytes(1 << 18):
-                    if not put(block):
-                        return
-            put(None)
-        except Exception as error:  # handed over to the reader of the queue
-            put(error)
-
-    threading.Thread(target=read, name="weights-download", daemon=True).start()
+    reader = threading.Thread(
+        target=_read_into, args=(blocks, abandoned, url, timeout_s), name="download", daemon=True
+    )
+    reader.start()
     try:
         while True:
             try:
@@ -193,6 +179,31 @@ def _stream(url: str, timeout_s: float) -> Iterator[bytes]:
             yield item
     finally:
         abandoned.set()
+
+
+def _read_into(
+    blocks: queue.Queue[bytes | Exception | None],
+    abandoned: threading.Event,
+    url: str,
+    timeout_s: float,
+) -> None:
+    """Puts the blocks of a file into a queue, then None, or the error that ended the reading."""
+
+    def put(item: bytes | Exception | None) -> None:
+        while not abandoned.is_set():
+            with suppress(queue.Full):
+                return blocks.put(item, timeout=0.5)
+
+    try:
+        with httpx.stream("GET", url, timeout=timeout_s, follow_redirects=True) as response:
+            response.raise_for_status()
+            for block in response.iter_bytes(1 << 18):
+                put(block)
+                if abandoned.is_set():
+                    return
+        put(None)
+    except Exception as error:  # handed over to whoever reads the queue
+        put(error)
 
 
 def _cause(error: Exception) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components.image import ImageData
+from gradio.data_classes import ImageData
 
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle

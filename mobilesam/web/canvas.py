@@ -1,4 +1,4 @@
-"""The prompt canvas: one gr.HTML component that shows the photo, takes the gestures and draws masks."""
+"""The prompt canvas: one gr.HTML that shows the photo, takes the gestures and draws the masks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ class PromptCanvas(gr.HTML):
 
     data_model = Upload
 
-    def __init__(
-        self, server_functions: Sequence[Callable[..., Any]], **props: Any
-    ) -> None:
+    def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
         """Builds the component from the files beside this module.
 
         Args:
@@ -46,9 +44,7 @@ class PromptCanvas(gr.HTML):
         """
         super().__init__(
             html_template=(_FOLDER / "canvas.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join(
-                (_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS
-            ),
+            js_on_load="\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS),
             apply_default_css=False,
             server_functions=list(server_functions),
             **props,

@@ -1,4 +1,4 @@
-"""The conversation between page and segmenter: plain JSON in, plain JSON out, never an exception."""
+"""The conversation between page and segmenter: JSON in, JSON out, never an exception."""
 
 from __future__ import annotations
 

@@ -67,7 +67,11 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
             elem_id="prompt-canvas",
             opened=None,
             about=_about(segmenter),
-            examples=[_example(path) for path in sorted(examples.iterdir()) if path.suffix in _PHOTO_SUFFIXES],
+            examples=[
+                _example(path)
+                for path in sorted(examples.iterdir())
+                if path.suffix in _PHOTO_SUFFIXES
+            ],
         )
         # One encode at a time; the others wait in Gradio's queue, not in its threads.
         canvas.photo(

@@ -1,0 +1,43 @@
+# The two commands of the README are `make run` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/run.done ## set up, then open the demo on http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: .venv/dev.done .venv/browser.done check ## set up, then run everything
+	$(BIN)/python -m pytest
+
+check: .venv/dev.done ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -f mobilesam/web/*.pyi  # gradio writes them beside its subclasses; mypy would read them instead
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev.done .venv/browser.done ## measure the browser's click-to-paint time
+	$(BIN)/python -m benchmarks.click_to_paint
+
+clean: ## remove what the other targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/run.done: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/dev.done: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch .venv/run.done $@
+
+# The browser tests drive the system's Chromium; on Debian and Ubuntu it comes by apt.
+.venv/browser.done: .venv/dev.done
+	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+	touch $@
+
+.PHONY: help run test check bench clean
