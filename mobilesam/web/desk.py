@@ -29,7 +29,7 @@ from mobilesam.segmenter import Segmenter
 
 Reply: TypeAlias = dict[str, Any]
 
-DISPLAY_SIDE = 1024
+DISPLAY_SIDES = (64, 1024)
 THUMBNAIL_SIDE = 96
 PREVIEW_SIDE = 1600
 MAX_OPEN_PHOTOS = 4096
@@ -142,7 +142,7 @@ class Desk:
         embedding, answer = self._answer(query)
         elapsed_ms = 1000 * (time.perf_counter() - started)
         prediction = answer.prediction
-        display_hw = _fitted(embedding.original_size, DISPLAY_SIDE)
+        display_hw = _fitted(embedding.original_size, _display_side(query.get("side")))
         thumbnail_hw = _fitted(embedding.original_size, THUMBNAIL_SIDE)
         mask = prediction.mask(answer.index, display_hw)
         return {
@@ -222,6 +222,12 @@ class Desk:
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     """The size itself, or scaled down to a long side."""
     return size_hw if max(size_hw) <= long_side else input_size_of(size_hw, long_side)
+
+
+def _display_side(side: object) -> int:
+    """The long side that the page asks for, within bounds; the largest where it asks for none."""
+    smallest, largest = DISPLAY_SIDES
+    return min(max(side, smallest), largest) if isinstance(side, int) else largest
 
 
 def _safe_name(name: str) -> str:

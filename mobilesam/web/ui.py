@@ -94,7 +94,7 @@ def launch_options(segmenter: Segmenter) -> dict[str, Any]:
         "theme": gr.themes.Default(),
         "max_file_size": segmenter.settings.limits.max_bytes,
         "run_history": False,
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api"],
     }
 
 

@@ -31,7 +31,7 @@ const ask = createAsker({
   current() {
     if (!photo || !photo.token || !history.actions.length) return null;
     const asked = version;
-    return {token: photo.token, history: history.actions, isCurrent: () => asked === version};
+    return {token: photo.token, history: history.actions, side: stage.maskSide, isCurrent: () => asked === version};
   },
   onAsk(seq) { root.dataset.asked = seq; },
   onReply(reply) {
@@ -104,6 +104,7 @@ async function openFile(file) {
   busy('Opening the photo…');
   try {
     const picture = await localPicture(file);
+    if (picture && mine === opening) showIncoming(picture);
     const reply = await openOnServer(file);
     if (mine !== opening) return;
     if (!reply.ok) return fail(reply.error);
@@ -121,8 +122,20 @@ async function openFile(file) {
     if (mine === opening) fail('The photo could not be opened: ' + error.message);
   } finally {
     clearInterval(clock);
-    if (mine === opening) busy('');
+    if (mine === opening) {
+      part.incoming.hidden = true;
+      busy('');
+    }
   }
+}
+
+/** The photo on its way, over the one that stays if it cannot be opened. */
+function showIncoming(picture) {
+  const [width, height] = fitted(picture.width, picture.height, 1024);
+  part.incoming.width = width;
+  part.incoming.height = height;
+  part.incoming.getContext('2d').drawImage(picture, 0, 0, width, height);
+  part.incoming.hidden = false;
 }
 
 function sameShape(picture, width, height) {

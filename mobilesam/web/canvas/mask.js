@@ -1,6 +1,6 @@
 // Masks as run lengths -> pixels on a canvas.
 
-const MASK_FILL = 0x73ff8a1e;   // ABGR: a clear blue at 45%
+const MASK_FILL = 0x6bff8a1e;   // ABGR: a clear blue at 42%
 const MASK_EDGE = 0xffffffff;   // white, just inside the mask
 const MASK_RIM = 0xd8a04a0a;    // deep blue, just outside: the outline shows on any background
 

@@ -12,6 +12,9 @@ function seconds(ms) {
 }
 
 function createPanel(root, part, {about, examples, onChoose, onExample}) {
+  // A laptop with a touch screen has both; a phone has no hover.
+  root.dataset.touch = navigator.maxTouchPoints > 0 ? 'yes' : 'no';
+  root.dataset.hover = window.matchMedia('(any-hover: hover)').matches ? 'yes' : 'no';
   const all = (name) => root.querySelectorAll('[data-do="' + name + '"]');
 
   part.device.textContent = about.device;

@@ -60,7 +60,7 @@ function createAsker({current, onAsk, onReply, reopen}) {
     if (!question) return;
     busy = true;
     onAsk(++seq);
-    let reply = await callServer('segment', {seq, token: question.token, history: question.history});
+    let reply = await callServer('segment', {seq, token: question.token, history: question.history, side: question.side});
     if (reply.expired && await reopen()) {
       again = true;             // the same prompts, on the photo opened afresh
     } else if (question.isCurrent()) {

@@ -1,6 +1,7 @@
 // The photo with its mask and markers, and the gestures on it.
 
 const CANVAS_SIDE = 2048;       // a larger canvas costs time and shows no more
+const MASK_SIDE = 1024;         // the model knows no more than that
 const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
 const PLUS = '#16a34a', MINUS = '#dc2626', BOX = '#f59e0b';
 
@@ -96,7 +97,6 @@ function createStage(part, {onPoint, onBox, removes}) {
     if (!event.isPrimary) { drag = null; drawMarks(); return; }   // a second finger: not a box
     if (event.button !== 0 && event.button !== 2) return;
     event.preventDefault();
-    marks.focus({preventScroll: true});
     marks.setPointerCapture(event.pointerId);
     const negative = event.button === 2 || event.shiftKey || event.altKey || removes();
     const at = place(event);
@@ -127,6 +127,11 @@ function createStage(part, {onPoint, onBox, removes}) {
   return {
     get size() { return size; },
     get photo() { return photo; },
+    /** The long side that a mask needs here, so that its outline is about one CSS pixel wide. */
+    get maskSide() {
+      const density = Math.min(window.devicePixelRatio || 1, 1.5);
+      return Math.min(MASK_SIDE, Math.ceil(Math.max(marks.clientWidth, marks.clientHeight) * density));
+    },
     /** Shows a photo: anything that drawImage takes, and the photo's own size. */
     show(picture, width, height) {
       size = {width, height};
@@ -143,7 +148,6 @@ function createStage(part, {onPoint, onBox, removes}) {
       clearCanvas(mask);
       drawMarks();
     },
-    hide() { size = null; },
     setActions(next) { actions = next; drawMarks(); },
     showMask(rle, [height, width]) { paintMask(mask, rle, height, width); },
     clearMask() { clearCanvas(mask); },
