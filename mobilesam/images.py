@@ -20,7 +20,7 @@ from mobilesam.settings import MEGA, ImageLimits
 
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow decoders that a photo may reach; the rarer ones stay out of a stranger's hands."""
 
 _ORIENTATION_TAG = 0x0112
