@@ -42,14 +42,3 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
     """COCO's compressed RLE, as pycocotools.mask.decode reads it."""
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
-
-
-def mask_to_run_lengths(mask: Mask) -> str:
-    """Row-major run lengths joined by spaces, the first of them counting zeros.
-
-    One short string is what the page's JavaScript decodes fastest; COCO's order is column-major.
-    """
-    flat = mask.ravel()
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff(changes, prepend=0, append=flat.size).tolist()
-    return " ".join(map(str, [0, *runs] if flat[0] else runs))

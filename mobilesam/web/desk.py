@@ -24,7 +24,7 @@ from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export import cutout_png, mask_png
 from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo
-from mobilesam.masks import mask_area, mask_to_run_lengths
+from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.segmenter import Segmenter
 
 Reply: TypeAlias = dict[str, Any]
@@ -146,15 +146,13 @@ class Desk:
         thumbnail_hw = _fitted(embedding.original_size, THUMBNAIL_SIDE)
         mask = prediction.mask(answer.index, display_hw)
         return {
-            "size": list(display_hw),
-            "rle": mask_to_run_lengths(mask),
+            "rle": mask_to_coco_rle(mask),
             "share": round(mask_area(mask) / mask.size, 4),
             "index": answer.index,
-            "thumbnail_size": list(thumbnail_hw),
             "candidates": [
                 {
                     "predicted_iou": round(float(iou), 3),
-                    "rle": mask_to_run_lengths(prediction.mask(index, thumbnail_hw)),
+                    "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
                 }
                 for index, iou in enumerate(prediction.iou_predictions)
             ],

@@ -57,7 +57,7 @@ function refresh() {
 
 function showReply(reply) {
   shown = reply;
-  if (reply) stage.showMask(reply.rle, reply.size);
+  if (reply) stage.showMask(reply.rle);
   else stage.clearMask();
   refresh();
   panel.showReply(reply, stage.photo);

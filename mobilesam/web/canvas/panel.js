@@ -39,9 +39,10 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
     part.examples.append(button);
   }
 
-  function drawThumbnail(canvas, photo, candidate, [height, width]) {
+  function drawThumbnail(canvas, photo, rle) {
     const overlay = document.createElement('canvas');
-    paintMask(overlay, candidate.rle, height, width);
+    paintMask(overlay, rle);
+    const {width, height} = overlay;
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext('2d');
@@ -62,7 +63,7 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
       const iou = candidate.predicted_iou.toFixed(2);
       button.title = 'Candidate ' + (index + 1) + ', predicted IoU ' + iou;
       const canvas = document.createElement('canvas');
-      drawThumbnail(canvas, photo, candidate, reply.thumbnail_size);
+      drawThumbnail(canvas, photo, candidate.rle);
       const label = document.createElement('span');
       label.textContent = iou + (candidate.predicted_iou === best ? ' · best' : '');
       button.append(canvas, label);

@@ -149,7 +149,7 @@ function createStage(part, {onPoint, onBox, removes}) {
       drawMarks();
     },
     setActions(next) { actions = next; drawMarks(); },
-    showMask(rle, [height, width]) { paintMask(mask, rle, height, width); },
+    showMask(rle) { paintMask(mask, rle); },
     clearMask() { clearCanvas(mask); },
   };
 }

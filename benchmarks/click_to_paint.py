@@ -1,0 +1,162 @@
+"""From mouse-up to painted mask in a real Chromium: `python -m benchmarks.click_to_paint`.
+
+Every click is a new single point on an encoded photo. Reported are the whole way, the decode that
+the server reports, their difference (what the interface costs), and the bytes on the wire.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+# Notes when the mouse went up and when the frame that holds the new mask was painted.
+PROBE = """
+window.probe = {up: 0, painted: 0};
+addEventListener('pointerup', () => { probe.up = performance.now(); probe.painted = 0; }, true);
+const put = CanvasRenderingContext2D.prototype.putImageData;
+CanvasRenderingContext2D.prototype.putImageData = function (...args) {
+  put.apply(this, args);
+  if (this.canvas.dataset.part !== 'mask') return;
+  requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => { probe.painted = performance.now(); };
+    channel.port2.postMessage(0);
+  });
+};
+"""
+
+
+@contextmanager
+def served_app() -> Iterator[str]:
+    """The demo in a process of its own, on the bundled weights; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "MOBILESAM_WEIGHTS": "bundled",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+    }
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("The demo did not start.") from None
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+class Wire:
+    """Counts the bytes of request bodies and of response bodies as they travel."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self.sent = self.received = self.requests = 0
+        session.send("Network.enable")
+        session.on("Network.requestWillBeSent", self._on_request)
+        session.on("Network.dataReceived", self._on_data)
+
+    def reset(self) -> None:
+        self.sent = self.received = self.requests = 0
+
+    def _on_request(self, event: dict) -> None:
+        if event["request"]["url"].startswith("http"):
+            self.requests += 1
+            self.sent += len(event["request"].get("postData", "").encode())
+
+    def _on_data(self, event: dict) -> None:
+        self.received += event.get("encodedDataLength") or event["dataLength"]
+
+
+def measure(page: Page, photo: Path, clicks: int) -> dict[str, object]:
+    """Clicks on a photo of the page and reports medians over the clicks."""
+    page.locator("input[data-part=file]").set_input_files(photo)
+    page.wait_for_selector(".sam[data-ready='1']", timeout=60_000)
+    replies: list[dict] = []
+    page.on("response", lambda r: replies.append(r.json()) if "component_server" in r.url else None)
+    wire = Wire(page.context.new_cdp_session(page))
+    box = page.locator("canvas[data-part=marks]").bounding_box()
+    warm_up, ways = 3, []
+    for index in range(warm_up + clicks):
+        if index == warm_up:
+            page.wait_for_timeout(500)
+            wire.reset()
+            replies.clear()
+        page.keyboard.press("Escape")
+        x = box["x"] + box["width"] * (0.2 + 0.6 * (index * 37 % 100) / 100)
+        y = box["y"] + box["height"] * (0.2 + 0.6 * (index * 53 % 100) / 100)
+        page.mouse.click(x, y)
+        page.wait_for_function("() => probe.painted > probe.up", timeout=15_000, polling=10)
+        way = page.evaluate("() => probe.painted - probe.up")
+        if index >= warm_up:
+            ways.append(way)
+        page.wait_for_timeout(100)
+    decodes = [reply["ms"] for reply in replies]
+    if len(decodes) != clicks:
+        raise RuntimeError(f"{clicks} clicks gave {len(decodes)} replies.")
+    overheads = [way - decode for way, decode in zip(ways, decodes, strict=True)]
+    return {
+        "photo": photo.name,
+        "clicks": clicks,
+        "click_to_paint_ms": statistics.median(ways),
+        "decode_ms": statistics.median(decodes),
+        "interface_ms": statistics.median(overheads),
+        "sent_bytes_per_click": wire.sent / clicks,
+        "received_bytes_per_click": wire.received / clicks,
+        "requests_per_click": wire.requests / clicks,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photo", type=Path, default=ROOT / "examples" / "street.jpg")
+    parser.add_argument("--clicks", type=int, default=25)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    arguments = parser.parse_args()
+    with served_app() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=arguments.chromium, args=CHROMIUM_FLAGS
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script(PROBE)
+        page.goto(address)
+        page.wait_for_selector(".sam[data-loaded=yes]", timeout=30_000)
+        figures = measure(page, arguments.photo, arguments.clicks)
+        browser.close()
+    figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    for name, value in figures.items():
+        print(f"{name:26} {value:.1f}" if isinstance(value, float) else f"{name:26} {value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
