@@ -66,10 +66,13 @@ class EverythingOptions:
         """Checks the grid.
 
         Raises:
-            PromptError: points_per_side is not between 1 and 64.
+            PromptError: points_per_side is not a whole number between 1 and 64.
         """
-        if not 1 <= self.points_per_side <= MAX_POINTS_PER_SIDE:
-            raise PromptError(f"points_per_side must be from 1 to {MAX_POINTS_PER_SIDE}.")
+        points = self.points_per_side
+        if not isinstance(points, int) or not 1 <= points <= MAX_POINTS_PER_SIDE:
+            raise PromptError(
+                f"points_per_side must be a whole number from 1 to {MAX_POINTS_PER_SIDE}."
+            )
 
 
 def segment_everything(

@@ -107,6 +107,8 @@ def _file_bytes(path: Path, limits: ImageLimits) -> bytes:
             data = file.read(limits.max_bytes + 1)
     except OSError as error:
         raise ImageError(f"The photo cannot be opened: {error.strerror or error}.") from error
+    except ValueError as error:  # a NUL in the name
+        raise ImageError(f"The photo cannot be opened: {error}.") from error
     if not data:
         raise ImageError("The file is empty.")
     if len(data) > limits.max_bytes:
@@ -120,6 +122,8 @@ def _decoded(image: Image.Image, limits: ImageLimits) -> Photo:
     """Checks the header's size, then decodes the first frame, upright and over white."""
     if image.width * image.height > limits.max_pixels:
         raise ImageError(_too_many_pixels(limits))
+    if 0 in image.size:
+        raise ImageError("The photo has no pixels.")
     notes: tuple[str, ...] = ()
     animated = getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
     if animated:

@@ -120,8 +120,8 @@ def _numbers(value: object, count: int, what: str) -> tuple[float, ...]:
 
 
 def _label(value: object) -> int:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value in (0, 1):
-        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool) and value in (0, 1):
+        return int(value == 1)
     raise PromptError("A point's label is 1 (foreground) or 0 (background).")
 
 

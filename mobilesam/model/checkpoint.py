@@ -88,10 +88,12 @@ def check_shards(folder: Path) -> None:
     """
     try:
         lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        digests = {name: digest for digest, name in map(str.split, lines)}
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{folder.name}/{CHECKSUMS} cannot be read: {error}.") from error
-    for line in lines:
-        expected, name = line.split()
+    if not digests:
+        raise WeightsError(f"{folder.name}/{CHECKSUMS} is empty; fetch it again.")
+    for name, expected in digests.items():
         file = folder / name
         if not file.is_file() or checkpoint_digest(file) != expected:
             raise WeightsError(f"{folder.name}/{name} is missing or damaged; fetch it again.")

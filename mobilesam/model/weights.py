@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,8 +122,9 @@ def _is_intact(path: Path, download: Download) -> bool:
 def _fetch(target: Path, download: Download) -> None:
     """Downloads to a temporary file beside the target, checks size and hash, then renames."""
     url = hf_hub_url(download.repository, download.filename)
-    # The name is this process's own: two servers that start together do not share a file.
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    # The name is this download's own: two servers that start together do not share a file. Their
+    # process ids would not do, which are often equal in containers.
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     digest, received = hashlib.sha256(), 0
     logger.info("Downloading %s (%d MB) ...", download.filename, download.size_bytes // 1_000_000)
     try:
@@ -197,7 +199,7 @@ def _read_into(
     try:
         with httpx.stream("GET", url, timeout=timeout_s, follow_redirects=True) as response:
             response.raise_for_status()
-            for block in response.iter_bytes(1 << 18):
+            for block in response.iter_bytes(1 << 14):
                 put(block)
                 if abandoned.is_set():
                     return

@@ -1,0 +1,183 @@
+"""What all tests share: no network, a drawn photo, a model with a cheap encoder that counts."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
+from torch import nn
+
+from mobilesam import Segmenter, Settings
+from mobilesam.model.sam import build_sam, load_sam
+from mobilesam.model.weights import WEIGHTS_DIR, Weights
+
+DrawDisc = Callable[..., NDArray[np.uint8]]
+
+_HERE = {None, "", "localhost", "::1", "::", "0.0.0.0", socket.gethostname()}
+
+
+def _is_here(host: object) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    return name in _HERE or (isinstance(name, str) and name.startswith("127."))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outside_calls() -> Iterator[list[object]]:
+    """Refuses every connection and look-up beyond this machine, and notes it."""
+    calls: list[object] = []
+    connect, connect_ex, look_up = (
+        socket.socket.connect,
+        socket.socket.connect_ex,
+        socket.getaddrinfo,
+    )
+
+    def refuse_beyond(here: bool, address: object) -> None:
+        if not here:
+            calls.append(address)
+            raise OSError(f"The tests run offline, but this was called: {address}")
+
+    def guarded_connect(self: socket.socket, address: object) -> None:
+        refuse_beyond(self.family == socket.AF_UNIX or _is_here(address[0]), address)
+        return connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: object) -> int:
+        refuse_beyond(self.family == socket.AF_UNIX or _is_here(address[0]), address)
+        return connect_ex(self, address)
+
+    def guarded_look_up(host: object, *args: object, **kwargs: object) -> object:
+        refuse_beyond(_is_here(host), host)
+        return look_up(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_look_up)
+        yield calls
+
+
+@pytest.fixture(autouse=True)
+def _offline(_outside_calls: list[object]) -> Iterator[None]:
+    """Fails the test that called beyond this machine, even where the code took it in its stride."""
+    _outside_calls.clear()
+    yield
+    assert not _outside_calls
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the settings of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("MOBILESAM_")]:
+        monkeypatch.delenv(name)
+
+
+class PooledPixels(nn.Module):
+    """A cheap image encoder: mean colours of 16 x 16 pixels, mixed into 256 channels."""
+
+    img_size = 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.register_buffer("mix", torch.randn(256, 3, generator=generator))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        pooled = nn.functional.avg_pool2d(pixels, 16)
+        return torch.einsum("oc,bchw->bohw", self.mix, pooled)
+
+
+class Counted(nn.Module):
+    """A module that counts its calls, whichever threads they come from."""
+
+    img_size = 1024
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def forward(self, *args: object, **kwargs: object) -> object:
+        with self._lock:
+            self.calls += 1
+        return self.module(*args, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def _prompting() -> tuple[PromptEncoder, MaskDecoder]:
+    """segment-anything's own prompt encoder and decoder with seeded random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        sam = build_sam().eval().requires_grad_(False)
+    return sam.prompt_encoder, sam.mask_decoder
+
+
+@pytest.fixture
+def stub_sam(_prompting: tuple[PromptEncoder, MaskDecoder]) -> Sam:
+    """A model whose `image_encoder.calls` and `mask_decoder.calls` count."""
+    prompt_encoder, mask_decoder = _prompting
+    return Sam(Counted(PooledPixels()), prompt_encoder, Counted(mask_decoder)).eval()
+
+
+@pytest.fixture
+def stub_weights() -> Weights:
+    return Weights(Path("stub.pt"), "custom", "A stub for the tests.")
+
+
+@pytest.fixture
+def segmenter(stub_sam: Sam, stub_weights: Weights) -> Segmenter:
+    """A Segmenter around `stub_sam`, whose counters a test can ask for too."""
+    return Segmenter(stub_sam, stub_weights, checkpoint="stub", settings=Settings())
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Segmenter:
+    """The real model with the bundled weights."""
+    return Segmenter.from_weights("bundled", device="cpu", settings=Settings())
+
+
+@pytest.fixture(scope="session")
+def tell() -> Callable[[str], None]:
+    """tell(figures): a line that `pytest -s` shows."""
+
+    def tell_line(figures: str) -> None:
+        print(f"\n{figures}", end="")  # noqa: T201
+
+    return tell_line
+
+
+@pytest.fixture(scope="session")
+def bundled_sam() -> Sam:
+    """The plain modules with the bundled weights."""
+    return load_sam(WEIGHTS_DIR, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def draw_disc() -> DrawDisc:
+    """draw_disc(seed=0, size_hw=(120, 180)): a bright textured disc on a dark textured ground."""
+
+    def draw(seed: int = 0, size_hw: tuple[int, int] = (120, 180)) -> NDArray[np.uint8]:
+        height, width = size_hw
+        rows, columns = np.mgrid[:height, :width]
+        inside = np.hypot(rows - height / 2, columns - width / 2) < min(size_hw) / 4
+        texture = np.random.default_rng(seed).integers(0, 60, (height, width, 3))
+        colours = np.where(inside[..., None], [180, 150, 60], [20, 60, 90])
+        return (colours + texture).astype(np.uint8)
+
+    return draw
+
+
+@pytest.fixture
+def disc(draw_disc: DrawDisc) -> NDArray[np.uint8]:
+    """(120, 180, 3) uint8: the disc's centre is at x 90, y 60, its radius 30."""
+    return draw_disc()

@@ -1,0 +1,224 @@
+"""A history is parsed without trust and answered by its own steps alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobilesam import Prediction, Prompt, PromptError
+from mobilesam.history import (
+    MAX_ACTIONS,
+    AddPoint,
+    ChooseCandidate,
+    SetBox,
+    answer_history,
+    parse_history,
+)
+
+CLICK, OTHER = AddPoint(90, 60, 1), AddPoint(20, 20, 0)
+BOX = SetBox((10, 20, 150, 110))
+
+
+class FakeDecoder:
+    """Three candidates for a single point, else one; the second of three is the best.
+
+    Every prediction has logits of its own, so that a mask_input tells where it came from.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Prompt, float | None]] = []
+        """Prompt and the value that fills the mask_input."""
+
+    def __call__(self, prompt: Prompt, mask_input: np.ndarray | None) -> Prediction:
+        if mask_input is not None:
+            assert mask_input.shape == (1, 256, 256)
+        self.asked.append((prompt, None if mask_input is None else float(mask_input[0, 0, 0])))
+        count = 3 if prompt.is_single_point else 1
+        first = 10 * len(self.asked)
+        logits = np.arange(first, first + count, dtype=np.float32)[:, None, None]
+        ious = np.array([0.5, 0.9, 0.7][:count], np.float32)
+        return Prediction(np.tile(logits, (1, 256, 256)), ious, (120, 180), (683, 1024), 0.0)
+
+
+def forgetful(history, compute) -> Prediction:
+    return compute()
+
+
+def asked_for(*history) -> list[tuple[Prompt, float | None]]:
+    decoder = FakeDecoder()
+    answer_history(history, decoder, forgetful)
+    return decoder.asked
+
+
+def test_a_first_click_is_asked_alone_and_its_best_candidate_chosen():
+    decoder = FakeDecoder()
+    answer = answer_history((CLICK,), decoder, forgetful)
+    assert decoder.asked == [(Prompt([(90, 60)], [1]), None)]
+    assert answer.index == 1
+    assert answer.prompt == Prompt([(90, 60)], [1])
+
+
+def test_a_second_click_carries_the_logits_of_the_default_candidate():
+    assert asked_for(CLICK, OTHER)[1] == (Prompt([(90, 60), (20, 20)], [1, 0]), 11)
+
+
+def test_a_second_click_carries_the_logits_of_the_chosen_candidate():
+    assert asked_for(CLICK, ChooseCandidate(2), OTHER)[1][1] == 12
+    assert asked_for(CLICK, ChooseCandidate(2), ChooseCandidate(0), OTHER)[1][1] == 10
+
+
+def test_every_further_click_carries_the_logits_of_the_answer_before_it():
+    assert [mask_input for _, mask_input in asked_for(CLICK, OTHER, OTHER)] == [None, 11, 20]
+
+
+def test_a_box_starts_afresh_without_logits():
+    assert asked_for(CLICK, BOX)[1] == (Prompt([(90, 60)], [1], BOX.box), None)
+
+
+def test_a_click_after_a_box_refines_its_answer():
+    assert asked_for(BOX, CLICK)[1] == (Prompt([(90, 60)], [1], BOX.box), 10)
+
+
+def test_a_new_box_takes_the_place_of_the_old_one():
+    other = SetBox((0, 0, 9, 9))
+    assert asked_for(BOX, other)[1] == (Prompt(box=other.box), None)
+
+
+def test_choosing_a_candidate_costs_no_decode():
+    decoder = FakeDecoder()
+    answer = answer_history((CLICK, ChooseCandidate(2)), decoder, forgetful)
+    assert answer.index == 2
+    assert answer.mask_input[0, 0, 0] == 12
+    assert len(decoder.asked) == 1
+
+
+@pytest.mark.parametrize("index", [-1, 3, 99])
+def test_a_candidate_that_was_not_offered_cannot_be_chosen(index):
+    with pytest.raises(PromptError, match="candidate"):
+        asked_for(CLICK, ChooseCandidate(index))
+
+
+def test_a_candidate_cannot_be_chosen_before_anything_is_asked():
+    with pytest.raises(PromptError, match="candidate"):
+        asked_for(ChooseCandidate(0), CLICK)
+
+
+def test_only_the_candidates_of_the_last_answer_can_be_chosen():
+    with pytest.raises(PromptError, match="candidate"):
+        asked_for(CLICK, OTHER, ChooseCandidate(1))
+
+
+def test_an_empty_history_has_no_answer():
+    with pytest.raises(PromptError, match="at least one"):
+        asked_for()
+
+
+def test_a_click_costs_one_decode_however_long_the_history(segmenter, stub_sam, disc):
+    embedding = segmenter.encode(disc)
+    history = []
+    for step in range(12):
+        history.append(AddPoint(60 + 5 * step, 60, step % 2))
+        segmenter.answer(embedding, tuple(history))
+        assert stub_sam.mask_decoder.calls == step + 1
+
+
+def test_undo_and_redo_cost_no_decode_and_give_the_same_answer(segmenter, stub_sam, disc):
+    embedding = segmenter.encode(disc)
+    steps = (CLICK, ChooseCandidate(0), OTHER, BOX, AddPoint(100, 70, 1))
+    answers = [segmenter.answer(embedding, steps[: n + 1]) for n in range(len(steps))]
+    decodes = stub_sam.mask_decoder.calls
+    assert decodes == 4
+    for n in [3, 2, 1, 0, 1, 2, 3, 4]:
+        again = segmenter.answer(embedding, steps[: n + 1])
+        assert again.index == answers[n].index
+        np.testing.assert_array_equal(again.mask_input, answers[n].mask_input)
+    assert stub_sam.mask_decoder.calls == decodes
+
+
+def test_an_answer_is_that_of_the_decoder_with_the_chosen_logits(segmenter, disc):
+    embedding = segmenter.encode(disc)
+    first = segmenter.predict(embedding, Prompt([(90, 60)], [1]))
+    second = Prompt([(90, 60), (20, 20)], [1, 0])
+    answers = {}
+    for index in range(3):
+        expected = segmenter.predict(embedding, second, first.low_res_logits[index : index + 1])
+        answer = segmenter.answer(embedding, (CLICK, ChooseCandidate(index), OTHER))
+        np.testing.assert_allclose(
+            answer.prediction.low_res_logits, expected.low_res_logits, atol=1e-5
+        )
+        answers[index] = expected.low_res_logits
+    assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_the_same_clicks_on_another_photo_have_another_answer(segmenter, draw_disc):
+    first, second = (
+        segmenter.answer(segmenter.encode(draw_disc(seed)), (CLICK,)) for seed in (0, 1)
+    )
+    assert not np.array_equal(first.mask_input, second.mask_input)
+
+
+def test_a_history_is_read_from_json():
+    raw = [
+        {"type": "point", "x": 90, "y": 60.5, "label": 1},
+        {"type": "box", "box": [150, 110, 10, 20]},
+        {"type": "candidate", "index": 2},
+    ]
+    assert parse_history(raw) == (AddPoint(90, 60.5, 1), BOX, ChooseCandidate(2))
+
+
+def test_equal_clicks_have_equal_histories():
+    integers, floats = (
+        parse_history([{"type": "point", "x": x, "y": 2, "label": label}])
+        for x, label in ((1, 1), (1.0, 1.0))
+    )
+    assert len({integers, floats}) == 1
+
+
+@pytest.mark.parametrize("raw", [None, {}, "[]", 7, ({"type": "candidate", "index": 0},)])
+def test_a_history_is_a_list(raw):
+    with pytest.raises(PromptError, match="list"):
+        parse_history(raw)
+
+
+def test_a_history_that_is_too_long_is_refused():
+    step = {"type": "point", "x": 1, "y": 1, "label": 1}
+    assert len(parse_history([step] * MAX_ACTIONS)) == MAX_ACTIONS
+    with pytest.raises(PromptError, match=str(MAX_ACTIONS)):
+        parse_history([step] * (MAX_ACTIONS + 1))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        None,
+        "point",
+        [],
+        {},
+        {"type": None},
+        {"type": []},
+        {"type": "eval", "x": 1, "y": 1, "label": 1},
+        {"type": "point"},
+        {"type": "point", "x": 1, "y": 1},
+        {"type": "point", "x": 1, "label": 1},
+        {"type": "point", "x": "1", "y": 1, "label": 1},
+        {"type": "point", "x": float("nan"), "y": 1, "label": 1},
+        {"type": "point", "x": 1, "y": 10**400, "label": 1},
+        {"type": "point", "x": 1, "y": 1, "label": 2},
+        {"type": "point", "x": 1, "y": 1, "label": True},
+        {"type": "point", "x": [1], "y": 1, "label": 1},
+        {"type": "box"},
+        {"type": "box", "box": None},
+        {"type": "box", "box": "1234"},
+        {"type": "box", "box": [1, 2, 3]},
+        {"type": "box", "box": [1, 2, 1, 9]},
+        {"type": "box", "box": {"x0": 1}},
+        {"type": "candidate"},
+        {"type": "candidate", "index": "0"},
+        {"type": "candidate", "index": 0.0},
+        {"type": "candidate", "index": True},
+    ],
+    ids=str,
+)
+def test_a_malformed_step_is_refused(step):
+    with pytest.raises(PromptError):
+        parse_history([step])

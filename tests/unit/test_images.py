@@ -1,0 +1,301 @@
+"""Whatever comes in leaves as upright RGB uint8, or as one clear ImageError."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from mobilesam import ImageError, ImageLimits
+from mobilesam.images import open_photo
+
+ORIENTATION = 0x0112
+STORED = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+"""EXIF orientation -> how a camera that was held so stores what stands upright."""
+
+
+def save(folder: Path, image: Image.Image, name: str, **options) -> Path:
+    path = folder / name
+    image.save(path, **options)
+    return path
+
+
+def png_of_claimed_size(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size that its data does not have."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def gradient(height: int = 32, width: int = 48) -> np.ndarray:
+    """Smooth, so that JPEG keeps it, and different in every corner."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.dstack([rows * 255 // height, columns * 255 // width, (rows + columns) * 2]).astype(
+        np.uint8
+    )
+
+
+def test_a_path_a_pil_image_and_an_array_give_the_same_photo(disc, tmp_path):
+    path = save(tmp_path, Image.fromarray(disc), "disc.png")
+    for source in (path, str(path), Image.fromarray(disc), disc):
+        photo = open_photo(source)
+        np.testing.assert_array_equal(photo.pixels, disc)
+        assert photo.pixels.dtype == np.uint8
+        assert photo.size_hw == (120, 180)
+        assert photo.notes == ()
+
+
+def test_a_photo_does_not_change_when_the_caller_paints_on_the_array(disc):
+    photo = open_photo(disc)
+    before = photo.pixels.copy()
+    disc[:] = 0
+    np.testing.assert_array_equal(photo.pixels, before)
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [("png", 0), ("tiff", 0), ("jpg", 8)])
+@pytest.mark.parametrize("orientation", STORED)
+def test_every_exif_orientation_comes_out_upright(tmp_path, orientation, suffix, tolerance):
+    upright = gradient()
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    options = {"quality": 95, "subsampling": 0} if suffix == "jpg" else {}
+    photo = open_photo(save(tmp_path, stored, f"photo.{suffix}", exif=exif, **options))
+    assert photo.size_hw == (32, 48)
+    assert np.abs(photo.pixels.astype(int) - upright).max() <= tolerance
+
+
+def test_a_pil_image_with_an_orientation_comes_out_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    path = save(
+        tmp_path, Image.fromarray(np.ascontiguousarray(np.rot90(gradient()))), "a.png", exif=exif
+    )
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(open_photo(image).pixels, gradient())
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    rgba = np.zeros((2, 3, 4), np.uint8)
+    rgba[0] = [200, 0, 0, 255]
+    rgba[1] = [200, 0, 0, 0]
+    rgba[1, 2] = [0, 0, 0, 51]  # a fifth of black: 255 * 4 / 5
+    pixels = open_photo(save(tmp_path, Image.fromarray(rgba), "rgba.png")).pixels
+    assert pixels[0].tolist() == [[200, 0, 0]] * 3
+    assert pixels[1].tolist() == [[255, 255, 255], [255, 255, 255], [204, 204, 204]]
+
+
+def test_a_palette_with_a_transparent_colour_is_laid_over_white(tmp_path):
+    palette = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).convert("P")
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    path = save(tmp_path, palette, "palette.png", transparency=0)
+    white, colour = [255, 255, 255], [40, 50, 60]
+    assert open_photo(path).pixels.tolist() == [[white, colour], [colour, white]]
+
+
+def test_sixteen_bits_are_scaled_from_their_whole_range(tmp_path):
+    values = np.array([[0, 257, 128 * 257], [20_000, 40_000, 65_535]], np.uint16)
+    pixels = open_photo(save(tmp_path, Image.fromarray(values), "deep.png")).pixels
+    expected = np.round(values / 257).astype(np.uint8)
+    np.testing.assert_array_equal(pixels, np.repeat(expected[..., None], 3, axis=2))
+
+
+def test_grey_gets_three_equal_channels(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    pixels = open_photo(save(tmp_path, Image.fromarray(grey), "grey.png")).pixels
+    np.testing.assert_array_equal(pixels, np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "jpg"])
+def test_cmyk_is_turned_into_rgb(tmp_path, suffix):
+    path = save(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), f"inks.{suffix}")
+    assert np.abs(open_photo(path).pixels.astype(int) - [255, 0, 0]).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_of_an_animation_the_first_frame_is_taken_and_said_so(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = save(
+        tmp_path, frames[0], f"a.{suffix}", save_all=True, append_images=frames[1:], **options
+    )
+    photo = open_photo(path)
+    assert (photo.pixels == [255, 0, 0]).all()
+    assert any("first frame" in note for note in photo.notes)
+
+
+def test_a_pil_image_at_a_later_frame_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    path = save(tmp_path, frames[0], "a.gif", save_all=True, append_images=frames[1:])
+    with Image.open(path) as image:
+        image.seek(1)
+        assert (open_photo(image).pixels == [255, 0, 0]).all()
+
+
+def test_the_digest_follows_the_pixels_and_not_the_file(disc, tmp_path):
+    png, bmp = (save(tmp_path, Image.fromarray(disc), f"disc.{kind}") for kind in ("png", "bmp"))
+    assert png.read_bytes() != bmp.read_bytes()
+    assert open_photo(png).digest == open_photo(bmp).digest == open_photo(disc).digest
+
+
+def test_the_digest_tells_one_changed_pixel(disc):
+    changed = disc.copy()
+    changed[5, 7, 1] ^= 1
+    assert open_photo(disc).digest != open_photo(changed).digest
+
+
+def test_the_digest_tells_the_same_bytes_in_another_shape(disc):
+    assert open_photo(disc).digest != open_photo(disc.reshape(60, 360, 3)).digest
+
+
+@pytest.mark.parametrize("size", [(9_000, 9_000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
+def test_too_many_pixels_are_refused_before_any_is_decoded(tmp_path, monkeypatch, size):
+    def load(*args):
+        pytest.fail("pixels were decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_of_claimed_size(*size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="megapixels"):
+            open_photo(path)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_limit_of_pixels_holds_for_every_kind_of_source(disc, tmp_path):
+    path = save(tmp_path, Image.fromarray(disc), "disc.png")
+    pixels = disc.shape[0] * disc.shape[1]
+    for source in (path, Image.fromarray(disc), disc):
+        assert open_photo(source, ImageLimits(max_pixels=pixels)).size_hw == disc.shape[:2]
+        with pytest.raises(ImageError, match="megapixels"):
+            open_photo(source, ImageLimits(max_pixels=pixels - 1))
+
+
+def test_the_limit_of_bytes_holds(disc, tmp_path):
+    path = save(tmp_path, Image.fromarray(disc), "disc.png")
+    size = path.stat().st_size
+    assert open_photo(path, ImageLimits(max_bytes=size)).size_hw == disc.shape[:2]
+    with pytest.raises(ImageError, match="larger than"):
+        open_photo(path, ImageLimits(max_bytes=size - 1))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "gif"])
+def test_a_truncated_file_is_refused(disc, tmp_path, suffix):
+    path = save(tmp_path, Image.fromarray(disc), f"disc.{suffix}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match=r"damaged|not a photo"):
+        open_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        pytest.param(b"", "empty", id="empty file"),
+        pytest.param(b"no image at all " * 50, "not a photo", id="junk"),
+        pytest.param(b"\xff\xd8\xff\xe0", "not a photo|damaged", id="four bytes of JPEG"),
+        pytest.param(
+            b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>',
+            "not a photo",
+            id="svg",
+        ),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a photo", id="eps"),
+        pytest.param(b"%PDF-1.4\n", "not a photo", id="pdf"),
+    ],
+)
+def test_what_is_not_a_photo_is_refused(tmp_path, content, sentence):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=sentence):
+        open_photo(path)
+
+
+def test_a_decoder_outside_the_list_is_not_reached_under_a_borrowed_name(tmp_path):
+    path = save(tmp_path, Image.new("RGB", (8, 8)), "photo.ppm").rename(tmp_path / "photo.png")
+    with pytest.raises(ImageError, match="not a photo"):
+        open_photo(path)
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "", ".", "nul\0byte.jpg", "x" * 5000])
+def test_a_path_that_cannot_be_opened_is_one_sentence(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImageError, match="cannot be opened"):
+        open_photo(name)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), bool),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8), np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+    ids=lambda array: f"{array.shape} {array.dtype}",
+)
+def test_an_array_of_another_kind_is_refused(array):
+    with pytest.raises(ImageError, match="uint8"):
+        open_photo(array)
+
+
+def test_a_pil_image_without_pixels_is_refused():
+    with pytest.raises(ImageError):
+        open_photo(Image.new("RGB", (0, 5)))
+
+
+@pytest.mark.parametrize("source", [None, 7, b"bytes", io.BytesIO(b"x"), [[1, 2, 3]]])
+def test_a_source_of_another_type_is_refused(source):
+    with pytest.raises(ImageError, match="path"):
+        open_photo(source)
+
+
+def test_a_browser_is_trusted_only_where_it_shows_the_same_pixels(tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    rgb, rgba = Image.new("RGB", (8, 8)), Image.new("RGBA", (8, 8))
+    agrees = {
+        path.name: open_photo(path).browser_agrees
+        for path in (
+            save(tmp_path, rgb, "rgb.png"),
+            save(tmp_path, rgb, "rotated.jpg", exif=exif),
+            save(tmp_path, rgb, "rotated.png", exif=exif),
+            save(tmp_path, rgba, "transparent.png"),
+            save(tmp_path, rgb, "rgb.tiff"),
+            save(tmp_path, Image.new("CMYK", (8, 8)), "inks.jpg"),
+        )
+    }
+    assert agrees == {
+        "rgb.png": True,
+        "rotated.jpg": True,
+        "rotated.png": False,
+        "transparent.png": False,
+        "rgb.tiff": False,
+        "inks.jpg": False,
+    }

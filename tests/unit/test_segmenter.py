@@ -1,0 +1,206 @@
+"""The facade: one encode a photo, whoever asks and however often."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mobilesam
+from mobilesam import ImageError, MobileSamError, Prompt, PromptError, Segmenter, Settings
+from mobilesam.history import AddPoint, SetBox
+
+CENTRE = Prompt([(90, 60)], [1])
+EMBEDDING_BYTES = 256 * 64 * 64 * 4
+
+
+def test_a_photo_is_encoded_once_for_all_clicks_boxes_and_undos(segmenter, stub_sam, disc):
+    history = [AddPoint(10 + 8 * step, 60, 1) for step in range(20)]
+    history += [SetBox((step, step, 100, 100)) for step in range(5)]
+    for length in [*range(1, len(history) + 1), len(history) - 1, len(history) - 2]:
+        segmenter.answer(segmenter.encode(disc), tuple(history[:length]))
+    segmenter.answer(segmenter.encode(disc), tuple(history[:-3]))
+    assert stub_sam.image_encoder.calls == 1
+    assert stub_sam.mask_decoder.calls == 25
+
+
+def test_visitors_who_bring_the_same_photo_at_once_share_one_encode(segmenter, stub_sam, disc):
+    barrier = threading.Barrier(2)
+
+    def visit(seed: int) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        barrier.wait(10)
+        for _ in range(5):
+            x, y = random.uniform([0, 0], [180, 120])
+            segmenter.predict(segmenter.encode(disc.copy()), Prompt([(x, y)], [1]))
+        return segmenter.predict(segmenter.encode(disc), CENTRE).low_res_logits
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(visit, range(2))
+    assert stub_sam.image_encoder.calls == 1
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_the_same_photo_from_a_path_a_pil_image_or_an_array_is_encoded_once(
+    segmenter, stub_sam, disc, tmp_path
+):
+    Image.fromarray(disc).save(tmp_path / "disc.png")
+    Image.fromarray(disc).save(tmp_path / "disc.bmp")
+    sources = [tmp_path / "disc.png", str(tmp_path / "disc.bmp"), Image.fromarray(disc), disc]
+    assert len({segmenter.encode(source).key for source in sources}) == 1
+    assert stub_sam.image_encoder.calls == 1
+    assert segmenter.cache_info() == (3, 1, 1, EMBEDDING_BYTES)
+
+
+def test_different_photos_are_encoded_apart(segmenter, stub_sam, draw_disc):
+    first, second = segmenter.encode(draw_disc(0)), segmenter.encode(draw_disc(1))
+    assert first.key != second.key
+    assert not first.features.equal(second.features)
+    assert stub_sam.image_encoder.calls == 2
+
+
+def test_the_key_of_an_embedding_names_the_checkpoint_too(segmenter, stub_sam, stub_weights, disc):
+    other = Segmenter(stub_sam, stub_weights, checkpoint="another")
+    same = Segmenter(stub_sam, stub_weights, checkpoint="stub")
+    assert segmenter.encode(disc).key != other.encode(disc).key
+    assert segmenter.encode(disc).key == same.encode(disc).key
+
+
+def test_an_evicted_photo_is_encoded_again(stub_sam, stub_weights, draw_disc):
+    room_for_two = Settings(cache_bytes=2 * EMBEDDING_BYTES)
+    segmenter = Segmenter(stub_sam, stub_weights, checkpoint="stub", settings=room_for_two)
+    keys = [segmenter.encode(draw_disc(seed)).key for seed in (0, 1, 2)]
+    assert [segmenter.cached(key) is not None for key in keys] == [False, True, True]
+    assert segmenter.encode(draw_disc(2)).key == keys[2]
+    assert stub_sam.image_encoder.calls == 3
+    assert segmenter.encode(draw_disc(0)).key == keys[0]
+    assert stub_sam.image_encoder.calls == 4
+    assert segmenter.cache_info().bytes == 2 * EMBEDDING_BYTES
+
+
+def test_a_photo_that_fails_leaves_the_segmenter_working(segmenter, stub_sam, disc, monkeypatch):
+    def fail(pixels):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stub_sam.image_encoder.module, "forward", fail)
+        with pytest.raises(RuntimeError, match="memory"):
+            segmenter.encode(disc)
+    assert segmenter.encode(disc).features.shape == (1, 256, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "candidates"),
+    [
+        (CENTRE, 3),
+        (Prompt([(90, 60)], [0]), 3),
+        (Prompt([(90, 60), (20, 20)], [1, 0]), 1),
+        (Prompt(box=(60, 30, 120, 90)), 1),
+        (Prompt([(90, 60)], [1], (60, 30, 120, 90)), 1),
+    ],
+)
+def test_only_a_single_point_gets_three_candidates_unless_asked_otherwise(
+    segmenter, disc, prompt, candidates
+):
+    embedding = segmenter.encode(disc)
+    assert len(segmenter.predict(embedding, prompt).masks) == candidates
+    assert len(segmenter.predict(embedding, prompt, multimask_output=True).masks) == 3
+    assert len(segmenter.predict(embedding, prompt, multimask_output=False).masks) == 1
+
+
+@pytest.mark.parametrize("size_hw", [(120, 180), (180, 120), (2000, 700), (1, 300), (7, 5)])
+def test_a_prediction_is_at_the_photos_own_size(segmenter, draw_disc, size_hw):
+    embedding = segmenter.encode(draw_disc(size_hw=size_hw))
+    height, width = size_hw
+    prediction = segmenter.predict(embedding, Prompt([(width / 2, height / 2)], [1]))
+    assert embedding.original_size == size_hw
+    assert max(embedding.input_size) == 1024
+    assert prediction.masks.shape == (3, *size_hw)
+    assert prediction.masks.dtype == bool
+    assert prediction.iou_predictions.shape == (3,)
+    assert prediction.low_res_logits.shape == (3, 256, 256)
+    assert prediction.low_res_logits.dtype == prediction.iou_predictions.dtype == np.float32
+    assert prediction.iou_predictions[prediction.best] == prediction.iou_predictions.max()
+
+
+def test_a_prediction_depends_on_the_call_alone(segmenter, disc):
+    embedding = segmenter.encode(disc)
+    before = segmenter.predict(embedding, CENTRE)
+    segmenter.predict(embedding, Prompt([(5, 5)], [0]), before.low_res_logits[:1])
+    after = segmenter.predict(embedding, CENTRE)
+    np.testing.assert_allclose(after.low_res_logits, before.low_res_logits, atol=1e-5)
+
+
+def test_a_mask_input_changes_the_answer(segmenter, disc):
+    embedding = segmenter.encode(disc)
+    alone = segmenter.predict(embedding, CENTRE, multimask_output=False)
+    refined = segmenter.predict(embedding, CENTRE, alone.low_res_logits, multimask_output=False)
+    assert np.abs(alone.low_res_logits - refined.low_res_logits).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "mask_input",
+    [
+        np.zeros((256, 256), np.float32),
+        np.zeros((3, 256, 256), np.float32),
+        np.zeros((1, 120, 180), np.float32),
+        np.zeros((1, 256, 256), bool),
+        np.zeros((1, 256, 256), np.uint8),
+        np.full((1, 256, 256), np.nan, np.float32),
+        np.full((1, 256, 256), np.inf, np.float32),
+        "logits",
+    ],
+    ids=lambda value: f"{np.shape(value)} {np.asarray(value).dtype} {np.asarray(value).flat[0]}",
+)
+def test_a_mask_input_of_another_kind_is_refused(segmenter, disc, mask_input):
+    with pytest.raises(PromptError, match="mask_input"):
+        segmenter.predict(segmenter.encode(disc), CENTRE, mask_input)
+
+
+def test_a_mask_input_in_double_precision_is_accepted(segmenter, disc):
+    embedding = segmenter.encode(disc)
+    logits = segmenter.predict(embedding, CENTRE).low_res_logits[:1]
+    single, double = (
+        segmenter.predict(embedding, CENTRE, mask_input)
+        for mask_input in (logits, logits.astype(np.float64))
+    )
+    np.testing.assert_allclose(single.low_res_logits, double.low_res_logits, atol=1e-5)
+
+
+def test_whatever_cannot_be_used_raises_a_mobile_sam_error(segmenter, disc, tmp_path):
+    embedding = segmenter.encode(disc)
+    with pytest.raises(ImageError):
+        segmenter.encode(tmp_path / "missing.jpg")
+    with pytest.raises(PromptError):
+        segmenter.predict(embedding, Prompt())
+    with pytest.raises(PromptError):
+        segmenter.predict(embedding, Prompt([(181, 60)], [1]))
+    with pytest.raises(PromptError):
+        segmenter.answer(embedding, ())
+    with pytest.raises(PromptError):
+        segmenter.everything(embedding, points_per_side=0)
+    with pytest.raises(MobileSamError, match="device"):
+        Segmenter.from_weights("bundled", device="no such device")
+    for error in (ImageError, PromptError, mobilesam.WeightsError):
+        assert issubclass(error, MobileSamError)
+
+
+def test_the_limits_of_the_settings_hold_for_encode(stub_sam, stub_weights, disc):
+    settings = Settings(limits=mobilesam.ImageLimits(max_pixels=100))
+    segmenter = Segmenter(stub_sam, stub_weights, checkpoint="stub", settings=settings)
+    with pytest.raises(ImageError, match="megapixels"):
+        segmenter.encode(disc)
+
+
+def test_the_weights_variable_decides_where_no_weights_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("MOBILESAM_WEIGHTS", str(tmp_path / "missing.pt"))
+    with pytest.raises(mobilesam.WeightsError, match=r"missing\.pt"):
+        Segmenter.from_weights()
+
+
+def test_the_bundled_weights_say_what_they_are(bundled):
+    assert bundled.weights.kind == "bundled"
+    assert bundled.weights.reason

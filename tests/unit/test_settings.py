@@ -1,0 +1,43 @@
+"""The environment is read in one place, with one sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mobilesam import ImageLimits, MobileSamError, Settings
+
+NUMBERS = ("MOBILESAM_CACHE_MB", "MOBILESAM_MAX_UPLOAD_MB", "MOBILESAM_MAX_MEGAPIXELS")
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert Settings.from_env({}) == Settings()
+
+
+def test_empty_variables_count_as_unset():
+    names = (*NUMBERS, "MOBILESAM_WEIGHTS", "MOBILESAM_DEVICE")
+    assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
+
+
+def test_every_variable_is_read():
+    env = {
+        "MOBILESAM_WEIGHTS": "bundled",
+        "MOBILESAM_DEVICE": "cpu",
+        "MOBILESAM_CACHE_MB": "100",
+        "MOBILESAM_MAX_UPLOAD_MB": "2.5",
+        "MOBILESAM_MAX_MEGAPIXELS": "12",
+    }
+    assert Settings.from_env(env) == Settings(
+        "bundled", "cpu", 100_000_000, ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000)
+    )
+
+
+def test_the_process_environment_is_read_by_default(monkeypatch):
+    monkeypatch.setenv("MOBILESAM_DEVICE", "meta")
+    assert Settings.from_env().device == "meta"
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf", "1e9", "1,5"])
+def test_a_malformed_number_is_named_in_the_error(name, text):
+    with pytest.raises(MobileSamError, match=name):
+        Settings.from_env({name: text})
