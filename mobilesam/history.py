@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mobilesam.errors import PromptError
 from mobilesam.predict import Prediction
-from mobilesam.prompts import BoxXYXY, Prompt
+from mobilesam.prompts import MAX_POINTS, BoxXYXY, Prompt
 
 MAX_ACTIONS = 200
 
@@ -88,13 +88,19 @@ def answer_history(history: History, predict: Predict, recall: Recall) -> Answer
         PromptError: nothing is asked, or a candidate is chosen that was not offered.
     """
     answer: Answer | None = None
-    for position, action in enumerate(history, start=1):
+    boxes = [position for position, action in enumerate(history) if isinstance(action, SetBox)]
+    start = boxes[-1] if boxes else 0
+    before = Prompt()  # of the steps before the last box nothing but their points matters
+    for action in history[:start]:
+        if isinstance(action, AddPoint):
+            before = before.add_point(action.x, action.y, action.label)
+    for position, action in enumerate(history[start:], start=start + 1):
         if isinstance(action, ChooseCandidate):
             if answer is None or not 0 <= action.index < len(answer.prediction.iou_predictions):
                 raise PromptError("There is no such candidate to choose.")
             answer = replace(answer, index=action.index)
             continue
-        prompt = answer.prompt if answer else Prompt()
+        prompt = answer.prompt if answer else before
         if isinstance(action, AddPoint):
             prompt = prompt.add_point(action.x, action.y, action.label)
             mask_input = answer.mask_input if answer else None
@@ -115,13 +121,16 @@ def parse_history(raw: object) -> History:
             y1]} and {"type": "candidate", "index"}.
 
     Raises:
-        PromptError: it is anything else, or longer than 200 actions.
+        PromptError: it is anything else, longer than 200 actions, or has more than 64 points.
     """
     if not isinstance(raw, list):
         raise PromptError("A history is a list of clicks, boxes and choices.")
     if len(raw) > MAX_ACTIONS:
         raise PromptError(f"At most {MAX_ACTIONS} steps can be used; clear and start again.")
-    return tuple(_parse_action(item) for item in raw)
+    history = tuple(_parse_action(item) for item in raw)
+    if sum(isinstance(action, AddPoint) for action in history) > MAX_POINTS:
+        raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
+    return history
 
 
 def _parse_action(item: object) -> Action:

@@ -25,6 +25,32 @@ class PhotoFile(gr.Image):
         """The path of the upload; Gradio has checked that it lies in its upload folder."""
         return payload.path if payload else None
 
+    def get_block_name(self) -> str:
+        """The page draws it as gr.Image."""
+        return "image"
+
+
+class JsonInput(gr.JSON):
+    """gr.JSON with an example of its own in the API's documentation.
+
+    Attributes:
+        example: what the documentation shows.
+    """
+
+    example: Any = None
+
+    def example_payload(self) -> Any:
+        """The example, as a client sends it."""
+        return self.example
+
+    def example_value(self) -> Any:
+        """The example, as the handler gets it."""
+        return self.example
+
+    def get_block_name(self) -> str:
+        """The page draws it as gr.JSON."""
+        return "json"
+
 
 def add_segment_endpoint(segmenter: Segmenter) -> None:
     """Adds /segment to the Blocks being built.
@@ -60,8 +86,9 @@ def add_segment_endpoint(segmenter: Segmenter) -> None:
 
     photo = PhotoFile(visible=False, label="image")
     points, box, multimask = (
-        gr.JSON(visible=False, label=label) for label in ("points", "box", "multimask")
+        JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
     )
+    points.example = [[320, 240, 1]]
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(

@@ -65,7 +65,7 @@ def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[
 
     @functools.wraps(method)
     def reply(self: Desk, query: Any) -> Reply:
-        seq = query.get("seq") if isinstance(query, Mapping) else None
+        seq = _sequence_number(query.get("seq")) if isinstance(query, Mapping) else None
         try:
             if not isinstance(query, Mapping):
                 raise PromptError("The request is not understood; reload the page.")
@@ -226,6 +226,11 @@ def _display_side(side: object) -> int:
     """The long side that the page asks for, within bounds; the largest where it asks for none."""
     smallest, largest = DISPLAY_SIDES
     return min(max(side, smallest), largest) if isinstance(side, int) else largest
+
+
+def _sequence_number(seq: object) -> int | None:
+    """The number that the page counts its queries by; what JSON could not carry back is dropped."""
+    return seq if isinstance(seq, int) and abs(seq) < 2**53 else None
 
 
 def _safe_name(name: str) -> str:

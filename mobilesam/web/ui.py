@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from mobilesam.prompts import MAX_POINTS
 from mobilesam.segmenter import Segmenter
 from mobilesam.settings import MEGA
 from mobilesam.web.api import add_segment_endpoint
@@ -19,6 +20,9 @@ from mobilesam.web.desk import Desk, Reply
 
 TITLE = "MobileSAM: click on a thing in a photo, get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
+_FAVICON = Path(__file__).parent / "favicon.png"
+# Gradio's own font lacks most glyphs in its heavier weights.
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (96, 128)
 _PHOTO_SUFFIXES = {".jpg", ".png"}
 
@@ -79,6 +83,7 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
             canvas,
             canvas,
             show_progress="hidden",
+            trigger_mode="multiple",  # a second photo waits its turn instead of being dropped
             concurrency_limit=1,
             api_visibility="private",
         )
@@ -91,7 +96,9 @@ def launch_options(segmenter: Segmenter) -> dict[str, Any]:
     """Arguments for `demo.launch`: style, limits and no telemetry."""
     return {
         "css": PromptCanvas.css(),
-        "theme": gr.themes.Default(),
+        "theme": gr.themes.Default(font=_FONTS),
+        "favicon_path": _FAVICON,
+        "head": f'<meta name="description" content="{TITLE}">',
         "max_file_size": segmenter.settings.limits.max_bytes,
         "run_history": False,
         "footer_links": ["api"],
@@ -105,6 +112,7 @@ def _about(segmenter: Segmenter) -> dict[str, Any]:
         "weights": segmenter.weights.kind,
         "reason": segmenter.weights.reason,
         "max_mb": limits.max_bytes / MEGA,
+        "max_points": MAX_POINTS,
     }
 
 

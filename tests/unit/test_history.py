@@ -14,6 +14,7 @@ from mobilesam.history import (
     answer_history,
     parse_history,
 )
+from mobilesam.prompts import MAX_POINTS
 
 CLICK, OTHER = AddPoint(90, 60, 1), AddPoint(20, 20, 0)
 BOX = SetBox((10, 20, 150, 110))
@@ -71,8 +72,8 @@ def test_every_further_click_carries_the_logits_of_the_answer_before_it():
     assert [mask_input for _, mask_input in asked_for(CLICK, OTHER, OTHER)] == [None, 11, 20]
 
 
-def test_a_box_starts_afresh_without_logits():
-    assert asked_for(CLICK, BOX)[1] == (Prompt([(90, 60)], [1], BOX.box), None)
+def test_a_box_starts_afresh_without_logits_or_the_decodes_before_it():
+    assert asked_for(CLICK, BOX) == [(Prompt([(90, 60)], [1], BOX.box), None)]
 
 
 def test_a_click_after_a_box_refines_its_answer():
@@ -81,7 +82,7 @@ def test_a_click_after_a_box_refines_its_answer():
 
 def test_a_new_box_takes_the_place_of_the_old_one():
     other = SetBox((0, 0, 9, 9))
-    assert asked_for(BOX, other)[1] == (Prompt(box=other.box), None)
+    assert asked_for(BOX, other) == [(Prompt(box=other.box), None)]
 
 
 def test_choosing_a_candidate_costs_no_decode():
@@ -181,10 +182,17 @@ def test_a_history_is_a_list(raw):
 
 
 def test_a_history_that_is_too_long_is_refused():
-    step = {"type": "point", "x": 1, "y": 1, "label": 1}
+    step = {"type": "candidate", "index": 0}
     assert len(parse_history([step] * MAX_ACTIONS)) == MAX_ACTIONS
     with pytest.raises(PromptError, match=str(MAX_ACTIONS)):
         parse_history([step] * (MAX_ACTIONS + 1))
+
+
+def test_a_history_with_too_many_points_is_refused_before_any_decode():
+    step = {"type": "point", "x": 1, "y": 1, "label": 1}
+    assert len(parse_history([step] * MAX_POINTS)) == MAX_POINTS
+    with pytest.raises(PromptError, match=str(MAX_POINTS)):
+        parse_history([step] * (MAX_POINTS + 1))
 
 
 @pytest.mark.parametrize(

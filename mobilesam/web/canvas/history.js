@@ -1,34 +1,25 @@
-// What the visitor did, as a list that only grows at its end; undo and redo move a cursor.
+// What the visitor did. Every change makes a new state, a list of actions; undo and redo move between
+// the states, so that clearing can be undone like anything else.
 
 function createHistory(onChange) {
-  let actions = [], undone = [];
-  const changed = () => onChange(actions);
+  let states = [[]], at = 0;
+  const go = (index) => {
+    if (index < 0 || index >= states.length) return;
+    at = index;
+    onChange(states[at]);
+  };
+  const enter = (actions) => {
+    states = states.slice(0, at + 1).concat([actions]);
+    go(at + 1);
+  };
   return {
-    get actions() { return actions; },
-    get canUndo() { return actions.length > 0; },
-    get canRedo() { return undone.length > 0; },
-    push(action) { actions = actions.concat([action]); undone = []; changed(); },
-    undo() {
-      if (!actions.length) return;
-      undone = undone.concat(actions.slice(-1));
-      actions = actions.slice(0, -1);
-      changed();
-    },
-    redo() {
-      if (!undone.length) return;
-      actions = actions.concat(undone.slice(-1));
-      undone = undone.slice(0, -1);
-      changed();
-    },
-    /** Clearing can be undone too: the cleared steps come back by redo. */
-    clear() {
-      if (!actions.length) return;
-      undone = undone.concat(actions.slice().reverse());
-      actions = [];
-      changed();
-    },
-    reset() { actions = []; undone = []; changed(); },
-    snapshot() { return {actions, undone}; },
-    restore(saved) { ({actions, undone} = saved); changed(); },
+    get actions() { return states[at]; },
+    get canUndo() { return at > 0; },
+    get canRedo() { return at < states.length - 1; },
+    push(action) { enter(states[at].concat([action])); },
+    clear() { if (states[at].length) enter([]); },
+    undo() { go(at - 1); },
+    redo() { go(at + 1); },
+    reset() { states = [[]]; go(0); },
   };
 }

@@ -41,7 +41,7 @@ function createIntake(root, part, {onFile, onError}) {
       }
       onError('There is no picture in the clipboard. Copy one and paste again.');
     } catch (error) {
-      onError('The browser does not let this page read the clipboard: press Ctrl+V (or Cmd+V) instead.');
+      onError('The browser does not let this page read the clipboard. Press Ctrl+V (Cmd+V on a Mac), or open a file.');
     }
   }
 

@@ -6,6 +6,8 @@ root.querySelectorAll('[data-part]').forEach((node) => { part[node.dataset.part]
 
 let photo = null;               // {token, file, picture, width, height} of what the stage shows
 let shown = null;               // the reply whose mask is on the stage
+let shownPrompt = null;         // the last click or box that it answers
+let arriving = false;           // whether a photo is being opened
 let opening = 0;                // counts the photos asked for; an older one's answer is dropped
 let version = 0;                // counts changes of photo or history; a reply to an older one is stale
 let tapRemoves = false;
@@ -13,13 +15,21 @@ let tapRemoves = false;
 const history = createHistory((actions) => {
   version++;
   stage.setActions(actions);
-  if (!actions.length) showReply(null);
+  if (!isQuestion(actions)) showReply(null);
   refresh();
   ask();
 });
 const stage = createStage(part, {
-  onPoint: (point) => history.push({type: 'point', ...point}),
+  onPoint(point) {
+    const points = history.actions.filter((action) => action.type === 'point').length;
+    if (points >= props.about.max_points) return fail('At most ' + props.about.max_points + ' points can be used at once.');
+    history.push({type: 'point', ...point});
+  },
   onBox: (box) => history.push({type: 'box', box}),
+  onResize() {
+    if (shown && stage.maskSide > 1.25 * Math.max(...shown.rle.size, 1)
+        && Math.max(photo.width, photo.height) > Math.max(...shown.rle.size)) ask();
+  },
   removes: () => tapRemoves,
 });
 const panel = createPanel(root, part, {
@@ -29,11 +39,12 @@ const intake = createIntake(root, part, {onFile: openFile, onError: (text) => pa
 const openOnServer = createOpener();
 const ask = createAsker({
   current() {
-    if (!photo || !photo.token || !history.actions.length) return null;
+    if (!photo || !isQuestion(history.actions)) return null;
     const asked = version;
     return {token: photo.token, history: history.actions, side: stage.maskSide, isCurrent: () => asked === version};
   },
   onAsk(seq) { root.dataset.asked = seq; },
+  onSlow(text) { if (root.dataset.busy !== 'yes') panel.busy(text); },
   onReply(reply) {
     if (!reply.ok) return fail(reply.error);
     panel.alert('');
@@ -50,21 +61,44 @@ function fail(text) {
 
 function refresh() {
   panel.update({
-    state: opening && root.dataset.busy === 'yes' ? 'opening' : photo ? 'ready' : 'empty',
-    canUndo: history.canUndo, canRedo: history.canRedo, hasMask: Boolean(shown),
+    state: arriving ? 'opening' : photo ? 'ready' : 'empty',
+    canUndo: history.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
+    hasMask: Boolean(shown && shown.share), hint: hintName(),
   });
+}
+
+function hintName() {
+  if (arriving) return 'opening';
+  if (!photo) return 'empty';
+  if (!shown) return history.actions.length && !isQuestion(history.actions) ? 'negative' : 'ready';
+  if (!shown.share) return 'nothing';
+  return shown.candidates.length > 1 ? 'choose' : 'refine';
+}
+
+/** Leaving things out alone asks for nothing: the decoder would answer with anything at all. */
+function isQuestion(actions) {
+  return actions.some((action) => action.type === 'box' || action.label === 1);
+}
+
+/** The last click or box; steps are never altered, so the same object has the same ones before it. */
+function lastPrompt() {
+  return history.actions.filter((action) => action.type !== 'candidate').pop();
 }
 
 function showReply(reply) {
   shown = reply;
+  shownPrompt = lastPrompt();
   if (reply) stage.showMask(reply.rle);
   else stage.clearMask();
-  refresh();
   panel.showReply(reply, stage.photo);
+  refresh();
 }
 
 function choose(index) {
-  if (!shown || index >= shown.candidates.length || index === shown.index) return;
+  // While a newer click is on its way, the candidates on the page are not those of its answer.
+  if (!shown || shownPrompt !== lastPrompt() || index >= shown.candidates.length) return;
+  const last = history.actions[history.actions.length - 1];
+  if (index === (last.type === 'candidate' ? last.index : shown.index)) return;
   history.push({type: 'candidate', index});
 }
 
@@ -92,6 +126,7 @@ async function serverPicture(token) {
 }
 
 async function openFile(file) {
+  part.stage.scrollIntoView({block: 'nearest'});
   if (file.size > props.about.max_mb * 1e6) {
     return fail('The file is larger than ' + props.about.max_mb + ' MB; use a smaller photo.');
   }
@@ -101,6 +136,7 @@ async function openFile(file) {
   const clock = setInterval(() => {
     if (mine === opening) busy('Encoding the photo… ' + ((performance.now() - started) / 1000).toFixed(1) + ' s');
   }, 100);
+  arriving = true;
   busy('Opening the photo…');
   try {
     const picture = await localPicture(file);
@@ -114,6 +150,7 @@ async function openFile(file) {
     if (mine !== opening) return;
     photo = next;
     stage.show(photo.picture, width, height);
+    setTap(false);
     history.reset();
     panel.showOpened(reply);
     if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
@@ -122,11 +159,16 @@ async function openFile(file) {
     if (mine === opening) fail('The photo could not be opened: ' + error.message);
   } finally {
     clearInterval(clock);
-    if (mine === opening) {
-      part.incoming.hidden = true;
-      busy('');
-    }
+    if (mine === opening) endOpening();
   }
+}
+
+/** No photo is on its way any longer: it has arrived, or is given up for the one on the stage. */
+function endOpening() {
+  opening++;
+  arriving = false;
+  part.incoming.hidden = true;
+  busy('');
 }
 
 /** The photo on its way, over the one that stays if it cannot be opened. */
@@ -169,7 +211,7 @@ async function openExample(example) {
 // ---- downloads -------------------------------------------------------------------------------
 
 async function download(kind) {
-  if (!shown) return;
+  if (!shown || root.dataset.busy === 'yes') return;
   busy('Preparing the file…');
   const query = {token: photo.token, history: history.actions, kind};
   let reply = await callServer('export', query);
@@ -202,19 +244,31 @@ root.addEventListener('click', (event) => {
   if (button && !button.disabled) COMMANDS[button.dataset.do]();
 });
 
+/** Ends what is nearest at hand: a drag, a message, then the clicks. */
+function escape() {
+  if (stage.cancelDrag()) return;
+  if (!part.alert.hidden) return panel.alert('');
+  history.clear();
+}
+
 document.addEventListener('keydown', (event) => {
   const target = event.target;
   if (target.closest && target.closest('input, textarea, select, [contenteditable=true], dialog')) return;
+  if (document.querySelector('.api-docs')) return;      // Gradio's own panel is open over the page
   const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
+  if (root.dataset.state === 'opening') {
+    if (key === 'escape') endOpening();
+    return;
+  }
   if (command && key === 'z') event.shiftKey ? history.redo() : history.undo();
   else if (command && key === 'y') history.redo();
   else if (command || event.altKey) return;
-  else if (key === 'escape') history.clear();
+  else if (key === 'escape') escape();
   else if (['1', '2', '3'].includes(key)) choose(Number(key) - 1);
   else return;
   event.preventDefault();
 });
 
-refresh();
 panel.showReply(null, stage.photo);
+refresh();
 root.dataset.loaded = 'yes';

@@ -1,10 +1,13 @@
 // Everything beside the photo: candidates, verdict, cost, buttons, messages.
 
 const HINTS = {
-  empty: 'Open a photo, then click on a thing in it.',
-  ready: 'Click on a thing, or drag a box round it.',
-  choose: 'One click can mean several things. Choose what you meant:',
-  refine: 'Click what is missing, right-click what is too much.',
+  empty: ['Open a photo, then click on a thing in it.', 'Open a photo, then tap on a thing in it.'],
+  opening: ['One moment, then click on a thing.', 'One moment, then tap on a thing.'],
+  ready: ['Click on a thing, or drag a box round it.', 'Tap on a thing, or drag a box round it.'],
+  negative: ['Now click on the thing itself.', 'Now tap on the thing itself.'],
+  choose: ['One click can mean several things. Choose what you meant:', 'One tap can mean several things. Choose what you meant:'],
+  refine: ['Click what is missing, right-click what is too much.', 'Tap what is missing; use "Tap removes" for what is too much.'],
+  nothing: ['Nothing was found there. Click elsewhere, or drag a box.', 'Nothing was found there. Tap elsewhere, or drag a box.'],
 };
 
 function seconds(ms) {
@@ -52,9 +55,9 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
   }
 
   function showCandidates(reply, photo) {
+    const focused = Array.from(part.candidates.children).indexOf(document.activeElement);
     part.candidates.replaceChildren();
     if (!reply || reply.candidates.length < 2) return;
-    const best = Math.max(...reply.candidates.map((candidate) => candidate.predicted_iou));
     reply.candidates.forEach((candidate, index) => {
       const button = document.createElement('button');
       button.type = 'button';
@@ -65,24 +68,30 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
       const canvas = document.createElement('canvas');
       drawThumbnail(canvas, photo, candidate.rle);
       const label = document.createElement('span');
-      label.textContent = iou + (candidate.predicted_iou === best ? ' · best' : '');
+      const key = document.createElement('kbd');
+      key.textContent = index + 1;
+      label.append(key, ' ' + iou);
       button.append(canvas, label);
       button.addEventListener('click', () => onChoose(index));
       part.candidates.append(button);
     });
+    if (focused >= 0) part.candidates.children[focused].focus();
   }
 
   let alertTimer = 0;
   return {
     /** The state of the page: empty, opening or ready, and what can be done in it. */
-    update({state, canUndo, canRedo, hasMask}) {
+    update({state, canUndo, canRedo, canClear, hasMask, hint}) {
       root.dataset.state = state;
-      const set = (name, enabled) => all(name).forEach((button) => { button.disabled = !enabled; });
+      const free = state !== 'opening';
+      const set = (name, enabled) => all(name).forEach((button) => { button.disabled = !(enabled && free); });
       set('undo', canUndo);
       set('redo', canRedo);
-      set('clear', canUndo);
+      set('clear', canClear);
       set('cutout', hasMask);
       set('mask', hasMask);
+      part.candidates.querySelectorAll('button').forEach((button) => { button.disabled = !free; });
+      part.hint.textContent = HINTS[hint][root.dataset.hover === 'yes' ? 0 : 1];
     },
     setTap(removes) {
       all('tap-add').forEach((button) => button.setAttribute('aria-pressed', String(!removes)));
@@ -90,12 +99,10 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
     },
     showReply(reply, photo) {
       showCandidates(reply, photo);
-      const several = reply && reply.candidates.length > 1;
-      part.hint.textContent = reply ? (several ? HINTS.choose : HINTS.refine) : HINTS[root.dataset.state === 'empty' ? 'empty' : 'ready'];
       part.verdict.textContent = reply
         ? 'Predicted IoU ' + reply.candidates[reply.index].predicted_iou.toFixed(2) + ' · covers '
           + (100 * reply.share).toFixed(reply.share < 0.1 ? 1 : 0) + '% of the photo' : '';
-      part['decode-cost'].textContent = reply ? 'in ' + Math.max(1, Math.round(reply.ms)) + ' ms' : '-';
+      part['decode-cost'].textContent = reply ? 'in ' + Math.max(1, Math.round(reply.ms)) + ' ms' : 'no click yet';
     },
     showOpened(reply) {
       part['encode-cost'].textContent = reply.cached ? 'from cache' : 'encoded in ' + seconds(reply.ms);

@@ -1,6 +1,7 @@
 // The conversation with Python: one click in flight, the newest wins, stale replies are dropped.
 
 const OPEN_TIMEOUT_MS = 180000;
+const SLOW_MS = 400;            // a wait that a person notices
 const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
 const NO_ANSWER = 'The server does not answer. Your clicks are kept; check the connection and click again.';
 
@@ -13,12 +14,13 @@ function fileUrl(path) {
 }
 
 /** A server function's reply; network trouble is retried for a while, then becomes an error reply. */
-async function callServer(name, query) {
+async function callServer(name, query, onTrouble = () => {}) {
   for (const delay of [...RETRY_DELAYS_MS, null]) {
     try {
       const reply = await server[name](query);
       if (reply && typeof reply.ok === 'boolean') return reply;
     } catch (error) { /* no network, or the server is restarting: tried again below */ }
+    onTrouble();
     if (delay !== null) await wait(delay);
   }
   return {ok: false, seq: query.seq, error: NO_ANSWER};
@@ -52,21 +54,25 @@ function createOpener() {
 }
 
 /** Asks for the mask of the newest state, never more than one question at a time. */
-function createAsker({current, onAsk, onReply, reopen}) {
+function createAsker({current, onAsk, onSlow, onReply, reopen}) {
   let busy = false, again = false, seq = 0;
   async function ask() {
     if (busy) { again = true; return; }
     const question = current();
     if (!question) return;
     busy = true;
-    onAsk(++seq);
-    let reply = await callServer('segment', {seq, token: question.token, history: question.history, side: question.side});
-    if (reply.expired && await reopen()) {
-      again = true;             // the same prompts, on the photo opened afresh
-    } else if (question.isCurrent()) {
-      onReply(reply);
+    const slow = setTimeout(() => onSlow('Finding the mask…'), SLOW_MS);
+    try {
+      onAsk(++seq);
+      const query = {seq, token: question.token, history: question.history, side: question.side};
+      const reply = await callServer('segment', query, () => onSlow('No answer yet, trying again…'));
+      if (reply.expired && await reopen()) again = true;    // the same prompts, on the photo opened afresh
+      else if (question.isCurrent()) onReply(reply);
+    } finally {
+      clearTimeout(slow);
+      onSlow('');
+      busy = false;
     }
-    busy = false;
     if (again) { again = false; ask(); }
   }
   return ask;

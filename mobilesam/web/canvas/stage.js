@@ -2,6 +2,9 @@
 
 const CANVAS_SIDE = 2048;       // a larger canvas costs time and shows no more
 const MASK_SIDE = 1024;         // the model knows no more than that
+const SCALE_MOST = 4;           // a tiny photo blown up further is a blur,
+const SIDE_LEAST_PX = 400;      // but it must be large enough to click into
+const BOX_MIN_PX = 4;           // a thinner box is a click with a shaky hand
 const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
 const PLUS = '#16a34a', MINUS = '#dc2626', BOX = '#f59e0b';
 
@@ -11,7 +14,7 @@ function fitted(width, height, side) {
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
-function createStage(part, {onPoint, onBox, removes}) {
+function createStage(part, {onPoint, onBox, onResize, removes}) {
   const {frame, photo, mask, marks} = part;
   let size = null;              // {width, height} of the upright photo, in its own pixels
   let drag = null, actions = [];
@@ -60,6 +63,13 @@ function createStage(part, {onPoint, onBox, removes}) {
     }
   }
 
+  function cancelDrag() {
+    const dragging = Boolean(drag && drag.moved);
+    drag = null;
+    drawMarks();
+    return dragging;
+  }
+
   function drawBox(context, [x0, y0, x1, y1], kx, ky, dashed) {
     context.setLineDash(dashed ? [6, 4] : []);
     for (const [colour, line] of [['rgba(0,0,0,.55)', 4], [BOX, 2]]) {
@@ -94,7 +104,7 @@ function createStage(part, {onPoint, onBox, removes}) {
   marks.addEventListener('contextmenu', (event) => event.preventDefault());
   marks.addEventListener('pointerdown', (event) => {
     if (!size) return;
-    if (!event.isPrimary) { drag = null; drawMarks(); return; }   // a second finger: not a box
+    if (!event.isPrimary) return cancelDrag();   // a second finger: not a box
     if (event.button !== 0 && event.button !== 2) return;
     event.preventDefault();
     marks.setPointerCapture(event.pointerId);
@@ -109,20 +119,20 @@ function createStage(part, {onPoint, onBox, removes}) {
     if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > slop) drag.moved = true;
     if (drag.moved) drawMarks();
   });
-  marks.addEventListener('pointercancel', () => { drag = null; drawMarks(); });
+  marks.addEventListener('pointercancel', cancelDrag);
   marks.addEventListener('pointerup', (event) => {
     if (!drag || event.pointerId !== drag.id) return;
-    const {from, moved, negative} = drag, to = place(event);
-    drag = null;
+    const {from, moved, negative, x, y} = drag, to = place(event);
+    cancelDrag();
     if (!moved) {
       onPoint({...pointAt(from), label: negative ? 0 : 1});
       return;
     }
+    const thin = Math.min(Math.abs(event.clientX - x), Math.abs(event.clientY - y)) < BOX_MIN_PX;
     const box = boxOf(from, to);
-    if (box[0] < box[2] && box[1] < box[3]) onBox(box);
-    drawMarks();
+    if (!negative && !thin && box[0] < box[2] && box[1] < box[3]) onBox(box);
   });
-  new ResizeObserver(drawMarks).observe(frame);
+  new ResizeObserver(() => { drawMarks(); onResize(); }).observe(frame);
 
   return {
     get size() { return size; },
@@ -144,10 +154,14 @@ function createStage(part, {onPoint, onBox, removes}) {
       context.fillRect(0, 0, w, h);
       context.drawImage(picture, 0, 0, w, h);
       frame.style.setProperty('--ratio', width / height);
+      const scale = Math.max(SCALE_MOST, SIDE_LEAST_PX / Math.max(width, height));
+      frame.style.setProperty('--widest', width * scale + 'px');
       frame.style.aspectRatio = width + ' / ' + height;
       clearCanvas(mask);
       drawMarks();
     },
+    /** Ends a drag without a box; whether there was one. */
+    cancelDrag,
     setActions(next) { actions = next; drawMarks(); },
     showMask(rle) { paintMask(mask, rle); },
     clearMask() { clearCanvas(mask); },

@@ -1,0 +1,51 @@
+"""The page at every width, in light and dark: nothing overflows and nothing complains."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.serving import LEFT
+
+_OVERFLOW = """() => {
+  const width = document.documentElement.clientWidth;
+  const wide = [...document.querySelectorAll('.sam *')].filter((node) =>
+    !node.closest('.sam-strip') && node.getBoundingClientRect().right > width + 1);
+  const names = wide.map((node) => node.outerHTML.slice(0, 80));
+  return [document.documentElement.scrollWidth - width, names];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_nothing_scrolls_sideways_and_nothing_complains(visit, app, photo, width, scheme):
+    hosts = set()
+    visitor = visit(
+        f"{app.url}?__theme={scheme}", viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    visitor.page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    visitor.page.reload()
+    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
+    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
+    visitor.open(photo)
+    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
+    visitor.click(LEFT.centre)
+    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
+    assert visitor.mask()[LEFT.y, LEFT.x]
+    dark = visitor.page.evaluate("() => document.body.classList.contains('dark')")
+    assert dark == (scheme == "dark")
+    assert visitor.complaints == []
+    # Files, blobs and data have no host; everything else comes from the demo itself.
+    assert hosts <= {"127.0.0.1", None}
+
+
+def test_markers_and_mask_stay_on_their_thing_when_the_window_changes(at_work):
+    at_work.click(LEFT.centre)
+    at_work.page.set_viewport_size({"width": 700, "height": 900})
+    at_work.page.wait_for_timeout(300)
+    marks = at_work.pixels("marks")[..., 3] > 0
+    rows, columns = marks.nonzero()
+    height, width = marks.shape
+    assert abs(columns.mean() / width - LEFT.x / 300) < 0.02
+    assert abs(rows.mean() / height - LEFT.y / 200) < 0.02
+    at_work.click((100, 120))
+    assert at_work.histories()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}

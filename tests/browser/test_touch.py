@@ -1,0 +1,94 @@
+"""On a phone: taps, the switch for what a tap does, and boxes by a finger."""
+
+import pytest
+
+from tests.serving import LEFT, RIGHT
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+class Fingers:
+    """Touches through the browser's own input, so that scrolling and gestures take part."""
+
+    def __init__(self, visitor):
+        self._session = visitor.page.context.new_cdp_session(visitor.page)
+
+    def send(self, kind, *points):
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def drag(self, start, end, steps=6):
+        self.send("touchStart", start)
+        for step in range(1, steps + 1):
+            self.send(
+                "touchMove",
+                *[tuple(a + (b - a) * step / steps for a, b in zip(start, end, strict=True))],
+            )
+        self.send("touchEnd")
+
+
+@pytest.fixture
+def phone(visit, photo):
+    visitor = visit(**PHONE)
+    visitor.open(photo)
+    return visitor
+
+
+def tap(visitor, xy):
+    with visitor.answered():
+        visitor.page.touchscreen.tap(*visitor.place(*xy))
+
+
+def test_a_tap_adds_and_after_the_switch_it_removes(phone):
+    tap(phone, LEFT.centre)
+    phone.page.locator("[data-do=tap-remove]").tap()
+    tap(phone, RIGHT.centre)
+    phone.page.locator("[data-do=tap-add]").tap()
+    tap(phone, (100, 120))
+    assert [step["label"] for step in phone.histories()[-1]] == [1, 0, 1]
+    for step, (x, y) in zip(
+        phone.histories()[-1], [LEFT.centre, RIGHT.centre, (100, 120)], strict=True
+    ):
+        assert (step["x"], step["y"]) == (x, y)
+    assert phone.mask()[LEFT.y, LEFT.x]
+    assert not phone.mask()[RIGHT.y, RIGHT.x]
+
+
+def test_the_switch_says_which_way_it_stands(phone):
+    adds, removes = (phone.page.locator(f"[data-do=tap-{way}]") for way in ("add", "remove"))
+    assert adds.get_attribute("aria-pressed") == "true"
+    removes.tap()
+    assert adds.get_attribute("aria-pressed") == "false"
+    assert removes.get_attribute("aria-pressed") == "true"
+
+
+def test_a_finger_drags_a_box_and_the_page_does_not_scroll(phone):
+    scrolled = phone.page.evaluate("() => window.scrollY")
+    with phone.answered():
+        Fingers(phone).drag(phone.place(150, 160), phone.place(30, 40))
+    (step,) = phone.histories()[-1]
+    assert step["type"] == "box"
+    for value, wanted in zip(step["box"], (30, 40, 151, 161), strict=True):
+        assert abs(value - wanted) <= 1
+    assert phone.mask()[LEFT.y, LEFT.x]
+    assert phone.page.evaluate("() => window.scrollY") == scrolled
+
+
+def test_two_fingers_are_neither_a_box_nor_a_click(phone):
+    fingers = Fingers(phone)
+    a, b = phone.place(80, 80), phone.place(160, 120)
+    fingers.send("touchStart", a)
+    fingers.send("touchStart", a, b)
+    fingers.send("touchMove", (a[0] - 30, a[1]), (b[0] + 30, b[1]))
+    fingers.send("touchEnd")
+    phone.page.wait_for_timeout(300)
+    assert phone.histories() == []
+    tap(phone, LEFT.centre)
+    assert [step["type"] for step in phone.histories()[-1]] == ["point"]
+
+
+def test_the_page_speaks_of_taps_and_its_buttons_fit_a_finger(phone):
+    assert phone.page.locator("[data-do=tap-remove]").is_visible()
+    assert not phone.page.get_by_text("Right-click", exact=True).is_visible()
+    for button in phone.page.locator(".sam-bar button:visible").all():
+        assert button.bounding_box()["height"] >= 44
