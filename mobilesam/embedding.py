@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from segment_anything.modeling import Sam
 
 from mobilesam.images import Photo
+from mobilesam.model.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +45,20 @@ def input_size_of(original_size: tuple[int, int], long_side: int) -> tuple[int, 
     return height, width
 
 
-@torch.inference_mode()
-def encode_photo(sam: Sam, photo: Photo, key: str) -> ImageEmbedding:
+def encode_photo(network: Network, photo: Photo, key: str) -> ImageEmbedding:
     """Encodes a photo.
 
-    The pixels are scaled with Pillow's bilinear filter as segment-anything's predictor does,
-    normalised, and padded with zeros right and bottom.
+    The pixels are scaled with Pillow's bilinear filter as segment-anything's predictor does.
 
     Args:
-        sam: the model in eval mode.
+        network: the modules that encode.
         photo: the upright photo.
         key: what the embedding shall be known by.
     """
-    input_size = input_size_of(photo.size_hw, sam.image_encoder.img_size)
-    pixels = torch.from_numpy(_resize(photo.pixels, input_size)).to(sam.device)
-    batch = sam.preprocess(pixels.permute(2, 0, 1).unsqueeze(0).float())
-    return ImageEmbedding(sam.image_encoder(batch), photo.size_hw, input_size, key)
+    input_size = input_size_of(photo.size_hw, network.image_size)
+    pixels = torch.from_numpy(_resize(photo.pixels, input_size)).to(network.device)
+    features = network.encode(pixels.permute(2, 0, 1).unsqueeze(0).float())
+    return ImageEmbedding(features, photo.size_hw, input_size, key)
 
 
 def _resize(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:

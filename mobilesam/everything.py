@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from segment_anything.modeling import Sam
 from segment_anything.utils.amg import (
     batched_mask_to_box,
     box_xyxy_to_xywh,
@@ -18,6 +17,7 @@ from torchvision.ops import batched_nms
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_area
+from mobilesam.model.network import Network
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
 
@@ -76,12 +76,12 @@ class EverythingOptions:
 
 
 def segment_everything(
-    sam: Sam, embedding: ImageEmbedding, options: EverythingOptions
+    network: Network, embedding: ImageEmbedding, options: EverythingOptions
 ) -> list[MaskRecord]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
 
     Args:
-        sam: the model in eval mode.
+        network: the modules that decode.
         embedding: of the photo.
         options: grid and thresholds.
 
@@ -94,7 +94,7 @@ def segment_everything(
     boxes: list[torch.Tensor] = []
     for start in range(0, len(grid_xy), _BATCH):
         prompts = [Prompt([(x, y)], [1]) for x, y in grid_xy[start : start + _BATCH].tolist()]
-        low_res_logits, iou_predictions = decode_batch(sam, embedding, prompts)
+        low_res_logits, iou_predictions = decode_batch(network, embedding, prompts)
         flat_logits = low_res_logits.flatten(0, 1).cpu().numpy()
         flat_ious = iou_predictions.flatten().tolist()
         for logits, predicted_iou in zip(flat_logits, flat_ious, strict=True):
@@ -103,11 +103,11 @@ def segment_everything(
             upscaled = upscale_logits(logits, embedding.input_size, embedding.original_size)
             full = torch.from_numpy(np.ascontiguousarray(upscaled))[None]
             stability = calculate_stability_score(
-                full, sam.mask_threshold, options.stability_score_offset
+                full, network.mask_threshold, options.stability_score_offset
             ).item()
             if not stability >= options.stability_score_thresh:
                 continue
-            mask = full > sam.mask_threshold
+            mask = full > network.mask_threshold
             box = batched_mask_to_box(mask)
             boxes.append(box)
             x, y, w, h = box_xyxy_to_xywh(box[0]).tolist()

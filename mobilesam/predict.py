@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
 
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask
+from mobilesam.model.network import Network
 from mobilesam.prompts import Prompt
 
 LOGITS_SIDE = 256
@@ -96,7 +96,7 @@ def upscale_logits(
 
 
 def predict_masks(
-    sam: Sam,
+    network: Network,
     embedding: ImageEmbedding,
     prompt: Prompt,
     mask_input: NDArray[np.float32] | None = None,
@@ -105,7 +105,7 @@ def predict_masks(
     """Decodes one prompt.
 
     Args:
-        sam: the model in eval mode.
+        network: the modules that decode.
         embedding: of the photo that the prompt is about.
         prompt: at least one point or a box, within the photo.
         mask_input: (1, 256, 256) logits of an earlier answer, to be refined.
@@ -120,20 +120,20 @@ def predict_masks(
     if multimask_output is None:
         multimask_output = prompt.is_single_point
     low_res_logits, iou_predictions = decode_batch(
-        sam, embedding, [prompt], _checked_logits(mask_input), multimask_output
+        network, embedding, [prompt], _checked_logits(mask_input), multimask_output
     )
     return Prediction(
         low_res_logits[0].float().cpu().numpy(),
         iou_predictions[0].float().cpu().numpy(),
         embedding.original_size,
         embedding.input_size,
-        sam.mask_threshold,
+        network.mask_threshold,
     )
 
 
 @torch.inference_mode()
 def decode_batch(
-    sam: Sam,
+    network: Network,
     embedding: ImageEmbedding,
     prompts: Sequence[Prompt],
     mask_input: NDArray[np.float32] | None = None,
@@ -142,7 +142,7 @@ def decode_batch(
     """Decodes prompts that have the same number of points and agree in having a box or not.
 
     Args:
-        sam: the model in eval mode.
+        network: the modules that decode.
         embedding: of the photo.
         prompts: B prompts.
         mask_input: (1, 256, 256) float32 logits for all of them, or None.
@@ -151,7 +151,7 @@ def decode_batch(
     Returns:
         low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device.
     """
-    device = sam.device
+    device = network.device
     points, boxes = None, None
     if prompts[0].point_coords:
         coords = np.array([prompt.point_coords for prompt in prompts]) * _scale_xy(embedding)
@@ -163,10 +163,10 @@ def decode_batch(
         corners = np.array([prompt.box for prompt in prompts]) * np.tile(_scale_xy(embedding), 2)
         boxes = torch.tensor(corners, dtype=torch.float32, device=device)
     logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
-    sparse, dense = sam.prompt_encoder(points=points, boxes=boxes, masks=logits)
-    low_res_logits, iou_predictions = sam.mask_decoder(
+    sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=logits)
+    low_res_logits, iou_predictions = network.mask_decoder(
         image_embeddings=embedding.features,
-        image_pe=sam.prompt_encoder.get_dense_pe(),
+        image_pe=network.image_pe,
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         multimask_output=multimask_output,

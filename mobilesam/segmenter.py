@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
 
 from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.embedding import ImageEmbedding, encode_photo
@@ -19,6 +17,7 @@ from mobilesam.everything import EverythingOptions, MaskRecord, segment_everythi
 from mobilesam.history import Answer, History, answer_history
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.model.checkpoint import checkpoint_digest
+from mobilesam.model.network import Network, choose_network
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
@@ -37,19 +36,19 @@ class Segmenter:
     """
 
     def __init__(
-        self, sam: Sam, weights: Weights, checkpoint: str, settings: Settings | None = None
+        self, network: Network, weights: Weights, checkpoint: str, settings: Settings | None = None
     ) -> None:
-        """Wraps a model in eval mode.
+        """Wraps a network.
 
         Args:
-            sam: the model.
+            network: the modules that answer.
             weights: where its weights came from.
             checkpoint: digest of the weights, a part of every embedding's key.
             settings: None for the defaults.
         """
         self.weights = weights
         self.settings = settings or Settings()
-        self._sam = sam
+        self._network = network
         self._checkpoint = checkpoint
         self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[tuple[str, History], Prediction] = LruCache(_PREDICTIONS_BYTES)
@@ -78,13 +77,18 @@ class Segmenter:
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        sam = load_sam(chosen.path, chosen_device)
-        return cls(sam, chosen, checkpoint_digest(Path(chosen.path)), settings)
+        network = choose_network(load_sam(chosen.path, chosen_device), settings.precision)
+        return cls(network, chosen, checkpoint_digest(chosen.path), settings)
+
+    @property
+    def network_name(self) -> str:
+        """Which modules answer, for the log."""
+        return self._network.name
 
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
-        return torch.device(self._sam.device)
+        return self._network.device
 
     def open(self, image: ImageSource | Photo) -> Photo:
         """Reads a photo within this segmenter's limits; a Photo is handed back.
@@ -126,7 +130,7 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return predict_masks(self._sam, embedding, prompt, mask_input, multimask_output)
+        return predict_masks(self._network, embedding, prompt, mask_input, multimask_output)
 
     def answer(self, embedding: ImageEmbedding, history: History) -> Answer:
         """The answer to a visitor's clicks so far; see `mobilesam.history.answer_history`.
@@ -157,7 +161,7 @@ class Segmenter:
             PromptError: points_per_side is out of range.
         """
         options = EverythingOptions(points_per_side, **thresholds)
-        return segment_everything(self._sam, embedding, options)
+        return segment_everything(self._network, embedding, options)
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses, entries and bytes of the embedding cache."""
@@ -166,7 +170,7 @@ class Segmenter:
     def _encoder(self, photo: Photo, key: str) -> Callable[[], ImageEmbedding]:
         def encode() -> ImageEmbedding:
             with self._encoding:
-                return encode_photo(self._sam, photo, key)
+                return encode_photo(self._network, photo, key)
 
         return encode
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from mobilesam.errors import MobileSamError
 
 MEGA = 1_000_000
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,15 @@ class Settings:
     Attributes:
         weights: `"official"`, `"bundled"`, a path, or None for the usual order.
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None to choose.
+        precision: of the encoder on a CPU: `"float32"`, `"bfloat16"`, or `"auto"`, which takes
+            bfloat16 where the processor multiplies matrices in it.
         cache_bytes: bound of the embedding cache.
         limits: what a photo may be at most.
     """
 
     weights: str | None = None
     device: str | None = None
+    precision: Precision = "auto"
     cache_bytes: int = 512 * MEGA
     limits: ImageLimits = ImageLimits()
 
@@ -50,12 +56,23 @@ class Settings:
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,
+            precision=_precision(env),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", 512),
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", 20),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", 40),
             ),
         )
+
+
+def _precision(env: Mapping[str, str]) -> Precision:
+    text = env.get("MOBILESAM_PRECISION") or "auto"
+    for precision in get_args(Precision):
+        if text == precision:
+            return cast(Precision, precision)
+    raise MobileSamError(
+        f"MOBILESAM_PRECISION must be one of {', '.join(get_args(Precision))}, not {text!r}."
+    )
 
 
 def _megas(env: Mapping[str, str], name: str, default: float) -> int:

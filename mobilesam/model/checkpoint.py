@@ -41,7 +41,7 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
         WeightsError: the file cannot be read safely, is damaged, or its tensors are not
             MobileSAM's, by name and by shape.
     """
-    state = rename_official(_read_tensors(path))
+    state = rename_official(read_tensors(path))
     expected = sam.state_dict()
     # Files trained elsewhere often leave out BatchNorm's counters, which inference never reads.
     for name, tensor in expected.items():
@@ -60,6 +60,45 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
                 f"{tuple(state[name].shape)}, not {tuple(tensor.shape)}."
             )
     sam.load_state_dict(state, strict=True)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """A checkpoint's tensors under the names of the file, read without running any code in it.
+
+    Raises:
+        WeightsError: the file cannot be read, or is not a plain state dict.
+    """
+    try:
+        if path.is_dir():
+            index = json.loads((path / SHARD_INDEX).read_text(encoding="utf-8"))
+            state: dict[str, torch.Tensor] = {}
+            for shard in sorted(set(index["weight_map"].values())):
+                state.update(load_file(path / Path(shard).name))
+        elif path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
+    except (
+        OSError,
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise WeightsError(
+            f"{path.name} cannot be read as weights: it is damaged, or not a plain state dict."
+        ) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
+        raise WeightsError(f"{path.name} is not a plain state dict of tensors.")
+    return state
 
 
 def rename_official(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -114,40 +153,6 @@ def _rename(name: str) -> str | None:
         lambda match: f"stages.{int(match[1]) + bool(match[2])}.{match[2] or ''}", name
     )
     return f"{_ENCODER}trunk.{name}"
-
-
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.is_dir():
-            index = json.loads((path / SHARD_INDEX).read_text(encoding="utf-8"))
-            state: dict[str, torch.Tensor] = {}
-            for shard in sorted(set(index["weight_map"].values())):
-                state.update(load_file(path / Path(shard).name))
-        elif path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
-    except (
-        OSError,
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise WeightsError(
-            f"{path.name} cannot be read as weights: it is damaged, or not a plain state dict."
-        ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    ):
-        raise WeightsError(f"{path.name} is not a plain state dict of tensors.")
-    return state
 
 
 def _example(names: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from segment_anything.modeling import Sam
 
 from mobilesam import Segmenter
+from mobilesam.model.network import choose_network, plain_network
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights
 
@@ -50,16 +52,25 @@ def original() -> Sam:
         torch.manual_seed(5)  # the prompt encoder draws its frequencies when it is made
         sam = build_sam_vit_t()
     randomise(sam, seed=5)
-    # Once more, because its builder does so before the weights are there: see its issue 109.
+    # Once more, because its builder does so before the weights are there.
     return sam.train().eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")
-def ours(original: Sam, tmp_path_factory) -> Segmenter:
+def loaded(original: Sam, tmp_path_factory) -> Sam:
+    """Our plain modules, from a file of the original's weights."""
     path = tmp_path_factory.mktemp("shared") / "mobile_sam.pt"
     torch.save(original.state_dict(), path)
-    sam = load_sam(path, torch.device("cpu"))
-    return Segmenter(sam, Weights(path, "custom", "The original's random weights."), "shared")
+    return load_sam(path, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session", params=["plain", "fast"])
+def ours(request, loaded: Sam) -> Segmenter:
+    fast = request.param == "fast"
+    network = choose_network(loaded, "float32") if fast else plain_network(loaded)
+    assert network.name == f"{request.param} float32"
+    weights = Weights(Path("mobile_sam.pt"), "custom", "The original's random weights.")
+    return Segmenter(network, weights, "shared")
 
 
 @pytest.fixture(scope="session", params=[(600, 900), (900, 500)], ids=["landscape", "portrait"])

@@ -26,9 +26,9 @@ def ours(bundled, photo):
 
 
 @pytest.fixture(scope="module")
-def theirs(bundled, photo):
+def theirs(bundled_sam, photo):
     generator = SamAutomaticMaskGenerator(
-        bundled._sam, points_per_side=POINTS_PER_SIDE, points_per_batch=16, **THRESHOLDS
+        bundled_sam, points_per_side=POINTS_PER_SIDE, points_per_batch=16, **THRESHOLDS
     )
     records = generator.generate(photo)
     return sorted(records, key=lambda record: record["predicted_iou"], reverse=True)

@@ -25,8 +25,8 @@ PROMPTS = {
 }
 
 
-def test_the_two_encoders_are_different_code(ours, original):
-    assert type(ours._sam.image_encoder.trunk).__module__ == "timm.models.tiny_vit"
+def test_the_two_encoders_are_different_code(loaded, original):
+    assert type(loaded.image_encoder.trunk).__module__ == "timm.models.tiny_vit"
     assert type(original.image_encoder) is OriginalTinyVit
     assert OriginalTinyVit.__module__.startswith("mobile_sam.")
 
@@ -79,8 +79,8 @@ def test_a_mask_input_matters_to_the_original_too(ours, predictor, embedding):
     assert difference > 100 * LOGITS_TOLERANCE * np.abs(alone.low_res_logits).max()
 
 
-def test_the_weights_went_through_the_checkpoint(ours, original):
+def test_the_weights_went_through_the_checkpoint(loaded, original):
     assert torch.equal(
-        ours._sam.image_encoder.trunk.stages[3].blocks[1].attn.attention_biases,
+        loaded.image_encoder.trunk.stages[3].blocks[1].attn.attention_biases,
         original.image_encoder.layers[3].blocks[1].attn.attention_biases,
     )

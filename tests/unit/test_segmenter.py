@@ -12,6 +12,7 @@ from PIL import Image
 import mobilesam
 from mobilesam import ImageError, MobileSamError, Prompt, PromptError, Segmenter, Settings
 from mobilesam.history import AddPoint, SetBox
+from mobilesam.model.network import plain_network
 
 CENTRE = Prompt([(90, 60)], [1])
 EMBEDDING_BYTES = 256 * 64 * 64 * 4
@@ -63,15 +64,17 @@ def test_different_photos_are_encoded_apart(segmenter, stub_sam, draw_disc):
 
 
 def test_the_key_of_an_embedding_names_the_checkpoint_too(segmenter, stub_sam, stub_weights, disc):
-    other = Segmenter(stub_sam, stub_weights, checkpoint="another")
-    same = Segmenter(stub_sam, stub_weights, checkpoint="stub")
+    other = Segmenter(plain_network(stub_sam), stub_weights, checkpoint="another")
+    same = Segmenter(plain_network(stub_sam), stub_weights, checkpoint="stub")
     assert segmenter.encode(disc).key != other.encode(disc).key
     assert segmenter.encode(disc).key == same.encode(disc).key
 
 
 def test_an_evicted_photo_is_encoded_again(stub_sam, stub_weights, draw_disc):
     room_for_two = Settings(cache_bytes=2 * EMBEDDING_BYTES)
-    segmenter = Segmenter(stub_sam, stub_weights, checkpoint="stub", settings=room_for_two)
+    segmenter = Segmenter(
+        plain_network(stub_sam), stub_weights, checkpoint="stub", settings=room_for_two
+    )
     keys = [segmenter.encode(draw_disc(seed)).key for seed in (0, 1, 2)]
     assert [segmenter.cached(key) is not None for key in keys] == [False, True, True]
     assert segmenter.encode(draw_disc(2)).key == keys[2]
@@ -190,7 +193,9 @@ def test_whatever_cannot_be_used_raises_a_mobile_sam_error(segmenter, disc, tmp_
 
 def test_the_limits_of_the_settings_hold_for_encode(stub_sam, stub_weights, disc):
     settings = Settings(limits=mobilesam.ImageLimits(max_pixels=100))
-    segmenter = Segmenter(stub_sam, stub_weights, checkpoint="stub", settings=settings)
+    segmenter = Segmenter(
+        plain_network(stub_sam), stub_weights, checkpoint="stub", settings=settings
+    )
     with pytest.raises(ImageError, match="megapixels"):
         segmenter.encode(disc)
 

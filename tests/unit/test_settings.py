@@ -22,13 +22,23 @@ def test_every_variable_is_read():
     env = {
         "MOBILESAM_WEIGHTS": "bundled",
         "MOBILESAM_DEVICE": "cpu",
+        "MOBILESAM_PRECISION": "bfloat16",
         "MOBILESAM_CACHE_MB": "100",
         "MOBILESAM_MAX_UPLOAD_MB": "2.5",
         "MOBILESAM_MAX_MEGAPIXELS": "12",
     }
     assert Settings.from_env(env) == Settings(
-        "bundled", "cpu", 100_000_000, ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000)
+        weights="bundled",
+        device="cpu",
+        precision="bfloat16",
+        cache_bytes=100_000_000,
+        limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
+
+
+def test_a_precision_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(MobileSamError, match="auto, float32, bfloat16"):
+        Settings.from_env({"MOBILESAM_PRECISION": "float16"})
 
 
 def test_the_process_environment_is_read_by_default(monkeypatch):

@@ -1,0 +1,114 @@
+"""One contender in a process of its own: reads a task a line, answers with its seconds.
+
+Each contender has its own allocator, threads and imports, so neither helps nor hinders the other:
+`original` is the mobile_sam package as it comes, `original-tuned` the same with our allocator
+settings, `ours` this project, `ours-plain` its reference modules.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mobilesam.images import open_photo
+from mobilesam.runtime import tune_allocator, usable_cores
+
+ROOT = Path(__file__).resolve().parents[1]
+Tasks = dict[str, Callable[[int], object]]
+THRESHOLDS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}
+"""The bundled weights find little at the usual thresholds; both sides get the same work."""
+
+
+def original_tasks(pixels: np.ndarray) -> Tasks:
+    """The mobile_sam package with the bundled weights."""
+    from mobile_sam import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
+
+    from mobilesam.model.checkpoint import read_tensors
+
+    sam = sam_model_registry["vit_t"]()
+    sam.load_state_dict(read_tensors(ROOT / "weights"), strict=False)
+    sam.eval()
+    predictor = SamPredictor(sam)
+    predictor.set_image(pixels)
+
+    def click(seed: int) -> object:
+        masks, ious, _ = predictor.predict(
+            np.array([point(seed, pixels)]), np.array([1]), multimask_output=True
+        )
+        return masks[ious.argmax()]
+
+    def everything(points_per_side: int) -> object:
+        generator = SamAutomaticMaskGenerator(sam, points_per_side=points_per_side, **THRESHOLDS)
+        return generator.generate(pixels)
+
+    return {
+        "encode": lambda _: predictor.set_image(pixels),
+        "click": click,
+        "everything": everything,
+    }
+
+
+def our_tasks(pixels: np.ndarray, plain: bool) -> Tasks:
+    """This project with the bundled weights; encodes past the cache."""
+    from mobilesam import Prompt, Segmenter
+    from mobilesam.embedding import encode_photo
+    from mobilesam.model.network import choose_network, plain_network
+    from mobilesam.model.sam import load_sam
+    from mobilesam.model.weights import resolve_weights
+
+    sam = load_sam(ROOT / "weights", torch.device("cpu"))
+    network = plain_network(sam) if plain else choose_network(sam)
+    segmenter = Segmenter(network, resolve_weights("bundled"), "bundled")
+    photo = segmenter.open(pixels)
+    embedding = segmenter.encode(photo)
+
+    def click(seed: int) -> object:
+        prediction = segmenter.predict(embedding, Prompt([point(seed, pixels)], [1]))
+        return prediction.mask(prediction.best)
+
+    def everything(points_per_side: int) -> object:
+        fresh = encode_photo(network, photo, "fresh")
+        return segmenter.everything(fresh, points_per_side, **THRESHOLDS)
+
+    return {
+        "encode": lambda _: encode_photo(network, photo, "fresh"),
+        "click": click,
+        "everything": everything,
+    }
+
+
+def point(seed: int, pixels: np.ndarray) -> tuple[float, float]:
+    """The same pseudo-random place for every contender."""
+    height, width = pixels.shape[:2]
+    return (0.1 + 0.8 * (seed * 37 % 101) / 101) * width, (
+        0.1 + 0.8 * (seed * 53 % 97) / 97
+    ) * height
+
+
+def main() -> None:
+    name, photo = sys.argv[1], Path(sys.argv[2])
+    if name != "original":
+        tune_allocator()
+    torch.set_num_threads(usable_cores())
+    pixels = open_photo(photo).pixels
+    tasks = (
+        original_tasks(pixels)
+        if name.startswith("original")
+        else our_tasks(pixels, name == "ours-plain")
+    )
+    print("ready", flush=True)
+    for line in sys.stdin:
+        task, argument = line.split()
+        started = time.perf_counter()
+        with torch.inference_mode():
+            tasks[task](int(argument))
+        print(time.perf_counter() - started, flush=True)
+
+
+if __name__ == "__main__":
+    main()

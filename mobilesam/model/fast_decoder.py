@@ -1,0 +1,287 @@
+"""The mask decoder rewritten for speed: the same weights, the same answer, less arithmetic.
+
+segment_anything's MaskDecoder stays the reference. A prompt has a handful of tokens and the image
+4,096, so whatever the reference projects on the image's side is moved to the tokens' side:
+
+- Scores of a token against the image, (q Wq + bq)(k Wk + bk)^T, are computed as
+  ((q Wq + bq) Wk^T) k^T: bk adds the same to all of a token's scores, and softmax does not see it.
+- Their sum over the image, (A (k Wv)), is (A k) Wv.
+- The image's scores against the tokens and the sum over the tokens are turned round likewise.
+
+That pays while the tokens are few (`_FEW_TOKENS`); beyond, the image is projected as usual. In the
+first layer the image side is the same for all prompts of a batch and is projected once.
+
+The upscaling's transposed convolutions (kernel and stride 2) are two matrix products over pixels in
+token order; only the masks at the end are put into raster order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+_FEW_TOKENS = 16
+
+
+class FastDecoder(nn.Module):
+    """A drop-in for segment_anything's MaskDecoder."""
+
+    def __init__(self, decoder: Any) -> None:
+        """Takes the weights of segment_anything's MaskDecoder in eval mode; it is left as it is."""
+        super().__init__()
+        self.num_mask_tokens = decoder.num_mask_tokens
+        self.own_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).detach()
+        transformer = decoder.transformer
+        self.layers = [_Layer(layer) for layer in transformer.layers]
+        self.final_attention = _Attention(transformer.final_attn_token_to_image)
+        self.final_norm = _norm(transformer.norm_final_attn)
+        self.upscaling = _Upscaling(decoder.output_upscaling)
+        self.hypernetworks = _stacked([mlp.layers for mlp in decoder.output_hypernetworks_mlps])
+        self.iou_head = [_linear(layer) for layer in decoder.iou_prediction_head.layers]
+
+    def forward(
+        self,
+        image_embeddings: torch.Tensor,
+        image_pe: torch.Tensor,
+        sparse_prompt_embeddings: torch.Tensor,
+        dense_prompt_embeddings: torch.Tensor,
+        multimask_output: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decodes a batch of prompts on one image, as MaskDecoder.forward does.
+
+        Args:
+            image_embeddings: (1, 256, 64, 64).
+            image_pe: (1, 256, 64, 64) positional encoding.
+            sparse_prompt_embeddings: (B, N, 256).
+            dense_prompt_embeddings: (B, 256, 64, 64), expanded from one pixel where there is no
+                mask_input.
+            multimask_output: three candidates or one.
+
+        Returns:
+            low_res_logits (B, C, 256, 256) and iou_predictions (B, C).
+        """
+        prompts = sparse_prompt_embeddings.shape[0]
+        position = _tokens_of(image_pe)
+        dense = dense_prompt_embeddings
+        if dense.stride(2) == 0 and dense.stride(3) == 0:
+            dense = dense[:1]  # no mask_input: the same for all prompts
+        image = _tokens_of(image_embeddings) + _tokens_of(dense)
+        point = torch.cat(
+            [self.own_tokens.expand(prompts, -1, -1), sparse_prompt_embeddings], dim=1
+        )
+        queries = point
+        for layer in self.layers:
+            queries, image = layer(queries, point, image, position)
+        keys = image + position
+        queries = self.final_norm(
+            queries + self.final_attention.to_image(queries + point, keys, image)
+        )
+        wanted = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
+        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, wanted]
+        mask_tokens = queries[:, 1 : 1 + self.num_mask_tokens][:, wanted]
+        hyper = _stacked_mlp(mask_tokens, self.hypernetworks, wanted)
+        return self.upscaling.masks(image, hyper), iou_predictions
+
+
+@dataclass(frozen=True, eq=False)
+class _Affine:
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class _Norm:
+    weight: torch.Tensor
+    bias: torch.Tensor
+    eps: float
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+
+def _linear(layer: Any) -> _Affine:
+    return _Affine(layer.weight.detach(), layer.bias.detach())
+
+
+def _norm(layer: Any) -> _Norm:
+    return _Norm(layer.weight.detach(), layer.bias.detach(), layer.eps)
+
+
+def _tokens_of(image: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) to (B, H W, C); free where the memory is in NHWC order already."""
+    return image.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class _Attention:
+    """Attention between prompt tokens (B, N, C) and image tokens (K, P, C), K being 1 or B."""
+
+    def __init__(self, attention: Any) -> None:
+        self.heads = attention.num_heads
+        self.width = attention.internal_dim // attention.num_heads
+        self.q, self.k, self.v, self.out = (
+            _linear(layer)
+            for layer in (
+                attention.q_proj,
+                attention.k_proj,
+                attention.v_proj,
+                attention.out_proj,
+            )
+        )
+
+    def between_tokens(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Ordinary attention, for sets of tokens of any kind."""
+        parts = [self._split(f(x)) for f, x in ((self.q, q), (self.k, k), (self.v, v))]
+        prompts = parts[0].shape[0]
+        q, k, v = (part.expand(prompts, -1, -1, -1) for part in parts)
+        return self.out(_merge(F.scaled_dot_product_attention(q, k, v)))
+
+    def to_image(
+        self, tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        """What the tokens take from the image: (B, N, C)."""
+        if not self._few(tokens, keys):
+            return self.between_tokens(tokens, keys, values)
+        prompts, count, channels = tokens.shape
+        q = self._split(self.q(tokens)) * self.width**-0.5
+        scores = self._on_image(q @ self._per_head(self.k), keys)
+        taken = _matmul(scores.softmax(-1), values)
+        taken = taken.view(prompts, self.heads, count, channels)
+        return self.out(_merge(taken @ self._per_head(self.v).mT) + self.v.bias)
+
+    def from_tokens(
+        self, image: torch.Tensor, queries: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+    ) -> torch.Tensor:
+        """The image with what it takes from the tokens added: (B, P, C)."""
+        prompts, count, channels = k.shape
+        keys = self._split(self.k(k)) * self.width**-0.5
+        if self._few(k, queries):
+            scores = self._on_image(keys @ self._per_head(self.q), queries)
+            scores += (keys @ self.q.bias.view(self.heads, self.width, 1)).flatten(1, 2)
+        else:
+            scores = (keys @ self._split(self.q(queries)).mT).flatten(1, 2)
+        shares = scores.view(prompts, self.heads, count, -1).softmax(2).flatten(1, 2)
+        # Every head's shares sum to one, so the output's bias is spread over the heads.
+        per_head_out = self.out.weight.view(channels, self.heads, self.width).permute(1, 2, 0)
+        gifts = (self._split(self.v(v)) @ per_head_out).flatten(1, 2)
+        gifts += self.out.bias / self.heads
+        return torch.baddbmm(image.expand(prompts, -1, -1), shares.mT, gifts)
+
+    def _few(self, tokens: torch.Tensor, image: torch.Tensor) -> bool:
+        return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
+
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, N, heads * width) to (B, heads, N, width)."""
+        return x.view(*x.shape[:2], self.heads, self.width).transpose(1, 2)
+
+    def _per_head(self, layer: _Affine) -> torch.Tensor:
+        """The layer's weight as (heads, width, C)."""
+        return layer.weight.view(self.heads, self.width, -1)
+
+    @staticmethod
+    def _on_image(absorbed: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """(B, heads, N, C) against (K, P, C): (B, heads * N, P)."""
+        return _matmul(absorbed.flatten(1, 2), image.mT)
+
+
+def _matmul(x: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """(B, M, X) by (K, X, Y), one big product where the image side is shared."""
+    if image.shape[0] == 1:
+        return (x.flatten(0, 1) @ image[0]).view(*x.shape[:2], -1)
+    return torch.bmm(x, image)
+
+
+def _merge(x: torch.Tensor) -> torch.Tensor:
+    """(B, heads, N, width) to (B, N, heads * width)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class _Layer:
+    """segment_anything's TwoWayAttentionBlock."""
+
+    def __init__(self, layer: Any) -> None:
+        self.is_first: bool = layer.skip_first_layer_pe
+        self.self_attention = _Attention(layer.self_attn)
+        self.to_image = _Attention(layer.cross_attn_token_to_image)
+        self.from_tokens = _Attention(layer.cross_attn_image_to_token)
+        self.norms = [_norm(norm) for norm in (layer.norm1, layer.norm2, layer.norm3, layer.norm4)]
+        self.fc1, self.fc2 = _linear(layer.mlp.lin1), _linear(layer.mlp.lin2)
+
+    def __call__(
+        self,
+        queries: torch.Tensor,
+        point: torch.Tensor,
+        image: torch.Tensor,
+        position: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.is_first:
+            queries = self.self_attention.between_tokens(queries, queries, queries)
+        else:
+            with_point = queries + point
+            queries = queries + self.self_attention.between_tokens(with_point, with_point, queries)
+        queries = self.norms[0](queries)
+        keys = image + position
+        queries = self.norms[1](queries + self.to_image.to_image(queries + point, keys, image))
+        queries = self.norms[2](queries + self.fc2(F.relu(self.fc1(queries))))
+        image = self.from_tokens.from_tokens(image, keys, queries + point, queries)
+        return queries, self.norms[3](image)
+
+
+class _Upscaling:
+    """The decoder's output_upscaling, and the masks that come of it."""
+
+    def __init__(self, upscaling: Any) -> None:
+        first, norm, _, second, _ = upscaling
+        self.first, self.second = _as_linear(first), _as_linear(second)
+        self.norm = _Norm(norm.weight.detach(), norm.bias.detach(), norm.eps)
+
+    def masks(self, image: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
+        """(B, 4096, C) tokens and (B, M, 32) hypernetwork outputs to (B, M, 256, 256) logits."""
+        prompts, tokens, _ = image.shape
+        side = int(tokens**0.5)
+        pixels = self.first(image).view(prompts, tokens * 4, -1)
+        pixels = F.gelu(self.norm(pixels))
+        pixels = F.gelu(self.second(pixels).view(prompts, tokens * 16, -1))
+        masks = hyper @ pixels.mT
+        # (row, column) of the token, then of the first and of the second doubling
+        masks = masks.view(prompts, -1, side, side, 2, 2, 2, 2)
+        return masks.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(prompts, -1, side * 4, side * 4)
+
+
+def _as_linear(layer: Any) -> _Affine:
+    """A transposed convolution of kernel and stride 2: one pixel to four, (dy, dx, channel)."""
+    weight = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
+    return _Affine(weight, layer.bias.detach().repeat(4))
+
+
+def _mlp(x: torch.Tensor, layers: list[_Affine]) -> torch.Tensor:
+    for layer in layers[:-1]:
+        x = F.relu(layer(x))
+    return layers[-1](x)
+
+
+def _stacked(mlps: list[Any]) -> list[_Affine]:
+    """Several MLPs of one shape, layer by layer: weights (M, in, out), biases (M, 1, out)."""
+    return [
+        _Affine(
+            torch.stack([layer.weight.detach().t() for layer in layers]),
+            torch.stack([layer.bias.detach() for layer in layers])[:, None],
+        )
+        for layers in zip(*mlps, strict=True)
+    ]
+
+
+def _stacked_mlp(x: torch.Tensor, layers: list[_Affine], which: slice) -> torch.Tensor:
+    """(B, M, C) through the MLPs `which`, each row through its own: (B, M, out)."""
+    rows = x.transpose(0, 1)
+    for position, layer in enumerate(layers):
+        rows = torch.baddbmm(layer.bias[which], rows, layer.weight[which])
+        if position < len(layers) - 1:
+            rows = F.relu(rows)
+    return rows.transpose(0, 1)

@@ -1,0 +1,62 @@
+"""What the process is told at its start, and where it must not be told."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilesam.runtime import tune_allocator, usable_cores
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_only_linux_is_asked_for_glibc(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    def no_library(name: str) -> None:
+        raise AssertionError(f"{name} was opened")
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", no_library)
+    assert tune_allocator() is False
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert tune_allocator() is False
+
+
+def test_all_three_settings_reach_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {}
+
+    class Glibc:
+        @staticmethod
+        def mallopt(option: int, value: int) -> int:
+            settings[option] = value
+            return 1
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Glibc)
+    assert tune_allocator() is True
+    assert settings == {-3: 2**30, -1: 2**31 - 1, -8: 1}
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("100000 100000", 1), ("50000 100000", 1), ("max 100000", CORES), ("", CORES)],
+)
+def test_a_containers_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: int) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    assert usable_cores(file) == cores
+
+
+def test_without_a_quota_the_process_uses_what_it_may(tmp_path: Path) -> None:
+    assert usable_cores(tmp_path / "missing") == CORES
