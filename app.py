@@ -2,11 +2,13 @@
 
 import logging
 import os
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import torch
 
+from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.segmenter import Segmenter
 from mobilesam.settings import Settings
@@ -31,4 +33,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MobileSamError as error:
+        sys.exit(f"The demo cannot start: {error}")

@@ -23,7 +23,11 @@ ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow decoders that a photo may reach; the rarer ones stay out of a stranger's hands."""
 
+MAX_JPEG_SCANS = 100
+"""A progressive JPEG has about ten; thousands, each decoded over the whole photo, are an attack."""
+
 _ORIENTATION_TAG = 0x0112
+_JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +107,8 @@ def _guarded_decode(source: Image.Image | io.BytesIO, limits: ImageLimits) -> Ph
 
 def _file_bytes(path: Path, limits: ImageLimits) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise ImageError("The photo cannot be opened: it is not a file.")
         with path.open("rb") as file:
             data = file.read(limits.max_bytes + 1)
     except OSError as error:
@@ -111,6 +117,8 @@ def _file_bytes(path: Path, limits: ImageLimits) -> bytes:
         raise ImageError(f"The photo cannot be opened: {error}.") from error
     if not data:
         raise ImageError("The file is empty.")
+    if data.startswith(_JPEG_START) and data.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
+        raise ImageError("The photo is coded in far too many passes; save it again and retry.")
     if len(data) > limits.max_bytes:
         raise ImageError(
             f"The file is larger than {limits.max_bytes / MEGA:g} MB; use a smaller photo."
@@ -125,8 +133,8 @@ def _decoded(image: Image.Image, limits: ImageLimits) -> Photo:
     if 0 in image.size:
         raise ImageError("The photo has no pixels.")
     notes: tuple[str, ...] = ()
-    animated = getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
-    if animated:
+    # Not n_frames: counting the pages of a hostile TIFF takes minutes.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
         image.seek(0)
         notes = (f"Animated {image.format or 'image'}: only its first frame is used.",)
     rotated = image.getexif().get(_ORIENTATION_TAG, 1) != 1

@@ -178,7 +178,7 @@ class Segmenter:
 def _device(name: str | None) -> torch.device:
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise MobileSamError(f"The device {name!r} cannot be used here: {error}") from error
     return device

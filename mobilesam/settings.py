@@ -81,6 +81,6 @@ def _megas(env: Mapping[str, str], name: str, default: float) -> int:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 < value < 1e6:
+    if not 1 / MEGA <= value < 1e6:
         raise MobileSamError(f"{name} must be a positive number, not {text!r}.")
     return int(value * MEGA)

@@ -18,7 +18,7 @@ import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from mobilesam.errors import WeightsError
-from mobilesam.model.checkpoint import check_shards, checkpoint_digest
+from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
 OFFICIAL_NAME = "mobile_sam.pt"
@@ -88,6 +88,8 @@ def resolve_weights(
     path = Path(name)
     if not path.exists():
         raise WeightsError(f"The weights {path} do not exist.")
+    if (path / CHECKSUMS).is_file():
+        check_shards(path)
     return Weights(path, "custom", f"Weights from {path.name}, as asked for.")
 
 

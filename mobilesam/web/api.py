@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +12,7 @@ from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.predict import Prediction
 from mobilesam.prompts import Prompt
 from mobilesam.segmenter import Segmenter
+from mobilesam.web.uploads import checked_upload
 
 
 class PhotoFile(gr.Image):
@@ -22,7 +22,7 @@ class PhotoFile(gr.Image):
     """
 
     def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path of the upload; Gradio has checked that it lies in its upload folder."""
+        """The path that the client sent, as it is: `checked_upload` has the last word on it."""
         return payload.path if payload else None
 
     def get_block_name(self) -> str:
@@ -75,9 +75,9 @@ def add_segment_endpoint(segmenter: Segmenter) -> None:
         try:
             if image is None:
                 raise ImageError("Send a photo.")
-            if multimask not in (True, False, None):
+            if not (multimask is None or isinstance(multimask, bool)):
                 raise PromptError("multimask is true, false or null.")
-            embedding = segmenter.encode(Path(image))
+            embedding = segmenter.encode(checked_upload(image))
             return _to_json(
                 segmenter.predict(embedding, _prompt(points, box), multimask_output=multimask)
             )

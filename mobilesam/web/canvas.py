@@ -34,6 +34,7 @@ class PromptCanvas(gr.HTML):
     """
 
     data_model = Upload
+    opened = None  # or gr.HTML takes the property's name for that of an event
 
     def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
         """Builds the component from the files beside this module.

@@ -12,7 +12,8 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.segmenter import Segmenter
+from mobilesam.web.uploads import checked_upload
 
 Reply: TypeAlias = dict[str, Any]
 
@@ -33,6 +35,8 @@ DISPLAY_SIDES = (64, 1024)
 THUMBNAIL_SIDE = 96
 PREVIEW_SIDE = 1600
 MAX_OPEN_PHOTOS = 4096
+FULL_SIZE_PLACES = 2
+PLACE_TIMEOUT_S = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +62,10 @@ class OpenPhoto:
 
 class ExpiredError(MobileSamError):
     """The server has forgotten the photo or its embedding; the page opens it again by itself."""
+
+
+class BusyError(MobileSamError):
+    """There is no place for one more piece of heavy work just now."""
 
 
 def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[Desk, Any], Reply]:
@@ -99,16 +107,19 @@ class Desk:
         self._files = files
         self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
         self._lock = threading.Lock()
+        # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
+        self._full_size_places = threading.BoundedSemaphore(FULL_SIZE_PLACES)
 
     @_answering
     def open(self, query: Mapping[str, Any]) -> Reply:
         """Encodes a photo, or finds its embedding, and gives it a token.
 
-        The query comes from the web layer, not from the page: `path` is a checked upload, `name`
-        what the visitor calls it, `visitor` the browser tab's session.
+        The query comes from the web layer, not from the page: `path` is an upload, `name` what
+        the visitor calls it, `visitor` the browser tab's session.
         """
-        path = Path(query["path"])
-        photo = self._segmenter.open(path)
+        path = checked_upload(query["path"])
+        with self._full_size_work():
+            photo = self._segmenter.open(path)
         started = time.perf_counter()
         embedding, cached = self._segmenter.encode_photo(photo)
         elapsed_ms = 1000 * (time.perf_counter() - started)
@@ -163,15 +174,13 @@ class Desk:
     def export(self, query: Mapping[str, Any]) -> Reply:
         """A file at the photo's own size: its path on the server and the name to save it by."""
         opened = self._opened(query)
-        _, answer = self._answer(query)
-        mask = answer.prediction.mask(answer.index)
         kind = query.get("kind")
-        if kind == "mask":
-            data = mask_png(mask)
-        elif kind == "cutout":
-            data = cutout_png(self._reopened(opened), mask)
-        else:
+        if kind not in ("mask", "cutout"):
             raise PromptError("A mask or a cut-out can be downloaded.")
+        _, answer = self._answer(query)
+        with self._full_size_work():
+            mask = answer.prediction.mask(answer.index)
+            data = mask_png(mask) if kind == "mask" else cutout_png(self._reopened(opened), mask)
         # A folder of its own for every file: two downloads in flight never meet.
         folder = opened.folder / secrets.token_hex(8)
         folder.mkdir(parents=True)
@@ -182,10 +191,12 @@ class Desk:
     @_answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for browsers that would show the file otherwise."""
-        photo = self._reopened(self._opened(query))
-        height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
+        opened = self._opened(query)
         buffer = io.BytesIO()
-        Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
+        with self._full_size_work():
+            photo = self._reopened(opened)
+            height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
+            Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return {"url": f"data:image/jpeg;base64,{data}"}
 
@@ -195,6 +206,16 @@ class Desk:
             tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
             gone = [self._photos.pop(token) for token in tokens]
         _remove_files(gone)
+
+    @contextmanager
+    def _full_size_work(self) -> Iterator[None]:
+        """A place for work on a whole photo, so that the memory it takes is bounded."""
+        if not self._full_size_places.acquire(timeout=PLACE_TIMEOUT_S):
+            raise BusyError("Too many photos are being worked on; try again in a moment.")
+        try:
+            yield
+        finally:
+            self._full_size_places.release()
 
     def _opened(self, query: Mapping[str, Any]) -> OpenPhoto:
         token = query.get("token")

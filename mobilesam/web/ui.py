@@ -101,6 +101,7 @@ def launch_options(segmenter: Segmenter) -> dict[str, Any]:
         "head": f'<meta name="description" content="{TITLE}">',
         "max_file_size": segmenter.settings.limits.max_bytes,
         "run_history": False,
+        "enable_monitoring": False,
         "footer_links": ["api"],
     }
 

@@ -278,6 +278,17 @@ def test_segment_refuses_a_file_outside_the_upload_folder(http):
         assert "megapixel" not in answer
 
 
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "x"}}, {"url": "http://127.0.0.1/"}])
+def test_segment_refuses_a_path_that_gradio_does_not_take_for_a_file(http, meta):
+    """Without the usual `meta` Gradio checks nothing, and any photo on the server would open."""
+    for path in (ROOT / "examples" / "cat.jpg", ROOT / "mobilesam" / "web" / "favicon.png"):
+        body = {"data": [{"path": str(path), **meta}, [[1, 1, 1]], None, None]}
+        event = http.post("gradio_api/call/segment", json=body).json()["event_id"]
+        answer = http.get(f"gradio_api/call/segment/{event}").text
+        assert "event: error" in answer
+        assert "counts" not in answer
+
+
 def test_raw_json_with_nan_gets_a_sentence(http, photo):
     path = upload(http, photo)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}

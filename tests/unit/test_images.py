@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import tracemalloc
 import zlib
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from mobilesam import ImageError, ImageLimits
-from mobilesam.images import open_photo
+from mobilesam.images import MAX_JPEG_SCANS, open_photo
 
 ORIENTATION = 0x0112
 STORED = {
@@ -233,6 +234,42 @@ def test_what_is_not_a_photo_is_refused(tmp_path, content, sentence):
     path.write_bytes(content)
     with pytest.raises(ImageError, match=sentence):
         open_photo(path)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    """Opening one without a writer would wait for ever."""
+    os.mkfifo(tmp_path / "photo.jpg")
+    with pytest.raises(ImageError, match="not a file"):
+        open_photo(tmp_path / "photo.jpg")
+
+
+def test_a_jpeg_of_far_too_many_scans_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    image = Image.effect_noise((64, 64), 50)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    scans = data.count(b"\xff\xda")
+    assert scans > 1
+    (tmp_path / "fine.jpg").write_bytes(data)
+    assert open_photo(tmp_path / "fine.jpg").size_hw == (64, 64)
+
+    last = data.rindex(b"\xff\xda")
+    (tmp_path / "bomb.jpg").write_bytes(data[:last] + data[last:-2] * (MAX_JPEG_SCANS + 1))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it was opened"))
+    with pytest.raises(ImageError, match="passes"):
+        open_photo(tmp_path / "bomb.jpg")
+
+
+def test_the_pages_of_a_tiff_are_not_counted(tmp_path, monkeypatch):
+    """Pillow looks through all pages seen so far for each page: a long chain takes minutes."""
+    path = tmp_path / "pages.tif"
+    pages = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "lime")]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    counted = property(lambda _: pytest.fail("the pages were counted"))
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "n_frames", counted)
+    photo = open_photo(path)
+    assert photo.pixels[0, 0].tolist() == [255, 0, 0]
+    assert "first frame" in photo.notes[0]
 
 
 def test_a_decoder_outside_the_list_is_not_reached_under_a_borrowed_name(tmp_path):

@@ -141,6 +141,13 @@ def test_a_named_path_is_taken_before_all_else(folder, serve, tmp_path):
     assert asked == []
 
 
+def test_a_named_folder_is_held_to_its_own_checksums(folder_with_bundled, tmp_path):
+    shard = next(folder_with_bundled.glob("*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match=shard.name):
+        resolve_weights(folder_with_bundled)
+
+
 def test_a_named_path_that_does_not_exist_is_refused(folder_with_bundled, tmp_path):
     with pytest.raises(WeightsError, match=r"missing\.pt"):
         resolve_weights(tmp_path / "missing.pt", folder=folder_with_bundled, download=DOWNLOAD)

@@ -1,0 +1,52 @@
+"""README.md is a Space's configuration too: what the Hub reads there must be right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPACE = yaml.safe_load(README.split("---")[1])
+REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_the_space_runs_the_gradio_that_is_pinned():
+    (pin,) = re.findall(r"^gradio==(\S+)$", REQUIREMENTS, re.MULTILINE)
+    assert SPACE["sdk"] == "gradio"
+    assert SPACE["sdk_version"] == pin
+
+
+def test_the_space_starts_a_file_that_is_there_on_a_python_that_is_supported():
+    assert (ROOT / SPACE["app_file"]).is_file()
+    assert SPACE["python_version"] in {"3.10", "3.12"}
+
+
+def test_the_space_preloads_the_official_checkpoint():
+    assert SPACE["preload_from_hub"] == ["dhkim2810/MobileSAM mobile_sam.pt"]
+    assert SPACE["models"] == ["dhkim2810/MobileSAM"]
+
+
+def test_the_space_says_what_it_is_within_the_hubs_limits():
+    assert 0 < len(SPACE["short_description"]) <= 60
+    assert SPACE["license"] == "apache-2.0"
+
+
+@pytest.mark.parametrize("package", ["gradio", "huggingface_hub", "timm", "torch", "torchvision"])
+def test_what_has_broken_many_spaces_is_bounded_above(package):
+    (bounds,) = re.findall(rf"^{package}([=<>].*)$", REQUIREMENTS, re.MULTILINE)
+    assert "==" in bounds or "<" in bounds
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_a_link_to_a_file_leads_to_one(target):
+    assert (ROOT / target).exists()
+
+
+def test_no_file_is_too_large_for_a_repository_without_lfs():
+    large = [file for file in (ROOT / "weights").iterdir() if file.name.startswith("model")]
+    assert len(large) >= 4
+    assert max(file.stat().st_size for file in large) < 10_000_000
