@@ -128,7 +128,7 @@ def machine(environment: dict[str, str]) -> dict[str, object]:
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "system": platform.platform(terse=True),
+        "system": platform.system(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "timm", "numpy", "gradio")},
         "environment": environment,

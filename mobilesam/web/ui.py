@@ -102,6 +102,7 @@ def launch_options(segmenter: Segmenter) -> dict[str, Any]:
         "max_file_size": segmenter.settings.limits.max_bytes,
         "run_history": False,
         "enable_monitoring": False,
+        "ssr_mode": False,
         "footer_links": ["api"],
     }
 
