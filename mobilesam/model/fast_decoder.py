@@ -17,12 +17,13 @@ token order; only the masks at the end are put into raster order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+
+from mobilesam.model.frozen import LayerNorm, Linear
 
 _FEW_TOKENS = 16
 
@@ -38,10 +39,10 @@ class FastDecoder(nn.Module):
         transformer = decoder.transformer
         self.layers = [_Layer(layer) for layer in transformer.layers]
         self.final_attention = _Attention(transformer.final_attn_token_to_image)
-        self.final_norm = _norm(transformer.norm_final_attn)
+        self.final_norm = LayerNorm.of(transformer.norm_final_attn)
         self.upscaling = _Upscaling(decoder.output_upscaling)
         self.hypernetworks = _stacked([mlp.layers for mlp in decoder.output_hypernetworks_mlps])
-        self.iou_head = [_linear(layer) for layer in decoder.iou_prediction_head.layers]
+        self.iou_head = [Linear.of(layer) for layer in decoder.iou_prediction_head.layers]
 
     def forward(
         self,
@@ -87,33 +88,6 @@ class FastDecoder(nn.Module):
         return self.upscaling.masks(image, hyper), iou_predictions
 
 
-@dataclass(frozen=True, eq=False)
-class _Affine:
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.linear(x, self.weight, self.bias)
-
-
-@dataclass(frozen=True, eq=False)
-class _Norm:
-    weight: torch.Tensor
-    bias: torch.Tensor
-    eps: float
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
-
-
-def _linear(layer: Any) -> _Affine:
-    return _Affine(layer.weight.detach(), layer.bias.detach())
-
-
-def _norm(layer: Any) -> _Norm:
-    return _Norm(layer.weight.detach(), layer.bias.detach(), layer.eps)
-
-
 def _tokens_of(image: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W) to (B, H W, C); free where the memory is in NHWC order already."""
     return image.permute(0, 2, 3, 1).flatten(1, 2)
@@ -126,7 +100,7 @@ class _Attention:
         self.heads = attention.num_heads
         self.width = attention.internal_dim // attention.num_heads
         self.q, self.k, self.v, self.out = (
-            _linear(layer)
+            Linear.of(layer)
             for layer in (
                 attention.q_proj,
                 attention.k_proj,
@@ -180,7 +154,7 @@ class _Attention:
         """(B, N, heads * width) to (B, heads, N, width)."""
         return x.view(*x.shape[:2], self.heads, self.width).transpose(1, 2)
 
-    def _per_head(self, layer: _Affine) -> torch.Tensor:
+    def _per_head(self, layer: Linear) -> torch.Tensor:
         """The layer's weight as (heads, width, C)."""
         return layer.weight.view(self.heads, self.width, -1)
 
@@ -210,8 +184,10 @@ class _Layer:
         self.self_attention = _Attention(layer.self_attn)
         self.to_image = _Attention(layer.cross_attn_token_to_image)
         self.from_tokens = _Attention(layer.cross_attn_image_to_token)
-        self.norms = [_norm(norm) for norm in (layer.norm1, layer.norm2, layer.norm3, layer.norm4)]
-        self.fc1, self.fc2 = _linear(layer.mlp.lin1), _linear(layer.mlp.lin2)
+        self.norms = [
+            LayerNorm.of(norm) for norm in (layer.norm1, layer.norm2, layer.norm3, layer.norm4)
+        ]
+        self.fc1, self.fc2 = Linear.of(layer.mlp.lin1), Linear.of(layer.mlp.lin2)
 
     def __call__(
         self,
@@ -239,7 +215,7 @@ class _Upscaling:
     def __init__(self, upscaling: Any) -> None:
         first, norm, _, second, _ = upscaling
         self.first, self.second = _as_linear(first), _as_linear(second)
-        self.norm = _Norm(norm.weight.detach(), norm.bias.detach(), norm.eps)
+        self.norm = LayerNorm.of(norm)
 
     def masks(self, image: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
         """(B, 4096, C) tokens and (B, M, 32) hypernetwork outputs to (B, M, 256, 256) logits."""
@@ -254,22 +230,22 @@ class _Upscaling:
         return masks.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(prompts, -1, side * 4, side * 4)
 
 
-def _as_linear(layer: Any) -> _Affine:
+def _as_linear(layer: Any) -> Linear:
     """A transposed convolution of kernel and stride 2: one pixel to four, (dy, dx, channel)."""
     weight = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
-    return _Affine(weight, layer.bias.detach().repeat(4))
+    return Linear(weight, layer.bias.detach().repeat(4))
 
 
-def _mlp(x: torch.Tensor, layers: list[_Affine]) -> torch.Tensor:
+def _mlp(x: torch.Tensor, layers: list[Linear]) -> torch.Tensor:
     for layer in layers[:-1]:
         x = F.relu(layer(x))
     return layers[-1](x)
 
 
-def _stacked(mlps: list[Any]) -> list[_Affine]:
+def _stacked(mlps: list[Any]) -> list[Linear]:
     """Several MLPs of one shape, layer by layer: weights (M, in, out), biases (M, 1, out)."""
     return [
-        _Affine(
+        Linear(
             torch.stack([layer.weight.detach().t() for layer in layers]),
             torch.stack([layer.bias.detach() for layer in layers])[:, None],
         )
@@ -277,7 +253,7 @@ def _stacked(mlps: list[Any]) -> list[_Affine]:
     ]
 
 
-def _stacked_mlp(x: torch.Tensor, layers: list[_Affine], which: slice) -> torch.Tensor:
+def _stacked_mlp(x: torch.Tensor, layers: list[Linear], which: slice) -> torch.Tensor:
     """(B, M, C) through the MLPs `which`, each row through its own: (B, M, out)."""
     rows = x.transpose(0, 1)
     for position, layer in enumerate(layers):

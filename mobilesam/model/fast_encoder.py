@@ -21,12 +21,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from mobilesam.model.frozen import LayerNorm, Linear
 from mobilesam.model.tiny_vit import TinyVitEncoder
 
 _FRONT_STRIDE = 8
 _FRONT_REACH = 2  # how many rows of the front's output the photo's last row can reach
-_LAYER_NORM_EPS = 1e-5
-_NECK_EPS = 1e-6
 
 
 class FastEncoder:
@@ -155,24 +154,6 @@ class _Merging:
         return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
 
 
-@dataclass(frozen=True, eq=False)
-class _Affine:
-    """Weight and bias of a linear layer or of a LayerNorm."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def linear(self, x: torch.Tensor) -> torch.Tensor:
-        return F.linear(x, self.weight, self.bias)
-
-    def normalise(self, x: torch.Tensor, eps: float = _LAYER_NORM_EPS) -> torch.Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, eps)
-
-
-def _affine(module: Any, dtype: torch.dtype) -> _Affine:
-    return _Affine(module.weight.detach().to(dtype), module.bias.detach().to(dtype))
-
-
 class _Block:
     """timm's TinyVitBlock: window attention, a depthwise convolution, an MLP."""
 
@@ -180,28 +161,28 @@ class _Block:
         attention = block.attn
         self.window = block.window_size
         self.heads = attention.num_heads
-        self.norm, self.qkv = _affine(attention.norm, dtype), _affine(attention.qkv, dtype)
-        self.project = _affine(attention.proj, dtype)
+        self.norm, self.qkv = LayerNorm.of(attention.norm, dtype), Linear.of(attention.qkv, dtype)
+        self.project = Linear.of(attention.proj, dtype)
         biases = attention.attention_biases[:, attention.attention_bias_idxs]
         self.bias = biases[None].detach().to(dtype).contiguous()
         # timm pads windows with zeros before the norm, which turns them into the norm's bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
         self.padding = padding.detach().to(dtype)
         self.local_conv = _conv(block.local_conv, dtype)
-        self.mlp_norm = _affine(block.mlp.norm, dtype)
-        self.fc1, self.fc2 = _affine(block.mlp.fc1, dtype), _affine(block.mlp.fc2, dtype)
+        self.mlp_norm = LayerNorm.of(block.mlp.norm, dtype)
+        self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
         self._indices: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         x = self.local_conv(x + self._attend(x))
-        return self.fc2.linear(F.gelu(self.fc1.linear(self.mlp_norm.normalise(x)))).add_(x)
+        return self.fc2(F.gelu(self.fc1(self.mlp_norm(x)))).add_(x)
 
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
         _, height, width, channels = x.shape
         tokens = height * width
         gather, scatter = self._window_indices(height, width)
         qkv = torch.empty(tokens + 1, 3 * channels, dtype=x.dtype)
-        normed = self.norm.normalise(x).reshape(tokens, channels)
+        normed = self.norm(x).reshape(tokens, channels)
         torch.addmm(self.qkv.bias, normed, self.qkv.weight.t(), out=qkv[:tokens])
         qkv[tokens] = self.padding
         per_window = self.window**2
@@ -213,7 +194,7 @@ class _Block:
         )
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
         out = out.transpose(1, 2).reshape(-1, channels).index_select(0, scatter)
-        return self.project.linear(out).view_as(x)
+        return self.project(out).view_as(x)
 
     def _window_indices(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Token of every place in every window (the last index is padding), and the way back."""
@@ -235,11 +216,11 @@ class _Neck:
 
     def __init__(self, neck: Any, dtype: torch.dtype) -> None:
         self.weight1 = neck[0].weight.detach()[:, :, 0, 0].to(dtype)
-        self.norm1, self.norm2 = _affine(neck[1], dtype), _affine(neck[3], dtype)
+        self.norm1, self.norm2 = LayerNorm.of(neck[1], dtype), LayerNorm.of(neck[3], dtype)
         weight2 = neck[2].weight.detach().to(dtype)
         self.weight2 = weight2.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm1.normalise(F.linear(x, self.weight1), _NECK_EPS)
+        x = self.norm1(F.linear(x, self.weight1))
         x = F.conv2d(x.permute(0, 3, 1, 2), self.weight2, padding=1).permute(0, 2, 3, 1)
-        return self.norm2.normalise(x, _NECK_EPS)
+        return self.norm2(x)
