@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -106,7 +107,7 @@ def answer_history(history: History, predict: Predict, recall: Recall) -> Answer
             mask_input = answer.mask_input if answer else None
         else:
             prompt, mask_input = prompt.set_box(action.box), None
-        prediction = recall(history[:position], lambda p=prompt, m=mask_input: predict(p, m))  # type: ignore[misc]
+        prediction = recall(history[:position], partial(predict, prompt, mask_input))
         answer = Answer(prompt, prediction, prediction.best)
     if answer is None:
         raise PromptError("Give at least one point or a box.")

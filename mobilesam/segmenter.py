@@ -112,7 +112,12 @@ class Segmenter:
     def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
         """The photo's embedding and whether it was there, or on its way, already."""
         key = f"{self._checkpoint}:{photo.digest}"
-        return self._embeddings.get_or_compute(key, self._encoder(photo, key))
+
+        def encode() -> ImageEmbedding:
+            with self._encoding:
+                return encode_photo(self._network, photo, key)
+
+        return self._embeddings.get_or_compute(key, encode)
 
     def cached(self, key: str) -> ImageEmbedding | None:
         """The embedding of an earlier `encode`, if the cache still holds it."""
@@ -166,13 +171,6 @@ class Segmenter:
     def cache_info(self) -> CacheInfo:
         """Hits, misses, entries and bytes of the embedding cache."""
         return self._embeddings.info()
-
-    def _encoder(self, photo: Photo, key: str) -> Callable[[], ImageEmbedding]:
-        def encode() -> ImageEmbedding:
-            with self._encoding:
-                return encode_photo(self._network, photo, key)
-
-        return encode
 
 
 def _device(name: str | None) -> torch.device:

@@ -1,8 +1,6 @@
 """/segment by gradio_client: the Python API's answers, and one sentence for a bad question."""
 
-import struct
 import threading
-import zlib
 
 import httpx
 import numpy as np
@@ -12,7 +10,19 @@ from gradio_client.exceptions import AppError
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt
-from tests.serving import BLUE, LEFT, RIGHT, YELLOW, Disc, connect, draw, iou, save_rotated
+from tests.serving import (
+    BLUE,
+    LEFT,
+    RIGHT,
+    YELLOW,
+    Disc,
+    connect,
+    draw,
+    header_bomb,
+    iou,
+    save_rotated,
+    truncated_jpeg,
+)
 
 BOX = list(LEFT.box)
 
@@ -151,20 +161,6 @@ def test_a_bad_question_gets_one_sentence(ask, kind):
 
 def test_sixty_four_points_are_answered(ask):
     assert len(ask(points(64))["masks"]) == 1
-
-
-def header_bomb():
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 10000, 10000, 8, 2, 0, 0, 0)), (b"IDAT", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
-
-
-def truncated_jpeg(folder):
-    draw().save(folder / "whole.jpg", quality=95)
-    data = (folder / "whole.jpg").read_bytes()
-    return data[: len(data) // 2]
 
 
 BAD_FILES = {

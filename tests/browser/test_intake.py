@@ -1,13 +1,11 @@
 """Every way to bring a photo in, and files that are none."""
 
 import base64
-import struct
-import zlib
 
 import numpy as np
 import pytest
 
-from tests.serving import LEFT, RED, draw
+from tests.serving import LEFT, RED, header_bomb, truncated_jpeg
 
 _FILE = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -115,21 +113,6 @@ def test_the_camera_can_be_closed_without_a_photo(visitor):
     visitor.page.locator("[data-do=camera-close]").click()
     assert not visitor.part("camera").is_visible()
     assert visitor.data("state") == "empty"
-
-
-def header_bomb():
-    """A PNG whose header claims 100 megapixels, with no pixels behind it."""
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 10000, 10000, 8, 2, 0, 0, 0)), (b"IDAT", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
-
-
-def truncated_jpeg(folder):
-    draw().save(folder / "whole.jpg", quality=95)
-    data = (folder / "whole.jpg").read_bytes()
-    return data[: len(data) // 2]
 
 
 BAD_FILES = {

@@ -11,7 +11,7 @@ const HINTS = {
 };
 
 function seconds(ms) {
-  return ms < 1000 ? (ms / 1000).toFixed(2) + ' s' : (ms / 1000).toFixed(1) + ' s';
+  return (ms / 1000).toFixed(ms < 1000 ? 2 : 1) + ' s';
 }
 
 function createPanel(root, part, {about, examples, onChoose, onExample}) {
