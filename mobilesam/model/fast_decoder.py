@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.model.frozen import LayerNorm, Linear
+from mobilesam.model.product import product
 
 _FEW_TOKENS = 16
 
@@ -78,13 +79,14 @@ class FastDecoder(nn.Module):
         for layer in self.layers:
             queries, image = layer(queries, point, image, position)
         keys = image + position
+        wanted = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
+        read = [0, *range(1, 1 + self.num_mask_tokens)[wanted]]  # the tokens that are read out
+        queries, point = queries[:, read], point[:, read]
         queries = self.final_norm(
             queries + self.final_attention.to_image(queries + point, keys, image)
         )
-        wanted = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
         iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, wanted]
-        mask_tokens = queries[:, 1 : 1 + self.num_mask_tokens][:, wanted]
-        hyper = _stacked_mlp(mask_tokens, self.hypernetworks, wanted)
+        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, wanted)
         return self.upscaling.masks(image, hyper), iou_predictions
 
 
@@ -125,7 +127,7 @@ class _Attention:
         prompts, count, channels = tokens.shape
         q = self._split(self.q(tokens)) * self.width**-0.5
         scores = self._on_image(q @ self._per_head(self.k), keys)
-        taken = _matmul(scores.softmax(-1), values)
+        taken = _product(scores.softmax(-1), values.mT)
         taken = taken.view(prompts, self.heads, count, channels)
         return self.out(_merge(taken @ self._per_head(self.v).mT) + self.v.bias)
 
@@ -145,7 +147,7 @@ class _Attention:
         per_head_out = self.out.weight.view(channels, self.heads, self.width).permute(1, 2, 0)
         gifts = (self._split(self.v(v)) @ per_head_out).flatten(1, 2)
         gifts += self.out.bias / self.heads
-        return torch.baddbmm(image.expand(prompts, -1, -1), shares.mT, gifts)
+        return _product(shares.mT, gifts.mT).add_(image)
 
     def _few(self, tokens: torch.Tensor, image: torch.Tensor) -> bool:
         return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
@@ -161,14 +163,14 @@ class _Attention:
     @staticmethod
     def _on_image(absorbed: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """(B, heads, N, C) against (K, P, C): (B, heads * N, P)."""
-        return _matmul(absorbed.flatten(1, 2), image.mT)
+        return _product(absorbed.flatten(1, 2), image)
 
 
-def _matmul(x: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """(B, M, X) by (K, X, Y), one big product where the image side is shared."""
-    if image.shape[0] == 1:
-        return (x.flatten(0, 1) @ image[0]).view(*x.shape[:2], -1)
-    return torch.bmm(x, image)
+def _product(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(B, M, X) by (K, Y, X), K being 1 or B: (B, M, Y)."""
+    if len(weights) == 1:
+        return product(x, weights[0])
+    return torch.stack([product(*pair) for pair in zip(x, weights, strict=True)])
 
 
 def _merge(x: torch.Tensor) -> torch.Tensor:
@@ -224,10 +226,12 @@ class _Upscaling:
         pixels = self.first(image).view(prompts, tokens * 4, -1)
         pixels = F.gelu(self.norm(pixels))
         pixels = F.gelu(self.second(pixels).view(prompts, tokens * 16, -1))
-        masks = hyper @ pixels.mT
-        # (row, column) of the token, then of the first and of the second doubling
-        masks = masks.view(prompts, -1, side, side, 2, 2, 2, 2)
-        return masks.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(prompts, -1, side * 4, side * 4)
+        masks = _product(hyper, pixels)
+        # (row, column) of the token, then of the first and of the second doubling. The last pair
+        # stays together, so it is moved as one number of twice the width.
+        pairs = masks.view(torch.float64).view(prompts, -1, side, side, 2, 2, 2)
+        raster = pairs.permute(0, 1, 2, 4, 6, 3, 5).contiguous().view(torch.float32)
+        return raster.view(prompts, -1, side * 4, side * 4)
 
 
 def _as_linear(layer: Any) -> Linear:

@@ -22,6 +22,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.model.frozen import LayerNorm, Linear
+from mobilesam.model.product import product
 from mobilesam.model.tiny_vit import TinyVitEncoder
 
 _FRONT_STRIDE = 8
@@ -167,7 +168,7 @@ class _Block:
         self.bias = biases[None].detach().to(dtype).contiguous()
         # timm pads windows with zeros before the norm, which turns them into the norm's bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
-        self.padding = padding.detach().to(dtype)
+        self.padding = padding.detach().to(dtype)[None]
         self.local_conv = _conv(block.local_conv, dtype)
         self.mlp_norm = LayerNorm.of(block.mlp.norm, dtype)
         self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
@@ -181,10 +182,7 @@ class _Block:
         _, height, width, channels = x.shape
         tokens = height * width
         gather, scatter = self._window_indices(height, width)
-        qkv = torch.empty(tokens + 1, 3 * channels, dtype=x.dtype)
-        normed = self.norm(x).reshape(tokens, channels)
-        torch.addmm(self.qkv.bias, normed, self.qkv.weight.t(), out=qkv[:tokens])
-        qkv[tokens] = self.padding
+        qkv = torch.cat([self.qkv(self.norm(x).view(tokens, channels)), self.padding])
         per_window = self.window**2
         q, k, v = (
             part.transpose(1, 2)
@@ -221,6 +219,6 @@ class _Neck:
         self.weight2 = weight2.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm1(F.linear(x, self.weight1))
+        x = self.norm1(product(x, self.weight1))
         x = F.conv2d(x.permute(0, 3, 1, 2), self.weight2, padding=1).permute(0, 2, 3, 1)
         return self.norm2(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +11,7 @@ from segment_anything.modeling import PromptEncoder, Sam
 
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.model.fast_encoder import FastEncoder
+from mobilesam.model.product import gain, product
 from mobilesam.model.tiny_vit import TinyVitEncoder
 from mobilesam.settings import Precision
 
@@ -108,17 +108,9 @@ def bfloat16_pays() -> bool:
     expected = x @ weight
     x16, weight16 = x.bfloat16(), weight.bfloat16()
     error = ((x16 @ weight16).float() - expected).norm() / expected.norm()
-    gain = _best_time(lambda: x @ weight) / _best_time(lambda: x16 @ weight16)
-    return bool(error < _BFLOAT16_TOLERANCE) and gain > _BFLOAT16_MUST_GAIN
-
-
-def _best_time(run: Callable[[], object], rounds: int = 5) -> float:
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - started)
-    return min(times)
+    if not bool(error < _BFLOAT16_TOLERANCE):
+        return False
+    return gain(lambda: product(x, weight), lambda: x16 @ weight16) > _BFLOAT16_MUST_GAIN
 
 
 def _network(
