@@ -7,14 +7,20 @@ prediction = segmenter.predict(embedding, prompt)
 mask = prediction.masks[prediction.best]
 """
 
-from mobilesam.cache import CacheInfo
-from mobilesam.embedding import ImageEmbedding
-from mobilesam.errors import ImageError, MobileSamError, PromptError, WeightsError
-from mobilesam.everything import MaskRecord
-from mobilesam.predict import Prediction
-from mobilesam.prompts import Prompt
-from mobilesam.segmenter import Segmenter
-from mobilesam.settings import ImageLimits, Settings
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mobilesam.cache import CacheInfo
+    from mobilesam.embedding import ImageEmbedding
+    from mobilesam.errors import ImageError, MobileSamError, PromptError, WeightsError
+    from mobilesam.everything import MaskRecord
+    from mobilesam.predict import Prediction
+    from mobilesam.prompts import Prompt
+    from mobilesam.segmenter import Segmenter
+    from mobilesam.settings import ImageLimits, Settings
 
 __all__ = [
     "CacheInfo",
@@ -31,3 +37,26 @@ __all__ = [
     "WeightsError",
 ]
 __version__ = "0.1.0"
+
+# Imported when first asked for (PEP 562): importing torch takes seconds, and who only wants the
+# version, the help text or the page's first view shall not wait for it.
+_HOMES = {
+    "CacheInfo": "cache",
+    "ImageEmbedding": "embedding",
+    "ImageError": "errors",
+    "ImageLimits": "settings",
+    "MaskRecord": "everything",
+    "MobileSamError": "errors",
+    "Prediction": "predict",
+    "Prompt": "prompts",
+    "PromptError": "errors",
+    "Segmenter": "segmenter",
+    "Settings": "settings",
+    "WeightsError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

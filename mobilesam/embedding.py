@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilesam.images import Photo
+from mobilesam.images import Photo, scaled_size
 from mobilesam.model.network import Network
 
 
@@ -35,16 +35,6 @@ class ImageEmbedding:
         return self.features.numel() * self.features.element_size()
 
 
-def input_size_of(original_size: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """(H, W) after scaling the long side, rounded as segment-anything's ResizeLongestSide does.
-
-    A side never falls below one pixel, where the original would make an empty image.
-    """
-    scale = long_side / max(original_size)
-    height, width = (max(1, int(side * scale + 0.5)) for side in original_size)
-    return height, width
-
-
 def encode_photo(network: Network, photo: Photo, key: str) -> ImageEmbedding:
     """Encodes a photo.
 
@@ -55,7 +45,7 @@ def encode_photo(network: Network, photo: Photo, key: str) -> ImageEmbedding:
         photo: the upright photo.
         key: what the embedding shall be known by.
     """
-    input_size = input_size_of(photo.size_hw, network.image_size)
+    input_size = scaled_size(photo.size_hw, network.image_size)
     pixels = torch.from_numpy(_resize(photo.pixels, input_size)).to(network.device)
     features = network.encode(pixels.permute(2, 0, 1).unsqueeze(0).float())
     return ImageEmbedding(features, photo.size_hw, input_size, key)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilesam.errors import PromptError
-from mobilesam.predict import Prediction
 from mobilesam.prompts import MAX_POINTS, BoxXYXY, Prompt
+
+if TYPE_CHECKING:  # the page is served before torch is imported
+    from mobilesam.predict import Prediction
 
 MAX_ACTIONS = 200
 
@@ -47,10 +49,10 @@ class ChooseCandidate:
 Action: TypeAlias = AddPoint | SetBox | ChooseCandidate
 History: TypeAlias = tuple[Action, ...]
 
-Predict: TypeAlias = Callable[[Prompt, "NDArray[np.float32] | None"], Prediction]
+Predict: TypeAlias = "Callable[[Prompt, NDArray[np.float32] | None], Prediction]"
 """(prompt, mask_input) -> Prediction."""
 
-Recall: TypeAlias = Callable[[History, Callable[[], Prediction]], Prediction]
+Recall: TypeAlias = "Callable[[History, Callable[[], Prediction]], Prediction]"
 """(history, compute) -> the prediction remembered for the history, or the computed one."""
 
 

@@ -57,6 +57,16 @@ class Photo:
         return digest.hexdigest()
 
 
+def scaled_size(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """(H, W) after scaling the long side, rounded as segment-anything's ResizeLongestSide does.
+
+    A side never falls below one pixel, where the original would make an empty image.
+    """
+    scale = long_side / max(size_hw)
+    height, width = (max(1, int(side * scale + 0.5)) for side in size_hw)
+    return height, width
+
+
 def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     """Reads a photo from a file, a PIL image or an array.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
-from mobilesam.predict import Prediction
 from mobilesam.prompts import Prompt
-from mobilesam.segmenter import Segmenter
 from mobilesam.web.uploads import checked_upload
+
+if TYPE_CHECKING:  # the page is served before torch is imported
+    from mobilesam.predict import Prediction
+    from mobilesam.segmenter import Segmenter
 
 
 class PhotoFile(gr.Image):
@@ -52,11 +55,11 @@ class JsonInput(gr.JSON):
         return "json"
 
 
-def add_segment_endpoint(segmenter: Segmenter) -> None:
+def add_segment_endpoint(model: Future[Segmenter]) -> None:
     """Adds /segment to the Blocks being built.
 
     Args:
-        segmenter: answers the requests.
+        model: answers the requests; until it is loaded, they wait.
     """
 
     def segment(image: str | None, points: Any, box: Any, multimask: Any) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def add_segment_endpoint(segmenter: Segmenter) -> None:
                 raise ImageError("Send a photo.")
             if not (multimask is None or isinstance(multimask, bool)):
                 raise PromptError("multimask is true, false or null.")
+            segmenter = model.result()
             embedding = segmenter.encode(checked_upload(image))
             return _to_json(
                 segmenter.predict(embedding, _prompt(points, box), multimask_output=multimask)

@@ -13,21 +13,24 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image
 
-from mobilesam.embedding import ImageEmbedding, input_size_of
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export import cutout_png, mask_png
 from mobilesam.history import Answer, parse_history
-from mobilesam.images import Photo
+from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
-from mobilesam.segmenter import Segmenter
 from mobilesam.web.uploads import checked_upload
+
+if TYPE_CHECKING:  # the page is served before torch is imported
+    from mobilesam.embedding import ImageEmbedding
+    from mobilesam.segmenter import Segmenter
 
 Reply: TypeAlias = dict[str, Any]
 
@@ -37,6 +40,7 @@ PREVIEW_SIDE = 1600
 MAX_OPEN_PHOTOS = 4096
 FULL_SIZE_PLACES = 2
 PLACE_TIMEOUT_S = 15.0
+MODEL_TIMEOUT_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -96,19 +100,36 @@ def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[
 class Desk:
     """Opens photos, answers clicks and makes files, for all visitors of one page."""
 
-    def __init__(self, segmenter: Segmenter, files: Path) -> None:
+    def __init__(self, model: Future[Segmenter], files: Path) -> None:
         """Serves a segmenter.
 
         Args:
-            segmenter: the model and its cache.
+            model: the segmenter, or the promise of one: until it is there, visitors wait.
             files: a folder from which the web server hands out files.
         """
-        self._segmenter = segmenter
+        self._model = model
         self._files = files
         self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
         self._lock = threading.Lock()
         # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
         self._full_size_places = threading.BoundedSemaphore(FULL_SIZE_PLACES)
+
+    @property
+    def _segmenter(self) -> Segmenter:
+        try:
+            return self._model.result(MODEL_TIMEOUT_S)
+        except TimeoutError:
+            raise BusyError("The model is still being loaded; try again in a moment.") from None
+
+    @_answering
+    def about(self, _query: Mapping[str, Any]) -> Reply:
+        """What answers here, once it is loaded: device, weights, and why these."""
+        segmenter = self._segmenter
+        return {
+            "device": "GPU" if segmenter.device.type != "cpu" else "CPU",
+            "weights": segmenter.weights.kind,
+            "reason": segmenter.weights.reason,
+        }
 
     @_answering
     def open(self, query: Mapping[str, Any]) -> Reply:
@@ -240,7 +261,7 @@ class Desk:
 
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     """The size itself, or scaled down to a long side."""
-    return size_hw if max(size_hw) <= long_side else input_size_of(size_hw, long_side)
+    return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
 
 
 def _display_side(side: object) -> int:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from mobilesam.prompts import MAX_POINTS
-from mobilesam.segmenter import Segmenter
-from mobilesam.settings import MEGA
+from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
+
+if TYPE_CHECKING:  # the page is served before torch is imported
+    from mobilesam.segmenter import Segmenter
 
 TITLE = "MobileSAM: click on a thing in a photo, get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
@@ -27,14 +30,18 @@ _THUMBNAIL_HW = (96, 128)
 _PHOTO_SUFFIXES = {".jpg", ".png"}
 
 
-def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks:
+def build_demo(
+    model: Future[Segmenter], limits: ImageLimits, examples: Path = EXAMPLES_DIR
+) -> gr.Blocks:
     """The demo, ready to launch with `launch_options`.
 
     Args:
-        segmenter: answers all visitors.
+        model: the segmenter that answers all visitors, or the promise of one: the page can be
+            served, and a photo be chosen, while it is being loaded.
+        limits: what a photo may be at most, as the page tells its visitors.
         examples: a folder of photos to offer.
     """
-    desk = Desk(segmenter, Path(get_upload_folder()))
+    desk = Desk(model, Path(get_upload_folder()))
     gr.set_static_paths([examples])
 
     def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
@@ -52,6 +59,9 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
         )
 
     # Plain functions, because Gradio marks what the page may call by an attribute on it.
+    def about(query: Any) -> Reply:
+        return desk.about(query)
+
     def segment(query: Any) -> Reply:
         return desk.segment(query)
 
@@ -67,10 +77,10 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [segment, export, preview],
+            [about, segment, export, preview],
             elem_id="prompt-canvas",
             opened=None,
-            about=_about(segmenter),
+            limits={"max_mb": limits.max_bytes / MEGA, "max_points": MAX_POINTS},
             examples=[
                 _example(path)
                 for path in sorted(examples.iterdir())
@@ -87,34 +97,23 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
             concurrency_limit=1,
             api_visibility="private",
         )
-        add_segment_endpoint(segmenter)
+        add_segment_endpoint(model)
         demo.unload(leave)
     return demo
 
 
-def launch_options(segmenter: Segmenter) -> dict[str, Any]:
+def launch_options(limits: ImageLimits) -> dict[str, Any]:
     """Arguments for `demo.launch`: style, limits and no telemetry."""
     return {
         "css": PromptCanvas.css(),
         "theme": gr.themes.Default(font=_FONTS),
         "favicon_path": _FAVICON,
         "head": f'<meta name="description" content="{TITLE}">',
-        "max_file_size": segmenter.settings.limits.max_bytes,
+        "max_file_size": limits.max_bytes,
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
-    }
-
-
-def _about(segmenter: Segmenter) -> dict[str, Any]:
-    limits = segmenter.settings.limits
-    return {
-        "device": "GPU" if segmenter.device.type != "cpu" else "CPU",
-        "weights": segmenter.weights.kind,
-        "reason": segmenter.weights.reason,
-        "max_mb": limits.max_bytes / MEGA,
-        "max_points": MAX_POINTS,
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from mobilesam import Segmenter
 from mobilesam.web import desk as desk_module
 from mobilesam.web import uploads
 from mobilesam.web.desk import FULL_SIZE_PLACES, Desk
@@ -20,9 +22,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def loaded(segmenter: Segmenter) -> Future[Segmenter]:
+    model: Future[Segmenter] = Future()
+    model.set_result(segmenter)
+    return model
+
+
 @pytest.fixture
 def desk(segmenter, folder) -> Desk:
-    return Desk(segmenter, folder)
+    return Desk(loaded(segmenter), folder)
 
 
 @pytest.fixture

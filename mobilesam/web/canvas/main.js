@@ -22,7 +22,7 @@ const history = createHistory((actions) => {
 const stage = createStage(part, {
   onPoint(point) {
     const points = history.actions.filter((action) => action.type === 'point').length;
-    if (points >= props.about.max_points) return fail('At most ' + props.about.max_points + ' points can be used at once.');
+    if (points >= props.limits.max_points) return fail('At most ' + props.limits.max_points + ' points can be used at once.');
     history.push({type: 'point', ...point});
   },
   onBox: (box) => history.push({type: 'box', box}),
@@ -33,7 +33,7 @@ const stage = createStage(part, {
   removes: () => tapRemoves,
 });
 const panel = createPanel(root, part, {
-  about: props.about, examples: props.examples, onChoose: choose, onExample: openExample,
+  limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
 });
 const intake = createIntake(root, part, {onFile: openFile, onError: (text) => panel.alert(text)});
 const openOnServer = createOpener();
@@ -127,14 +127,15 @@ async function serverPicture(token) {
 
 async function openFile(file) {
   part.stage.scrollIntoView({block: 'nearest'});
-  if (file.size > props.about.max_mb * 1e6) {
-    return fail('The file is larger than ' + props.about.max_mb + ' MB; use a smaller photo.');
+  if (file.size > props.limits.max_mb * 1e6) {
+    return fail('The file is larger than ' + props.limits.max_mb + ' MB; use a smaller photo.');
   }
   const mine = ++opening;
   panel.alert('');
   const started = performance.now();
   const clock = setInterval(() => {
-    if (mine === opening) busy('Encoding the photo… ' + ((performance.now() - started) / 1000).toFixed(1) + ' s');
+    const doing = root.dataset.model === 'loaded' ? 'Encoding the photo… ' : 'The model is still being loaded… ';
+    if (mine === opening) busy(doing + ((performance.now() - started) / 1000).toFixed(1) + ' s');
   }, 100);
   arriving = true;
   busy('Opening the photo…');
@@ -272,3 +273,8 @@ document.addEventListener('keydown', (event) => {
 panel.showReply(null, stage.photo);
 refresh();
 root.dataset.loaded = 'yes';
+callServer('about', {}).then((reply) => {
+  if (!reply.ok) return fail(reply.error);
+  panel.showAbout(reply);
+  root.dataset.model = 'loaded';
+});

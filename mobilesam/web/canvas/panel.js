@@ -14,19 +14,13 @@ function seconds(ms) {
   return (ms / 1000).toFixed(ms < 1000 ? 2 : 1) + ' s';
 }
 
-function createPanel(root, part, {about, examples, onChoose, onExample}) {
+function createPanel(root, part, {limits, examples, onChoose, onExample}) {
   // A laptop with a touch screen has both; a phone has no hover.
   root.dataset.touch = navigator.maxTouchPoints > 0 ? 'yes' : 'no';
   root.dataset.hover = window.matchMedia('(any-hover: hover)').matches ? 'yes' : 'no';
   const all = (name) => root.querySelectorAll('[data-do="' + name + '"]');
 
-  part.device.textContent = about.device;
-  part.weights.textContent = {official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'}[about.weights];
-  part['weights-note'].textContent = about.weights === 'bundled'
-    ? 'The bundled weights work without a network; the official ones give better masks.' : '';
-  part['weights-note'].title = about.reason;
-  part.about.textContent = about.device + ' · ' + part.weights.textContent + ' weights';
-  part.limits.textContent = 'JPEG, PNG, WebP, GIF, BMP or TIFF, up to ' + about.max_mb + ' MB';
+  part.limits.textContent = 'JPEG, PNG, WebP, GIF, BMP or TIFF, up to ' + limits.max_mb + ' MB';
 
   for (const example of examples) {
     const button = document.createElement('button');
@@ -92,6 +86,15 @@ function createPanel(root, part, {about, examples, onChoose, onExample}) {
       set('mask', hasMask);
       part.candidates.querySelectorAll('button').forEach((button) => { button.disabled = !free; });
       part.hint.textContent = HINTS[hint][root.dataset.hover === 'yes' ? 0 : 1];
+    },
+    /** What answers here. */
+    showAbout({device, weights, reason}) {
+      part.device.textContent = device;
+      part.weights.textContent = {official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'}[weights];
+      part['weights-note'].textContent = weights === 'bundled'
+        ? 'The bundled weights work without a network; the official ones give better masks.' : '';
+      part['weights-note'].title = reason;
+      part.about.textContent = device + ' · ' + part.weights.textContent + ' weights';
     },
     setTap(removes) {
       all('tap-add').forEach((button) => button.setAttribute('aria-pressed', String(!removes)));

@@ -1,0 +1,81 @@
+"""Starts the page, for `app.py` and for the terminal's `serve`.
+
+The page comes first, the model after it: importing torch and the model's libraries takes longer
+than everything else, and nobody has chosen a photo yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from mobilesam.errors import MobileSamError
+from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.settings import Settings
+
+if TYPE_CHECKING:
+    from mobilesam.segmenter import Segmenter
+
+
+def serve_page(
+    weights: str | None = None,
+    device: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> None:
+    """Serves the page, loads the model, and returns when the page is stopped.
+
+    Args:
+        weights: as `Segmenter.from_weights` takes them.
+        device: as `Segmenter.from_weights` takes it.
+        host: where to listen; None for GRADIO_SERVER_NAME, else 127.0.0.1.
+        port: None for GRADIO_SERVER_PORT, else the first free one from 7860 on.
+
+    Raises:
+        MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
+            listening there.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    tune_allocator()
+    settings = Settings.from_env()
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+    from mobilesam.web.ui import build_demo, launch_options
+
+    model: Future[Segmenter] = Future()
+    demo = build_demo(model, settings.limits)
+    try:
+        demo.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            **launch_options(settings.limits),
+        )
+    except OSError as error:
+        raise MobileSamError(
+            "The page cannot listen there: the port is taken, or the host is not this machine's; "
+            "name others."
+        ) from error
+    model.set_result(_load(weights, device, settings))
+    demo.block_thread()
+
+
+def _load(weights: str | None, device: str | None, settings: Settings) -> Segmenter:
+    """Imports torch, loads the model and says which."""
+    import torch
+
+    from mobilesam.segmenter import Segmenter
+
+    torch.set_num_threads(usable_cores())
+    segmenter = Segmenter.from_weights(weights, device, settings)
+    logging.getLogger(__name__).info(
+        "%s weights on %s (%s). %s",
+        segmenter.weights.kind.capitalize(),
+        segmenter.device,
+        segmenter.network_name,
+        segmenter.weights.reason,
+    )
+    return segmenter
