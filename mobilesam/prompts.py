@@ -96,6 +96,26 @@ class Prompt:
                 )
 
 
+def prompt_from_rows(points: object, box: object) -> Prompt:
+    """A prompt from JSON, trusting nothing.
+
+    Args:
+        points: [[x, y, label], ...], or None for no points.
+        box: [x0, y0, x1, y1], or None for no box.
+
+    Raises:
+        PromptError: it is anything else, or a prompt that cannot be.
+    """
+    rows = points if points is not None else []
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == 3 for row in rows
+    ):
+        raise PromptError("points is a list of [x, y, label].")
+    return Prompt(
+        [(x, y) for x, y, _ in rows], [label for _, _, label in rows], cast("BoxXYXY | None", box)
+    )
+
+
 def _items(value: object) -> Sequence[object]:
     if hasattr(value, "tolist"):  # numpy arrays and torch tensors
         value = value.tolist()

@@ -32,6 +32,7 @@ class Segmenter:
 
     Attributes:
         weights: which weights the model has, and why.
+        checkpoint: digest of the weights, a part of every embedding's key.
         settings: limits and the bound of the cache.
     """
 
@@ -43,13 +44,13 @@ class Segmenter:
         Args:
             network: the modules that answer.
             weights: where its weights came from.
-            checkpoint: digest of the weights, a part of every embedding's key.
+            checkpoint: digest of the weights.
             settings: None for the defaults.
         """
         self.weights = weights
         self.settings = settings or Settings()
         self._network = network
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[tuple[str, History], Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
@@ -111,7 +112,7 @@ class Segmenter:
 
     def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
         """The photo's embedding and whether it was there, or on its way, already."""
-        key = f"{self._checkpoint}:{photo.digest}"
+        key = f"{self.checkpoint}:{photo.digest}"
 
         def encode() -> ImageEmbedding:
             with self._encoding:

@@ -10,7 +10,7 @@ from gradio.data_classes import ImageData
 
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
-from mobilesam.prompts import Prompt
+from mobilesam.prompts import prompt_from_rows
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -82,9 +82,8 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
                 raise PromptError("multimask is true, false or null.")
             segmenter = model.result()
             embedding = segmenter.encode(checked_upload(image))
-            return _to_json(
-                segmenter.predict(embedding, _prompt(points, box), multimask_output=multimask)
-            )
+            prompt = prompt_from_rows(points, box)
+            return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
         except MobileSamError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -98,15 +97,6 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
     run.click(
         segment, [photo, points, box, multimask], masks, api_name="segment", concurrency_limit=2
     )
-
-
-def _prompt(points: Any, box: Any) -> Prompt:
-    rows = points if points is not None else []
-    if not isinstance(rows, list) or not all(
-        isinstance(row, list) and len(row) == 3 for row in rows
-    ):
-        raise PromptError("points is a list of [x, y, label].")
-    return Prompt([(x, y) for x, y, _ in rows], [label for _, _, label in rows], box)
 
 
 def _to_json(prediction: Prediction) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""The commands; `main.py` imports this module only when one is to run."""
+
+from __future__ import annotations
+
+import logging
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+
+from mobilesam.cli.batch import run_batch
+from mobilesam.cli.coco import PhotoEntry, annotation, document
+from mobilesam.cli.output import checked_output, write_atomically, write_json
+from mobilesam.cli.parser import THRESHOLDS
+from mobilesam.cli.questions import Questions, read_questions
+from mobilesam.cli.terminal import Counter, UsageError, say
+from mobilesam.errors import PromptError
+from mobilesam.export import cutout_png, mask_png
+from mobilesam.images import open_photo
+from mobilesam.masks import mask_area
+from mobilesam.prompts import Prompt
+from mobilesam.runtime import usable_cores
+from mobilesam.segmenter import Segmenter
+from mobilesam.settings import Settings
+
+
+def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
+    """The model, on as many threads as the process has cores.
+
+    Raises:
+        MobileSamError: weights or device cannot be used.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mobilesam").setLevel(logging.ERROR if args.quiet else logging.INFO)
+    torch.set_num_threads(usable_cores())
+    return Segmenter.from_weights(args.weights, args.device, settings)
+
+
+def segment(args: Namespace) -> int:
+    """`segment`: one thing, as a mask, a cut-out or COCO JSON."""
+    prompt = _prompt(args)
+    suffix = ".json" if args.format == "coco" else ".png"
+    out = checked_output(args.out, suffix, args.photo)
+    settings = Settings.from_env()
+    photo = open_photo(args.photo, settings.limits)  # before the model: a wrong name fails at once
+    prompt.check_answerable(photo.size_hw)
+    segmenter = load_segmenter(args, settings)
+    # Who names a candidate wants three to choose from, even where SAM's rule gives one.
+    multimask_output = None if args.candidate == "best" else True
+    prediction = segmenter.predict(
+        segmenter.encode(photo), prompt, multimask_output=multimask_output
+    )
+    index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
+    mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
+    if args.format == "coco":
+        entry = PhotoEntry(args.photo.name, photo.size_hw, [annotation(mask, iou)])
+        write_json(out, document([entry]))
+    else:
+        write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
+    if not args.quiet:
+        say(
+            f"{args.out}: {mask_area(mask) / mask.size:.1%} of the photo, predicted IoU {iou:.2f}, "
+            f"{segmenter.weights.kind} weights."
+        )
+    return 0
+
+
+def everything(args: Namespace) -> int:
+    """`everything`: all regions as COCO JSON."""
+    out = checked_output(args.out, ".json", args.photo)
+    settings = Settings.from_env()
+    photo = open_photo(args.photo, settings.limits)
+    thresholds = {
+        name: getattr(args, name) for name in THRESHOLDS if getattr(args, name) is not None
+    }
+    segmenter = load_segmenter(args, settings)
+    records = segmenter.everything(segmenter.encode(photo), args.points_per_side, **thresholds)
+    regions = [
+        annotation(
+            record.mask, float(record.predicted_iou), stability_score=float(record.stability_score)
+        )
+        for record in records
+    ]
+    write_json(out, document([PhotoEntry(args.photo.name, photo.size_hw, regions)]))
+    if not args.quiet:
+        say(f"{args.out}: {len(regions)} regions, {segmenter.weights.kind} weights.")
+        if not regions:
+            say("No region passed the thresholds; a lower --pred-iou-thresh keeps more.")
+    return 0
+
+
+def batch(args: Namespace) -> int:
+    """`batch`: a folder of photos into one COCO file; 1 where some could not be used."""
+    out = checked_output(args.out, ".json")
+    if not args.folder.is_dir():
+        raise UsageError(f"The folder {args.folder} does not exist.")
+    questions = _questions(args.prompts)
+    if out == args.prompts.resolve():
+        raise UsageError("The prompts would be overwritten; name another file after --out.")
+    segmenter = load_segmenter(args, Settings.from_env())
+    counter = Counter(len(questions.by_file), args.quiet)
+    try:
+        result = run_batch(segmenter, args.folder, questions, out, counter)
+    except KeyboardInterrupt:
+        counter.say("Run the same command again to go on where this stopped.")
+        raise
+    if not args.quiet:
+        say(
+            f"{args.out}: {result.photos} photos, {result.annotations} masks, "
+            f"{segmenter.weights.kind} weights."
+        )
+    return 1 if result.failures else 0
+
+
+def serve(args: Namespace) -> int:
+    """`serve`: the page, as app.py starts it."""
+    from mobilesam.web.start import serve_page  # imports gradio, which the others do without
+
+    serve_page(args.weights, args.device, args.host, args.port)
+    return 0
+
+
+def _prompt(args: Namespace) -> Prompt:
+    labels = [1] * len(args.points) + [0] * len(args.minus_points)
+    try:
+        prompt = Prompt([*args.points, *args.minus_points], labels, args.box)
+    except PromptError as error:
+        raise UsageError(str(error)) from error
+    if prompt.is_empty:
+        raise UsageError("Say where the thing is: give --point X,Y or --box X0,Y0,X1,Y1.")
+    return prompt
+
+
+def _questions(path: Path) -> Questions:
+    try:
+        with path.open("rb") as lines:
+            questions = read_questions(lines)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
+    if not questions.by_file and not questions.errors:
+        raise UsageError(f"There is no prompt in {path}.")
+    return questions
