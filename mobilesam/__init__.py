@@ -9,20 +9,29 @@ mask = prediction.masks[prediction.best]
 
 from mobilesam.cache import CacheInfo
 from mobilesam.embedding import ImageEmbedding
-from mobilesam.errors import ImageError, MobileSamError, PromptError, WeightsError
+from mobilesam.errors import (
+    AnnotationError,
+    ImageError,
+    MobileSamError,
+    PromptError,
+    WeightsError,
+)
 from mobilesam.everything import MaskRecord
+from mobilesam.objects import PhotoObject
 from mobilesam.predict import Prediction
 from mobilesam.prompts import Prompt
 from mobilesam.segmenter import Segmenter
 from mobilesam.settings import ImageLimits, Settings
 
 __all__ = [
+    "AnnotationError",
     "CacheInfo",
     "ImageEmbedding",
     "ImageError",
     "ImageLimits",
     "MaskRecord",
     "MobileSamError",
+    "PhotoObject",
     "Prediction",
     "Prompt",
     "PromptError",
