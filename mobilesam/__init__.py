@@ -15,20 +15,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mobilesam.cache import CacheInfo
     from mobilesam.embedding import ImageEmbedding
-    from mobilesam.errors import ImageError, MobileSamError, PromptError, WeightsError
+    from mobilesam.errors import (
+        AnnotationError,
+        ImageError,
+        MobileSamError,
+        PromptError,
+        WeightsError,
+    )
     from mobilesam.everything import MaskRecord
+    from mobilesam.objects import PhotoObject
     from mobilesam.predict import Prediction
     from mobilesam.prompts import Prompt
     from mobilesam.segmenter import Segmenter
     from mobilesam.settings import ImageLimits, Settings
 
 __all__ = [
+    "AnnotationError",
     "CacheInfo",
     "ImageEmbedding",
     "ImageError",
     "ImageLimits",
     "MaskRecord",
     "MobileSamError",
+    "PhotoObject",
     "Prediction",
     "Prompt",
     "PromptError",
@@ -41,12 +50,14 @@ __version__ = "0.1.0"
 # Imported when first asked for (PEP 562): importing torch takes seconds, and who only wants the
 # version, the help text or the page's first view shall not wait for it.
 _HOMES = {
+    "AnnotationError": "errors",
     "CacheInfo": "cache",
     "ImageEmbedding": "embedding",
     "ImageError": "errors",
     "ImageLimits": "settings",
     "MaskRecord": "everything",
     "MobileSamError": "errors",
+    "PhotoObject": "objects",
     "Prediction": "predict",
     "Prompt": "prompts",
     "PromptError": "errors",

@@ -13,5 +13,9 @@ class PromptError(MobileSamError):
     """The points, the box or the mask_input cannot be used."""
 
 
+class AnnotationError(MobileSamError):
+    """An annotation file cannot be read: not the format it should be, damaged, too large."""
+
+
 class WeightsError(MobileSamError):
     """The model weights cannot be found, downloaded or loaded."""

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from mobilesam.errors import AnnotationError
+
 Mask = NDArray[np.bool_]
 
 
@@ -42,3 +44,62 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
     """COCO's compressed RLE, as pycocotools.mask.decode reads it."""
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
+    """The mask of a COCO RLE from anywhere: compressed (text) or uncompressed (a list of counts).
+
+    Not pycocotools.mask.decode: it trusts the counts, and wrong ones make it write out of bounds.
+
+    Args:
+        rle: parsed JSON.
+        size_hw: (H, W) that the mask must have.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        AnnotationError: it is no RLE, is of another size, or its counts do not fill that size.
+    """
+    height, width = size_hw
+    if not isinstance(rle, dict) or rle.get("size") != [height, width]:
+        raise AnnotationError(f"A run-length mask must say that its size is [{height}, {width}].")
+    counts = rle.get("counts")
+    if isinstance(counts, str):
+        runs = _decompressed(counts, height * width)
+    elif isinstance(counts, list) and all(type(count) is int for count in counts):
+        runs = np.array([min(max(count, -1), height * width + 1) for count in counts], np.int64)
+    else:
+        raise AnnotationError("A run-length mask's counts are text or a list of whole numbers.")
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
+    inside = np.arange(runs.size) % 2 == 1
+    # COCO counts down the columns.
+    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+
+
+def _decompressed(text: str, most: int) -> NDArray[np.int64]:
+    """Run lengths of COCO's compressed counts; any that is no length at all comes out as -1.
+
+    A number is written five bits a character, the lowest first; bit 32 says that more follow, and
+    bit 16 of the last is the sign. From the fourth on it is the difference to the last but one.
+    """
+    try:
+        codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
+    except UnicodeEncodeError:
+        raise AnnotationError("A run-length mask's counts hold foreign characters.") from None
+    ends = np.flatnonzero((codes & 32) == 0)
+    lengths = np.diff(ends, prepend=-1)
+    if (
+        ((codes < 0) | (codes > 63)).any()
+        or not ends.size
+        or ends[-1] != len(codes) - 1
+        or lengths.max() > 7  # 35 bits: beyond any mask, and sums of them stay within 64
+    ):
+        raise AnnotationError("A run-length mask's counts are damaged.")
+    place = np.arange(len(codes)) - np.repeat(ends - lengths + 1, lengths)
+    numbers = np.add.reduceat((codes & 31) << 5 * place, ends - lengths + 1)
+    numbers -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
+    numbers[1::2] = numbers[1::2].cumsum()
+    numbers[2::2] = numbers[2::2].cumsum()
+    return np.where((numbers < 0) | (numbers > most), -1, numbers)

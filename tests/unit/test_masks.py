@@ -1,4 +1,4 @@
-"""Counting and coding of masks, against pycocotools and numpy."""
+"""Counting and coding of masks, against pycocotools and numpy; codes from strangers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from mobilesam import AnnotationError
 from mobilesam.masks import (
     mask_area,
     mask_bbox_xywh,
     mask_bounds_xyxy,
+    mask_from_coco_rle,
     mask_to_coco_rle,
 )
 
@@ -70,3 +72,90 @@ def test_the_bounds_hold_the_mask_and_nothing_more(mask):
         assert inside[:, -1].any()
     else:
         assert (x0, y0, x1, y1) == (0, 0, 0, 0)
+
+
+def uncompressed(mask: np.ndarray) -> list[int]:
+    """COCO's counts by the definition: runs down the columns, the first outside."""
+    flat = mask.ravel(order="F")
+    starts = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate([[0], starts, [flat.size]])).tolist()
+    return [0, *runs] if flat[0] else runs
+
+
+def test_compressed_rle_of_pycocotools_is_read(mask):
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    text = {"size": rle["size"], "counts": rle["counts"].decode()}
+    np.testing.assert_array_equal(mask_from_coco_rle(text, mask.shape), mask)
+
+
+def test_uncompressed_rle_is_read(mask):
+    rle = {"size": list(mask.shape), "counts": uncompressed(mask)}
+    np.testing.assert_array_equal(mask_from_coco_rle(rle, mask.shape), mask)
+
+
+def test_runs_longer_than_a_photo_of_40_megapixels_are_read():
+    mask = np.zeros((5000, 8000), bool)
+    mask[:, 7000:] = True
+    np.testing.assert_array_equal(mask_from_coco_rle(mask_to_coco_rle(mask), mask.shape), mask)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        None,
+        12,
+        {},
+        b"\\1",
+        [],
+        "",
+        [11],
+        [13],
+        [6, -1, 7],
+        [-12],
+        [6, 6.0],
+        [6, "6"],
+        [True, 11],
+        [[12]],
+        [10**40, 12],
+        [2**63, 2**63, 12],
+        "l",  # says that more follows
+        "llllllllllll0",  # a number of 65 bits
+        "O",  # minus one
+        "\x7f",
+        "/",
+        "<\ud800",
+        "é",
+        "=",  # 13
+        "66661",
+        "0" * 100_000,
+    ],
+    ids=lambda counts: repr(counts)[:20],
+)
+def test_counts_that_do_not_fill_the_mask_are_refused(counts):
+    with pytest.raises(AnnotationError, match="run-length"):
+        mask_from_coco_rle({"size": [3, 4], "counts": counts}, (3, 4))
+
+
+@pytest.mark.parametrize(
+    "rle",
+    [None, [], "<", {}, {"counts": "<"}]
+    + [{"size": size, "counts": "<"} for size in (None, [4, 3], [3], 12, [3, 4, 1], ["3", "4"])],
+)
+def test_a_mask_of_another_size_is_refused(rle):
+    assert not mask_from_coco_rle({"size": [3, 4], "counts": "<"}, (3, 4)).any()
+    with pytest.raises(AnnotationError, match=r"\[3, 4\]"):
+        mask_from_coco_rle(rle, (3, 4))
+
+
+def test_damaged_text_never_gets_past_the_counts():
+    random = np.random.default_rng(5)
+    mask = random.random((40, 30)) < 0.3
+    text = np.frombuffer(mask_to_coco_rle(mask)["counts"].encode(), np.uint8)
+    for _ in range(500):
+        damaged = text.copy()
+        damaged[random.integers(len(text), size=3)] = random.integers(40, 120, 3)
+        rle = {"size": [40, 30], "counts": damaged.tobytes().decode()}
+        try:
+            assert mask_from_coco_rle(rle, (40, 30)).shape == (40, 30)
+        except AnnotationError:
+            continue

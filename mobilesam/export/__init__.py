@@ -1,0 +1,32 @@
+"""Objects as files: pictures, and the annotation formats that other programs read."""
+
+from mobilesam.export.coco import (
+    CocoAnnotation,
+    CocoPhoto,
+    coco_annotation,
+    coco_document,
+    coco_photo,
+    read_coco,
+)
+from mobilesam.export.documents import parse_document
+from mobilesam.export.labelme import labelme_document, read_labelme
+from mobilesam.export.pictures import cutout_png, cutouts_zip, index_png, mask_png
+from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
+
+__all__ = [
+    "CocoAnnotation",
+    "CocoPhoto",
+    "coco_annotation",
+    "coco_document",
+    "coco_photo",
+    "cutout_png",
+    "cutouts_zip",
+    "index_png",
+    "labelme_document",
+    "mask_png",
+    "parse_document",
+    "read_coco",
+    "read_labelme",
+    "yolo_data_yaml",
+    "yolo_labels",
+]

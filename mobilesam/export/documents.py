@@ -1,0 +1,144 @@
+"""Annotation files from anywhere: nothing in them is believed before it is checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilesam.errors import AnnotationError, PromptError
+from mobilesam.masks import Mask
+from mobilesam.objects import PhotoObject
+from mobilesam.polygons import outline_length
+from mobilesam.settings import MEGA
+
+MAX_DOCUMENT_BYTES = 20 * MEGA
+MAX_OBJECTS = 1000
+
+MAX_MASK_PIXELS = 1000 * MEGA
+"""Of all masks of a photo together, a byte each: 500 objects of a 2 megapixel photo."""
+
+MAX_OUTLINE_PX = 4 * MEGA
+"""Length of all polygons of a photo together; filling them takes time and memory for each pixel."""
+
+BEYOND_EDGE_PX = 1.0
+"""How far a vertex may lie outside the photo; programs round differently. It is moved in."""
+
+Fields = dict[str, Any]
+
+
+def parse_document(data: bytes | str) -> object:
+    """JSON as Python objects.
+
+    Raises:
+        AnnotationError: it is no JSON, or is too large or too deeply nested.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise AnnotationError(
+            f"An annotation file has at most {MAX_DOCUMENT_BYTES / MEGA:g} MB; split it by photo."
+        )
+    try:
+        parsed: object = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise AnnotationError("This file is not JSON that can be read; export it again.") from None
+    return parsed
+
+
+def fields_of(value: object, what: str) -> Fields:
+    """The JSON object, or an AnnotationError that says what should have been one."""
+    if not isinstance(value, dict):
+        raise AnnotationError(f"{what} must be a JSON object.")
+    return value
+
+
+def items_of(value: object, what: str) -> list[Any]:
+    """The JSON list, or an AnnotationError that says what should have been one."""
+    if not isinstance(value, list):
+        raise AnnotationError(f"{what} must be a JSON list.")
+    return value
+
+
+def check_same_size(height: object, width: object, size_hw: tuple[int, int]) -> None:
+    """Checks the size that a file gives its photo.
+
+    Raises:
+        AnnotationError: it is not (H, W).
+    """
+    if (height, width) != tuple(size_hw):
+        raise AnnotationError(
+            f"The annotations are for a photo of another size than this one, "
+            f"which is {size_hw[1]} x {size_hw[0]}."
+        )
+
+
+def check_room(count: int, size_hw: tuple[int, int]) -> None:
+    """Checks how many masks a file would make, before any is made.
+
+    Raises:
+        AnnotationError: more than MAX_OBJECTS, or than MAX_MASK_PIXELS hold.
+    """
+    most = min(MAX_OBJECTS, MAX_MASK_PIXELS // (size_hw[0] * size_hw[1]))
+    if count > most:
+        raise AnnotationError(
+            f"There are {count} objects; at most {most} can be read for a photo of this size."
+        )
+
+
+def polygon_xy(numbers: list[Any], size_hw: tuple[int, int]) -> NDArray[np.float64]:
+    """The vertices of a polygon.
+
+    Args:
+        numbers: x and y in turn.
+        size_hw: (H, W) of the photo.
+
+    Returns:
+        (N, 2) XY within the photo, N at least 3.
+
+    Raises:
+        AnnotationError: not numbers, fewer than three vertices, or one outside the photo.
+    """
+    height, width = size_hw
+    if len(numbers) < 6 or len(numbers) % 2 or not all(map(_is_finite_number, numbers)):
+        raise AnnotationError("A polygon needs at least three points, each of two numbers.")
+    # Any number fits a float after this; whole ones of JSON may have thousands of digits.
+    far = max(size_hw) + 2 * BEYOND_EDGE_PX
+    xy = np.array([min(max(number, -far), far) for number in numbers], float).reshape(-1, 2)
+    inside: NDArray[np.float64] = np.clip(xy, 0, (width, height))
+    if np.abs(xy - inside).max() > BEYOND_EDGE_PX:
+        raise AnnotationError(f"A polygon reaches outside the {width} x {height} photo.")
+    return inside
+
+
+def spent_outline(polygons: list[NDArray[np.float64]], spent_px: float) -> float:
+    """What the polygons of a photo have cost with these.
+
+    Raises:
+        AnnotationError: more than MAX_OUTLINE_PX.
+    """
+    spent_px += sum(map(outline_length, polygons))
+    if spent_px > MAX_OUTLINE_PX:
+        raise AnnotationError("The polygons are too long to be filled; simplify them.")
+    return spent_px
+
+
+def object_from_file(name: object, mask: Mask, predicted_iou: Any) -> PhotoObject:
+    """A PhotoObject of what a file says.
+
+    Raises:
+        AnnotationError: the name or the predicted IoU cannot be used.
+    """
+    try:
+        return PhotoObject(name, mask, predicted_iou)  # type: ignore[arg-type]
+    except PromptError as error:
+        raise AnnotationError(f"An object of the file cannot be used: {error}") from None
+
+
+def _is_finite_number(value: object) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,163 @@
+"""Masks as pictures: exact values, and nothing of the photo beyond the mask."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilesam import PhotoObject, PromptError
+from mobilesam.export import cutout_png, cutouts_zip, index_png, mask_png
+from mobilesam.images import open_photo
+from tests.shapes import fifty_masks
+
+
+@pytest.fixture
+def ring() -> np.ndarray:
+    """(120, 180) bool: a ring around the disc's centre, with a hole."""
+    rows, columns = np.mgrid[:120, :180]
+    distance = np.hypot(rows - 60, columns - 90)
+    return (distance < 25) & (distance > 10)
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    assert image.format == "PNG"
+    return image
+
+
+def test_the_mask_is_255_inside_and_0_outside_at_its_own_size(ring):
+    image = opened(mask_png(ring))
+    assert image.mode == "L"
+    np.testing.assert_array_equal(np.array(image), np.where(ring, 255, 0))
+
+
+def test_the_cutout_is_cropped_to_the_mask(disc, ring):
+    image = opened(cutout_png(open_photo(disc), ring))
+    rows, columns = np.nonzero(ring)
+    assert image.mode == "RGBA"
+    assert image.size == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+
+
+def test_the_cutout_shows_the_photo_inside_and_nothing_outside(disc, ring):
+    rgba = np.array(opened(cutout_png(open_photo(disc), ring)))
+    rows, columns = np.nonzero(ring)
+    crop = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    inside = ring[crop]
+    np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0))
+    np.testing.assert_array_equal(rgba[inside][:, :3], disc[crop][inside])
+
+
+def test_transparent_pixels_of_the_cutout_carry_no_colour(disc, ring):
+    rgba = np.array(opened(cutout_png(open_photo(disc), ring)))
+    assert (rgba[..., 3] == 0).any()
+    assert not rgba[rgba[..., 3] == 0].any()
+
+
+def test_a_cutout_of_the_whole_photo_is_the_photo(disc):
+    rgba = np.array(opened(cutout_png(open_photo(disc), np.ones(disc.shape[:2], bool))))
+    np.testing.assert_array_equal(rgba[..., :3], disc)
+
+
+def test_an_empty_mask_has_nothing_to_cut_out(disc):
+    with pytest.raises(PromptError, match="empty"):
+        cutout_png(open_photo(disc), np.zeros(disc.shape[:2], bool))
+
+
+@pytest.mark.parametrize("name", fifty_masks())
+def test_pillow_reads_mask_and_index_pictures_exactly(name):
+    mask = fifty_masks()[name]
+    np.testing.assert_array_equal(np.array(opened(mask_png(mask))) == 255, mask)
+    np.testing.assert_array_equal(np.array(opened(index_png([PhotoObject("a", mask)]))) == 1, mask)
+
+
+def columns(first: int, end: int, name: str = "thing") -> PhotoObject:
+    """An object over columns of a photo of 20 x 300."""
+    mask = np.zeros((20, 300), bool)
+    mask[:, first:end] = True
+    return PhotoObject(name, mask)
+
+
+def test_a_pixel_of_the_index_picture_is_the_place_of_the_last_object_there():
+    image = opened(index_png([columns(0, 5), columns(3, 9), columns(8, 10)]))
+    assert image.mode == "P"
+    row = [1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 0]
+    np.testing.assert_array_equal(np.array(image)[:, :11], [row] * 20)
+
+
+def test_the_index_picture_has_the_palette_of_pascal_voc():
+    palette = opened(index_png([columns(0, 5)])).getpalette()
+    colours = [tuple(palette[3 * index : 3 * index + 3]) for index in range(256)]
+    # The first entries as the VOC development kit lists them, and its "void".
+    assert colours[:4] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
+    assert colours[8:10] == [(64, 0, 0), (192, 0, 0)]
+    assert colours[15] == (192, 128, 128)
+    assert colours[255] == (224, 224, 192)
+    assert len(set(colours)) == 256
+
+
+def test_the_index_picture_holds_255_objects_and_no_more():
+    many = [columns(index, index + 1) for index in range(256)]
+    assert np.array(opened(index_png(many[:255]))).max() == 255
+    with pytest.raises(PromptError, match="255"):
+        index_png(many)
+
+
+def test_the_index_picture_needs_objects_of_one_photo(ring):
+    with pytest.raises(PromptError, match="no objects"):
+        index_png([])
+    with pytest.raises(PromptError, match="300 x 20"):
+        index_png([PhotoObject("ring", ring), columns(0, 5)])
+
+
+def test_the_zip_holds_every_cut_out_but_those_of_empty_masks(disc, ring):
+    photo = open_photo(disc)
+    objects = [
+        PhotoObject("ring", ring),
+        PhotoObject("nothing", ring & ~ring),
+        PhotoObject("all", ring | ~ring),
+    ]
+    with zipfile.ZipFile(io.BytesIO(cutouts_zip(photo, objects))) as archive:
+        assert archive.namelist() == ["1-ring.png", "3-all.png"]
+        assert archive.read("1-ring.png") == cutout_png(photo, ring)
+        assert archive.read("3-all.png") == cutout_png(photo, ring | ~ring)
+
+
+def test_names_in_the_zip_are_safe_and_unique(disc, ring):
+    names = [
+        "../../etc/passwd",
+        "C:\\x",
+        "cat",
+        "Cat",
+        "cat",
+        "NUL",
+        "...",
+        "/",
+        "猫 Bär",
+        "a" * 80,
+    ]
+    objects = [PhotoObject(name, ring) for name in names]
+    with zipfile.ZipFile(io.BytesIO(cutouts_zip(open_photo(disc), objects))) as archive:
+        assert archive.namelist() == [
+            "1-etc-passwd.png",
+            "2-C-x.png",
+            "3-cat.png",
+            "4-Cat.png",
+            "5-cat.png",
+            "6-NUL.png",
+            "7-object.png",
+            "8-object.png",
+            "9-猫-Bär.png",
+            f"10-{'a' * 40}.png",
+        ]
+
+
+def test_the_zip_is_refused_where_nothing_can_be_cut_out(disc, ring):
+    for objects in ([], [PhotoObject("nothing", ring & ~ring)]):
+        with pytest.raises(PromptError, match="empty"):
+            cutouts_zip(open_photo(disc), objects)
+    with pytest.raises(PromptError, match="300 x 20"):
+        cutouts_zip(open_photo(disc), [columns(0, 5)])

@@ -1,0 +1,115 @@
+"""Named objects: names, checks, and masks that do not overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobilesam import PhotoObject, PromptError
+from mobilesam.objects import checked_name, class_names, exclusive
+
+MASK = np.ones((3, 4), bool)
+
+
+def overlapping(*predicted_ious: float | None) -> list[PhotoObject]:
+    """Objects named 0, 1, ... over columns 0-3, 1-4, ... of a photo of one row."""
+    objects = []
+    for index, predicted_iou in enumerate(predicted_ious):
+        mask = np.zeros((1, len(predicted_ious) + 3), bool)
+        mask[0, index : index + 4] = True
+        objects.append(PhotoObject(str(index), mask, predicted_iou))
+    return objects
+
+
+def owners(objects: list[PhotoObject]) -> str:
+    """Who has each pixel; fails where two claim one."""
+    masks = np.stack([item.mask for item in objects])
+    assert (masks.sum(axis=0) == 1).all()
+    return "".join(objects[index].name for index in masks.argmax(axis=0).ravel())
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("cat", "cat"),
+        ("  my \t cat \r\n", "my cat"),
+        ("line\u2028break\x00", "line break"),
+        ("re\u202every\u200b", "revery"),
+        ("a \x07 b", "a b"),
+        ("half \ud83d of a face", "half of a face"),
+        ("Bär 猫 😀", "Bär 猫 😀"),
+        ("x" * 80 + "\x00 ", "x" * 80),
+    ],
+)
+def test_a_name_is_one_printable_line(given, kept):
+    assert checked_name(given) == kept
+    assert checked_name(kept) == kept
+    assert PhotoObject(given, MASK).name == kept
+
+
+@pytest.mark.parametrize("name", ["", " \n", "\x00\u200b", "x" * 81, None, 7, b"cat", ["cat"]])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(PromptError, match="name"):
+        PhotoObject(name, MASK)
+
+
+@pytest.mark.parametrize(
+    "mask", [None, [[True]], MASK.astype(np.uint8), MASK[0], MASK[None], MASK[:0]]
+)
+def test_what_is_no_mask_is_refused(mask):
+    with pytest.raises(PromptError, match="mask"):
+        PhotoObject("cat", mask)
+
+
+@pytest.mark.parametrize("iou", [float("nan"), float("-inf"), 10**400, "0.9", True, [0.9]])
+def test_what_is_no_predicted_iou_is_refused(iou):
+    with pytest.raises(PromptError, match="finite"):
+        PhotoObject("cat", MASK, iou)
+
+
+def test_a_predicted_iou_of_numpy_becomes_a_plain_number():
+    assert type(PhotoObject("cat", MASK, np.float32(0.5)).predicted_iou) is float
+
+
+def test_class_names_keep_their_places_from_photo_to_photo():
+    first = class_names([PhotoObject(name, MASK) for name in ("cat", "dog", "cat")])
+    assert first == ["cat", "dog"]
+    assert class_names([PhotoObject("ant", MASK), PhotoObject("dog", MASK)], first) == [
+        "cat",
+        "dog",
+        "ant",
+    ]
+
+
+def test_the_later_object_keeps_what_several_claim():
+    assert owners(exclusive(overlapping(0.9, 0.1, None))) == "012222"
+
+
+@pytest.mark.parametrize(
+    ("ious", "expected"),
+    [
+        ((0.9, 0.1, 0.5), "000022"),
+        ((0.1, 0.5, 0.9), "012222"),
+        ((0.1, 0.9, None), "011112"),
+        ((-3.0, None, None), "000022"),
+        ((0.5, 0.5, 0.5), "012222"),
+    ],
+)
+def test_the_higher_predicted_iou_keeps_what_several_claim(ious, expected):
+    assert owners(exclusive(overlapping(*ious), keep="predicted_iou")) == expected
+
+
+def test_exclusive_keeps_order_names_and_estimates_and_changes_no_mask_it_was_given():
+    before = [PhotoObject("under", MASK, 0.5), PhotoObject("over", MASK.copy(), 0.75)]
+    after = exclusive(before)
+    assert [(item.name, item.predicted_iou) for item in after] == [("under", 0.5), ("over", 0.75)]
+    assert not after[0].mask.any()
+    assert before[0].mask.all()
+    assert exclusive([]) == []
+
+
+def test_exclusive_refuses_masks_of_two_sizes_and_unknown_rules():
+    with pytest.raises(PromptError, match="4 x 3"):
+        exclusive([PhotoObject("wide", MASK.T), PhotoObject("cat", MASK)])
+    with pytest.raises(PromptError, match="keep"):
+        exclusive([PhotoObject("cat", MASK)], keep="first")
