@@ -10,7 +10,7 @@ mask = prediction.masks[prediction.best]
 from mobilesam.cache import CacheInfo
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import ImageError, MobileSamError, PromptError, WeightsError
-from mobilesam.everything import MaskRecord
+from mobilesam.everything import EverythingOptions, MaskRecord
 from mobilesam.predict import Prediction
 from mobilesam.prompts import Prompt
 from mobilesam.segmenter import Segmenter
@@ -18,6 +18,7 @@ from mobilesam.settings import ImageLimits, Settings
 
 __all__ = [
     "CacheInfo",
+    "EverythingOptions",
     "ImageEmbedding",
     "ImageError",
     "ImageLimits",

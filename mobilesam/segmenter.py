@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.embedding import ImageEmbedding, encode_photo
 from mobilesam.errors import MobileSamError
-from mobilesam.everything import EverythingOptions, MaskRecord, segment_everything
+from mobilesam.everything import (
+    EverythingOptions,
+    EverythingProgress,
+    MaskRecord,
+    iter_everything,
+    segment_everything,
+)
 from mobilesam.history import Answer, History, answer_history
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.model.checkpoint import checkpoint_digest
@@ -163,10 +170,24 @@ class Segmenter:
             **thresholds: see `mobilesam.everything.EverythingOptions`.
 
         Raises:
-            PromptError: points_per_side is out of range.
+            PromptError: an option is unknown or out of range, or too many masks pass.
         """
-        options = EverythingOptions(points_per_side, **thresholds)
+        options = self.everything_options(points_per_side=points_per_side, **thresholds)
         return segment_everything(self._network, embedding, options)
+
+    def iter_everything(
+        self, embedding: ImageEmbedding, options: EverythingOptions
+    ) -> Generator[EverythingProgress, None, None]:
+        """The same step by step; see `mobilesam.everything.iter_everything`."""
+        return iter_everything(self._network, embedding, options)
+
+    def everything_options(self, **given: Any) -> EverythingOptions:
+        """Options with this model's defaults where nothing is given.
+
+        Raises:
+            PromptError: an option is unknown or out of range.
+        """
+        return EverythingOptions.for_weights(self.weights.kind, given)
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses, entries and bytes of the embedding cache."""

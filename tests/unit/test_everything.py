@@ -9,7 +9,7 @@ from mobilesam import PromptError
 from mobilesam.masks import mask_area, mask_bounds_xyxy
 
 KEEP_ALL = {
-    "pred_iou_thresh": -100.0,
+    "pred_iou_thresh": 0.0,
     "stability_score_thresh": 0.0,
     "stability_score_offset": 0.02,  # the logits of random weights are small
     "box_nms_thresh": 1.0,
@@ -72,7 +72,10 @@ def test_boxes_that_overlap_too_much_are_deduplicated(segmenter, embedding):
 
 
 def test_thresholds_that_nothing_passes_give_no_record(segmenter, embedding):
-    assert segmenter.everything(embedding, 2, pred_iou_thresh=1e9) == []
+    assert (
+        segmenter.everything(embedding, 2, stability_score_thresh=1.0, stability_score_offset=100)
+        == []
+    )
 
 
 def test_a_grid_is_complete_however_many_points_a_batch_holds(
