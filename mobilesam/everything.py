@@ -39,6 +39,13 @@ _MAX_BYTES = 256_000_000
 _CLEANED_NMS_THRESH = 0.7
 """segment-anything's crop_nms_thresh, which its second deduplication never goes below."""
 
+# The bundled model's logits are flat and its predicted IoU is low: segment-anything's thresholds
+# leave nothing of most photos. These were chosen by looking at the masks of the example photos:
+# lower ones add rubble, higher ones leave out what is there (python -m benchmarks.everything).
+_DEFAULTS_BY_KIND: dict[str, dict[str, float]] = {
+    "bundled": {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.3}
+}
+
 
 @dataclass(frozen=True, eq=False)
 class MaskRecord:
@@ -68,6 +75,8 @@ class MaskRecord:
 @dataclass(frozen=True)
 class EverythingOptions:
     """Settings, with the defaults of segment-anything's SamAutomaticMaskGenerator but the grid.
+
+    `for_weights` has other thresholds for weights that these do not suit.
 
     Attributes:
         points_per_side: the grid has this number squared; 1 to 64.
@@ -134,9 +143,6 @@ class EverythingOptions:
         if not 0 <= cast(float, value) <= highest:
             raise PromptError(f"{name} must be a number from 0 to {highest:g}.")
         object.__setattr__(self, name, float(value))
-
-
-_DEFAULTS_BY_KIND: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True, eq=False)

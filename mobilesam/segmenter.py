@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -167,12 +167,13 @@ class Segmenter:
         Args:
             embedding: of the photo.
             points_per_side: from 1 to 64.
-            **thresholds: see `mobilesam.everything.EverythingOptions`.
+            **thresholds: see `mobilesam.everything.EverythingOptions`; what is left out is as it
+                suits the weights.
 
         Raises:
             PromptError: an option is unknown or out of range, or too many masks pass.
         """
-        options = self.everything_options(points_per_side=points_per_side, **thresholds)
+        options = self.everything_options({"points_per_side": points_per_side, **thresholds})
         return segment_everything(self._network, embedding, options)
 
     def iter_everything(
@@ -181,8 +182,11 @@ class Segmenter:
         """The same step by step; see `mobilesam.everything.iter_everything`."""
         return iter_everything(self._network, embedding, options)
 
-    def everything_options(self, **given: Any) -> EverythingOptions:
-        """Options with this model's defaults where nothing is given.
+    def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
+        """Options with the defaults that suit this model's weights where nothing is given.
+
+        Args:
+            given: settings by name, which may be a visitor's JSON.
 
         Raises:
             PromptError: an option is unknown or out of range.

@@ -1,4 +1,4 @@
-"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoint."""
+"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.segmenter import Segmenter
 from mobilesam.settings import MEGA
-from mobilesam.web.api import add_segment_endpoint
+from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
 
@@ -88,6 +88,7 @@ def build_demo(segmenter: Segmenter, examples: Path = EXAMPLES_DIR) -> gr.Blocks
             api_visibility="private",
         )
         add_segment_endpoint(segmenter)
+        add_everything_endpoint(segmenter)
         demo.unload(leave)
     return demo
 
