@@ -9,6 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mobilesam.masks import (
+    coco_rle_to_mask,
     mask_area,
     mask_bbox_xywh,
     mask_bounds_xyxy,
@@ -51,6 +52,13 @@ def test_coco_rle_decodes_to_the_mask(mask):
 def test_coco_rle_survives_json(mask):
     rle = json.loads(json.dumps(mask_to_coco_rle(mask)))
     np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
+
+
+def test_a_mask_comes_back_from_its_rle(mask):
+    back = coco_rle_to_mask(mask_to_coco_rle(mask))
+    assert back.dtype == bool
+    assert back.flags.c_contiguous
+    np.testing.assert_array_equal(back, mask)
 
 
 def test_area_and_bbox_agree_with_pycocotools(mask):
