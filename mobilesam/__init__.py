@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         PromptError,
         WeightsError,
     )
-    from mobilesam.everything import MaskRecord
+    from mobilesam.everything import EverythingOptions, MaskRecord
     from mobilesam.objects import PhotoObject
     from mobilesam.predict import Prediction
     from mobilesam.prompts import Prompt
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnnotationError",
     "CacheInfo",
+    "EverythingOptions",
     "ImageEmbedding",
     "ImageError",
     "ImageLimits",
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AnnotationError": "errors",
     "CacheInfo": "cache",
+    "EverythingOptions": "everything",
     "ImageEmbedding": "embedding",
     "ImageError": "errors",
     "ImageLimits": "settings",

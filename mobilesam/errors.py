@@ -10,7 +10,7 @@ class ImageError(MobileSamError):
 
 
 class PromptError(MobileSamError):
-    """The points, the box or the mask_input cannot be used."""
+    """The points, the box, the mask_input or the options cannot be used."""
 
 
 class AnnotationError(MobileSamError):

@@ -1,59 +1,96 @@
-"""Everything in the photo: a grid of points, filtered and deduplicated."""
+"""Everything in the photo: a grid of points, filtered and deduplicated, batch by batch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property, partial
+from numbers import Integral, Real
+from typing import Any, cast
 
 import numpy as np
 import torch
-from segment_anything.utils.amg import (
-    batched_mask_to_box,
-    box_xyxy_to_xywh,
-    build_point_grid,
-    calculate_stability_score,
-)
+from numpy.typing import NDArray
+from segment_anything.utils.amg import build_point_grid, remove_small_regions
 from torchvision.ops import batched_nms
 
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
-from mobilesam.masks import Mask, mask_area
+from mobilesam.masks import (
+    CocoRle,
+    Mask,
+    mask_area,
+    mask_bounds_xyxy,
+    mask_from_coco_rle,
+    mask_to_coco_rle,
+)
 from mobilesam.model.network import Network
+from mobilesam.model.weights import WeightsKind
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
 
 MAX_POINTS_PER_SIDE = 64
-_BATCH = 32
+MAX_REGION_AREA = 1_000_000
+_MAX_OFFSET = 100.0
+_BATCH = 16  # a quarter of a second on two cores; larger ones gain nothing there
+_MAX_BYTES = 256_000_000
+"""What the masks of one run may hold before it is given up: thousands even of large photos."""
+_CLEANED_NMS_THRESH = 0.7
+"""segment-anything's crop_nms_thresh, which its second deduplication never goes below."""
+
+# The bundled model's logits are flat and its predicted IoU is low: segment-anything's thresholds
+# leave nothing of most photos. These were chosen by looking at the masks of the example photos
+# (python -m benchmarks.everything compares the two).
+_DEFAULTS_BY_KIND: dict[str, dict[str, float]] = {
+    "bundled": {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.3}
+}
 
 
 @dataclass(frozen=True, eq=False)
 class MaskRecord:
-    """One region.
+    """One region, held as COCO RLE: a few kilobytes where its mask can have megabytes.
 
     Attributes:
-        mask: (H, W) bool at the photo's own size.
+        rle: the mask at the photo's own size.
         predicted_iou: the decoder's own estimate.
         stability_score: IoU of the masks at a slightly higher and a slightly lower threshold.
-        bbox: (x, y, width, height) in pixels of the upright photo, as segment-anything counts it.
+        bbox: (x, y, width, height) in pixels of the upright photo, as segment-anything counts it:
+            the last column and row are left out.
         area: pixels.
     """
 
-    mask: Mask
+    rle: CocoRle
     predicted_iou: float
     stability_score: float
     bbox: tuple[int, int, int, int]
     area: int
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) bool at the photo's own size, decoded anew each time it is asked for."""
+        height, width = self.rle["size"]
+        return mask_from_coco_rle(self.rle, (height, width))
 
 
 @dataclass(frozen=True)
 class EverythingOptions:
     """Settings, with the defaults of segment-anything's SamAutomaticMaskGenerator but the grid.
 
+    `for_weights` has other thresholds for weights that these do not suit.
+
     Attributes:
-        points_per_side: the grid has this number squared.
-        pred_iou_thresh: drop masks whose predicted IoU is not above it.
-        stability_score_thresh: drop masks that change too much with the threshold.
-        stability_score_offset: by how much of a logit the threshold is moved.
-        box_nms_thresh: box IoU above which the mask with the lower predicted IoU is dropped.
+        points_per_side: the grid has this number squared; 1 to 64.
+        pred_iou_thresh: drop masks whose predicted IoU is not above it; 0 to 1, 0 drops none.
+        stability_score_thresh: drop masks that change too much with the threshold; 0 to 1.
+        stability_score_offset: by how much of a logit the threshold is moved; 0 to 100.
+        box_nms_thresh: box IoU above which the mask with the lower predicted IoU is dropped; 0 to
+            1, 1 drops none.
+        min_mask_region_area: islands and holes of fewer pixels are removed from the masks, and
+            where that makes duplicates, masks that needed it are dropped first; 0 to 1,000,000.
+
+    Raises:
+        PromptError: a setting is not a number in its range.
     """
 
     points_per_side: int = 16
@@ -61,66 +98,204 @@ class EverythingOptions:
     stability_score_thresh: float = 0.95
     stability_score_offset: float = 1.0
     box_nms_thresh: float = 0.7
+    min_mask_region_area: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the grid.
+        """Checks every setting and turns it into a plain int or float."""
+        self._whole("points_per_side", 1, MAX_POINTS_PER_SIDE)
+        self._number("pred_iou_thresh", 1)
+        self._number("stability_score_thresh", 1)
+        self._number("stability_score_offset", _MAX_OFFSET)
+        self._number("box_nms_thresh", 1)
+        self._whole("min_mask_region_area", 0, MAX_REGION_AREA)
+
+    @classmethod
+    def for_weights(cls, kind: WeightsKind, given: Mapping[str, Any]) -> EverythingOptions:
+        """The defaults that suit these weights, with what is given in their place.
+
+        Args:
+            kind: which weights; see `mobilesam.model.weights.Weights`.
+            given: settings by name, which may be a visitor's JSON.
 
         Raises:
-            PromptError: points_per_side is not a whole number between 1 and 64.
+            PromptError: a name is not one of a setting, or a setting cannot be used.
         """
-        points = self.points_per_side
-        if not isinstance(points, int) or not 1 <= points <= MAX_POINTS_PER_SIDE:
-            raise PromptError(
-                f"points_per_side must be a whole number from 1 to {MAX_POINTS_PER_SIDE}."
-            )
+        names = [setting.name for setting in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise PromptError(
+                    f"There is no option {str(name)[:40]!r}; there are {', '.join(names)}."
+                )
+        return cls(**{**_DEFAULTS_BY_KIND.get(kind, {}), **given})
+
+    def _whole(self, name: str, lowest: int, highest: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            value = lowest - 1
+        if not lowest <= cast(int, value) <= highest:
+            raise PromptError(f"{name} must be a whole number from {lowest} to {highest}.")
+        object.__setattr__(self, name, int(value))
+
+    def _number(self, name: str, highest: float) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, Real) or isinstance(value, bool):
+            value = math.nan
+        # A comparison with NaN is False, one with a huge whole number exact.
+        if not 0 <= cast(float, value) <= highest:
+            raise PromptError(f"{name} must be a number from 0 to {highest:g}.")
+        object.__setattr__(self, name, float(value))
 
 
-def segment_everything(
+@dataclass(frozen=True, eq=False)
+class EverythingProgress:
+    """How far a run is.
+
+    Attributes:
+        done: prompts answered.
+        total: prompts of the whole grid.
+    """
+
+    done: int
+    total: int
+    _select: Callable[[], list[MaskRecord]] = field(repr=False)
+
+    @cached_property
+    def records(self) -> list[MaskRecord]:
+        """The regions as if the grid ended here, the highest predicted IoU first.
+
+        A later step may drop a region for a better one of the same box. Made when first asked for.
+        """
+        return self._select()
+
+
+def iter_everything(
     network: Network, embedding: ImageEmbedding, options: EverythingOptions
-) -> list[MaskRecord]:
+) -> Generator[EverythingProgress, None, None]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
+
+    Nothing is computed ahead and nothing locked: whoever closes the generator ends the work, and
+    other prompts are answered between two batches. Unlike the original it drops empty masks at
+    whatever threshold.
 
     Args:
         network: the modules that decode.
         embedding: of the photo.
         options: grid and thresholds.
 
-    Returns:
-        The records, the highest predicted IoU first.
+    Yields:
+        The progress after each batch of prompts; the records of the last one are the result.
+
+    Raises:
+        PromptError: the thresholds keep more masks than the memory set aside for them can hold.
     """
     height, width = embedding.original_size
-    grid_xy = build_point_grid(options.points_per_side) * (width, height)
+    grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
+    cleaned = cache(lambda record: _without_small_regions(record, options.min_mask_region_area))
     found: list[MaskRecord] = []
-    boxes: list[torch.Tensor] = []
+    held_bytes = 0
     for start in range(0, len(grid_xy), _BATCH):
-        prompts = [Prompt([(x, y)], [1]) for x, y in grid_xy[start : start + _BATCH].tolist()]
-        low_res_logits, iou_predictions = decode_batch(network, embedding, prompts)
-        flat_logits = low_res_logits.flatten(0, 1).cpu().numpy()
-        flat_ious = iou_predictions.flatten().tolist()
-        for logits, predicted_iou in zip(flat_logits, flat_ious, strict=True):
-            if not predicted_iou > options.pred_iou_thresh:
-                continue
-            upscaled = upscale_logits(logits, embedding.input_size, embedding.original_size)
-            full = torch.from_numpy(np.ascontiguousarray(upscaled))[None]
-            stability = calculate_stability_score(
-                full, network.mask_threshold, options.stability_score_offset
-            ).item()
-            if not stability >= options.stability_score_thresh:
-                continue
-            mask = full > network.mask_threshold
-            box = batched_mask_to_box(mask)
-            boxes.append(box)
-            x, y, w, h = box_xyxy_to_xywh(box[0]).tolist()
-            binary = mask[0].numpy()
-            found.append(
-                MaskRecord(binary, predicted_iou, stability, (x, y, w, h), mask_area(binary))
-            )
-    if not found:
+        points = grid_xy[start : start + _BATCH]
+        for record in _decode_points(network, embedding, points, options):
+            found.append(record)
+            held_bytes += len(record.rle["counts"])
+            if held_bytes > _MAX_BYTES:
+                raise PromptError(
+                    "Too many regions pass these thresholds; raise them or use fewer points."
+                )
+        select = partial(_select, tuple(found), options, cleaned)
+        yield EverythingProgress(start + len(points), len(grid_xy), select)
+
+
+def segment_everything(
+    network: Network, embedding: ImageEmbedding, options: EverythingOptions
+) -> list[MaskRecord]:
+    """`iter_everything` run to its end.
+
+    Returns:
+        The records, the highest predicted IoU first.
+
+    Raises:
+        PromptError: the thresholds keep too many masks.
+    """
+    *_, last = iter_everything(network, embedding, options)
+    return last.records
+
+
+def _decode_points(
+    network: Network,
+    embedding: ImageEmbedding,
+    points_xy: Sequence[tuple[float, float]],
+    options: EverythingOptions,
+) -> Generator[MaskRecord, None, None]:
+    """The masks of some points that pass the thresholds of predicted IoU and stability."""
+    prompts = [Prompt([point], [1]) for point in points_xy]
+    low_res_logits, iou_predictions = decode_batch(network, embedding, prompts)
+    ious = iou_predictions.flatten()
+    if options.pred_iou_thresh > 0:
+        passing = ious > options.pred_iou_thresh
+    else:
+        passing = torch.ones_like(ious, dtype=torch.bool)
+    kept_logits = low_res_logits.flatten(0, 1)[passing].cpu().numpy()
+    for logits, predicted_iou in zip(kept_logits, ious[passing].tolist(), strict=True):
+        full = upscale_logits(logits, embedding.input_size, embedding.original_size)
+        stability = _stability_score(full, network.mask_threshold, options.stability_score_offset)
+        # In single precision, as segment-anything compares. NaN, from an empty mask, never passes.
+        if not stability >= np.float32(options.stability_score_thresh):
+            continue
+        mask = full > network.mask_threshold
+        if mask.any():
+            yield _record(mask, predicted_iou, stability)
+
+
+def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset: float) -> float:
+    """segment-anything's calculate_stability_score; NaN where both masks are empty."""
+    inner = np.count_nonzero(logits > mask_threshold + offset)
+    outer = np.count_nonzero(logits > mask_threshold - offset)
+    return float(np.float32(inner) / np.float32(outer)) if outer else math.nan
+
+
+def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
+    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
+    bbox = (x0, y0, x1 - 1 - x0, y1 - 1 - y0)
+    return MaskRecord(mask_to_coco_rle(mask), predicted_iou, stability, bbox, mask_area(mask))
+
+
+def _select(
+    found: Sequence[MaskRecord],
+    options: EverythingOptions,
+    cleaned: Callable[[MaskRecord], MaskRecord],
+) -> list[MaskRecord]:
+    """Drops duplicates, removes small islands and holes, and drops the duplicates of that."""
+    kept = _distinct(found, [record.predicted_iou for record in found], options.box_nms_thresh)
+    if options.min_mask_region_area > 0:
+        clean = [cleaned(record) for record in kept]
+        unchanged = [float(one is other) for one, other in zip(kept, clean, strict=True)]
+        kept = _distinct(clean, unchanged, max(options.box_nms_thresh, _CLEANED_NMS_THRESH))
+    return sorted(kept, key=lambda record: record.predicted_iou, reverse=True)
+
+
+def _distinct(
+    records: Sequence[MaskRecord], scores: Sequence[float], box_nms_thresh: float
+) -> list[MaskRecord]:
+    """Of records whose boxes overlap too much, the one with the higher score."""
+    if not records:
         return []
+    boxes_xyxy = [
+        (x, y, x + width, y + height) for x, y, width, height in (one.bbox for one in records)
+    ]
     kept = batched_nms(
-        torch.cat(boxes).float(),
-        torch.tensor([record.predicted_iou for record in found]),
-        torch.zeros(len(found)),
-        iou_threshold=options.box_nms_thresh,
+        torch.tensor(boxes_xyxy, dtype=torch.float32),
+        torch.tensor(scores),
+        torch.zeros(len(records)),
+        iou_threshold=box_nms_thresh,
     )
-    return [found[index] for index in kept.tolist()]
+    return [records[index] for index in kept.tolist()]
+
+
+def _without_small_regions(record: MaskRecord, min_area: int) -> MaskRecord:
+    """The record itself where its mask has no island or hole below min_area pixels."""
+    mask, filled = remove_small_regions(record.mask, min_area, mode="holes")
+    mask, cleared = remove_small_regions(mask, min_area, mode="islands")
+    if not (filled or cleared):
+        return record
+    return _record(mask, record.predicted_iou, record.stability_score)

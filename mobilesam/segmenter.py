@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.embedding import ImageEmbedding, encode_photo
 from mobilesam.errors import MobileSamError
-from mobilesam.everything import EverythingOptions, MaskRecord, segment_everything
+from mobilesam.everything import (
+    EverythingOptions,
+    EverythingProgress,
+    MaskRecord,
+    iter_everything,
+    segment_everything,
+)
 from mobilesam.history import Answer, History, answer_history
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.model.checkpoint import checkpoint_digest
@@ -161,13 +168,31 @@ class Segmenter:
         Args:
             embedding: of the photo.
             points_per_side: from 1 to 64.
-            **thresholds: see `mobilesam.everything.EverythingOptions`.
+            **thresholds: see `mobilesam.everything.EverythingOptions`; what is left out is as it
+                suits the weights.
 
         Raises:
-            PromptError: points_per_side is out of range.
+            PromptError: an option is unknown or out of range, or too many masks pass.
         """
-        options = EverythingOptions(points_per_side, **thresholds)
+        options = self.everything_options({"points_per_side": points_per_side, **thresholds})
         return segment_everything(self._network, embedding, options)
+
+    def iter_everything(
+        self, embedding: ImageEmbedding, options: EverythingOptions
+    ) -> Generator[EverythingProgress, None, None]:
+        """The same step by step; see `mobilesam.everything.iter_everything`."""
+        return iter_everything(self._network, embedding, options)
+
+    def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
+        """Options with the defaults that suit this model's weights where nothing is given.
+
+        Args:
+            given: settings by name, which may be a visitor's JSON.
+
+        Raises:
+            PromptError: an option is unknown or out of range.
+        """
+        return EverythingOptions.for_weights(self.weights.kind, given)
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses, entries and bytes of the embedding cache."""

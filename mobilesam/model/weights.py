@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
@@ -27,6 +27,8 @@ OFFICIAL_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6
 HUB_REPOSITORY = "dhkim2810/MobileSAM"
 ANSWER_TIMEOUT_S = 8.0
 """How long the Hub may stay silent: before its first byte or between two blocks."""
+
+WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Weights:
     """
 
     path: Path
-    kind: Literal["official", "bundled", "custom"]
+    kind: WeightsKind
     reason: str
 
 

@@ -1,9 +1,12 @@
-"""The HTTP endpoint /segment, for gradio_client, curl and other programs."""
+"""The HTTP endpoints /segment and /everything, for gradio_client, curl and other programs."""
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -11,11 +14,20 @@ from gradio.data_classes import ImageData
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
+from mobilesam.settings import MEGA
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
+    from mobilesam.embedding import ImageEmbedding
+    from mobilesam.everything import MaskRecord
     from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
+
+_TIME_LIMIT_S = 120.0
+"""How long one /everything may compute."""
+_MAX_ANSWER_BYTES = 32 * MEGA
+
+T = TypeVar("T")
 
 
 class PhotoFile(gr.Image):
@@ -75,17 +87,12 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
         Returns:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}.
         """
-        try:
-            if image is None:
-                raise ImageError("Send a photo.")
-            if not (multimask is None or isinstance(multimask, bool)):
-                raise PromptError("multimask is true, false or null.")
-            segmenter = model.result()
-            embedding = segmenter.encode(checked_upload(image))
-            prompt = prompt_from_rows(points, box)
-            return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
-        except MobileSamError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        if not (multimask is None or isinstance(multimask, bool)):
+            raise PromptError("multimask is true, false or null.")
+        segmenter = model.result()
+        prompt = prompt_from_rows(points, box)
+        embedding = _encode(segmenter, image)
+        return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
 
     photo = PhotoFile(visible=False, label="image")
     points, box, multimask = (
@@ -95,8 +102,87 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(
-        segment, [photo, points, box, multimask], masks, api_name="segment", concurrency_limit=2
+        _with_sentences(segment),
+        [photo, points, box, multimask],
+        masks,
+        api_name="segment",
+        concurrency_limit=2,
     )
+
+
+def add_everything_endpoint(model: Future[Segmenter]) -> None:
+    """Adds /everything to the Blocks being built; one runs at a time, the others wait.
+
+    Args:
+        model: answers the requests; until it is loaded, they wait.
+    """
+
+    def everything(image: str | None, options: Any) -> dict[str, Any]:
+        """Segments everything in a photo, from a grid of points.
+
+        Args:
+            image: the photo.
+            options: {"points_per_side", "pred_iou_thresh", "stability_score_thresh",
+                "stability_score_offset", "box_nms_thresh", "min_mask_region_area"}, each of which
+                may be left out, or null. They mean what SamAutomaticMaskGenerator's mean.
+
+        Returns:
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou", "stability_score"},
+            ...]}, the highest predicted IoU first.
+        """
+        if not (options is None or isinstance(options, dict)):
+            raise PromptError('options is an object like {"points_per_side": 16}, or null.')
+        segmenter = model.result()
+        checked = segmenter.everything_options(options or {})
+        embedding = _encode(segmenter, image)
+        started = time.monotonic()
+        records: Sequence[MaskRecord] = []
+        for step in segmenter.iter_everything(embedding, checked):
+            records = step.records
+            if time.monotonic() - started > _TIME_LIMIT_S:
+                raise PromptError(
+                    f"This takes longer than {_TIME_LIMIT_S:g} s; use fewer points per side or "
+                    "higher thresholds."
+                )
+        if sum(len(record.rle["counts"]) for record in records) > _MAX_ANSWER_BYTES:
+            raise PromptError("There are too many regions for one answer; raise the thresholds.")
+        return {
+            "size": list(embedding.original_size),
+            "masks": [_record_to_json(record) for record in records],
+        }
+
+    photo = PhotoFile(visible=False, label="image")
+    options = JsonInput(visible=False, label="options")
+    options.example = {"points_per_side": 16}
+    masks = gr.JSON(visible=False, label="masks")
+    run = gr.Button(visible=False)
+    run.click(
+        _with_sentences(everything),
+        [photo, options],
+        masks,
+        api_name="everything",
+        concurrency_limit=1,
+        concurrency_id="everything",
+    )
+
+
+def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
+    """The handler, its errors turned into those that Gradio shows to the client."""
+
+    @functools.wraps(handler)
+    def handle(*args: Any) -> T:
+        try:
+            return handler(*args)
+        except MobileSamError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return handle
+
+
+def _encode(segmenter: Segmenter, image: str | None) -> ImageEmbedding:
+    if image is None:
+        raise ImageError("Send a photo.")
+    return segmenter.encode(checked_upload(image))
 
 
 def _to_json(prediction: Prediction) -> dict[str, Any]:
@@ -111,4 +197,16 @@ def _to_json(prediction: Prediction) -> dict[str, Any]:
             }
             for mask, iou in zip(prediction.masks, prediction.iou_predictions, strict=True)
         ],
+    }
+
+
+def _record_to_json(record: MaskRecord) -> dict[str, Any]:
+    x, y, width, height = record.bbox
+    return {
+        "rle": record.rle,
+        # As /segment and COCO count it: the last column and row are in.
+        "bbox": [x, y, width + 1, height + 1],
+        "area": record.area,
+        "predicted_iou": record.predicted_iou,
+        "stability_score": record.stability_score,
     }

@@ -1,4 +1,4 @@
-"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoint."""
+"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.api import add_segment_endpoint
+from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
 
@@ -98,6 +98,7 @@ def build_demo(
             api_visibility="private",
         )
         add_segment_endpoint(model)
+        add_everything_endpoint(model)
         demo.unload(leave)
     return demo
 

@@ -9,47 +9,50 @@ from segment_anything import SamAutomaticMaskGenerator
 
 from mobilesam.model.weights import WEIGHTS_DIR
 
-THRESHOLDS = {"pred_iou_thresh": 0.2, "stability_score_thresh": 0.3, "box_nms_thresh": 0.7}
 POINTS_PER_SIDE = 4
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    """A small one, as the generator scales all masks to its size at once."""
-    with Image.open(WEIGHTS_DIR.parent / "examples" / "street.jpg") as image:
-        return np.array(image.convert("RGB").resize((480, 320)))
-
-
-@pytest.fixture(scope="module")
-def ours(bundled, photo):
-    return bundled.everything(bundled.encode(photo), POINTS_PER_SIDE, **THRESHOLDS)
-
-
-@pytest.fixture(scope="module")
-def theirs(bundled_sam, photo):
-    generator = SamAutomaticMaskGenerator(
-        bundled_sam, points_per_side=POINTS_PER_SIDE, points_per_batch=16, **THRESHOLDS
-    )
-    records = generator.generate(photo)
-    return sorted(records, key=lambda record: record["predicted_iou"], reverse=True)
+BUNDLED = {"pred_iou_thresh": 0.2, "stability_score_thresh": 0.3, "box_nms_thresh": 0.7}
+MIN_AREAS = [0, 150]
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
     return np.count_nonzero(one & other) / np.count_nonzero(one | other)
 
 
-def test_there_are_as_many_records_and_each_has_its_partner(ours, theirs, tell):
+def assert_same(ours, theirs, tell) -> None:
+    """Each record has a partner of its own on the other side, with the same numbers."""
     assert len(ours) == len(theirs) > 3
     overlaps = np.array([[iou(a.mask, b["segmentation"]) for b in theirs] for a in ours])
     tell(f"{len(ours)} records, lowest IoU with a partner {overlaps.max(axis=1).min():.4f}")
     assert overlaps.max(axis=0).min() >= 0.9
     assert overlaps.max(axis=1).min() >= 0.9
-    assert sorted(overlaps.argmax(axis=1)) == list(range(len(theirs)))
-
-
-def test_partners_agree_in_their_numbers(ours, theirs):
-    for record, other in zip(ours, theirs, strict=True):
+    partners = [theirs[index] for index in overlaps.argmax(axis=1)]
+    for record, other in zip(ours, partners, strict=True):
         assert record.predicted_iou == pytest.approx(other["predicted_iou"], abs=1e-3)
         assert record.stability_score == pytest.approx(other["stability_score"], abs=1e-2)
         assert record.area == pytest.approx(other["area"], rel=0.01)
         np.testing.assert_allclose(record.bbox, other["bbox"], atol=3)
+
+
+@pytest.mark.parametrize("min_area", MIN_AREAS)
+@pytest.mark.parametrize("name", ["street", "flower"])
+def test_the_bundled_weights_find_what_they_find_in_the_original(
+    bundled, bundled_sam, name, min_area, tell
+):
+    with Image.open(next((WEIGHTS_DIR.parent / "examples").glob(f"{name}.*"))) as image:
+        # A small one, as the generator scales all masks to its size at once.
+        photo = np.array(image.convert("RGB").resize((480, 320)))
+    options = {**BUNDLED, "min_mask_region_area": min_area}
+    generator = SamAutomaticMaskGenerator(bundled_sam, POINTS_PER_SIDE, **options)
+    records = bundled.everything(bundled.encode(photo), POINTS_PER_SIDE, **options)
+    assert_same(records, generator.generate(photo), tell)
+
+
+def test_small_regions_were_there_to_be_removed(bundled):
+    """Else the cases with a smallest area would say no more than those without."""
+    with Image.open(WEIGHTS_DIR.parent / "examples" / "street.jpg") as image:
+        embedding = bundled.encode(np.array(image.convert("RGB").resize((480, 320))))
+    raw, cleaned = (
+        bundled.everything(embedding, POINTS_PER_SIDE, **BUNDLED, min_mask_region_area=area)
+        for area in MIN_AREAS
+    )
+    assert [record.area for record in raw] != [record.area for record in cleaned]

@@ -55,6 +55,13 @@ def test_coco_rle_survives_json(mask):
     np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
 
 
+def test_a_mask_comes_back_from_its_rle(mask):
+    back = mask_from_coco_rle(mask_to_coco_rle(mask), mask.shape)
+    assert back.dtype == bool
+    assert back.flags.c_contiguous
+    np.testing.assert_array_equal(back, mask)
+
+
 def test_area_and_bbox_agree_with_pycocotools(mask):
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert mask_area(mask) == coco_mask.area(rle)
