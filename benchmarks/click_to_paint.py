@@ -102,7 +102,7 @@ def measure(page: Page, photo: Path, clicks: int) -> dict[str, object]:
     replies: list[dict] = []
     page.on("response", lambda r: replies.append(r.json()) if "component_server" in r.url else None)
     wire = Wire(page.context.new_cdp_session(page))
-    box = page.locator("canvas[data-part=marks]").bounding_box()
+    box = page.locator("canvas[data-part=photo]").bounding_box()
     warm_up, ways = 3, []
     for index in range(warm_up + clicks):
         if index == warm_up:

@@ -27,7 +27,7 @@ def shoot(browser: Browser, address: str, name: str, width: int, scheme: str) ->
     page.wait_for_selector(".sam[data-loaded=yes]", timeout=30_000)
     page.locator("input[data-part=file]").set_input_files(ROOT / "examples" / PHOTO)
     page.wait_for_selector(".sam[data-ready='1']", timeout=60_000)
-    box = page.locator("canvas[data-part=marks]").bounding_box()
+    box = page.locator("canvas[data-part=photo]").bounding_box()
     at = [
         box[s] + box[d] * share
         for s, d, share in zip("xy", ("width", "height"), POINT_SHARE, strict=True)

@@ -11,7 +11,22 @@ from gradio.data_classes import FileData, GradioModel
 
 _FOLDER = Path(__file__).parent / "canvas"
 # One function body in the end: later files use what earlier ones declare.
-_SCRIPTS = ("mask.js", "history.js", "stage.js", "intake.js", "panel.js", "server.js", "main.js")
+_SCRIPTS = (
+    "mask.js",
+    "history.js",
+    "view.js",
+    "marks.js",
+    "tools.js",
+    "closeup.js",
+    "gestures.js",
+    "crosshair.js",
+    "stage.js",
+    "intake.js",
+    "panel.js",
+    "server.js",
+    "keys.js",
+    "main.js",
+)
 
 
 class Upload(GradioModel):

@@ -89,6 +89,24 @@ class Visitor:
         alpha = self.pixels("mask")[..., 3]
         return (alpha == 0x6B) | (alpha == 0xFF)
 
+    def zoom(self):
+        return float(self.data("zoom") or 1)
+
+    def seen(self):
+        """What shows of the canvas, (H, W, 3) int, and where that begins on the page."""
+        box = self.part("marks").bounding_box()
+        left, top = int(box["x"]) + 4, int(box["y"]) + 4  # within the frame of the focus
+        width, height = int(box["width"]) - 8, int(box["height"]) - 8
+        data = self.page.screenshot(clip={"x": left, "y": top, "width": width, "height": height})
+        return np.array(Image.open(io.BytesIO(data)).convert("RGB")).astype(int), (left, top)
+
+    def find(self, colour, tolerance=40):
+        """The middle of a colour on the page, and its width and height there."""
+        pixels, (left, top) = self.seen()
+        rows, columns = np.nonzero(np.abs(pixels - colour).max(axis=2) <= tolerance)
+        x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+        return (left + (x0 + x1) / 2, top + (y0 + y1) / 2), (x1 - x0, y1 - y0)
+
     def marks(self):
         """How many pixels of the marker layer are painted."""
         return int((self.pixels("marks")[..., 3] > 0).sum())
@@ -142,8 +160,8 @@ class Visitor:
         self.page.locator("input[data-part=file]").set_input_files(str(path))
 
     def place(self, x, y):
-        """Where the middle of a photo's pixel lies on the page."""
-        box = self.part("marks").bounding_box()
+        """Where the middle of a photo's pixel lies on the page, while the whole photo shows."""
+        box = self.part("photo").bounding_box()
         width, height = self.page.evaluate(
             "() => document.querySelector('.sam-frame').style.aspectRatio.split(' / ').map(Number)"
         )

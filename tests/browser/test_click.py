@@ -25,7 +25,7 @@ def test_the_page_tells_what_a_photo_and_a_mask_cost_and_which_weights_it_runs(a
     at_work.click(RIGHT.centre)
     assert at_work.text("encode-cost").startswith(("encoded in", "from cache"))
     assert at_work.text("decode-cost").endswith(" ms")
-    assert "Predicted IoU" in at_work.text("verdict")
+    assert "predicted IoU" in at_work.text("verdict")
     assert at_work.text("weights") == "bundled"
     assert "without a network" in at_work.text("weights-note")
     assert "bundled weights" in at_work.text("about")

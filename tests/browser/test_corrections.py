@@ -91,7 +91,7 @@ def test_one_click_offers_three_candidates_with_their_predicted_iou(at_work):
     numbers = [float(text.split()[-1]) for text in at_work.candidates().all_inner_texts()]
     (chosen,) = at_work.pressed()
     assert numbers[chosen] == max(numbers)
-    assert f"Predicted IoU {numbers[chosen]:.2f}" in at_work.text("verdict")
+    assert f"Mask ready, predicted IoU {numbers[chosen]:.2f}" in at_work.text("verdict")
     for candidate in at_work.candidates().all():
         painted = candidate.locator("canvas").evaluate(
             "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.serving import LEFT, RIGHT
+from tests.serving import LEFT, RIGHT, draw
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -83,12 +83,52 @@ def test_two_fingers_are_neither_a_box_nor_a_click(phone):
     fingers.send("touchEnd")
     phone.page.wait_for_timeout(300)
     assert phone.histories() == []
+    assert phone.button("undo").is_disabled()
+    phone.page.locator("[data-do=zoom-fit]").tap()
     tap(phone, LEFT.centre)
     assert [step["type"] for step in phone.histories()[-1]] == ["point"]
 
 
+def test_a_second_finger_gives_up_the_box_that_the_first_has_begun(phone):
+    fingers = Fingers(phone)
+    a, b, c = phone.place(30, 40), phone.place(150, 160), phone.place(200, 60)
+    fingers.send("touchStart", a)
+    fingers.send("touchMove", b)
+    assert phone.marks() > 0
+    fingers.send("touchStart", b, c)
+    assert phone.marks() == 0
+    fingers.send("touchEnd", b)
+    fingers.send("touchMove", a)
+    fingers.send("touchEnd")
+    phone.page.wait_for_timeout(300)
+    assert phone.histories() == []
+    assert phone.button("undo").is_disabled()
+
+
+def test_two_fingers_zoom_and_move_what_is_between_them(phone, tmp_path):
+    photo = draw(discs=[LEFT])
+    photo.putpixel((211, 87), (255, 255, 255))
+    photo.save(tmp_path / "speck.png")
+    phone.open(tmp_path / "speck.png")
+    fingers = Fingers(phone)
+    x, y = phone.place(211, 87)
+    fingers.send("touchStart", (x - 20, y))
+    fingers.send("touchStart", (x - 20, y), (x + 20, y))
+    for step in range(1, 11):
+        moved, apart = 3 * step, 20 + 10 * step
+        fingers.send("touchMove", (x - apart - moved, y + step), (x + apart - moved, y + step))
+    fingers.send("touchEnd")
+    assert phone.zoom() == pytest.approx(6, rel=0.01)
+    spot, (width, _) = phone.find((255, 255, 255))
+    assert width == pytest.approx(phone.part("photo").bounding_box()["width"] / 300 * 6, abs=1.1)
+    assert spot == pytest.approx((x - 30, y + 10), abs=1)
+    with phone.answered():
+        phone.page.touchscreen.tap(*spot)
+    assert phone.histories()[-1] == [{"type": "point", "x": 211, "y": 87, "label": 1}]
+
+
 def test_the_page_speaks_of_taps_and_its_buttons_fit_a_finger(phone):
     assert phone.page.locator("[data-do=tap-remove]").is_visible()
-    assert not phone.page.get_by_text("Right-click", exact=True).is_visible()
+    assert not phone.page.locator(".sam-panel").get_by_text("Right-click").is_visible()
     for button in phone.page.locator(".sam-bar button:visible").all():
         assert button.bounding_box()["height"] >= 44

@@ -12,6 +12,8 @@ let opening = 0;                // counts the photos asked for; an older one's a
 let version = 0;                // counts changes of photo or history; a reply to an older one is stale
 let tapRemoves = false;
 
+const ZOOM_STEP = 1.5;          // of a button or a key
+
 const history = createHistory((actions) => {
   version++;
   stage.setActions(actions);
@@ -19,18 +21,23 @@ const history = createHistory((actions) => {
   refresh();
   ask();
 });
-const stage = createStage(part, {
+const promptTool = createPromptTool({
   onPoint(point) {
     const points = history.actions.filter((action) => action.type === 'point').length;
     if (points >= props.limits.max_points) return fail('At most ' + props.limits.max_points + ' points can be used at once.');
     history.push({type: 'point', ...point});
   },
   onBox: (box) => history.push({type: 'box', box}),
-  onResize() {
+  removes: () => tapRemoves,
+});
+const stage = createStage(part, {
+  tool: promptTool,
+  onView(zoom) {
+    panel.setZoom(zoom);
+    root.dataset.zoom = zoom.toFixed(3);
     if (shown && stage.maskSide > 1.25 * Math.max(...shown.rle.size, 1)
         && Math.max(photo.width, photo.height) > Math.max(...shown.rle.size)) ask();
   },
-  removes: () => tapRemoves,
 });
 const panel = createPanel(root, part, {
   limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
@@ -150,9 +157,9 @@ async function openFile(file) {
     const next = {token: reply.token, file, width, height, picture: usable ? picture : await serverPicture(reply.token)};
     if (mine !== opening) return;
     photo = next;
-    stage.show(photo.picture, width, height);
     setTap(false);
-    history.reset();
+    history.reset();            // first, or the old clicks would be asked of the new photo
+    stage.show(photo.picture, width, height);
     panel.showOpened(reply);
     if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
     root.dataset.ready = Number(root.dataset.ready || 0) + 1;
@@ -239,8 +246,11 @@ const COMMANDS = {
   'cutout': () => download('cutout'), 'mask': () => download('mask'),
   'tap-add': () => setTap(false), 'tap-remove': () => setTap(true),
   'dismiss': () => panel.alert(''),
+  'zoom-in': () => stage.zoomBy(ZOOM_STEP), 'zoom-out': () => stage.zoomBy(1 / ZOOM_STEP), 'zoom-fit': stage.fit,
+  'help': () => part.help.showModal(), 'help-close': () => part.help.close(),
 };
 root.addEventListener('click', (event) => {
+  if (event.target === part.help) return part.help.close();    // beside the dialog's own contents
   const button = event.target.closest('[data-do]');
   if (button && !button.disabled) COMMANDS[button.dataset.do]();
 });
@@ -252,22 +262,8 @@ function escape() {
   history.clear();
 }
 
-document.addEventListener('keydown', (event) => {
-  const target = event.target;
-  if (target.closest && target.closest('input, textarea, select, [contenteditable=true], dialog')) return;
-  if (document.querySelector('.api-docs')) return;      // Gradio's own panel is open over the page
-  const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
-  if (root.dataset.state === 'opening') {
-    if (key === 'escape') endOpening();
-    return;
-  }
-  if (command && key === 'z') event.shiftKey ? history.redo() : history.undo();
-  else if (command && key === 'y') history.redo();
-  else if (command || event.altKey) return;
-  else if (key === 'escape') escape();
-  else if (['1', '2', '3'].includes(key)) choose(Number(key) - 1);
-  else return;
-  event.preventDefault();
+listenToKeys(root, part, {
+  commands: COMMANDS, crosshair: stage.crosshair, choose, escape, giveUpOpening: endOpening,
 });
 
 panel.showReply(null, stage.photo);

@@ -14,6 +14,12 @@ function seconds(ms) {
   return (ms / 1000).toFixed(ms < 1000 ? 2 : 1) + ' s';
 }
 
+function verdict({candidates, index, share}) {
+  const iou = 'predicted IoU ' + candidates[index].predicted_iou.toFixed(2);
+  if (!share) return 'No mask there, ' + iou;
+  return 'Mask ready, ' + iou + ' · covers ' + (100 * share).toFixed(share < 0.1 ? 1 : 0) + '% of the photo';
+}
+
 function createPanel(root, part, {limits, examples, onChoose, onExample}) {
   // A laptop with a touch screen has both; a phone has no hover.
   root.dataset.touch = navigator.maxTouchPoints > 0 ? 'yes' : 'no';
@@ -100,11 +106,16 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
       all('tap-add').forEach((button) => button.setAttribute('aria-pressed', String(!removes)));
       all('tap-remove').forEach((button) => button.setAttribute('aria-pressed', String(removes)));
     },
+    setZoom(zoom) {
+      part.zoom.textContent = Math.round(100 * zoom) + '%';
+      const off = (name, isOff) => all(name).forEach((button) => button.setAttribute('aria-disabled', String(isOff)));
+      off('zoom-in', zoom >= ZOOM_MOST);
+      off('zoom-out', zoom <= 1);
+      off('zoom-fit', zoom <= 1);
+    },
     showReply(reply, photo) {
       showCandidates(reply, photo);
-      part.verdict.textContent = reply
-        ? 'Predicted IoU ' + reply.candidates[reply.index].predicted_iou.toFixed(2) + ' · covers '
-          + (100 * reply.share).toFixed(reply.share < 0.1 ? 1 : 0) + '% of the photo' : '';
+      part.verdict.textContent = reply ? verdict(reply) : '';
       part['decode-cost'].textContent = reply ? 'in ' + Math.max(1, Math.round(reply.ms)) + ' ms' : 'no click yet';
     },
     showOpened(reply) {

@@ -1,12 +1,9 @@
-// The photo with its mask and markers, and the gestures on it.
+// The photo with its mask and markers, what is seen of it, and who answers the gestures on it.
 
-const CANVAS_SIDE = 2048;       // a larger canvas costs time and shows no more
+const CANVAS_SIDE = 2048;       // a larger canvas costs time and at fit shows no more
 const MASK_SIDE = 1024;         // the model knows no more than that
 const SCALE_MOST = 4;           // a tiny photo blown up further is a blur,
 const SIDE_LEAST_PX = 400;      // but it must be large enough to click into
-const BOX_MIN_PX = 4;           // a thinner box is a click with a shaky hand
-const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
-const PLUS = '#16a34a', MINUS = '#dc2626', BOX = '#f59e0b';
 
 /** Width and height scaled down to a long side. */
 function fitted(width, height, side) {
@@ -14,133 +11,129 @@ function fitted(width, height, side) {
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
-function createStage(part, {onPoint, onBox, onResize, removes}) {
-  const {frame, photo, mask, marks} = part;
+/** Shows a photo; `tool` is told of the strokes on it (tools.js), onView of a change of what is seen. */
+function createStage(part, {tool, onView}) {
+  const {stage: area, frame, photo, mask, marks} = part;
+  const closeup = createCloseup(part.closeup);
   let size = null;              // {width, height} of the upright photo, in its own pixels
-  let drag = null, actions = [];
+  let pictures = [];            // the photo to draw from, the smallest first
+  let view = FIT, gripped = FIT, stroke = null, begunInside = false, actions = [];
 
-  const clamp = (value, top) => Math.min(Math.max(value, 0), top);
-
-  /** Where an event lies, in pixels of the photo and within it. */
-  function place(event) {
-    const box = marks.getBoundingClientRect();
-    return {
-      x: clamp((event.clientX - box.left) / box.width, 1) * size.width,
-      y: clamp((event.clientY - box.top) / box.height, 1) * size.height,
-    };
+  function room() {
+    const {width, height} = marks.getBoundingClientRect();
+    return {width, height, fit: frame.getBoundingClientRect().width / size.width, photo: size};
   }
 
-  function pointAt({x, y}) {
-    return {x: clamp(Math.floor(x), size.width - 1), y: clamp(Math.floor(y), size.height - 1)};
-  }
-
-  function boxOf(a, b) {
-    return [
-      Math.floor(Math.min(a.x, b.x)), Math.floor(Math.min(a.y, b.y)),
-      Math.ceil(Math.max(a.x, b.x)), Math.ceil(Math.max(a.y, b.y)),
-    ];
-  }
-
-  // Markers are drawn in CSS pixels, so that they look alike on every photo and screen.
-  function drawMarks() {
-    const box = marks.getBoundingClientRect();
-    if (!size || !box.width) return;
-    const density = window.devicePixelRatio || 1;
-    const width = Math.round(box.width * density), height = Math.round(box.height * density);
-    if (marks.width !== width || marks.height !== height) {
-      marks.width = width;
-      marks.height = height;
-    }
-    const context = marks.getContext('2d');
-    context.setTransform(density, 0, 0, density, 0, 0);
-    context.clearRect(0, 0, box.width, box.height);
-    const kx = box.width / size.width, ky = box.height / size.height;
-    const boxes = actions.filter((action) => action.type === 'box');
-    if (boxes.length) drawBox(context, boxes[boxes.length - 1].box, kx, ky, false);
-    if (drag && drag.moved) drawBox(context, boxOf(drag.from, drag.to), kx, ky, true);
-    for (const action of actions) {
-      if (action.type === 'point') drawPoint(context, (action.x + 0.5) * kx, (action.y + 0.5) * ky, action.label);
-    }
-  }
-
-  function cancelDrag() {
-    const dragging = Boolean(drag && drag.moved);
-    drag = null;
-    drawMarks();
-    return dragging;
-  }
-
-  function drawBox(context, [x0, y0, x1, y1], kx, ky, dashed) {
-    context.setLineDash(dashed ? [6, 4] : []);
-    for (const [colour, line] of [['rgba(0,0,0,.55)', 4], [BOX, 2]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = line;
-      context.strokeRect(x0 * kx, y0 * ky, (x1 - x0) * kx, (y1 - y0) * ky);
-    }
-    context.setLineDash([]);
-  }
-
-  function drawPoint(context, x, y, label) {
-    context.beginPath();
-    context.arc(x, y, 8, 0, 7);
-    context.fillStyle = label ? PLUS : MINUS;
-    context.shadowColor = 'rgba(0,0,0,.45)';
-    context.shadowBlur = 4;
-    context.fill();
-    context.shadowBlur = 0;
-    context.lineWidth = 2;
-    context.strokeStyle = '#fff';
-    context.stroke();
-    context.beginPath();
-    context.moveTo(x - 3.5, y);
-    context.lineTo(x + 3.5, y);
-    if (label) {
-      context.moveTo(x, y - 3.5);
-      context.lineTo(x, y + 3.5);
-    }
-    context.stroke();
-  }
-
-  marks.addEventListener('contextmenu', (event) => event.preventDefault());
-  marks.addEventListener('pointerdown', (event) => {
+  /** At fit the layers of photo and mask show as they are; closer, the close-up shows instead. */
+  function draw() {
     if (!size) return;
-    if (!event.isPrimary) return cancelDrag();   // a second finger: not a box
-    if (event.button !== 0 && event.button !== 2) return;
-    event.preventDefault();
-    marks.setPointerCapture(event.pointerId);
-    const negative = event.button === 2 || event.shiftKey || event.altKey || removes();
-    const at = place(event);
-    drag = {id: event.pointerId, from: at, to: at, x: event.clientX, y: event.clientY, moved: false, negative};
-  });
-  marks.addEventListener('pointermove', (event) => {
-    if (!drag || event.pointerId !== drag.id) return;
-    drag.to = place(event);
-    const slop = CLICK_SLOP_PX[event.pointerType] || CLICK_SLOP_PX.mouse;
-    if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > slop) drag.moved = true;
-    if (drag.moved) drawMarks();
-  });
-  marks.addEventListener('pointercancel', cancelDrag);
-  marks.addEventListener('pointerup', (event) => {
-    if (!drag || event.pointerId !== drag.id) return;
-    const {from, moved, negative, x, y} = drag, to = place(event);
-    cancelDrag();
-    if (!moved) {
-      onPoint({...pointAt(from), label: negative ? 0 : 1});
-      return;
+    const here = room();
+    if (!here.width) return;
+    area.dataset.zoomed = view === FIT ? 'no' : 'yes';
+    if (view !== FIT) closeup.draw(view, here, pictures);
+    drawMarks(here);
+  }
+
+  function drawMarks(here = room()) {
+    const context = freshContext(marks, here.width, here.height);
+    const spot = (place) => toSpot(view, here, place);
+    const last = actions.filter((action) => action.type === 'box').pop();
+    if (last) drawBox(context, spot({x: last.box[0], y: last.box[1]}), spot({x: last.box[2], y: last.box[3]}), false);
+    if (stroke) tool.draw(context, spot);
+    for (const {type, x, y, label} of actions) {
+      if (type === 'point') drawPoint(context, spot({x: x + 0.5, y: y + 0.5}), label);
     }
-    const thin = Math.min(Math.abs(event.clientX - x), Math.abs(event.clientY - y)) < BOX_MIN_PX;
-    const box = boxOf(from, to);
-    if (!negative && !thin && box[0] < box[2] && box[1] < box[3]) onBox(box);
+    if (crosshair.place) drawCrosshair(context, spot(crosshair.place));
+  }
+
+  function look(next) {
+    view = next;
+    draw();
+    onView(view.zoom);
+  }
+
+  // ---- strokes: of a pointer or of the crosshair, told to the tool --------------------------
+
+  function beginStroke(place, second) {
+    const from = placeInside(place, size);
+    begunInside = isInside(place, size);
+    stroke = {from, to: from, moved: false, second, photo: size, scale: projection(view, room()).scale};
+    tool.begin(stroke);
+  }
+
+  function moveStroke(place, moved) {
+    if (!stroke) return;
+    stroke = {...stroke, to: placeInside(place, size), moved, scale: projection(view, room()).scale};
+    tool.move(stroke);
+    if (moved) drawMarks();
+  }
+
+  function endStroke() {
+    const done = stroke;
+    stroke = null;
+    crosshair.release();
+    if (!done) return;
+    if (done.moved || begunInside) tool.end(done);
+    else tool.cancel();         // a click beside the photo; a drag may well begin there
+    drawMarks();
+  }
+
+  /** Gives up the stroke; whether there was more of it than a press. */
+  function cancelStroke() {
+    const begun = Boolean(stroke && stroke.moved);
+    stroke = null;
+    crosshair.release();
+    tool.cancel();
+    if (size) drawMarks();
+    return begun;
+  }
+
+  const crosshair = createCrosshair({
+    look() {
+      const here = room();
+      return {
+        photo: size,
+        scale: projection(view, here).scale,
+        middle: {x: view.x * size.width, y: view.y * size.height},
+        sees: (place) => isInside(toSpot(view, here, place), here),
+      };
+    },
+    begin: beginStroke, move: (place) => moveStroke(place, true), end: endStroke,
+    onMove: (place) => look(place ? revealing(view, room(), place, MARGIN_PX) : view),
   });
-  new ResizeObserver(() => { drawMarks(); onResize(); }).observe(frame);
+
+  createGestures(marks, {
+    isReady: () => Boolean(size),
+    isZoomed: () => view !== FIT,
+    begin(spot, second) {
+      crosshair.hide();
+      beginStroke(toPlace(view, room(), spot), second);
+    },
+    move: (spot, moved) => moveStroke(toPlace(view, room(), spot), moved),
+    end: endStroke,
+    cancel: cancelStroke,
+    zoom: (factor, spot) => look(zoomed(view, room(), factor, spot)),
+    grip() { gripped = view; },
+    pull: (factor, from, to) => look(pulled(gripped, room(), factor, from, to)),
+    pan: (dx, dy) => look(panned(view, room(), dx, dy)),
+    hover: crosshair.hide,
+  });
+  marks.addEventListener('focus', () => { if (size && marks.matches(':focus-visible')) crosshair.show(); });
+  marks.addEventListener('blur', () => { cancelStroke(); crosshair.hide(); });
+  const observer = new ResizeObserver(() => {
+    if (size && marks.clientWidth) look(kept(view, room()));
+  });
+  observer.observe(area);
+  observer.observe(frame);
 
   return {
     get size() { return size; },
     get photo() { return photo; },
+    crosshair,
     /** The long side that a mask needs here, so that its outline is about one CSS pixel wide. */
     get maskSide() {
       const density = Math.min(window.devicePixelRatio || 1, 1.5);
-      return Math.min(MASK_SIDE, Math.ceil(Math.max(marks.clientWidth, marks.clientHeight) * density));
+      return Math.min(MASK_SIDE, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density * view.zoom));
     },
     /** Shows a photo: anything that drawImage takes, and the photo's own size. */
     show(picture, width, height) {
@@ -153,17 +146,36 @@ function createStage(part, {onPoint, onBox, onResize, removes}) {
       context.fillStyle = '#fff';
       context.fillRect(0, 0, w, h);
       context.drawImage(picture, 0, 0, w, h);
+      pictures = [photo, picture].filter((one) => one.width >= w);
       frame.style.setProperty('--ratio', width / height);
       const scale = Math.max(SCALE_MOST, SIDE_LEAST_PX / Math.max(width, height));
       frame.style.setProperty('--widest', width * scale + 'px');
       frame.style.aspectRatio = width + ' / ' + height;
       clearCanvas(mask);
-      drawMarks();
+      closeup.setMask(null);
+      stroke = null;
+      crosshair.reset();
+      look(FIT);
     },
     /** Ends a drag without a box; whether there was one. */
-    cancelDrag,
-    setActions(next) { actions = next; drawMarks(); },
-    showMask(rle) { paintMask(mask, rle); },
-    clearMask() { clearCanvas(mask); },
+    cancelDrag: cancelStroke,
+    setActions(next) { actions = next; draw(); },
+    showMask(rle) {
+      paintMask(mask, rle);
+      closeup.setMask(rle);
+      draw();
+    },
+    clearMask() {
+      clearCanvas(mask);
+      closeup.setMask(null);
+      draw();
+    },
+    fit() { if (size) look(FIT); },
+    /** Zooms towards the crosshair, or towards the middle. */
+    zoomBy(factor) {
+      if (!size) return;
+      const here = room(), {place} = crosshair;
+      look(zoomed(view, here, factor, place ? toSpot(view, here, place) : {x: here.width / 2, y: here.height / 2}));
+    },
   };
 }

@@ -1,0 +1,278 @@
+"""Zoom and pan: what is clicked on is what is sent, at every zoom, and the photo is never lost."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.serving import GROUND, LEFT, RED, RIGHT, draw
+
+SPECK = (211, 37)
+WHITE = (255, 255, 255)
+
+
+def zoom_to(visitor, factor, xy):
+    """Turns the wheel over a pixel of the photo, shown at fit, until the zoom is large enough."""
+    visitor.page.mouse.move(*visitor.place(*xy))
+    visitor.page.keyboard.down("Control")
+    while visitor.zoom() < factor:
+        before = visitor.zoom()
+        visitor.page.mouse.wheel(0, -30)
+        visitor.wait_for("(z) => Number(document.querySelector('.sam').dataset.zoom) > z", before)
+    visitor.page.keyboard.up("Control")
+
+
+def drag_by(visitor, dx, dy, button="left", key=None):
+    box = visitor.part("marks").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visitor.page.mouse.move(x, y)
+    if key:
+        visitor.page.keyboard.down(key)
+    visitor.page.mouse.down(button=button)
+    visitor.page.mouse.move(x + dx, y + dy, steps=5)
+    visitor.page.mouse.up(button=button)
+    if key:
+        visitor.page.keyboard.up(key)
+
+
+def pan_by(visitor, dx, dy):
+    drag_by(visitor, dx, dy, key="Space")
+
+
+@pytest.fixture
+def specked(visitor, tmp_path):
+    """A visitor of a photo with one white pixel."""
+    photo = draw(discs=[LEFT])
+    photo.putpixel(SPECK, WHITE)
+    photo.save(tmp_path / "speck.png")
+    visitor.open(tmp_path / "speck.png")
+    return visitor
+
+
+def test_the_pixel_that_is_seen_is_the_pixel_that_is_sent_zoomed_in_and_moved(specked):
+    zoom_to(specked, 3, (200, 60))
+    pan_by(specked, 60, 80)
+    assert specked.histories() == []
+    spot, (width, height) = specked.find(WHITE)
+    size = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    assert abs(width - size) <= 1
+    assert abs(height - size) <= 1  # a square with sharp edges: the photo is not smoothed
+    x, y = spot
+    for dx, dy, pixel in [(0, 0, (0, 0)), (0.6, 0, (1, 0)), (0.4, 0.4, (0, 0)), (0, -0.6, (0, -1))]:
+        with specked.answered():
+            specked.page.mouse.click(x + dx * width, y + dy * height)
+        step = specked.histories()[-1][-1]
+        assert (step["x"] - SPECK[0], step["y"] - SPECK[1]) == pixel
+
+
+def test_a_click_zoomed_in_gives_the_mask_of_the_same_click_at_fit(at_work, visit, photo):
+    zoom_to(at_work, 3, LEFT.centre)
+    pan_by(at_work, 40, -30)
+    spot, _ = at_work.find(RED)
+    with at_work.answered():
+        at_work.page.mouse.click(*spot)
+    (step,) = at_work.histories()[-1]
+    other = visit()
+    other.open(photo)
+    other.click((step["x"], step["y"]))
+    assert other.histories()[-1] == [step]
+    assert np.array_equal(at_work.mask(), other.mask())
+    assert other.mask()[LEFT.y, LEFT.x]
+
+
+def test_a_mask_zoomed_in_lies_on_its_thing(at_work):
+    at_work.click(RIGHT.centre)
+    zoom_to(at_work, 2, RIGHT.centre)
+    at_work.part("marks").evaluate("(canvas) => { canvas.style.opacity = 0; }")
+    pixels, _ = at_work.seen()
+    scale = at_work.part("photo").bounding_box()["width"] / 300 * at_work.zoom()
+    blue = pixels[..., 2] > pixels[..., 0] + 20
+    mask = at_work.mask()
+    rows, columns = mask.nonzero()
+    # Its width and height in the photo, as many times larger on the screen.
+    for axis, spread in ((0, np.ptp(rows) + 1), (1, np.ptp(columns) + 1)):
+        along = blue.any(axis=1 - axis).nonzero()[0]
+        assert abs((along[-1] - along[0] + 1) / scale - spread) <= 1
+    # The outline is as thin as at fit, not as thick as a pixel of the photo.
+    row = (pixels.min(axis=2) > 150)[pixels.shape[0] // 2]
+    edges = np.diff(np.flatnonzero(np.diff(np.r_[0, row.astype(int), 0])))[::2]
+    assert len(edges) >= 2
+    assert edges.max() <= 4 < scale
+
+
+def test_a_box_zoomed_in_is_drawn_in_pixels_of_the_photo(specked):
+    zoom_to(specked, 3, (211, 45))
+    (x, y), _ = specked.find(WHITE)
+    scale = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    with specked.answered():
+        specked.page.mouse.move(x, y)
+        specked.page.mouse.down()
+        specked.page.mouse.move(x - 20 * scale, y + 15 * scale, steps=4)
+        specked.page.mouse.up()
+    (step,) = specked.histories()[-1]
+    assert step["box"] == [SPECK[0] - 20, SPECK[1], SPECK[0] + 1, SPECK[1] + 16]
+
+
+def test_the_wheel_zooms_towards_the_pointer(specked):
+    at = specked.place(*SPECK)
+    zoom_to(specked, 2, SPECK)
+    spot, (width, _) = specked.find(WHITE)
+    assert abs(spot[0] - at[0]) <= 1
+    assert abs(spot[1] - at[1]) <= 1
+    scale = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    assert abs(width - scale) <= 1
+
+
+@pytest.mark.parametrize("way", ["key", "button"])
+def test_plus_and_minus_zoom_and_0_shows_the_whole_photo(at_work, way):
+    def do(key, command):
+        if way == "key":
+            at_work.page.keyboard.press(key)
+        else:
+            at_work.button(command).click(force=True)  # at its limit too
+
+    at_fit = at_work.seen()[0]
+    do("+", "zoom-in")
+    do("+", "zoom-in")
+    assert at_work.zoom() == 2.25
+    assert at_work.text("zoom") == "225%"
+    assert not np.array_equal(at_work.seen()[0], at_fit)
+    do("-", "zoom-out")
+    assert at_work.zoom() == 1.5
+    do("0", "zoom-fit")
+    assert at_work.zoom() == 1
+    assert at_work.text("zoom") == "100%"
+    at_work.page.mouse.move(0, 0)
+    assert np.array_equal(at_work.seen()[0], at_fit)
+    do("-", "zoom-out")
+    assert at_work.zoom() == 1
+    for _ in range(12):
+        do("+", "zoom-in")
+    assert at_work.zoom() == 16
+    assert at_work.button("zoom-in").get_attribute("aria-disabled") == "true"
+
+
+@pytest.mark.parametrize("way", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_the_photo_cannot_be_moved_out_of_sight(visitor, tmp_path, way):
+    draw(240, 180, [], ground=(200, 40, 160)).save(tmp_path / "plain.png")
+    visitor.open(tmp_path / "plain.png")
+    for _ in range(4):
+        visitor.page.keyboard.press("+")
+    for _ in range(6):
+        pan_by(visitor, 400 * way[0], 250 * way[1])
+    pixels, _ = visitor.seen()
+    assert (np.abs(pixels - (200, 40, 160)).max(axis=2) <= 2).all()
+    box = visitor.part("marks").bounding_box()
+    corner = [
+        box[s] + (2 if to > 0 else box[length] - 2)
+        for s, length, to in zip("xy", ("width", "height"), way, strict=True)
+    ]
+    with visitor.answered():
+        visitor.page.mouse.click(*corner)
+    (step,) = visitor.histories()[-1]
+    assert (step["x"], step["y"]) == (0 if way[0] > 0 else 239, 0 if way[1] > 0 else 179)
+
+
+def test_a_photo_narrower_than_the_stage_stays_in_its_middle(visitor, tmp_path):
+    draw(60, 400, [], ground=(200, 40, 160)).save(tmp_path / "narrow.png")
+    visitor.open(tmp_path / "narrow.png")
+    visitor.page.keyboard.press("+")
+    pan_by(visitor, 300, 0)
+    box = visitor.part("marks").bounding_box()
+    (x, _), (width, _) = visitor.find((200, 40, 160), 2)
+    assert width < box["width"] / 2
+    assert abs(x - box["x"] - box["width"] / 2) <= 1
+    visitor.page.mouse.click(box["x"] + 10, box["y"] + 50)  # beside the photo
+    visitor.page.wait_for_timeout(300)
+    assert visitor.button("undo").is_disabled()
+
+
+def test_the_middle_button_moves_the_photo_and_asks_nothing(specked):
+    zoom_to(specked, 2, SPECK)
+    before, _ = specked.find(WHITE)
+    drag_by(specked, -70, 40, "middle")
+    after, _ = specked.find(WHITE)
+    assert (after[0] - before[0], after[1] - before[1]) == pytest.approx((-70, 40), abs=1)
+    assert specked.histories() == []
+
+
+def test_space_after_a_click_on_a_button_moves_the_photo_and_not_the_button(specked):
+    specked.do("zoom-in")
+    pan_by(specked, 50, 30)
+    assert specked.zoom() == 1.5
+    pan_by(specked, 0, 30)
+    assert specked.histories() == []
+
+
+def test_a_larger_photo_than_the_canvas_shows_its_own_pixels(visitor, tmp_path):
+    photo = Image.new("RGB", (4096, 1024), GROUND)
+    photo.putpixel((2000, 500), WHITE)
+    photo.save(tmp_path / "large.png")
+    visitor.open(tmp_path / "large.png")
+    zoom_to(visitor, 15.9, (2000, 500))
+    spot, (width, height) = visitor.find(WHITE, 60)
+    scale = visitor.part("photo").bounding_box()["width"] / 4096 * visitor.zoom()
+    assert max(width, height) <= scale + 2
+    visitor.page.mouse.click(*spot)
+    visitor.wait_for("() => document.querySelector('.sam').dataset.asked")
+    (step,) = visitor.histories()[-1]
+    assert (step["x"], step["y"]) == (2000, 500)
+
+
+def test_a_new_photo_is_shown_whole(at_work, tmp_path):
+    zoom_to(at_work, 3, RIGHT.centre)
+    draw(200, 300, [RIGHT]).save(tmp_path / "other.png")
+    at_work.open(tmp_path / "other.png")
+    assert at_work.zoom() == 1
+    at_work.click((150, 200))
+    (step,) = at_work.histories()[-1]
+    assert (step["x"], step["y"]) == (150, 200)
+
+
+class TestWheel:
+    """A visitor who scrolls the page is not caught by the photo."""
+
+    @pytest.fixture
+    def scrolling(self, visit, photo):
+        visitor = visit(viewport={"width": 1280, "height": 500})
+        visitor.open(photo)
+        visitor.page.evaluate("() => window.scrollTo(0, 0)")
+        visitor.page.mouse.move(400, 300)
+        return visitor
+
+    def roll(self, visitor, dy, times=3):
+        visitor.page.wait_for_timeout(400)
+        for _ in range(times):
+            visitor.page.mouse.wheel(0, dy)
+        visitor.page.wait_for_timeout(400)
+        return visitor.page.evaluate("() => window.scrollY"), visitor.zoom()
+
+    def test_rolling_down_scrolls_the_page_and_up_again_too(self, scrolling):
+        down, z = self.roll(scrolling, 60)
+        assert (down, z) == (180, 1)
+        assert self.roll(scrolling, -60) == (0, 1)
+
+    def test_rolling_up_at_the_top_zooms_and_down_zooms_out_and_then_no_further(self, scrolling):
+        scrolled, z = self.roll(scrolling, -120)
+        assert scrolled == 0
+        assert z > 1.5
+        assert self.roll(scrolling, 120, 6) == (0, 1)
+        scrolled, z = self.roll(scrolling, 60)
+        assert scrolled > 0
+        assert z == 1
+
+    def test_a_scroll_that_begins_beside_the_photo_goes_on_over_it(self, scrolling):
+        scrolling.page.evaluate("() => window.scrollTo(0, 60)")
+        scrolling.page.mouse.move(1100, 300)
+        for x in (1100, 400, 400, 400, 400):
+            scrolling.page.mouse.move(x, 300)
+            scrolling.page.mouse.wheel(0, -40)
+            scrolling.page.wait_for_timeout(30)
+        assert self.roll(scrolling, 0, 0) == (0, 1)
+
+    def test_ctrl_zooms_wherever_the_page_stands(self, scrolling):
+        scrolling.page.evaluate("() => window.scrollTo(0, 100)")
+        scrolling.page.keyboard.down("Control")
+        scrolled, z = self.roll(scrolling, -30)
+        assert scrolled == 100
+        assert z > 1.5
+        assert scrolling.page.evaluate("() => window.devicePixelRatio") == 1
