@@ -40,10 +40,8 @@ class Prompt:
 
     def __post_init__(self) -> None:
         """Normalises to tuples and checks everything that needs no photo."""
-        coords = tuple(
-            _numbers(point, 2, "A point is x and y") for point in _items(self.point_coords)
-        )
-        labels = tuple(_label(label) for label in _items(self.point_labels))
+        coords = tuple(checked_point(point) for point in _items(self.point_coords))
+        labels = tuple(checked_label(label) for label in _items(self.point_labels))
         if len(coords) != len(labels):
             raise PromptError(f"There are {len(coords)} points but {len(labels)} labels.")
         if len(coords) > MAX_POINTS:
@@ -139,7 +137,22 @@ def _numbers(value: object, count: int, what: str) -> tuple[float, ...]:
     return numbers
 
 
-def _label(value: object) -> int:
+def checked_point(value: object) -> PointXY:
+    """A point from anywhere as two floats.
+
+    Raises:
+        PromptError: it is not two finite numbers.
+    """
+    x, y = _numbers(value, 2, "A point is x and y")
+    return x, y
+
+
+def checked_label(value: object) -> int:
+    """A label from anywhere.
+
+    Raises:
+        PromptError: it is neither 1 nor 0.
+    """
     if isinstance(value, Real) and not isinstance(value, bool) and value in (0, 1):
         return int(value == 1)
     raise PromptError("A point's label is 1 (foreground) or 0 (background).")

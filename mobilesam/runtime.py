@@ -9,7 +9,12 @@ import ctypes
 import math
 import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -46,3 +51,14 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
     except (OSError, ValueError):  # no cgroup, or "max": no quota
         pass
     return max(1, cores)
+
+
+def in_fresh_thread(work: Callable[[], T]) -> T:
+    """Does a short piece of work in a new thread, waits for it, and hands back what it returns.
+
+    OpenMP keeps helpers for every thread that computes. When they have slept, Linux wakes them on
+    their master's core and takes tens of milliseconds to spread them out: all of a click. A new
+    thread gets new helpers, spread from the start.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()

@@ -29,6 +29,7 @@ from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
+from mobilesam.runtime import in_fresh_thread
 from mobilesam.settings import MEGA, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # about 80 to 240 answers; a click makes one
@@ -143,7 +144,9 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return predict_masks(self._network, embedding, prompt, mask_input, multimask_output)
+        return in_fresh_thread(
+            lambda: predict_masks(self._network, embedding, prompt, mask_input, multimask_output)
+        )
 
     def answer(self, embedding: ImageEmbedding, history: History) -> Answer:
         """The answer to a visitor's clicks so far; see `mobilesam.history.answer_history`.
@@ -153,12 +156,16 @@ class Segmenter:
         """
 
         def predict(prompt: Prompt, mask_input: NDArray[np.float32] | None) -> Prediction:
-            return self.predict(embedding, prompt, mask_input)
+            # SAM's rule offers three candidates for a single point; a correction has its mask.
+            multimask_output = None if mask_input is None else False
+            return self.predict(embedding, prompt, mask_input, multimask_output)
 
         def recall(so_far: History, compute: Callable[[], Prediction]) -> Prediction:
             return self._predictions.get_or_compute((embedding.key, so_far), compute)[0]
 
-        return answer_history(history, predict, recall)
+        return answer_history(
+            history, embedding.original_size, embedding.input_size, predict, recall
+        )
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float

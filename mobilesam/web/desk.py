@@ -30,6 +30,7 @@ from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.embedding import ImageEmbedding
+    from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
 
 Reply: TypeAlias = dict[str, Any]
@@ -169,25 +170,18 @@ class Desk:
 
     @_answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
-        """The chosen mask at display size, with thumbnails of all candidates."""
+        """The mask so far at display size, with thumbnails where there are several candidates."""
         started = time.perf_counter()
         embedding, answer = self._answer(query)
         elapsed_ms = 1000 * (time.perf_counter() - started)
-        prediction = answer.prediction
         display_hw = _fitted(embedding.original_size, _display_side(query.get("side")))
-        thumbnail_hw = _fitted(embedding.original_size, THUMBNAIL_SIDE)
-        mask = prediction.mask(answer.index, display_hw)
+        mask = answer.mask(display_hw)
         return {
             "rle": mask_to_coco_rle(mask),
             "share": round(mask_area(mask) / mask.size, 4),
             "index": answer.index,
-            "candidates": [
-                {
-                    "predicted_iou": round(float(iou), 3),
-                    "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
-                }
-                for index, iou in enumerate(prediction.iou_predictions)
-            ],
+            "predicted_iou": _rounded(answer.predicted_iou),
+            "candidates": _candidates(answer.prediction),
             "ms": round(elapsed_ms, 1),
         }
 
@@ -200,7 +194,7 @@ class Desk:
             raise PromptError("A mask or a cut-out can be downloaded.")
         _, answer = self._answer(query)
         with self._full_size_work():
-            mask = answer.prediction.mask(answer.index)
+            mask = answer.mask()
             data = mask_png(mask) if kind == "mask" else cutout_png(self._reopened(opened), mask)
         # A folder of its own for every file: two downloads in flight never meet.
         folder = opened.folder / secrets.token_hex(8)
@@ -262,6 +256,24 @@ class Desk:
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     """The size itself, or scaled down to a long side."""
     return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
+
+
+def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:
+    """A thumbnail and the predicted IoU of each, where there is a choice."""
+    if prediction is None or len(prediction.iou_predictions) < 2:
+        return []
+    thumbnail_hw = _fitted(prediction.original_size, THUMBNAIL_SIDE)
+    return [
+        {
+            "predicted_iou": _rounded(iou),
+            "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
+        }
+        for index, iou in enumerate(prediction.iou_predictions)
+    ]
+
+
+def _rounded(iou: float | None) -> float | None:
+    return None if iou is None else round(float(iou), 3)
 
 
 def _display_side(side: object) -> int:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobilesam import Prediction, Prompt, PromptError
+from mobilesam import AnnotationError, Prediction, Prompt, PromptError
 from mobilesam.history import (
     MAX_ACTIONS,
+    MAX_PATH_POINTS,
     AddPoint,
+    Answer,
     ChooseCandidate,
+    Paint,
     SetBox,
+    SetMask,
     answer_history,
     parse_history,
 )
+from mobilesam.masks import mask_to_coco_rle
+from mobilesam.paint import CERTAIN_LOGIT, Stroke
 from mobilesam.prompts import MAX_POINTS
 
+SIZE_HW, INPUT_HW = (120, 180), (683, 1024)
 CLICK, OTHER = AddPoint(90, 60, 1), AddPoint(20, 20, 0)
 BOX = SetBox((10, 20, 150, 110))
 
@@ -38,22 +45,26 @@ class FakeDecoder:
         first = 10 * len(self.asked)
         logits = np.arange(first, first + count, dtype=np.float32)[:, None, None]
         ious = np.array([0.5, 0.9, 0.7][:count], np.float32)
-        return Prediction(np.tile(logits, (1, 256, 256)), ious, (120, 180), (683, 1024), 0.0)
+        return Prediction(np.tile(logits, (1, 256, 256)), ious, SIZE_HW, INPUT_HW, 0.0)
 
 
 def forgetful(history, compute) -> Prediction:
     return compute()
 
 
+def played(history, decoder, recall=forgetful) -> Answer:
+    return answer_history(history, SIZE_HW, INPUT_HW, decoder, recall)
+
+
 def asked_for(*history) -> list[tuple[Prompt, float | None]]:
     decoder = FakeDecoder()
-    answer_history(history, decoder, forgetful)
+    played(history, decoder)
     return decoder.asked
 
 
 def test_a_first_click_is_asked_alone_and_its_best_candidate_chosen():
     decoder = FakeDecoder()
-    answer = answer_history((CLICK,), decoder, forgetful)
+    answer = played((CLICK,), decoder)
     assert decoder.asked == [(Prompt([(90, 60)], [1]), None)]
     assert answer.index == 1
     assert answer.prompt == Prompt([(90, 60)], [1])
@@ -87,7 +98,7 @@ def test_a_new_box_takes_the_place_of_the_old_one():
 
 def test_choosing_a_candidate_costs_no_decode():
     decoder = FakeDecoder()
-    answer = answer_history((CLICK, ChooseCandidate(2)), decoder, forgetful)
+    answer = played((CLICK, ChooseCandidate(2)), decoder)
     assert answer.index == 2
     assert answer.mask_input[0, 0, 0] == 12
     assert len(decoder.asked) == 1
@@ -230,3 +241,134 @@ def test_a_history_with_too_many_points_is_refused_before_any_decode():
 def test_a_malformed_step_is_refused(step):
     with pytest.raises(PromptError):
         parse_history([step])
+
+
+# A mask taken up, and the brush.
+
+RIGHT_HALF = np.zeros(SIZE_HW, bool)
+RIGHT_HALF[:, 90:] = True
+TAKEN = SetMask(SIZE_HW, mask_to_coco_rle(RIGHT_HALF)["counts"])
+DAB = Paint(Stroke(((20.0, 60.0),), 10.0, 1))
+WIPE = Paint(Stroke(((90.0, 60.0), (180.0, 60.0)), 5.0, 0))
+
+
+def test_a_mask_taken_up_is_the_answer_until_something_is_asked():
+    decoder = FakeDecoder()
+    answer = played((TAKEN,), decoder)
+    np.testing.assert_array_equal(answer.mask(), RIGHT_HALF)
+    assert (decoder.asked, answer.predicted_iou) == ([], None)
+    small = answer.mask((12, 18))
+    np.testing.assert_array_equal(small, RIGHT_HALF[::10, ::10])
+
+
+def test_a_click_on_a_mask_taken_up_refines_it():
+    given = []
+
+    def decoder(prompt, mask_input):
+        given.append(mask_input)
+        return FakeDecoder()(prompt, mask_input)
+
+    played((CLICK, TAKEN, OTHER), decoder)
+    (logits,) = given
+    assert logits.shape == (1, 256, 256)
+    # The photo lies in the upper 683 of 1024 rows; its right half is in, the rest is out.
+    assert (logits[0, :170, 130:] > 6).all()
+    assert (logits[0, :170, :126] < -6).all()
+    assert (logits[0, 172:] < -6).all()
+
+
+def test_only_the_points_since_the_mask_taken_up_are_asked_about():
+    assert asked_for(CLICK, TAKEN, OTHER)[-1][0] == Prompt([(20, 20)], [0])
+    assert asked_for(CLICK, TAKEN, OTHER, BOX)[-1][0] == Prompt([(20, 20)], [0], BOX.box)
+
+
+def test_strokes_add_and_take_away_in_their_order():
+    mask = played((TAKEN, DAB, WIPE), FakeDecoder()).mask()
+    assert mask[60, 20]
+    assert mask[60, 29]
+    assert not mask[60, 32]
+    assert not mask[60, 150]
+    assert mask[70, 150]
+    back = Paint(Stroke(((150.0, 60.0),), 3.0, 1))
+    assert played((TAKEN, WIPE, back), FakeDecoder()).mask()[60, 150]
+
+
+def test_a_stroke_alone_is_a_mask():
+    answer = played((DAB,), FakeDecoder())
+    area = answer.mask().sum()
+    assert area == pytest.approx(np.pi * 10**2, rel=0.08)
+    assert answer.mask((240, 360)).sum() == pytest.approx(4 * area, rel=0.08)
+
+
+def test_strokes_stay_on_top_of_a_later_click_and_go_into_its_mask_input():
+    given = []
+
+    def decoder(prompt, mask_input):
+        given.append(mask_input)
+        return FakeDecoder()(prompt, mask_input)
+
+    answer = played((CLICK, WIPE, OTHER), decoder)
+    x, y = 150 * 1024 / 180 / 4, 60 * 683 / 120 / 4
+    assert given[1][0, int(y), int(x)] == np.float32(-CERTAIN_LOGIT)
+    assert given[1][0, int(y) + 40, int(x)] > 0
+    assert not answer.mask()[60, 150]
+    assert answer.mask()[80, 150]
+
+
+def test_a_box_starts_without_the_strokes():
+    assert played((CLICK, WIPE, BOX), FakeDecoder()).mask()[60, 150]
+
+
+def test_a_mask_of_another_photo_or_with_wrong_counts_is_refused():
+    for other in (
+        SetMask((10, 10), TAKEN.counts),
+        SetMask(SIZE_HW, "nonsense"),
+        SetMask((0, 0), ""),
+    ):
+        with pytest.raises(AnnotationError):
+            played((other,), FakeDecoder())
+
+
+def test_a_stroke_that_leaves_the_photo_is_refused():
+    with pytest.raises(PromptError, match="leaves the 180 x 120 photo"):
+        played((Paint(Stroke(((181.0, 5.0),), 5.0, 1)),), FakeDecoder())
+
+
+def test_masks_and_strokes_are_parsed():
+    rle = {"size": list(SIZE_HW), "counts": TAKEN.counts}
+    stroke = {"type": "paint", "path": [[20, 60]], "radius": 10, "label": 1}
+    assert parse_history([{"type": "mask", "rle": rle}, stroke]) == (TAKEN, DAB)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "mask"},
+        {"type": "mask", "rle": []},
+        {"type": "mask", "rle": {"size": [1.5, 2], "counts": ""}},
+        {"type": "mask", "rle": {"size": [True, 2], "counts": ""}},
+        {"type": "mask", "rle": {"size": [1, 2, 3], "counts": ""}},
+        {"type": "mask", "rle": {"size": [1, 2], "counts": [1, 1]}},
+        {"type": "mask", "rle": {"size": [1, 2], "counts": "0" * 4_000_001}},
+        {"type": "paint", "path": [], "radius": 1, "label": 1},
+        {"type": "paint", "path": "ab", "radius": 1, "label": 1},
+        {"type": "paint", "path": [[1]], "radius": 1, "label": 1},
+        {"type": "paint", "path": [[1, float("nan")]], "radius": 1, "label": 1},
+        {"type": "paint", "path": [[1, 1]], "radius": 0, "label": 1},
+        {"type": "paint", "path": [[1, 1]], "radius": True, "label": 1},
+        {"type": "paint", "path": [[1, 1]], "radius": float("nan"), "label": 1},
+        {"type": "paint", "path": [[1, 1]], "radius": 10**400, "label": 1},
+        {"type": "paint", "path": [[1, 1]], "radius": 1, "label": 2},
+        {"type": "paint", "path": [[1, 1]] * (MAX_PATH_POINTS + 1), "radius": 1, "label": 1},
+    ],
+)
+def test_malformed_masks_and_strokes_are_refused(step):
+    with pytest.raises(PromptError):
+        parse_history([step])
+
+
+def test_many_long_strokes_together_are_refused():
+    stroke = {"type": "paint", "path": [[1, 1]] * (MAX_PATH_POINTS // 2), "radius": 1, "label": 1}
+    assert len(parse_history([stroke, stroke])) == 2
+    with pytest.raises(PromptError, match="too many strokes"):
+        parse_history([stroke, stroke, {**stroke, "path": [[1, 1]]}])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import in_fresh_thread, tune_allocator, usable_cores
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -60,3 +61,14 @@ def test_a_containers_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: 
 
 def test_without_a_quota_the_process_uses_what_it_may(tmp_path: Path) -> None:
     assert usable_cores(tmp_path / "missing") == CORES
+
+
+def test_a_fresh_thread_hands_back_what_the_work_returns_or_raises() -> None:
+    here = threading.get_ident()
+    assert in_fresh_thread(threading.get_ident) != here
+
+    def fail() -> None:
+        raise KeyError("as it was")
+
+    with pytest.raises(KeyError, match="as it was"):
+        in_fresh_thread(fail)

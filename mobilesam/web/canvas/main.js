@@ -84,7 +84,7 @@ function hintName() {
 
 /** Leaving things out alone asks for nothing: the decoder would answer with anything at all. */
 function isQuestion(actions) {
-  return actions.some((action) => action.type === 'box' || action.label === 1);
+  return actions.some((action) => action.type === 'box' || action.type === 'mask' || action.label === 1);
 }
 
 /** The last click or box; steps are never altered, so the same object has the same ones before it. */

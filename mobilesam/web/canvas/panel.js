@@ -14,10 +14,10 @@ function seconds(ms) {
   return (ms / 1000).toFixed(ms < 1000 ? 2 : 1) + ' s';
 }
 
-function verdict({candidates, index, share}) {
-  const iou = 'predicted IoU ' + candidates[index].predicted_iou.toFixed(2);
-  if (!share) return 'No mask there, ' + iou;
-  return 'Mask ready, ' + iou + ' · covers ' + (100 * share).toFixed(share < 0.1 ? 1 : 0) + '% of the photo';
+function verdict({predicted_iou: iou, share}) {
+  const estimate = iou === null ? '' : ', predicted IoU ' + iou.toFixed(2);
+  if (!share) return 'No mask there' + estimate;
+  return 'Mask ready' + estimate + ' · covers ' + (100 * share).toFixed(share < 0.1 ? 1 : 0) + '% of the photo';
 }
 
 function createPanel(root, part, {limits, examples, onChoose, onExample}) {
