@@ -19,9 +19,8 @@ check: .venv/dev.done ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev.done .venv/browser.done ## measure against the original, and click to paint (10 minutes)
+bench: .venv/dev.done .venv/browser.done ## measure against the original: one table, one picture (12 minutes)
 	$(BIN)/python -m benchmarks.latency --picture docs/latency.png --json benchmarks/latency.json
-	$(BIN)/python -m benchmarks.click_to_paint --json benchmarks/click_to_paint.json
 
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
