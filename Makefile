@@ -19,9 +19,11 @@ check: .venv/dev.done ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev.done .venv/browser.done ## measure against the original, and click to paint (10 minutes)
+bench: .venv/dev.done .venv/browser.done ## measure against the original: one table, one picture (12 minutes)
 	$(BIN)/python -m benchmarks.latency --picture docs/latency.png --json benchmarks/latency.json
-	$(BIN)/python -m benchmarks.click_to_paint --json benchmarks/click_to_paint.json
+
+growth: .venv/dev.done ## measure how cost grows with photos, prompts and visitors (4 minutes)
+	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json
 
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -41,4 +43,4 @@ clean: ## remove what the other targets made
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	touch $@
 
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench growth clean

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import socket
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.machine import machine
+from benchmarks.serving import ROOT, served_app
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -44,34 +39,6 @@ CanvasRenderingContext2D.prototype.putImageData = function (...args) {
   });
 };
 """
-
-
-@contextmanager
-def served_app() -> Iterator[str]:
-    """The demo in a process of its own, on the bundled weights; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "MOBILESAM_WEIGHTS": "bundled",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-    }
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("The demo did not start.") from None
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 class Wire:
@@ -134,6 +101,25 @@ def measure(page: Page, photo: Path, clicks: int) -> dict[str, object]:
     }
 
 
+def click_to_paint(
+    photo: Path,
+    clicks: int,
+    chromium: str = "/usr/bin/chromium",
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """Serves the demo, opens its page in Chromium, and measures."""
+    with served_app(environment=environment) as app, sync_playwright() as playwright:
+        app.seconds_to_page()
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script(PROBE)
+        page.goto(app.address)
+        page.wait_for_selector(".sam[data-loaded=yes]", timeout=30_000)
+        figures = measure(page, photo, clicks)
+        browser.close()
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photo", type=Path, default=ROOT / "examples" / "street.jpg")
@@ -141,21 +127,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    with served_app() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=arguments.chromium, args=CHROMIUM_FLAGS
-        )
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.add_init_script(PROBE)
-        page.goto(address)
-        page.wait_for_selector(".sam[data-loaded=yes]", timeout=30_000)
-        figures = measure(page, arguments.photo, arguments.clicks)
-        browser.close()
-    figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    figures = click_to_paint(arguments.photo, arguments.clicks, arguments.chromium)
     for name, value in figures.items():
         print(f"{name:26} {value:.1f}" if isinstance(value, float) else f"{name:26} {value}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        report = {"machine": machine(), **figures}
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """One contender in a process of its own: reads a task a line, answers with its seconds.
 
+Before the first task it writes a line that says with what it computes.
+
 Each contender has its own allocator, threads and imports, so neither helps nor hinders the other:
 `original` is the mobile_sam package as it comes, `original-tuned` the same with our allocator
 settings, `ours` this project, `ours-plain` its reference modules.
@@ -7,6 +9,7 @@ settings, `ours` this project, `ours-plain` its reference modules.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -24,21 +27,19 @@ THRESHOLDS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}
 """The bundled weights find little at the usual thresholds; both sides get the same work."""
 
 
-def original_tasks(pixels: np.ndarray) -> Tasks:
+def original_tasks(pixels: np.ndarray) -> tuple[Tasks, str]:
     """The mobile_sam package with the bundled weights."""
-    from mobile_sam import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
+    from mobile_sam import SamAutomaticMaskGenerator, SamPredictor
 
-    from mobilesam.model.checkpoint import read_tensors
+    from benchmarks.original import original_sam
 
-    sam = sam_model_registry["vit_t"]()
-    sam.load_state_dict(read_tensors(ROOT / "weights"), strict=False)
-    sam.eval()
+    sam = original_sam()
     predictor = SamPredictor(sam)
     predictor.set_image(pixels)
 
     def click(seed: int) -> object:
         masks, ious, _ = predictor.predict(
-            np.array([point(seed, pixels)]), np.array([1]), multimask_output=True
+            np.array([point(seed, pixels.shape[:2])]), np.array([1]), multimask_output=True
         )
         return masks[ious.argmax()]
 
@@ -46,18 +47,20 @@ def original_tasks(pixels: np.ndarray) -> Tasks:
         generator = SamAutomaticMaskGenerator(sam, points_per_side=points_per_side, **THRESHOLDS)
         return generator.generate(pixels)
 
-    return {
+    tasks = {
         "encode": lambda _: predictor.set_image(pixels),
         "click": click,
         "everything": everything,
     }
+    return tasks, "mobile_sam"
 
 
-def our_tasks(pixels: np.ndarray, plain: bool) -> Tasks:
+def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
     """This project with the bundled weights; encodes past the cache."""
     from mobilesam import Prompt, Segmenter
     from mobilesam.embedding import encode_photo
     from mobilesam.model.network import choose_network, plain_network
+    from mobilesam.model.product import product
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
 
@@ -68,23 +71,27 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> Tasks:
     embedding = segmenter.encode(photo)
 
     def click(seed: int) -> object:
-        prediction = segmenter.predict(embedding, Prompt([point(seed, pixels)], [1]))
+        prediction = segmenter.predict(embedding, Prompt([point(seed, pixels.shape[:2])], [1]))
         return prediction.mask(prediction.best)
 
     def everything(points_per_side: int) -> object:
         fresh = encode_photo(network, photo, "fresh")
         return segmenter.everything(fresh, points_per_side, **THRESHOLDS)
 
-    return {
+    # The encoder's most frequent product; its rate gives the floor.
+    tokens, weight = torch.randn(4096, 640), torch.randn(640, 640)
+    tasks = {
         "encode": lambda _: encode_photo(network, photo, "fresh"),
         "click": click,
         "everything": everything,
+        "product": lambda _: product(tokens, weight),
     }
+    return tasks, network.name
 
 
-def point(seed: int, pixels: np.ndarray) -> tuple[float, float]:
+def point(seed: int, size_hw: tuple[int, int]) -> tuple[float, float]:
     """The same pseudo-random place for every contender."""
-    height, width = pixels.shape[:2]
+    height, width = size_hw
     return (0.1 + 0.8 * (seed * 37 % 101) / 101) * width, (
         0.1 + 0.8 * (seed * 53 % 97) / 97
     ) * height
@@ -96,12 +103,17 @@ def main() -> None:
         tune_allocator()
     torch.set_num_threads(usable_cores())
     pixels = open_photo(photo).pixels
-    tasks = (
+    tasks, network = (
         original_tasks(pixels)
         if name.startswith("original")
         else our_tasks(pixels, name == "ours-plain")
     )
-    print("ready", flush=True)
+    facts = {
+        "network": network,
+        "threads": torch.get_num_threads(),
+        "isa": torch.backends.cpu.get_cpu_capability(),
+    }
+    print("ready", json.dumps(facts), flush=True)
     for line in sys.stdin:
         task, argument = line.split()
         started = time.perf_counter()

@@ -1,7 +1,10 @@
-"""Encode, click and everything against the original: `python -m benchmarks.latency`.
+"""The whole comparison with the original: `python -m benchmarks.latency`.
 
-Every contender runs in a process of its own, and they take turns (A B A B ...). Reported is the
-median of the ratios within a round, because a shared machine changes its speed meanwhile.
+Encode, click and everything: every contender runs in a process of its own, and they take turns
+(A B A B ...). Start-up and memory: whole processes in turns. The way of a mask to the page: in
+turns, bytes and time. From a click to its painted mask: this project only, in a real Chromium.
+Reported are medians, and the median and the range of the ratios to the original within a round,
+because a shared machine changes its speed meanwhile.
 """
 
 from __future__ import annotations
@@ -9,27 +12,37 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from benchmarks.chart import draw
+from benchmarks.machine import machine
+from benchmarks.report import BASELINE, Figure, figures, table, with_floors
+from benchmarks.startup import start_ups
+from benchmarks.walk import resized_example, walk
+from mobilesam.images import open_photo
 
 ROOT = Path(__file__).resolve().parents[1]
-BASELINE = "original"
 CONTENDERS = (BASELINE, "original-tuned", "ours-plain", "ours")
-BAR_PX, LABEL_PX, PLOT_PX = 34, 330, 560
+PRODUCT_GFLOP = 2 * 4096 * 640 * 640 / 1e9
+LARGE_HW = (3000, 4000)
+MALLOC = "glibc's own settings for original, the demo's mallopt settings for all others"
 
 
 class Contender:
-    """A child process that does one task at a time."""
+    """A child process that does one task at a time.
 
-    def __init__(self, name: str, photo: Path, environment: dict[str, str]) -> None:
+    Attributes:
+        name: which.
+        facts: what it says about its threads, instruction set and modules.
+    """
+
+    def __init__(self, name: str, photo: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "benchmarks.contender", name, str(photo)],
@@ -39,9 +52,10 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )
-        while (line := self._process.stdout.readline()) != "ready\n":
+        while not (line := self._process.stdout.readline()).startswith("ready "):
             if not line:
                 raise RuntimeError(f"{name} did not start.")
+        self.facts: dict[str, Any] = json.loads(line.removeprefix("ready "))
 
     def run(self, task: str, argument: int) -> float:
         """Seconds that the task took inside the child."""
@@ -52,18 +66,6 @@ class Contender:
     def close(self) -> None:
         self._process.stdin.close()
         self._process.wait(30)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of the table."""
-
-    task: str
-    contender: str
-    median_ms: float
-    ratio: float
-    lowest: float
-    highest: float
 
 
 def compare(
@@ -78,97 +80,113 @@ def compare(
             )
             if index >= warm_up:
                 samples[contender.name].append(seconds)
-    return figures(task, samples)
+    return figures(task, "ms", samples, 1000)
 
 
-def everything(contenders: Sequence[Contender], points_per_side: int, rounds: int) -> list[Figure]:
-    """The whole grid, run in full."""
-    samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for _ in range(rounds):
-        for contender in contenders:
-            samples[contender.name].append(contender.run("everything", points_per_side))
-    return figures(f"everything {points_per_side}x{points_per_side}", samples)
-
-
-def figures(task: str, samples: dict[str, list[float]]) -> list[Figure]:
-    rows = []
-    for name, seconds in samples.items():
-        ratios = [base / own for base, own in zip(samples[BASELINE], seconds, strict=True)]
-        rows.append(
-            Figure(
-                task,
-                name,
-                1000 * statistics.median(seconds),
-                statistics.median(ratios),
-                min(ratios),
-                max(ratios),
-            )
-        )
-    return rows
-
-
-def draw(rows: Sequence[Figure], target: Path) -> None:
-    """Bars of how many times faster than the original each contender is."""
-    font = ImageFont.load_default(17)
-    size = (LABEL_PX + PLOT_PX + 120, BAR_PX * len(rows) + 30)
-    picture = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(picture)
-    longest = max(row.ratio for row in rows)
-    for index, row in enumerate(rows):
-        top = 15 + index * BAR_PX
-        pen.text((12, top + 5), f"{row.task}: {row.contender}", fill="#0f172a", font=font)
-        end = LABEL_PX + PLOT_PX * row.ratio / longest
-        colour = "#1e6fff" if row.contender == "ours" else "#94a3b8"
-        pen.rectangle((LABEL_PX, top, end, top + BAR_PX - 10), fill=colour)
-        pen.text((end + 8, top + 3), f"{row.ratio:.1f} x", fill="#0f172a", font=font)
-    picture.save(target)
-
-
-def machine(environment: dict[str, str]) -> dict[str, object]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "timm", "numpy", "gradio")},
-        "environment": environment,
+def everything(contenders: Sequence[Contender], points_per_side: int) -> list[Figure]:
+    """The whole grid, run once in full."""
+    samples = {
+        contender.name: [contender.run("everything", points_per_side)] for contender in contenders
     }
+    return figures(f"everything {points_per_side}x{points_per_side}", "ms", samples, 1000)
+
+
+def product_rate(contender: Contender, rounds: int) -> float:
+    """GFLOP/s of one matrix product of the encoder's shape, in float32."""
+    seconds = [contender.run("product", 0) for _ in range(2 + rounds)]
+    return PRODUCT_GFLOP / statistics.median(seconds[2:])
+
+
+def computing(arguments: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
+    """Encode, click and everything, and what the contenders say about themselves."""
+    environment = isa_environment(arguments.isa)
+    contenders = [Contender(name, arguments.photo, environment) for name in CONTENDERS]
+    try:
+        rates = [product_rate(contenders[-1], 3 * arguments.rounds)]
+        rows = compare(contenders, "encode", arguments.rounds, warm_up=2, calls=1)
+        rows += compare(contenders, "click", arguments.rounds, warm_up=2, calls=5)
+        rates.append(product_rate(contenders[-1], 3 * arguments.rounds))
+        if arguments.points_per_side:
+            rows += everything([contenders[0], contenders[-1]], arguments.points_per_side)
+    finally:
+        for contender in contenders:
+            contender.close()
+    rate = statistics.mean(rates)
+    facts = {**contenders[-1].facts, "float32_product_gflops_per_s": rate}
+    return with_floors(rows, rate), facts
+
+
+def memory(photo: Path, rounds: int, environment: Mapping[str, str]) -> list[Figure]:
+    """The most that a process holds that encodes 12 megapixels and answers one click on them."""
+    samples: dict[str, list[float]] = {BASELINE: [], "ours": []}
+    with tempfile.TemporaryDirectory() as folder:
+        large = resized_example(photo, LARGE_HW, Path(folder) / "large.jpg")
+        for _ in range(rounds):
+            for name, values in samples.items():
+                answer = walk(name, large, 1, environment)
+                values.append(answer["peak_mb"])
+    cached = Figure("cached embedding", "ours", "MB", answer["embedding_bytes"] / 1e6)
+    return [*figures("memory, 12 MP photo", "MB", samples), cached]
+
+
+def isa_environment(isa: str | None) -> dict[str, str]:
+    """Limits oneDNN, ours and torch's, and torch's own loops; MKL keeps what it finds."""
+    if not isa:
+        return {}
+    return {"ONEDNN_MAX_CPU_ISA": isa, "ATEN_CPU_CAPABILITY": isa.lower()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photo", type=Path, default=ROOT / "examples" / "street.jpg")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--starts", type=int, default=5, help="rounds of start-up and memory")
     parser.add_argument("--points-per-side", type=int, default=32, help="0 leaves everything out")
+    parser.add_argument("--clicks", type=int, default=25, help="in Chromium; 0 leaves it out")
     parser.add_argument("--isa", help="limits oneDNN and torch to it, such as AVX2")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--picture", type=Path, help="draw the bars here")
     arguments = parser.parse_args()
-    environment = (
-        {"ONEDNN_MAX_CPU_ISA": arguments.isa, "ATEN_CPU_CAPABILITY": arguments.isa.lower()}
-        if arguments.isa
-        else {}
+    arguments.photo = arguments.photo.resolve()
+    environment = isa_environment(arguments.isa)
+
+    rows, facts = computing(arguments)
+    to_page, to_model = start_ups(arguments.starts, environment)
+    rows += figures("first page", "ms", to_page, 1000) + figures(
+        "model ready", "ms", to_model, 1000
     )
-    contenders = [Contender(name, arguments.photo, environment) for name in CONTENDERS]
-    try:
-        rows = compare(contenders, "encode", arguments.rounds, warm_up=2, calls=1)
-        rows += compare(contenders, "click", arguments.rounds, warm_up=2, calls=5)
-        if arguments.points_per_side:
-            pair = [contenders[0], contenders[-1]]
-            rows += everything(pair, arguments.points_per_side, rounds=1)
-    finally:
-        for contender in contenders:
-            contender.close()
-    for row in rows:
-        print(
-            f"{row.task:18} {row.contender:15} {row.median_ms:10.1f} ms"
-            f"  {row.ratio:6.2f} x  [{row.lowest:.2f} .. {row.highest:.2f}]"
-        )
+    rows += memory(arguments.photo, arguments.starts, environment)
+    # gradio and torch are imported only now, so that this process stays out of the others' way.
+    from benchmarks.transport import mask_transport
+
+    seconds, sizes = mask_transport(arguments.photo, arguments.rounds)
+    rows += figures("mask to the page", "ms", seconds, 1000)
+    rows += figures("mask to the page", "kB", {way: [size] for way, size in sizes.items()}, 1e-3)
+    painted: dict[str, Any] = {}
+    if arguments.clicks:
+        from benchmarks.click_to_paint import click_to_paint
+
+        painted = click_to_paint(arguments.photo, arguments.clicks, environment=environment)
+        rows.append(Figure("click to paint", "ours", "ms", painted["click_to_paint_ms"]))
+        rows.append(Figure("of it the interface", "ours", "ms", painted["interface_ms"]))
+
+    print(table(rows))
+    setting = {**machine(), **facts, "isa_limit": arguments.isa, "malloc": MALLOC}
     if arguments.json:
-        report = {"machine": machine(environment), "rows": [vars(row) for row in rows]}
+        report = {
+            "machine": setting,
+            "photo": arguments.photo.name,
+            "rows": [vars(row) for row in rows],
+            "click_to_paint": painted,
+        }
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.picture:
-        draw(rows, arguments.picture)
+        height, width = open_photo(arguments.photo).size_hw
+        caption = (
+            f"{width} x {height} photo; {setting['processor']}, {setting['threads']} threads, "
+            f"{setting['isa']}, {setting['network']}; each task on a scale of its own"
+        )
+        draw(rows, caption, arguments.picture)
 
 
 if __name__ == "__main__":

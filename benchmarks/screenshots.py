@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.click_to_paint import CHROMIUM_FLAGS, ROOT, served_app
+from benchmarks.click_to_paint import CHROMIUM_FLAGS
+from benchmarks.serving import ROOT, served_app
 
 VIEWS = (("wide", 1440, "light"), ("medium", 1024, "dark"), ("narrow", 390, "light"))
 PHOTO, POINT_SHARE = "flower.jpg", (306 / 640, 222 / 427)
@@ -48,12 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    with served_app() as address, sync_playwright() as playwright:
+    with served_app() as app, sync_playwright() as playwright:
+        app.seconds_to_page()
         browser = playwright.chromium.launch(
             executable_path=arguments.chromium, args=CHROMIUM_FLAGS
         )
         for name, width, scheme in VIEWS:
-            print(shoot(browser, address, name, width, scheme))
+            print(shoot(browser, app.address, name, width, scheme))
         browser.close()
 
 

@@ -1,0 +1,128 @@
+"""What the benchmarks compute from their measurements, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.agreement import (
+    Agreement,
+    distinct_photos,
+    gridded_prompts,
+    mask_agreement,
+    relative_error,
+    summary,
+)
+from benchmarks.chart import draw, duration
+from benchmarks.growth import load_figures, size_of
+from benchmarks.machine import high_water_mark_mb
+from benchmarks.report import Figure, figures, floor_ms, table, with_floors
+
+
+def test_a_ratio_is_taken_within_its_round_and_against_the_original() -> None:
+    samples = {"original": [2.0, 4.0, 9.0], "ours": [1.0, 4.0, 3.0]}
+    original, ours = figures("click", "ms", samples, 1000)
+    assert (original.median, original.ratio) == (4000, 1)
+    assert (ours.median, ours.ratio, ours.lowest, ours.highest) == (3000, 2, 1, 3)
+
+
+def test_the_floor_is_the_arithmetic_at_the_measured_rate() -> None:
+    assert floor_ms(77.5, 155) == pytest.approx(500)
+    rows = [*figures("encode", "ms", {"original": [1.0]}, 1000), Figure("start", "ours", "ms", 5)]
+    floor = Figure("encode", "floor", "ms", pytest.approx(500), pytest.approx(2))
+    assert with_floors(rows, 155) == [rows[0], floor, rows[1]]
+
+
+def test_the_table_leaves_out_what_there_is_nothing_to_compare_with() -> None:
+    lines = table([Figure("click to paint", "ours", "ms", 80.6)]).splitlines()
+    assert lines[1].split() == ["click", "to", "paint", "ours", "80.6", "ms"]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (7.617, "7.62 ms"),
+        (17.86, "17.9 ms"),
+        (9.996, "10.0 ms"),
+        (400.85, "401 ms"),
+        (999.6, "1.00 s"),
+        (1072.4, "1.07 s"),
+        (169091, "169 s"),
+    ],
+)
+def test_a_duration_has_three_digits(milliseconds: float, text: str) -> None:
+    assert duration(milliseconds) == text
+
+
+def test_bars_are_as_long_as_their_figures(tmp_path: Path) -> None:
+    rows = figures("encode", "ms", {"original": [1.0], "ours": [0.25]}, 1000)
+    draw(rows, "a photo", tmp_path / "bars.png")
+    picture = np.array(Image.open(tmp_path / "bars.png")).astype(int)
+    widths = [
+        (np.abs(picture - colour).sum(axis=2) < 12).sum(axis=1).max()
+        for colour in ((0x94, 0xA3, 0xB8), (0x1E, 0x6F, 0xFF))
+    ]
+    assert widths[1] / widths[0] == pytest.approx(0.25, abs=0.02)  # with the blue text beside it
+
+
+def test_the_peak_of_memory_is_linuxs_high_water_mark() -> None:
+    assert high_water_mark_mb("VmPeak:\t 9 kB\nVmHWM:\t 1000000 kB\nVmRSS:\t 5 kB\n") == 1024
+    with pytest.raises(ValueError, match="VmHWM"):
+        high_water_mark_mb("VmRSS:\t 5 kB\n")
+
+
+@pytest.mark.parametrize("size_hw", [(40, 900), (683, 1024)])
+def test_prompts_are_half_points_half_boxes_within_the_photo(size_hw: tuple[int, int]) -> None:
+    prompts = gridded_prompts(size_hw, seed=3)
+    for prompt in prompts:
+        prompt.check_answerable(size_hw)
+    assert [prompt.box is not None for prompt in prompts] == [False, True] * 5
+    assert prompts == gridded_prompts(size_hw, seed=3)
+    assert prompts != gridded_prompts(size_hw, seed=4)
+
+
+def test_masks_agree_by_intersection_over_union_and_empty_ones_wholly() -> None:
+    empty, left, all_ = np.zeros((4, 4), bool), np.zeros((4, 4), bool), np.ones((4, 4), bool)
+    left[:, :2] = True
+    assert mask_agreement(left, all_) == 0.5
+    assert mask_agreement(empty, empty) == 1
+    assert mask_agreement(empty, left) == 0
+
+
+def test_an_error_is_relative_to_the_exact_embedding() -> None:
+    assert relative_error(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])) == pytest.approx(0.1)
+
+
+def test_another_default_is_counted_only_where_there_is_a_choice() -> None:
+    answers = [Agreement(1, True, True), Agreement(0.5, True, False)]
+    answers += [Agreement(0.9, False, True), Agreement(0.8, False, True)]
+    got = summary(answers, [0.01, 0.03])
+    assert (got["photos"], got["prompts"], got["prompts_with_a_choice"]) == (2, 4, 2)
+    assert (got["mean_iou"], got["lowest_iou"]) == (pytest.approx(0.8), 0.5)
+    assert (got["share_below_0.9"], got["share_with_another_default"]) == (0.5, 0.5)
+    assert got["embedding_relative_error_mean"] == pytest.approx(0.02)
+    assert got["embedding_relative_error_worst"] == 0.03
+
+
+def test_a_photo_counts_once_whatever_its_name(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "b.bmp")
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "c.png")
+    (tmp_path / "notes.txt").write_text("no photo")
+    assert [path.name for path, _ in distinct_photos([tmp_path])] == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize("megapixels", [0.1, 8, 40])
+def test_a_resized_photo_keeps_its_shape_and_the_limit(megapixels: float) -> None:
+    height, width = size_of(megapixels, (682, 1024))
+    assert 0.99 * megapixels * 1e6 < height * width <= megapixels * 1e6
+    assert height / width == pytest.approx(682 / 1024, rel=0.01)
+
+
+def test_throughput_counts_all_clicks_over_the_time_they_took_together() -> None:
+    got = load_figures([0.1, 0.2, 0.6, 0.1], 0.5)
+    assert got == {"clicks_per_s": 8, "median_ms": pytest.approx(150), "worst_ms": 600}
