@@ -149,13 +149,14 @@ def _decoded(image: Image.Image, limits: ImageLimits) -> Photo:
         notes = (f"Animated {image.format or 'image'}: only its first frame is used.",)
     rotated = image.getexif().get(_ORIENTATION_TAG, 1) != 1
     jpeg = image.format in {"JPEG", "MPO"}
-    return Photo(
-        np.array(_to_rgb(ImageOps.exif_transpose(image))),
-        notes,
-        browser_agrees=(jpeg or (image.format in {"PNG", "WEBP", "BMP", "GIF"} and not rotated))
+    browser_agrees = (
+        (jpeg or (image.format in {"PNG", "WEBP", "BMP", "GIF"} and not rotated))
         and image.mode in {"RGB", "L", "P", "1"}
-        and "transparency" not in image.info,
+        and "transparency" not in image.info
     )
+    # Each copy of a large photo is tens of megabytes: upright pictures are not copied.
+    upright = ImageOps.exif_transpose(image) if rotated else image
+    return Photo(np.array(_to_rgb(upright)), notes, browser_agrees)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -169,7 +170,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _checked_array(array: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8]:
