@@ -10,13 +10,7 @@ import pytest
 
 from mobilesam import EverythingOptions, Prompt, PromptError
 from mobilesam.masks import mask_area, mask_bounds_xyxy
-
-KEEP_ALL = {
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "stability_score_offset": 0.02,  # the logits of random weights are small
-    "box_nms_thresh": 1.0,
-}
+from tests.stub_options import KEEP_ALL
 
 
 @pytest.fixture
