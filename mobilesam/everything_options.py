@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mobilesam.errors import PromptError
-from mobilesam.model.weights import WeightsKind
+
+if TYPE_CHECKING:  # options are checked before torch is imported
+    from mobilesam.model.weights import WeightsKind
 
 MAX_POINTS_PER_SIDE = 64
 MAX_REGION_AREA = 1_000_000

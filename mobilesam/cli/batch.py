@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mobilesam.cli.output import write_json
 from mobilesam.cli.part import PartFile
@@ -15,7 +15,9 @@ from mobilesam.cli.terminal import Counter
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export import CocoAnnotation, CocoPhoto, coco_annotation, coco_document
 from mobilesam.objects import PhotoObject
-from mobilesam.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from mobilesam.segmenter import Segmenter
 
 _RECORD_VERSION = 1  # to be raised when the same question gets another record
 

@@ -1,28 +1,33 @@
-"""The commands; `main.py` imports this module only when one is to run."""
+"""The commands; `main.py` imports this module only when one is to run.
+
+What can be wrong with the command line or the photo is found out before torch is imported, which
+takes seconds.
+"""
 
 from __future__ import annotations
 
 import logging
 from argparse import Namespace
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from mobilesam.cli.batch import run_batch
 from mobilesam.cli.output import checked_output, write_atomically, write_json
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
 from mobilesam.cli.questions import DEFAULT_NAME, Questions, read_questions
 from mobilesam.cli.terminal import Counter, UsageError, say
-from mobilesam.errors import PromptError
+from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.export import CocoPhoto, coco_annotation, coco_document, cutout_png, mask_png
-from mobilesam.images import open_photo
+from mobilesam.images import Photo, open_photo
 from mobilesam.masks import mask_area
 from mobilesam.objects import PhotoObject
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import usable_cores
-from mobilesam.segmenter import Segmenter
 from mobilesam.settings import Settings
+
+if TYPE_CHECKING:
+    from mobilesam.segmenter import Segmenter
 
 
 def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
@@ -31,6 +36,10 @@ def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
     Raises:
         MobileSamError: weights or device cannot be used.
     """
+    import torch
+
+    from mobilesam.segmenter import Segmenter
+
     logging.basicConfig(format="%(message)s")
     logging.getLogger("mobilesam").setLevel(logging.ERROR if args.quiet else logging.INFO)
     torch.set_num_threads(usable_cores())
@@ -43,7 +52,7 @@ def segment(args: Namespace) -> int:
     suffix = ".json" if args.format == "coco" else ".png"
     out = checked_output(args.out, suffix, args.photo)
     settings = Settings.from_env()
-    photo = open_photo(args.photo, settings.limits)  # before the model: a wrong name fails at once
+    photo = _photo(args.photo, settings)
     prompt.check_answerable(photo.size_hw)
     segmenter = load_segmenter(args, settings)
     # Who names a candidate wants three to choose from, even where SAM's rule gives one.
@@ -77,7 +86,7 @@ def everything(args: Namespace) -> int:
     except PromptError as error:
         raise UsageError(str(error)) from error
     settings = Settings.from_env()
-    photo = open_photo(args.photo, settings.limits)
+    photo = _photo(args.photo, settings)
     segmenter = load_segmenter(args, settings)
     options = segmenter.everything_options(given)
     counter = Counter(options.points_per_side**2, "points", args.quiet)
@@ -131,6 +140,13 @@ def serve(args: Namespace) -> int:
 
     serve_page(args.weights, args.device, args.host, args.port)
     return 0
+
+
+def _photo(path: Path, settings: Settings) -> Photo:
+    try:
+        return open_photo(path, settings.limits)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def _prompt(args: Namespace) -> Prompt:

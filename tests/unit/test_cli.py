@@ -92,7 +92,38 @@ def test_the_real_program_says_one_sentence_and_no_traceback():
         check=False,
     )
     assert failed.returncode == 1
-    assert failed.stderr == "The photo cannot be opened: No such file or directory.\n"
+    assert failed.stderr == "missing.jpg: The photo cannot be opened: No such file or directory.\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"),
+    [
+        ("segment missing.jpg --point 1,1 --out m.png", 1),
+        ("segment disc.png --point 999,1 --out m.png", 1),
+        ("segment disc.png --out m.png", 2),
+        ("everything missing.jpg --out r.json", 1),
+        ("everything disc.png --points-per-side 65 --out r.json", 2),
+        ("batch missing --prompts p.jsonl --out a.json", 2),
+        ("batch . --prompts missing.jsonl --out a.json", 2),
+    ],
+)
+def test_what_is_wrong_is_said_before_torch_is_imported(photo, argv, status):
+    """Importing it takes longer than finding out."""
+    program = (
+        "import sys; from mobilesam.cli.main import main; "
+        f"print(main({argv.split()!r}), sorted({{'torch', 'timm', 'httpx'}} & set(sys.modules)))"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=photo.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.stdout == f"{status} []\n"
+    assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
