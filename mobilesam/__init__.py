@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         PromptError,
         WeightsError,
     )
-    from mobilesam.everything import EverythingOptions, MaskRecord
+    from mobilesam.everything import MaskRecord
+    from mobilesam.everything_options import EverythingOptions
     from mobilesam.objects import PhotoObject
     from mobilesam.predict import Prediction
     from mobilesam.prompts import Prompt
@@ -53,7 +54,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AnnotationError": "errors",
     "CacheInfo": "cache",
-    "EverythingOptions": "everything",
+    "EverythingOptions": "everything_options",
     "ImageEmbedding": "embedding",
     "ImageError": "errors",
     "ImageLimits": "settings",

@@ -15,12 +15,12 @@ from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.embedding import ImageEmbedding, encode_photo
 from mobilesam.errors import MobileSamError
 from mobilesam.everything import (
-    EverythingOptions,
     EverythingProgress,
     MaskRecord,
     iter_everything,
     segment_everything,
 )
+from mobilesam.everything_options import EverythingOptions
 from mobilesam.history import Answer, History, answer_history
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.model.checkpoint import checkpoint_digest
@@ -175,7 +175,7 @@ class Segmenter:
         Args:
             embedding: of the photo.
             points_per_side: from 1 to 64.
-            **thresholds: see `mobilesam.everything.EverythingOptions`; what is left out is as it
+            **thresholds: see `mobilesam.EverythingOptions`; what is left out is as it
                 suits the weights.
 
         Raises:

@@ -25,7 +25,7 @@ class CheapPrediction:
 
     def __init__(self, pixels, prompt):
         corner = prompt.box[0] if prompt.box else prompt.point_coords[0][0]
-        self._masks = [pixels[..., 0] > 10 * corner + level for level in (40, 80, 120)]
+        self._masks = [pixels[..., 0] > 12 * corner + level for level in (40, 80, 120)]
 
     def mask(self, index):
         return self._masks[index]

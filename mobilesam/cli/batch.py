@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mobilesam.cli.coco import PhotoEntry, annotation, document
 from mobilesam.cli.output import write_json
 from mobilesam.cli.part import PartFile
 from mobilesam.cli.questions import Question, Questions, path_inside
 from mobilesam.cli.terminal import Counter
 from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.segmenter import Segmenter
+from mobilesam.export import CocoAnnotation, CocoPhoto, coco_annotation, coco_document
+from mobilesam.objects import PhotoObject
+
+if TYPE_CHECKING:
+    from mobilesam.segmenter import Segmenter
 
 _RECORD_VERSION = 1  # to be raised when the same question gets another record
 
@@ -53,7 +56,7 @@ def run_batch(
     failures = len(questions.errors)
     for sentence in questions.errors:
         counter.say(sentence)
-    entries = []
+    photos = []
     root = folder.resolve()
     with PartFile(out.with_name(f"{out.name}.part")) as part:
         for number, (file, asked) in enumerate(questions.by_file.items(), start=1):
@@ -72,14 +75,14 @@ def run_batch(
                         counter.say(f"{file}, line {question.line}: {answer['error']}")
                         failures += 1
                     else:
-                        found.append(answer)
+                        found.append(CocoAnnotation(**answer))
                 height, width = record["size"]
-                entries.append(PhotoEntry(file, (height, width), found))
+                photos.append(CocoPhoto(file, (height, width), tuple(found)))
             counter.show(number)
         counter.close()
-        write_json(out, document(entries))
+        write_json(out, coco_document(photos))
         part.remove()
-    return BatchResult(len(entries), sum(len(entry.annotations) for entry in entries), failures)
+    return BatchResult(len(photos), sum(len(photo.annotations) for photo in photos), failures)
 
 
 def _recall_or_answer(
@@ -109,7 +112,7 @@ def _key(checkpoint: str, path: Path, file: str, asked: list[Question]) -> str:
 
 
 def _answered(segmenter: Segmenter, path: Path, asked: list[Question]) -> dict[str, Any]:
-    """The photo's size, and an annotation or {"error": sentence} for each question.
+    """The photo's size, and a CocoAnnotation's attributes or {"error": sentence} per question.
 
     Raises:
         ImageError: the photo cannot be used.
@@ -119,10 +122,10 @@ def _answered(segmenter: Segmenter, path: Path, asked: list[Question]) -> dict[s
     for question in asked:
         try:
             prediction = segmenter.predict(embedding, question.prompt)
-        except PromptError as error:
+            best = prediction.best
+            iou = float(prediction.iou_predictions[best])
+            found = PhotoObject(question.name, prediction.mask(best), iou)
+            answers.append(asdict(coco_annotation(found)))
+        except PromptError as error:  # the prompt is outside the photo, or the mask is empty
             answers.append({"error": str(error)})
-            continue
-        best = prediction.best
-        iou = float(prediction.iou_predictions[best])
-        answers.append(annotation(prediction.mask(best), iou, question.name))
     return {"size": list(embedding.original_size), "answers": answers}

@@ -1,27 +1,33 @@
-"""The commands; `main.py` imports this module only when one is to run."""
+"""The commands; `main.py` imports this module only when one is to run.
+
+What can be wrong with the command line or the photo is found out before torch is imported, which
+takes seconds.
+"""
 
 from __future__ import annotations
 
 import logging
 from argparse import Namespace
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from mobilesam.cli.batch import run_batch
-from mobilesam.cli.coco import PhotoEntry, annotation, document
 from mobilesam.cli.output import checked_output, write_atomically, write_json
-from mobilesam.cli.parser import THRESHOLDS
-from mobilesam.cli.questions import Questions, read_questions
+from mobilesam.cli.parser import EVERYTHING_OPTIONS
+from mobilesam.cli.questions import DEFAULT_NAME, Questions, read_questions
 from mobilesam.cli.terminal import Counter, UsageError, say
-from mobilesam.errors import PromptError
-from mobilesam.export import cutout_png, mask_png
-from mobilesam.images import open_photo
+from mobilesam.errors import ImageError, PromptError
+from mobilesam.everything_options import EverythingOptions
+from mobilesam.export import CocoPhoto, coco_annotation, coco_document, cutout_png, mask_png
+from mobilesam.images import Photo, open_photo
 from mobilesam.masks import mask_area
+from mobilesam.objects import PhotoObject
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import usable_cores
-from mobilesam.segmenter import Segmenter
 from mobilesam.settings import Settings
+
+if TYPE_CHECKING:
+    from mobilesam.segmenter import Segmenter
 
 
 def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
@@ -30,6 +36,10 @@ def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
     Raises:
         MobileSamError: weights or device cannot be used.
     """
+    import torch
+
+    from mobilesam.segmenter import Segmenter
+
     logging.basicConfig(format="%(message)s")
     logging.getLogger("mobilesam").setLevel(logging.ERROR if args.quiet else logging.INFO)
     torch.set_num_threads(usable_cores())
@@ -42,7 +52,7 @@ def segment(args: Namespace) -> int:
     suffix = ".json" if args.format == "coco" else ".png"
     out = checked_output(args.out, suffix, args.photo)
     settings = Settings.from_env()
-    photo = open_photo(args.photo, settings.limits)  # before the model: a wrong name fails at once
+    photo = _photo(args.photo, settings)
     prompt.check_answerable(photo.size_hw)
     segmenter = load_segmenter(args, settings)
     # Who names a candidate wants three to choose from, even where SAM's rule gives one.
@@ -53,8 +63,8 @@ def segment(args: Namespace) -> int:
     index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
     mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
     if args.format == "coco":
-        entry = PhotoEntry(args.photo.name, photo.size_hw, [annotation(mask, iou)])
-        write_json(out, document([entry]))
+        found = coco_annotation(PhotoObject(DEFAULT_NAME, mask, iou))
+        write_json(out, coco_document([CocoPhoto(args.photo.name, photo.size_hw, (found,))]))
     else:
         write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
     if not args.quiet:
@@ -68,23 +78,35 @@ def segment(args: Namespace) -> int:
 def everything(args: Namespace) -> int:
     """`everything`: all regions as COCO JSON."""
     out = checked_output(args.out, ".json", args.photo)
-    settings = Settings.from_env()
-    photo = open_photo(args.photo, settings.limits)
-    thresholds = {
-        name: getattr(args, name) for name in THRESHOLDS if getattr(args, name) is not None
+    given = {
+        name: getattr(args, name) for name in EVERYTHING_OPTIONS if getattr(args, name) is not None
     }
+    try:
+        EverythingOptions(**given)
+    except PromptError as error:
+        raise UsageError(str(error)) from error
+    settings = Settings.from_env()
+    photo = _photo(args.photo, settings)
     segmenter = load_segmenter(args, settings)
-    records = segmenter.everything(segmenter.encode(photo), args.points_per_side, **thresholds)
-    regions = [
-        annotation(
-            record.mask, float(record.predicted_iou), stability_score=float(record.stability_score)
+    options = segmenter.everything_options(given)
+    counter = Counter(options.points_per_side**2, "points", args.quiet)
+    try:
+        for step in segmenter.iter_everything(segmenter.encode(photo), options):
+            counter.show(step.done)
+        records = step.records
+    finally:
+        counter.close()
+    regions = (
+        coco_annotation(
+            PhotoObject(DEFAULT_NAME, record.mask, record.predicted_iou),
+            stability_score=record.stability_score,
         )
         for record in records
-    ]
-    write_json(out, document([PhotoEntry(args.photo.name, photo.size_hw, regions)]))
+    )
+    write_json(out, coco_document([CocoPhoto(args.photo.name, photo.size_hw, tuple(regions))]))
     if not args.quiet:
-        say(f"{args.out}: {len(regions)} regions, {segmenter.weights.kind} weights.")
-        if not regions:
+        say(f"{args.out}: {len(records)} regions, {segmenter.weights.kind} weights.")
+        if not records:
             say("No region passed the thresholds; a lower --pred-iou-thresh keeps more.")
     return 0
 
@@ -98,7 +120,7 @@ def batch(args: Namespace) -> int:
     if out == args.prompts.resolve():
         raise UsageError("The prompts would be overwritten; name another file after --out.")
     segmenter = load_segmenter(args, Settings.from_env())
-    counter = Counter(len(questions.by_file), args.quiet)
+    counter = Counter(len(questions.by_file), "photos", args.quiet)
     try:
         result = run_batch(segmenter, args.folder, questions, out, counter)
     except KeyboardInterrupt:
@@ -118,6 +140,13 @@ def serve(args: Namespace) -> int:
 
     serve_page(args.weights, args.device, args.host, args.port)
     return 0
+
+
+def _photo(path: Path, settings: Settings) -> Photo:
+    try:
+        return open_photo(path, settings.limits)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def _prompt(args: Namespace) -> Prompt:

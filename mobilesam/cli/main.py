@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     tune_allocator()
     try:
-        from mobilesam.cli import commands  # imports torch
+        from mobilesam.cli import commands  # imports numpy and OpenCV
 
         run = getattr(commands, args.command)
         return int(run(args))

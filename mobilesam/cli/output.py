@@ -29,7 +29,9 @@ def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
             missing.
     """
     if out.suffix.lower() != suffix:
-        raise UsageError(f"What is written is a {suffix} file; let the name after --out end so.")
+        raise UsageError(
+            f"What is written is a {suffix} file; let the name after --out end in {suffix}."
+        )
     try:
         path = out.resolve()
         if not path.parent.is_dir():

@@ -11,13 +11,22 @@ from mobilesam import __version__
 from mobilesam.cli.terminal import say
 
 PROGRAM = "python -m mobilesam"
-THRESHOLDS = {
-    "pred_iou_thresh": "drop regions whose predicted IoU is not above it",
+EVERYTHING_OPTIONS = {
+    "points_per_side": "asks at N x N points, from 1 to 64; more find smaller things (default: 16)",
+    "pred_iou_thresh": "drop regions whose predicted IoU is not above it, from 0 to 1 "
+    "(default: 0.88; 0.4 with the bundled weights)",
     "stability_score_thresh": "drop regions whose stability is below it: from 0 to 1, the IoU "
-    "of the region's masks at a higher and at a lower threshold",
-    "stability_score_offset": "how much higher and lower those thresholds are, in logits",
-    "box_nms_thresh": "of two regions whose boxes overlap more than this, keep the better one",
+    "of the region's masks at a higher and at a lower threshold (default: 0.95; 0.3 with the "
+    "bundled weights)",
+    "stability_score_offset": "how much higher and lower those thresholds are, in logits, from 0 "
+    "to 100 (default: 1)",
+    "box_nms_thresh": "of two regions whose boxes overlap more than this IoU, from 0 to 1, keep "
+    "the better one (default: 0.7)",
+    "min_mask_region_area": "remove islands and holes of fewer pixels (default: 0)",
 }
+"""What each setting of `mobilesam.EverythingOptions` means, with the defaults that are there."""
+_MAX_DIGITS = 9
+_COUNTS = ("points_per_side", "min_mask_region_area")
 
 _ABOUT = """\
 Cut things out of photos: say where a thing is, get its mask.
@@ -128,16 +137,10 @@ def build_parser() -> argparse.ArgumentParser:
         commands, "everything", "the masks of all things in a photo", _EVERYTHING_EXAMPLES
     )
     everything.add_argument("photo", type=Path, metavar="PHOTO", help="JPEG, PNG, WebP, GIF, ...")
-    everything.add_argument(
-        "--points-per-side",
-        type=int,
-        default=16,
-        metavar="N",
-        help="asks at N x N points, from 1 to 64; more find smaller things (default: 16)",
-    )
-    for name, meaning in THRESHOLDS.items():
+    for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
-        everything.add_argument(option, type=_number, metavar="NUMBER", help=meaning)
+        kind, metavar = (_count, "N") if name in _COUNTS else (_number, "NUMBER")
+        everything.add_argument(option, type=kind, metavar=metavar, help=meaning)
     _add_out(everything)
     _add_model(everything)
 
@@ -195,6 +198,12 @@ def _add_model(parser: _Parser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _number(text: str) -> float:
     try:
         number = float(text)
@@ -224,6 +233,7 @@ def _box(text: str) -> tuple[float, ...]:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    port = _count(text)
+    if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mobilesam.cli.coco import DEFAULT_NAME
 from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.objects import checked_name
 from mobilesam.prompts import Prompt, prompt_from_rows
 
+DEFAULT_NAME = "object"
 _KEYS = ("file", "points", "box", "name")
-_MAX_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Question:
     Attributes:
         line: its number in the file, from 1.
         prompt: points and box.
-        name: of the category.
+        name: of the category, as `checked_name` leaves it.
     """
 
     line: int
@@ -105,9 +105,7 @@ def _question(number: int, item: dict[str, Any]) -> Question:
     unknown = [key for key in item if key not in _KEYS]
     if unknown:
         raise PromptError(f"{unknown[0]!r} is not known; a line has {', '.join(_KEYS)}.")
-    name = item.get("name", DEFAULT_NAME)
-    if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME:
-        raise PromptError(f'"name" is a text of 1 to {_MAX_NAME} letters.')
+    name = checked_name(item.get("name", DEFAULT_NAME))
     prompt = prompt_from_rows(item.get("points"), item.get("box"))
     if prompt.is_empty:
         raise PromptError("Give at least one point or a box.")

@@ -25,23 +25,25 @@ def spelt_out(text: str) -> str:
 
 
 class Counter:
-    """A line that counts photos where somebody is watching, and steps aside for sentences."""
+    """A line that counts where somebody is watching, and steps aside for sentences."""
 
-    def __init__(self, total: int, quiet: bool) -> None:
+    def __init__(self, total: int, things: str, quiet: bool) -> None:
         """Counts to a total.
 
         Args:
             total: how many there are.
+            things: what is counted, such as `"photos"`.
             quiet: never show the line.
         """
         self._total = total
+        self._things = things
         self._shown = not quiet and sys.stderr.isatty()
         self._on_the_line = False
 
     def show(self, done: int) -> None:
         """Puts the count into the line."""
         if self._shown:
-            sys.stderr.write(f"\r{done} of {self._total} photos")
+            sys.stderr.write(f"\r{done} of {self._total} {self._things}")
             sys.stderr.flush()
             self._on_the_line = True
 

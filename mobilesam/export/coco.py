@@ -30,7 +30,8 @@ class CocoAnnotation:
 
     Attributes:
         category: the object's name.
-        fields: segmentation, area, bbox, iscrowd, and predicted_iou where there is one.
+        fields: segmentation, area, bbox, iscrowd, further figures, and predicted_iou where there is
+            one; it is there as score too, as COCO's evaluation calls it.
     """
 
     category: str
@@ -52,13 +53,16 @@ class CocoPhoto:
     annotations: tuple[CocoAnnotation, ...]
 
 
-def coco_annotation(item: PhotoObject, segmentation: Segmentation = "rle") -> CocoAnnotation:
+def coco_annotation(
+    item: PhotoObject, segmentation: Segmentation = "rle", **figures: float
+) -> CocoAnnotation:
     """The object as COCO describes it.
 
     Args:
         item: its mask not empty.
         segmentation: `"rle"`, compressed and exact; or `"polygons"`, one a part with holes bridged,
             exact too as pycocotools fills them.
+        **figures: further ones to keep, such as stability_score.
 
     Raises:
         PromptError: the mask is empty, or segmentation is neither word.
@@ -76,8 +80,8 @@ def coco_annotation(item: PhotoObject, segmentation: Segmentation = "rle") -> Co
         "iscrowd": 0,
     }
     if item.predicted_iou is not None:
-        fields["predicted_iou"] = item.predicted_iou
-    return CocoAnnotation(item.name, fields)
+        fields["predicted_iou"] = fields["score"] = item.predicted_iou
+    return CocoAnnotation(item.name, fields | figures)
 
 
 def coco_photo(

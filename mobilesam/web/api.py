@@ -130,26 +130,7 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou", "stability_score"},
             ...]}, the highest predicted IoU first.
         """
-        if not (options is None or isinstance(options, dict)):
-            raise PromptError('options is an object like {"points_per_side": 16}, or null.')
-        segmenter = model.result()
-        checked = segmenter.everything_options(options or {})
-        embedding = _encode(segmenter, image)
-        started = time.monotonic()
-        records: Sequence[MaskRecord] = []
-        for step in segmenter.iter_everything(embedding, checked):
-            records = step.records
-            if time.monotonic() - started > _TIME_LIMIT_S:
-                raise PromptError(
-                    f"This takes longer than {_TIME_LIMIT_S:g} s; use fewer points per side or "
-                    "higher thresholds."
-                )
-        if sum(len(record.rle["counts"]) for record in records) > _MAX_ANSWER_BYTES:
-            raise PromptError("There are too many regions for one answer; raise the thresholds.")
-        return {
-            "size": list(embedding.original_size),
-            "masks": [_record_to_json(record) for record in records],
-        }
+        return answer_everything(model.result(), image, options)
 
     photo = PhotoFile(visible=False, label="image")
     options = JsonInput(visible=False, label="options")
@@ -164,6 +145,39 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
         concurrency_limit=1,
         concurrency_id="everything",
     )
+
+
+def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> dict[str, Any]:
+    """The answer of /everything, within bounds of time and size.
+
+    Args:
+        segmenter: answers.
+        image: the path of an upload.
+        options: a visitor's JSON.
+
+    Raises:
+        ImageError: the photo cannot be used.
+        PromptError: an option cannot be used, the run takes too long, or the answer is too large.
+    """
+    if not (options is None or isinstance(options, dict)):
+        raise PromptError('options is an object like {"points_per_side": 16}, or null.')
+    checked = segmenter.everything_options(options or {})
+    embedding = _encode(segmenter, image)
+    started = time.monotonic()
+    records: Sequence[MaskRecord] = []
+    for step in segmenter.iter_everything(embedding, checked):
+        records = step.records  # at each step, so that the limit bounds the clean-up too
+        if time.monotonic() - started > _TIME_LIMIT_S:
+            raise PromptError(
+                f"This takes longer than {_TIME_LIMIT_S:g} s; use fewer points per side or "
+                "higher thresholds."
+            )
+    if sum(len(record.rle["counts"]) for record in records) > _MAX_ANSWER_BYTES:
+        raise PromptError("There are too many regions for one answer; raise the thresholds.")
+    return {
+        "size": list(embedding.original_size),
+        "masks": [_record_to_json(record) for record in records],
+    }
 
 
 def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:

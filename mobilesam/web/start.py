@@ -52,6 +52,7 @@ def serve_page(
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
+            quiet=True,  # Gradio would speak of public links; the next line says what is needed
             **launch_options(settings.limits),
         )
     except OSError as error:
@@ -59,6 +60,7 @@ def serve_page(
             "The page cannot listen there: the port is taken, or the host is not this machine's; "
             "name others."
         ) from error
+    logging.getLogger(__name__).info("The page is at %s", demo.local_url)
     model.set_result(_load(weights, device, settings))
     demo.block_thread()
 

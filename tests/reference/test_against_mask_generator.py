@@ -12,6 +12,16 @@ from mobilesam.model.weights import WEIGHTS_DIR
 POINTS_PER_SIDE = 4
 BUNDLED = {"pred_iou_thresh": 0.2, "stability_score_thresh": 0.3, "box_nms_thresh": 0.7}
 MIN_AREAS = [0, 150]
+# Random weights give small logits and masks as wide as the photo: a small offset, and no duplicates
+# by boxes. Both thresholds lie between the masks' figures, not on them, and drop some.
+RANDOM = {
+    "pred_iou_thresh": 0.25,
+    "stability_score_thresh": 0.42,
+    "stability_score_offset": 0.1,
+    "box_nms_thresh": 1.0,
+}
+SPECK = 12
+"""Pixels; these masks fall into parts hardly larger."""
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
@@ -31,6 +41,28 @@ def assert_same(ours, theirs, tell) -> None:
         assert record.stability_score == pytest.approx(other["stability_score"], abs=1e-2)
         assert record.area == pytest.approx(other["area"], rel=0.01)
         np.testing.assert_allclose(record.bbox, other["bbox"], atol=3)
+
+
+@pytest.fixture(scope="module", params=[0, SPECK])
+def random_options(request) -> dict[str, float]:
+    return {**RANDOM, "min_mask_region_area": request.param}
+
+
+@pytest.fixture(scope="module")
+def theirs(original, photo, random_options) -> list[dict]:
+    return SamAutomaticMaskGenerator(original, POINTS_PER_SIDE, **random_options).generate(photo)
+
+
+@pytest.mark.parametrize("ours", ["fast"], indirect=True)
+def test_random_weights_find_what_they_find_in_the_original(
+    ours, embedding, theirs, random_options, tell
+):
+    records = ours.everything(embedding, POINTS_PER_SIDE, **random_options)
+    assert len(records) < 3 * POINTS_PER_SIDE**2  # the thresholds drop some
+    assert_same(records, theirs, tell)
+    if random_options["min_mask_region_area"]:
+        raw = ours.everything(embedding, POINTS_PER_SIDE, **RANDOM)
+        assert [record.area for record in raw] != [record.area for record in records]
 
 
 @pytest.mark.parametrize("min_area", MIN_AREAS)

@@ -6,19 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mobilesam import MobileSamError, Prompt, Segmenter
+from mobilesam import EverythingOptions, MobileSamError, Prompt, Segmenter
 from mobilesam.cli import commands
 from mobilesam.cli.main import main
+from mobilesam.cli.parser import EVERYTHING_OPTIONS
 from mobilesam.export import cutout_png
 from mobilesam.images import open_photo
 from mobilesam.web.start import serve_page
+from tests.stub_options import KEEP_ALL
+from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("segment", "everything", "batch", "serve")
@@ -87,7 +92,38 @@ def test_the_real_program_says_one_sentence_and_no_traceback():
         check=False,
     )
     assert failed.returncode == 1
-    assert failed.stderr == "The photo cannot be opened: No such file or directory.\n"
+    assert failed.stderr == "missing.jpg: The photo cannot be opened: No such file or directory.\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"),
+    [
+        ("segment missing.jpg --point 1,1 --out m.png", 1),
+        ("segment disc.png --point 999,1 --out m.png", 1),
+        ("segment disc.png --out m.png", 2),
+        ("everything missing.jpg --out r.json", 1),
+        ("everything disc.png --points-per-side 65 --out r.json", 2),
+        ("batch missing --prompts p.jsonl --out a.json", 2),
+        ("batch . --prompts missing.jsonl --out a.json", 2),
+    ],
+)
+def test_what_is_wrong_is_said_before_torch_is_imported(photo, argv, status):
+    """Importing it takes longer than finding out."""
+    program = (
+        "import sys; from mobilesam.cli.main import main; "
+        f"print(main({argv.split()!r}), sorted({{'torch', 'timm', 'httpx'}} & set(sys.modules)))"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=photo.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.stdout == f"{status} []\n"
+    assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -113,7 +149,11 @@ def test_the_real_program_says_one_sentence_and_no_traceback():
         ("segment disc.png --out no/m.png --point 1,1", "no does not exist; make it first"),
         ("segment disc.png --out disc.png --point 1,1", "The photo would be overwritten"),
         ("segment disc.png --out folder.png --point 1,1", "is not a file"),
-        ("everything disc.png --out r.json --points-per-side few", "invalid int value: 'few'"),
+        ("everything disc.png --out r.json --points-per-side few", "'few' is not a whole number"),
+        ("everything disc.png --out r.json --points-per-side 65", "from 1 to 64"),
+        ("everything disc.png --out r.json --pred-iou-thresh 1.5", "from 0 to 1"),
+        ("everything disc.png --out r.json --min-mask-region-area 1.5", "not a whole number"),
+        ("everything disc.png --out r.json --min-mask-region-area 9999999", "from 0 to 1000000"),
         ("everything disc.png --out r.json --box-nms-thresh inf", "'inf' is not a number"),
         ("batch . --prompts none.jsonl --out a.json", "none.jsonl cannot be read"),
         ("batch none --prompts p.jsonl --out a.json", "The folder none does not exist"),
@@ -121,7 +161,7 @@ def test_the_real_program_says_one_sentence_and_no_traceback():
         ("batch . --prompts p.json --out p.json", "The prompts would be overwritten"),
         ("serve --port 0", "'0' is not a port"),
         ("serve --port 99999", "'99999' is not a port"),
-        ("serve --port http", "'http' is not a port"),
+        ("serve --port http", "'http' is not a whole number"),
     ],
 )
 def test_a_wrong_command_line_gets_one_line_and_status_2(run, photo, argv, message):
@@ -143,7 +183,6 @@ def test_a_wrong_command_line_gets_one_line_and_status_2(run, photo, argv, messa
         ("segment text.png --out m.png --point 1,1", "not a photo"),
         ("segment disc.png --out m.png --point 181,1", "The point (181, 1) is outside"),
         ("segment disc.png --out m.png --box 1,1,181,9", "reaches outside the 180 x 120 photo"),
-        ("everything disc.png --out r.json --points-per-side 65", "from 1 to 64"),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_1(run, photo, argv, message):
@@ -199,21 +238,16 @@ def test_segment_writes_coco(run, photo, segmenter):
     mask = prediction.masks[prediction.best]
     np.testing.assert_array_equal(coco_mask.decode(annotation["segmentation"]), mask)
     assert coco["images"] == [{"id": 1, "file_name": "disc.png", "width": 180, "height": 120}]
-    assert coco["categories"] == [{"id": 1, "name": "object"}]
+    assert coco["categories"] == [{"id": 1, "name": "object", "supercategory": ""}]
     assert annotation["predicted_iou"] == pytest.approx(float(prediction.iou_predictions.max()))
+    assert annotation["score"] == annotation["predicted_iou"]
 
 
 def test_everything_writes_the_regions_that_python_gives(run, photo, segmenter):
-    keep = {  # the logits of random weights are small
-        "pred_iou_thresh": -9.0,
-        "stability_score_thresh": 0.0,
-        "stability_score_offset": 0.02,
-        "box_nms_thresh": 1.0,
-    }
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in keep.items()]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in KEEP_ALL.items()]
     args = ["everything", photo, "--points-per-side", "3", "--out", "r.json"]
     assert run(*args, *options)[0] == 0
-    records = segmenter.everything(segmenter.encode(photo), 3, **keep)
+    records = segmenter.everything(segmenter.encode(photo), 3, **KEEP_ALL)
     found = json.loads(Path("r.json").read_text())["annotations"]
     assert len(found) == len(records) > 1
     for annotation, record in zip(found, records, strict=True):
@@ -222,14 +256,44 @@ def test_everything_writes_the_regions_that_python_gives(run, photo, segmenter):
         assert annotation["stability_score"] == pytest.approx(record.stability_score)
 
 
-def test_everything_leaves_the_thresholds_to_python_where_none_is_given(
-    run, photo, segmenter, monkeypatch
+@pytest.mark.parametrize("kind", ["official", "bundled"])
+def test_everything_takes_the_defaults_that_suit_the_weights(
+    run, photo, segmenter, monkeypatch, kind
 ):
     asked = []
-    monkeypatch.setattr(segmenter, "everything", lambda *args, **kw: asked.append(kw) or [])
-    status, said = run("everything", photo, "--pred-iou-thresh", "0.5", "--out", "r.json")
-    assert (status, asked) == (0, [{"pred_iou_thresh": 0.5}])
+
+    def iter_everything(embedding, options):
+        asked.append(options)
+        yield SimpleNamespace(done=9, records=[])
+
+    monkeypatch.setattr(segmenter, "weights", replace(segmenter.weights, kind=kind))
+    monkeypatch.setattr(segmenter, "iter_everything", iter_everything)
+    given = ("--box-nms-thresh=0.5", "--min-mask-region-area=9", "--points-per-side=3")
+    status, said = run("everything", photo, *given, "--out", "r.json")
+    own = {"box_nms_thresh": 0.5, "min_mask_region_area": 9, "points_per_side": 3}
+    assert (status, asked) == (0, [EverythingOptions.for_weights(kind, own)])
     assert "a lower --pred-iou-thresh keeps more" in said
+
+
+def test_everything_counts_its_points_where_somebody_is_watching(run, photo, monkeypatch):
+    args = ("everything", photo, "--points-per-side", "5", "--out", "r.json")
+    assert " of 25 points" not in run(*args)[1]
+    for more, shown in (((), True), (("--quiet",), False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", Terminal())
+            run(*args, *more)
+            told = sys.stderr.getvalue()
+        assert told.startswith("\r16 of 25 points\r25 of 25 points\nr.json: ") is shown
+
+
+def test_the_help_of_everything_has_every_option_and_its_defaults():
+    assert list(EVERYTHING_OPTIONS) == [setting.name for setting in fields(EverythingOptions)]
+    bundled = asdict(EverythingOptions.for_weights("bundled", {}))
+    for name, usual in asdict(EverythingOptions()).items():
+        told = f"(default: {usual:g}"
+        if bundled[name] != usual:
+            told += f"; {bundled[name]:g} with the bundled weights"
+        assert EVERYTHING_OPTIONS[name].endswith(f"{told})")
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(run, photo, monkeypatch):
@@ -301,7 +365,7 @@ def test_serve_starts_the_page_that_app_starts(run, monkeypatch):
     assert asked == [("bundled", "cpu", "0.0.0.0", 8080), (None, None, None, None)]
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence(segmenter, monkeypatch):
+def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch):
     asked = {}
 
     class Page:
@@ -309,9 +373,8 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(segmenter, monkeypatch):
             asked.update(options)
             raise OSError("Cannot find empty port in range: 80-80")  # as Gradio does
 
-    monkeypatch.setattr(Segmenter, "from_weights", lambda *args: segmenter)
     monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
-    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda segmenter: Page())
+    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda model, limits: Page())
     with pytest.raises(MobileSamError, match="the port is taken"):
         serve_page(host="127.0.0.1", port=80)
     assert (asked["server_name"], asked["server_port"]) == ("127.0.0.1", 80)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -22,6 +21,7 @@ from mobilesam.cli import commands
 from mobilesam.cli.main import main
 from mobilesam.cli.part import PartFile
 from tests.batch_driver import CheapSegmenter
+from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120
@@ -293,8 +293,15 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "000.png", "points": {}}, "000.png, line 2: points is a list of"),
         ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
         ({"file": "000.png", "box": "all"}, "000.png, line 2: Points, labels and boxes are"),
-        ({"file": "000.png", "box": [1, 1, 9, 9], "name": ""}, '000.png, line 2: "name" is a'),
-        ({"file": "000.png", "box": [1, 1, 9, 9], "name": 3}, '000.png, line 2: "name" is a'),
+        (
+            {"file": "000.png", "box": [1, 1, 9, 9], "name": ""},
+            "000.png, line 2: Give the object a name.",
+        ),
+        (
+            {"file": "000.png", "box": [1, 1, 9, 9], "name": 3},
+            "000.png, line 2: An object's name is text.",
+        ),
+        ({"file": "000.png", "points": [[15, 5, 1]]}, 'line 2: The mask of "object" is empty'),
     ],
     ids=lambda value: str(value)[:60].replace("\0", "NUL"),
 )
@@ -378,11 +385,6 @@ def test_two_runs_do_not_write_the_same_file(run):
     assert status == 1
     assert "Another run is writing" in said
     assert run(CheapSegmenter())[0] == 0
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def test_the_counter_shows_on_a_terminal_only(run, monkeypatch):

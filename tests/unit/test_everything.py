@@ -7,16 +7,19 @@ import threading
 import cv2
 import numpy as np
 import pytest
+import torch
+from segment_anything import SamAutomaticMaskGenerator
+from segment_anything.utils.amg import (
+    MaskData,
+    batched_mask_to_box,
+    mask_to_rle_pytorch,
+    rle_to_mask,
+)
 
-from mobilesam import EverythingOptions, Prompt, PromptError
-from mobilesam.masks import mask_area, mask_bounds_xyxy
-
-KEEP_ALL = {
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "stability_score_offset": 0.02,  # the logits of random weights are small
-    "box_nms_thresh": 1.0,
-}
+from mobilesam import EverythingOptions, MaskRecord, Prompt, PromptError
+from mobilesam.masks import mask_area, mask_bounds_xyxy, mask_to_coco_rle
+from mobilesam.predict import decode_batch
+from tests.stub_options import KEEP_ALL
 
 
 @pytest.fixture
@@ -49,6 +52,19 @@ def test_the_threshold_of_the_predicted_iou_is_respected(segmenter, embedding):
     assert 0 < len(kept) < len(ious)
     assert len(kept) == sum(iou > middle for iou in ious)
     assert all(record.predicted_iou > middle for record in kept)
+
+
+def test_a_threshold_of_zero_keeps_even_predicted_ious_below_it(segmenter, embedding, monkeypatch):
+    """As in SamAutomaticMaskGenerator: zero means that nothing is filtered."""
+
+    def pessimistic(*args):
+        logits, iou_predictions = decode_batch(*args)
+        return logits, iou_predictions - 10
+
+    monkeypatch.setattr("mobilesam.everything.decode_batch", pessimistic)
+    records = segmenter.everything(embedding, 3, **KEEP_ALL)
+    assert len(records) == 3 * 9
+    assert all(record.predicted_iou < 0 for record in records)
 
 
 def test_the_threshold_of_the_stability_is_respected(segmenter, embedding):
@@ -186,6 +202,48 @@ def test_islands_and_holes_below_the_smallest_area_go(segmenter, embedding):
         assert record.bbox == (x0, y0, x1 - 1 - x0, y1 - 1 - y0)
     ious = [record.predicted_iou for record in cleaned]
     assert ious == sorted(ious, reverse=True)
+
+
+def square(x: int, y: int, speck_xy: tuple[int, int] | None = None) -> np.ndarray:
+    """40 x 40 pixels, and far away one more that makes the box large."""
+    mask = np.zeros((120, 180), bool)
+    mask[y : y + 40, x : x + 40] = True
+    if speck_xy:
+        mask[speck_xy[1], speck_xy[0]] = True
+    return mask
+
+
+def test_what_becomes_a_duplicate_without_its_specks_is_dropped_as_in_the_original(
+    segmenter, embedding, monkeypatch
+):
+    found = [
+        (0.5, square(10, 10)),
+        (0.9, square(10, 10, speck_xy=(150, 100))),  # becomes the first, which needed no change
+        (0.6, square(100, 10)),
+        (0.8, square(113, 10, speck_xy=(160, 118))),  # half of its box will be the third's
+    ]
+    masks = torch.from_numpy(np.stack([mask for _, mask in found]))
+    boxes = batched_mask_to_box(masks)
+    records = [
+        MaskRecord(mask_to_coco_rle(mask), iou, 1.0, (x0, y0, x1 - x0, y1 - y0), mask_area(mask))
+        for (iou, mask), (x0, y0, x1, y1) in zip(found, boxes.tolist(), strict=True)
+    ]
+    monkeypatch.setattr("mobilesam.everything._decode_points", lambda *args: iter(records))
+    thresh = 0.3
+    cleaned = segmenter.everything(embedding, 1, box_nms_thresh=thresh, min_mask_region_area=5)
+
+    data = MaskData(
+        rles=mask_to_rle_pytorch(masks),
+        boxes=boxes.numpy(),
+        iou_preds=np.array([iou for iou, _ in found]),
+    )
+    floor = max(thresh, 0.7)  # as SamAutomaticMaskGenerator.generate calls it
+    data = SamAutomaticMaskGenerator.postprocess_small_regions(data, 5, floor)
+    theirs = sorted(zip(data["iou_preds"], data["rles"], strict=True), key=lambda pair: -pair[0])
+    assert [record.predicted_iou for record in cleaned] == [iou for iou, _ in theirs]
+    assert [record.predicted_iou for record in cleaned] == [0.8, 0.6, 0.5]
+    for record, (_, rle) in zip(cleaned, theirs, strict=True):
+        np.testing.assert_array_equal(record.mask, rle_to_mask(rle))
 
 
 def test_the_defaults_suit_the_weights_and_what_is_given_wins():

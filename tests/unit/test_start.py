@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import mobilesam
 from mobilesam import Segmenter
 from mobilesam.web import desk as desk_module
 from mobilesam.web.desk import Desk
+from mobilesam.web.start import serve_page
 
 
 def test_the_page_is_built_without_the_models_libraries() -> None:
@@ -66,3 +68,29 @@ def test_a_visitor_who_waited_too_long_is_told_so(
     reply = Desk(Future(), tmp_path).about({"seq": 1})
     assert not reply["ok"]
     assert "still being loaded" in reply["error"]
+
+
+def test_the_log_says_where_the_page_is_before_the_model_is_loaded(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = []
+
+    class Page:
+        local_url = "http://127.0.0.1:7999/"
+
+        def launch(self, **options: object) -> None:
+            assert options["quiet"]
+
+        def block_thread(self) -> None:
+            assert told == ["The page is at http://127.0.0.1:7999/"]
+
+    def load(*args: object) -> Segmenter:
+        told.extend(caplog.messages)
+        return segmenter
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.web.start._load", load)
+    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda model, limits: Page())
+    serve_page()
+    assert told
