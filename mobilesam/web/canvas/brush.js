@@ -52,7 +52,8 @@ function paintStrokes(context, strokes) {
 
 /** The strokes of a history that a mask does not have yet, given the history which it answers. */
 function strokesSince(answered, actions) {
-  const begun = answered.every((action, k) => action === actions[k]) ? actions.slice(answered.length) : [];
+  const differs = actions.findIndex((action, k) => action !== answered[k]);   // after an undo, further back
+  const begun = differs < 0 ? [] : actions.slice(differs);
   const fresh = begun.findLastIndex((action) => action.type === 'box' || action.type === 'mask') + 1;
   return begun.slice(fresh).filter((action) => action.type === 'paint');
 }

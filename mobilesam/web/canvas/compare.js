@@ -20,6 +20,15 @@ function scaledTo(picture, width, height) {
   return canvas;
 }
 
+/** The same on white, as the model sees a photo that is transparent somewhere. */
+function onWhite(picture, width, height) {
+  const canvas = scaledTo(picture, width, height), context = canvas.getContext('2d');
+  context.globalCompositeOperation = 'destination-over';
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, width, height);
+  return canvas;
+}
+
 /** A picture blurred, step by step: not every browser has the filter, and this is alike at every size. */
 function blurred(picture, width, height) {
   let {width: w, height: h} = picture, now = picture;
@@ -66,12 +75,12 @@ function drawCovering(context, picture, width, height) {
 
 /** What lies within the stencil, on a background: 'none', 'white', 'black', 'blur' or a picture. */
 function composed(picture, stencil, background, width, height) {
-  const canvas = scaledTo(picture, width, height), context = canvas.getContext('2d');
-  context.imageSmoothingQuality = 'high';
+  const canvas = onWhite(picture, width, height), context = canvas.getContext('2d');
+  const blur = background === 'blur' && blurred(canvas, width, height);
   context.globalCompositeOperation = 'destination-in';
   context.drawImage(stencil, 0, 0, width, height);
   context.globalCompositeOperation = 'destination-over';
-  if (background === 'blur') context.drawImage(blurred(picture, width, height), 0, 0);
+  if (blur) context.drawImage(blur, 0, 0);
   else if (background === 'white' || background === 'black') {
     context.fillStyle = background;
     context.fillRect(0, 0, width, height);
@@ -83,15 +92,17 @@ function composed(picture, stencil, background, width, height) {
  * The dialog.
  *   current(): {picture, width, height, name, rle} of what is on the stage: the photo as the browser
  *     has it, its own size, and the mask at display size
- *   fullMask(): resolves to the mask at the photo's own size as a black and white picture
+ *   fullMask(): resolves to the mask at the photo's own size as a black and white picture; throws an
+ *     Error whose message says what to do
  */
-function createCompare(root, part, {current, fullMask}) {
+function createCompare(part, {current, fullMask}) {
   const {compare: dialog, 'compare-view': view, 'compare-before': before, 'compare-after': after,
     'compare-at': slider, 'compare-file': file, 'compare-note': note} = part;
   const save = dialog.querySelector('[data-do=compare-save]');
   let background = 'none', chosen = null, saving = false;
 
   const say = (text) => { note.textContent = text; };
+  const behind = () => (background === 'picture' ? chosen : background);
   const hasOwnSize = ({picture, width, height}) => picture.width === width && picture.height === height;
 
   function slide() {
@@ -103,15 +114,11 @@ function createCompare(root, part, {current, fullMask}) {
     const now = current();
     const [width, height] = fitted(now.width, now.height, COMPARE_SIDE);
     view.style.setProperty('--ratio', now.width / now.height);
-    for (const [canvas, picture] of [
-      [before, now.picture],
-      [after, composed(now.picture, maskStencil(now.rle), background === 'picture' ? chosen : background, width, height)],
-    ]) {
+    const small = onWhite(now.picture, width, height);
+    for (const [canvas, picture] of [[before, small], [after, composed(small, maskStencil(now.rle), behind(), width, height)]]) {
       canvas.width = width;
       canvas.height = height;
-      const context = canvas.getContext('2d');
-      context.imageSmoothingQuality = 'high';
-      context.drawImage(picture, 0, 0, width, height);
+      canvas.getContext('2d').drawImage(picture, 0, 0);
     }
     save.disabled = saving || !hasOwnSize(now);
     say(hasOwnSize(now) ? now.width + ' × ' + now.height + ' pixels, the photo\'s own size'
@@ -138,7 +145,7 @@ function createCompare(root, part, {current, fullMask}) {
   }
 
   async function download() {
-    const now = current(), on = background === 'picture' ? chosen : background;
+    const now = current(), on = behind();
     saving = save.disabled = true;
     say('Preparing the picture…');
     try {
@@ -190,7 +197,7 @@ function createCompare(root, part, {current, fullMask}) {
       setBackground(background);
       dialog.showModal();
     },
-    close: () => dialog.close(),
+    close() { dialog.close(); },
     download,
     /** The mask has changed, perhaps while the dialog shows it. */
     refresh() { if (dialog.open) draw(); },

@@ -27,6 +27,7 @@ function listenToKeys(root, part, {commands, crosshair, choose, escape, giveUpOp
     const target = event.target;
     if (target.closest && target.closest('input:not([type=range]), textarea, select, [contenteditable=true], dialog')) return;
     if (document.querySelector('.api-docs')) return;    // Gradio's own panel is open over the page
+    if (root.querySelector('dialog[open]')) return;
     const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
     if (root.dataset.state === 'opening') {
       if (key === 'escape') giveUpOpening();

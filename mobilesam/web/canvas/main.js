@@ -48,7 +48,7 @@ const stage = createStage(part, {
 const panel = createPanel(root, part, {
   limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
 });
-const compare = createCompare(root, part, {
+const compare = createCompare(part, {
   current: () => ({...photo, name: photo.file.name, rle: shown.rle}),
   fullMask,
 });
@@ -110,6 +110,7 @@ function showReply(reply) {
   stage.showMask(reply && reply.rle, paintedSince());
   panel.showReply(reply, stage.photo);
   if (reply) compare.refresh();
+  else compare.close();
   refresh();
 }
 
@@ -247,10 +248,12 @@ async function exported(kind) {
 }
 
 async function fullMask() {
+  const asked = version;
   const reply = await exported('mask');
   if (!reply.ok) throw new Error(reply.error);
-  const response = await fetch(fileUrl(reply.path));
-  if (!response.ok) throw new Error('The mask could not be fetched. Check the connection and try again.');
+  const response = await fetch(fileUrl(reply.path)).catch(() => null);
+  if (!response || !response.ok) throw new Error('The mask could not be fetched. Check the connection and try again.');
+  if (asked !== version) throw new Error('The mask has changed meanwhile. Download it again.');
   return createImageBitmap(await response.blob());
 }
 
