@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from mobilesam.history import MAX_ACTIONS, MAX_PATH_POINTS
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
@@ -80,7 +81,12 @@ def build_demo(
             [about, segment, export, preview],
             elem_id="prompt-canvas",
             opened=None,
-            limits={"max_mb": limits.max_bytes / MEGA, "max_points": MAX_POINTS},
+            limits={
+                "max_mb": limits.max_bytes / MEGA,
+                "max_points": MAX_POINTS,
+                "max_steps": MAX_ACTIONS,
+                "max_path": MAX_PATH_POINTS,
+            },
             examples=[
                 _example(path)
                 for path in sorted(examples.iterdir())

@@ -39,11 +39,45 @@ function drawVisible(context, picture, {scale, left, top}, room) {
 }
 
 function createCloseup(canvas) {
+  const layer = document.createElement('canvas');
   let traced = null, mask = null;
+
+  function drawMask(context, place, room) {
+    traced = traced || traceMask(mask);
+    const {scale, left, top} = place, {photo} = room, k = scale * photo.width / traced.width;
+    context.imageSmoothingEnabled = false;
+    drawVisible(context, traced.fill, place, room);
+    context.save();
+    context.translate(left, top);
+    context.scale(k, scale * photo.height / traced.height);
+    context.lineCap = 'square';
+    for (const [style, line] of [[OUTLINE, 3], ['#fff', 1.5]]) {
+      context.strokeStyle = style;
+      context.lineWidth = line / k;
+      context.stroke(traced.outline);
+    }
+    context.restore();
+  }
+
+  /** Mask and strokes on a layer of their own: an eraser must not reach the photo. */
+  function drawPainted(context, place, room, strokes) {
+    const painted = freshContext(layer, room.width, room.height);
+    if (mask) drawMask(painted, place, room);
+    painted.translate(place.left, place.top);
+    painted.scale(place.scale, place.scale);
+    painted.beginPath();
+    painted.rect(0, 0, room.photo.width, room.photo.height);
+    painted.save();
+    painted.clip();
+    paintStrokes(painted, strokes);
+    painted.restore();
+    context.drawImage(layer, 0, 0, room.width, room.height);
+  }
+
   return {
     setMask(rle) { mask = rle; traced = null; },
-    /** Draws what is in view; `pictures` are the photo in several sizes, the smallest first. */
-    draw(view, room, pictures) {
+    /** Draws what is in view; `pictures` are the photo in several sizes, the smallest first, `strokes` of the brush. */
+    draw(view, room, pictures, strokes) {
       const context = freshContext(canvas, room.width, room.height);
       const place = projection(view, room), {scale, left, top} = place, {photo} = room;
       const wanted = scale * (window.devicePixelRatio || 1) * photo.width;
@@ -52,21 +86,8 @@ function createCloseup(canvas) {
       context.fillRect(left, top, photo.width * scale, photo.height * scale);
       context.imageSmoothingEnabled = scale < CRISP_FROM_PX;
       drawVisible(context, picture, place, room);
-      if (!mask) return;
-      traced = traced || traceMask(mask);
-      context.imageSmoothingEnabled = false;
-      drawVisible(context, traced.fill, place, room);
-      const k = scale * photo.width / traced.width;
-      context.save();
-      context.translate(left, top);
-      context.scale(k, scale * photo.height / traced.height);
-      context.lineCap = 'square';
-      for (const [style, line] of [[OUTLINE, 3], ['#fff', 1.5]]) {
-        context.strokeStyle = style;
-        context.lineWidth = line / k;
-        context.stroke(traced.outline);
-      }
-      context.restore();
+      if (strokes.length) drawPainted(context, place, room, strokes);
+      else if (mask) drawMask(context, place, room);
     },
   };
 }

@@ -24,12 +24,13 @@ function isPageAtTop() {
 /**
  * Listens to a canvas.
  *   isReady(), isZoomed(): whether there is a photo, and whether more than the whole of it could show
- *   begin(spot, second), move(spot, moved), end(), cancel(): a stroke
+ *   begin(spot, second), move(spots, moved), end(), cancel(): a stroke; it has passed all the spots
  *   zoom(factor, spot), pan(dx, dy): the view
  *   grip(): the view is taken hold of; pull(factor, from, to): it is pulled from where it was then
- *   hover(): the pointer is in use
+ *   hover(spot): the pointer is in use, over a spot; null: it is a finger's
+ *   leave(): the pointer has gone elsewhere
  */
-function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zoom, pan, grip, pull, hover}) {
+function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zoom, pan, grip, pull, hover, leave}) {
   const fingers = new Map();    // the pointers that are down, and their spots
   let mode = null;              // stroke, pan or pinch, until all of them are up
   let start = null, moved = false, gripped = null, held = false, over = false;
@@ -58,7 +59,7 @@ function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zo
     event.preventDefault();
     if (event.isPrimary) {
       canvas.focus({preventScroll: true});
-      hover();
+      hover(event.pointerType === 'touch' ? null : spotOf(event, canvas));
       fingers.clear();
       cancel();
       setMode(null);
@@ -83,13 +84,15 @@ function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zo
   });
   canvas.addEventListener('pointermove', (event) => {
     over = true;
-    if (!fingers.has(event.pointerId)) return hover();
+    if (!fingers.has(event.pointerId)) return hover(spotOf(event, canvas));
     const spot = spotOf(event, canvas);
     fingers.set(event.pointerId, spot);
     if (mode === 'stroke') {
       const slop = CLICK_SLOP_PX[event.pointerType] || CLICK_SLOP_PX.mouse;
       moved = moved || Math.hypot(spot.x - start.x, spot.y - start.y) > slop;
-      return move(spot, moved);
+      // All that the pointer has passed since the last picture: a quick stroke has no corners.
+      const passed = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+      return move((passed.length ? passed : [event]).map((sample) => spotOf(sample, canvas)), moved);
     }
     if (!mode) return;
     const now = spread();
@@ -102,11 +105,11 @@ function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zo
     setMode(null);
     if (!stroked) return;
     if (event.type !== 'pointerup') return cancel();
-    move(spotOf(event, canvas), moved);
+    move([spotOf(event, canvas)], moved);
     end();
   }
   for (const type of ['pointerup', 'pointercancel', 'lostpointercapture']) canvas.addEventListener(type, lift);
-  canvas.addEventListener('pointerleave', () => { over = false; });
+  canvas.addEventListener('pointerleave', () => { over = false; leave(); });
 
   // ---- the wheel -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 const ARROWS = {arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1]};
 const KEY_COMMANDS = {
   '0': 'zoom-fit', '+': 'zoom-in', '=': 'zoom-in', '-': 'zoom-out', '_': 'zoom-out', '?': 'help',
+  'p': 'tool-switch', '[': 'brush-smaller', ']': 'brush-larger',
 };
 
 function listenToKeys(root, part, {commands, crosshair, choose, escape, giveUpOpening}) {
@@ -24,8 +25,9 @@ function listenToKeys(root, part, {commands, crosshair, choose, escape, giveUpOp
 
   document.addEventListener('keydown', (event) => {
     const target = event.target;
-    if (target.closest && target.closest('input, textarea, select, [contenteditable=true], dialog')) return;
+    if (target.closest && target.closest('input:not([type=range]), textarea, select, [contenteditable=true], dialog')) return;
     if (document.querySelector('.api-docs')) return;    // Gradio's own panel is open over the page
+    if (root.querySelector('dialog[open]')) return;
     const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
     if (root.dataset.state === 'opening') {
       if (key === 'escape') giveUpOpening();

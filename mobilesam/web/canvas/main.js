@@ -7,6 +7,7 @@ root.querySelectorAll('[data-part]').forEach((node) => { part[node.dataset.part]
 let photo = null;               // {token, file, picture, width, height} of what the stage shows
 let shown = null;               // the reply whose mask is on the stage
 let shownPrompt = null;         // the last click or box that it answers
+let shownActions = [];          // all that it answers
 let arriving = false;           // whether a photo is being opened
 let opening = 0;                // counts the photos asked for; an older one's answer is dropped
 let version = 0;                // counts changes of photo or history; a reply to an older one is stale
@@ -17,7 +18,8 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 const history = createHistory((actions) => {
   version++;
   stage.setActions(actions);
-  if (!isQuestion(actions)) showReply(null);
+  if (isQuestion(actions)) showStrokes();
+  else showReply(null);
   refresh();
   ask();
 });
@@ -30,6 +32,10 @@ const promptTool = createPromptTool({
   onBox: (box) => history.push({type: 'box', box}),
   removes: () => tapRemoves,
 });
+const brush = createBrush(part, {
+  history, limits: props.limits, removes: () => tapRemoves,
+  onDraw: showStrokes, onSize: () => stage.redrawMarks(), onError: fail,
+});
 const stage = createStage(part, {
   tool: promptTool,
   onView(zoom) {
@@ -41,6 +47,10 @@ const stage = createStage(part, {
 });
 const panel = createPanel(root, part, {
   limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
+});
+const compare = createCompare(part, {
+  current: () => ({...photo, name: photo.file.name, rle: shown.rle}),
+  fullMask,
 });
 const intake = createIntake(root, part, {onFile: openFile, onError: (text) => panel.alert(text)});
 const openOnServer = createOpener();
@@ -77,12 +87,13 @@ function refresh() {
 function hintName() {
   if (arriving) return 'opening';
   if (!photo) return 'empty';
+  if (root.dataset.tool === 'brush') return 'brush';
   if (!shown) return history.actions.length && !isQuestion(history.actions) ? 'negative' : 'ready';
   if (!shown.share) return 'nothing';
   return shown.candidates.length > 1 ? 'choose' : 'refine';
 }
 
-/** Leaving things out alone asks for nothing: the decoder would answer with anything at all. */
+/** Leaving things out alone, by click or brush, asks for nothing: the decoder would answer with anything at all. */
 function isQuestion(actions) {
   return actions.some((action) => action.type === 'box' || action.type === 'mask' || action.label === 1);
 }
@@ -95,10 +106,21 @@ function lastPrompt() {
 function showReply(reply) {
   shown = reply;
   shownPrompt = lastPrompt();
-  if (reply) stage.showMask(reply.rle);
-  else stage.clearMask();
+  shownActions = reply ? history.actions : [];
+  stage.showMask(reply && reply.rle, paintedSince());
   panel.showReply(reply, stage.photo);
+  if (reply) compare.refresh();
+  else compare.close();
   refresh();
+}
+
+/** The strokes that the server has not answered yet, and the one that is being drawn. */
+function paintedSince() {
+  return strokesSince(shownActions, history.actions).concat(brush.stroke || []);
+}
+
+function showStrokes() {
+  stage.showStrokes(paintedSince());
 }
 
 function choose(index) {
@@ -218,12 +240,27 @@ async function openExample(example) {
 
 // ---- downloads -------------------------------------------------------------------------------
 
+/** The server's reply to a wish for a file; a forgotten photo is sent again. */
+async function exported(kind) {
+  const query = {token: photo.token, history: history.actions, kind};
+  const reply = await callServer('export', query);
+  return reply.expired && await reopen() ? callServer('export', {...query, token: photo.token}) : reply;
+}
+
+async function fullMask() {
+  const asked = version;
+  const reply = await exported('mask');
+  if (!reply.ok) throw new Error(reply.error);
+  const response = await fetch(fileUrl(reply.path)).catch(() => null);
+  if (!response || !response.ok) throw new Error('The mask could not be fetched. Check the connection and try again.');
+  if (asked !== version) throw new Error('The mask has changed meanwhile. Download it again.');
+  return createImageBitmap(await response.blob());
+}
+
 async function download(kind) {
   if (!shown || root.dataset.busy === 'yes') return;
   busy('Preparing the file…');
-  const query = {token: photo.token, history: history.actions, kind};
-  let reply = await callServer('export', query);
-  if (reply.expired && await reopen()) reply = await callServer('export', {...query, token: photo.token});
+  const reply = await exported(kind);
   busy('');
   if (!reply.ok) return fail(reply.error);
   const link = document.createElement('a');
@@ -239,12 +276,22 @@ function setTap(removes) {
   panel.setTap(removes);
 }
 
+function setTool(name) {
+  stage.setTool(name === 'brush' ? brush.tool : promptTool);
+  panel.setTool(name);
+  refresh();
+}
+
 const COMMANDS = {
   'undo': history.undo, 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
   'cutout': () => download('cutout'), 'mask': () => download('mask'),
+  'compare': compare.open, 'compare-close': compare.close, 'compare-save': compare.download,
   'tap-add': () => setTap(false), 'tap-remove': () => setTap(true),
+  'tool-click': () => setTool('click'), 'tool-brush': () => setTool('brush'),
+  'tool-switch': () => setTool(root.dataset.tool === 'brush' ? 'click' : 'brush'),
+  'brush-smaller': brush.smaller, 'brush-larger': brush.larger,
   'dismiss': () => panel.alert(''),
   'zoom-in': () => stage.zoomBy(ZOOM_STEP), 'zoom-out': () => stage.zoomBy(1 / ZOOM_STEP), 'zoom-fit': stage.fit,
   'help': () => part.help.showModal(), 'help-close': () => part.help.close(),
@@ -267,7 +314,8 @@ listenToKeys(root, part, {
 });
 
 panel.showReply(null, stage.photo);
-refresh();
+setTool('click');
+brush.show();
 root.dataset.loaded = 'yes';
 callServer('about', {}).then((reply) => {
   if (!reply.ok) return fail(reply.error);

@@ -7,6 +7,7 @@ const HINTS = {
   negative: ['Now click on the thing itself.', 'Now tap on the thing itself.'],
   choose: ['One click can mean several things. Choose what you meant:', 'One tap can mean several things. Choose what you meant:'],
   refine: ['Click what is missing, right-click what is too much.', 'Tap what is missing; use "Tap removes" for what is too much.'],
+  brush: ['Paint what is missing; the right button or Shift erases.', 'Paint what is missing; switch to "Erase" for what is too much.'],
   nothing: ['Nothing was found there. Click elsewhere, or drag a box.', 'Nothing was found there. Tap elsewhere, or drag a box.'],
 };
 
@@ -90,6 +91,7 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
       set('clear', canClear);
       set('cutout', hasMask);
       set('mask', hasMask);
+      set('compare', hasMask);
       part.candidates.querySelectorAll('button').forEach((button) => { button.disabled = !free; });
       part.hint.textContent = HINTS[hint][root.dataset.hover === 'yes' ? 0 : 1];
     },
@@ -105,6 +107,12 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
     setTap(removes) {
       all('tap-add').forEach((button) => button.setAttribute('aria-pressed', String(!removes)));
       all('tap-remove').forEach((button) => button.setAttribute('aria-pressed', String(removes)));
+    },
+    setTool(name) {
+      root.dataset.tool = name;
+      for (const one of ['click', 'brush']) {
+        all('tool-' + one).forEach((button) => button.setAttribute('aria-pressed', String(one === name)));
+      }
     },
     setZoom(zoom) {
       part.zoom.textContent = Math.round(100 * zoom) + '%';

@@ -11,13 +11,16 @@ function fitted(width, height, side) {
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
-/** Shows a photo; `tool` is told of the strokes on it (tools.js), onView of a change of what is seen. */
+/** Shows a photo; `tool` is told of the strokes on it at first (tools.js), onView of a change of what is seen. */
 function createStage(part, {tool, onView}) {
   const {stage: area, frame, photo, mask, marks} = part;
   const closeup = createCloseup(part.closeup);
   let size = null;              // {width, height} of the upright photo, in its own pixels
   let pictures = [];            // the photo to draw from, the smallest first
   let view = FIT, gripped = FIT, stroke = null, begunInside = false, actions = [];
+  let pointer = null;           // the spot that the mouse is over
+  const answer = document.createElement('canvas');      // the mask as the server gave it,
+  let answered = false, strokes = [];                   // and the strokes of the brush since then
 
   function room() {
     const {width, height} = marks.getBoundingClientRect();
@@ -30,7 +33,7 @@ function createStage(part, {tool, onView}) {
     const here = room();
     if (!here.width) return;
     area.dataset.zoomed = view === FIT ? 'no' : 'yes';
-    if (view !== FIT) closeup.draw(view, here, pictures);
+    if (view !== FIT) closeup.draw(view, here, pictures, strokes);
     drawMarks(here);
   }
 
@@ -43,7 +46,43 @@ function createStage(part, {tool, onView}) {
     for (const {type, x, y, label} of actions) {
       if (type === 'point') drawPoint(context, spot({x: x + 0.5, y: y + 0.5}), label);
     }
+    const at = stroke ? spot(stroke.to) : crosshair.place ? spot(crosshair.place) : pointer;
+    if (at) tool.cursor(context, at, projection(view, here).scale);
     if (crosshair.place) drawCrosshair(context, spot(crosshair.place));
+  }
+
+  /** The mask's layer at fit: the newest mask, and what has been painted on it since. */
+  function drawMask() {
+    if (!answered && !strokes.length) return clearCanvas(mask);
+    const [width, height] = answered ? [answer.width, answer.height] : fitted(size.width, size.height, MASK_SIDE);
+    if (mask.width !== width || mask.height !== height) {
+      mask.width = width;
+      mask.height = height;
+    }
+    const context = mask.getContext('2d');
+    context.clearRect(0, 0, width, height);
+    if (answered) context.drawImage(answer, 0, 0);
+    context.save();
+    context.scale(width / size.width, height / size.height);
+    paintStrokes(context, strokes);
+    context.restore();
+  }
+
+  /** Takes up another mask, or null for none, and the strokes that are painted on it. */
+  function setMask(rle, next) {
+    answered = Boolean(rle);
+    strokes = next;
+    if (rle) paintMask(answer, rle);
+    closeup.setMask(rle);
+    drawMask();
+    draw();
+  }
+
+  function hover(spot) {
+    const shows = pointer || spot;
+    pointer = spot;
+    crosshair.hide();
+    if (size && shows) drawMarks();
   }
 
   function look(next) {
@@ -61,10 +100,13 @@ function createStage(part, {tool, onView}) {
     tool.begin(stroke);
   }
 
-  function moveStroke(place, moved) {
+  function moveStroke(places, moved) {
     if (!stroke) return;
-    stroke = {...stroke, to: placeInside(place, size), moved, scale: projection(view, room()).scale};
-    tool.move(stroke);
+    const {scale} = projection(view, room());
+    for (const place of places) {
+      stroke = {...stroke, to: placeInside(place, size), moved, scale};
+      tool.move(stroke);
+    }
     if (moved) drawMarks();
   }
 
@@ -98,7 +140,7 @@ function createStage(part, {tool, onView}) {
         sees: (place) => isInside(toSpot(view, here, place), here),
       };
     },
-    begin: beginStroke, move: (place) => moveStroke(place, true), end: endStroke,
+    begin: beginStroke, move: (place) => moveStroke([place], true), end: endStroke,
     onMove: (place) => look(place ? revealing(view, room(), place, MARGIN_PX) : view),
   });
 
@@ -109,14 +151,22 @@ function createStage(part, {tool, onView}) {
       crosshair.hide();
       beginStroke(toPlace(view, room(), spot), second);
     },
-    move: (spot, moved) => moveStroke(toPlace(view, room(), spot), moved),
+    move(spots, moved) {
+      if (pointer) pointer = spots[spots.length - 1];
+      const here = room();
+      moveStroke(spots.map((spot) => toPlace(view, here, spot)), moved);
+    },
     end: endStroke,
     cancel: cancelStroke,
     zoom: (factor, spot) => look(zoomed(view, room(), factor, spot)),
     grip() { gripped = view; },
     pull: (factor, from, to) => look(pulled(gripped, room(), factor, from, to)),
     pan: (dx, dy) => look(panned(view, room(), dx, dy)),
-    hover: crosshair.hide,
+    hover,
+    leave() {
+      pointer = null;
+      if (size) drawMarks();
+    },
   });
   marks.addEventListener('focus', () => { if (size && marks.matches(':focus-visible')) crosshair.show(); });
   marks.addEventListener('blur', () => { cancelStroke(); crosshair.hide(); });
@@ -151,25 +201,30 @@ function createStage(part, {tool, onView}) {
       const scale = Math.max(SCALE_MOST, SIDE_LEAST_PX / Math.max(width, height));
       frame.style.setProperty('--widest', width * scale + 'px');
       frame.style.aspectRatio = width + ' / ' + height;
-      clearCanvas(mask);
-      closeup.setMask(null);
-      stroke = null;
+      cancelStroke();
+      setMask(null, []);
       crosshair.reset();
       look(FIT);
     },
     /** Ends a drag without a box; whether there was one. */
     cancelDrag: cancelStroke,
     setActions(next) { actions = next; draw(); },
-    showMask(rle) {
-      paintMask(mask, rle);
-      closeup.setMask(rle);
+    /** Shows a mask, or none, under strokes of the brush that it does not have yet. */
+    showMask(rle, painted) { if (size) setMask(rle, painted); },
+    /** Shows other strokes on the same mask. */
+    showStrokes(painted) {
+      if (!size || !(strokes.length || painted.length)) return;
+      strokes = painted;
+      drawMask();
       draw();
     },
-    clearMask() {
-      clearCanvas(mask);
-      closeup.setMask(null);
-      draw();
+    /** Another tool takes the strokes from now on. */
+    setTool(next) {
+      cancelStroke();
+      tool = next;
+      if (size) drawMarks();
     },
+    redrawMarks() { if (size) drawMarks(); },
     fit() { if (size) look(FIT); },
     /** Zooms towards the crosshair, or towards the middle. */
     zoomBy(factor) {

@@ -1,5 +1,5 @@
 // What a stroke on the photo means. Gestures and keys make strokes, a tool answers them; another tool
-// is another object with the same five functions.
+// is another object with the same functions.
 //
 // stroke: {from, to, moved, second, photo, scale}: where it began and is, places of the photo and
 //   within it; whether it is more than a click; whether it was made with the right button, Shift or
@@ -7,6 +7,7 @@
 // begin(stroke), move(stroke), end(stroke): as the stroke goes on.
 // cancel(): the stroke is given up.
 // draw(context, toSpot): what shows of it meanwhile; toSpot takes a place to the canvas.
+// cursor(context, spot, scale): what shows where the pointer or the crosshair is.
 
 const BOX_MIN_PX = 4;           // a thinner box is a click with a shaky hand
 
@@ -32,5 +33,6 @@ function createPromptTool({onPoint, onBox, removes}) {
       const [x0, y0, x1, y1] = boxBetween(current.from, current.to);
       drawBox(context, toSpot({x: x0, y: y0}), toSpot({x: x1, y: y1}), true);
     },
+    cursor() {},
   };
 }
