@@ -68,6 +68,9 @@ def build_demo(
     def export(query: Any) -> Reply:
         return desk.export(query)
 
+    def load(query: Any) -> Reply:
+        return desk.load(query)
+
     def preview(query: Any) -> Reply:
         return desk.preview(query)
 
@@ -77,7 +80,7 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [about, segment, export, preview],
+            [about, segment, export, load, preview],
             elem_id="prompt-canvas",
             opened=None,
             limits={"max_mb": limits.max_bytes / MEGA, "max_points": MAX_POINTS},
