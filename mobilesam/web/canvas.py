@@ -30,6 +30,7 @@ _SCRIPTS = (
     "server.js",
     "downloads.js",
     "keep.js",
+    "collection.js",
     "keys.js",
     "main.js",
 )

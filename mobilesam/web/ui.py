@@ -17,6 +17,7 @@ from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
+from mobilesam.web.kept import MAX_KEPT
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -83,7 +84,11 @@ def build_demo(
             [about, segment, export, load, preview],
             elem_id="prompt-canvas",
             opened=None,
-            limits={"max_mb": limits.max_bytes / MEGA, "max_points": MAX_POINTS},
+            limits={
+                "max_mb": limits.max_bytes / MEGA,
+                "max_points": MAX_POINTS,
+                "max_objects": MAX_KEPT,
+            },
             examples=[
                 _example(path)
                 for path in sorted(examples.iterdir())

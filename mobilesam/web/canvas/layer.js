@@ -30,7 +30,7 @@ function withoutOverlaps(items, keep) {
   if (keep === 'predicted_iou') order.sort((a, b) => (rank(a) === rank(b) ? a - b : rank(a) < rank(b) ? -1 : 1));
   const taken = new Uint8Array(size[0] * size[1]), masks = [];
   for (const index of order.reverse()) {
-    const mask = resizedMask(decodeMask(items[index].rle), items[index].rle.size, size).slice();
+    const mask = resizedMask(decodeMask(items[index].rle), items[index].rle.size, size);
     for (let p = 0; p < mask.length; p++) {
       if (taken[p]) mask[p] = 0;
       else taken[p] = mask[p];
