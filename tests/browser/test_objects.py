@@ -159,7 +159,7 @@ def test_objects_survive_undo_redo_and_clear_of_another(two):
     assert is_drawn(two, RIGHT)
 
 
-def test_a_name_can_be_changed_and_an_empty_one_is_replaced(two):
+def test_a_name_can_be_changed_but_not_be_empty(two):
     field = row(two, 0).locator("input")
     field.fill("red disc")
     field.press("Enter")
@@ -167,7 +167,7 @@ def test_a_name_can_be_changed_and_an_empty_one_is_replaced(two):
     field = row(two, 1).locator("input")
     field.fill("   ")
     field.press("Enter")
-    assert names(two) == ["red disc", "Object 3"]
+    assert names(two) == ["red disc", "Object 2"]
 
 
 def test_a_hidden_object_is_not_drawn_and_is_saved_all_the_same(two):
@@ -195,7 +195,10 @@ def test_the_object_at_work_can_be_deleted_and_brought_back_too(at_work):
     delete(at_work, 0)
     assert not at_work.mask().any()
     assert names(at_work) == []
+    at_work.click(RIGHT.centre)
+    assert names(at_work) == ["Object 2"]
     at_work.part("note-undo").click()
+    assert names(at_work) == ["Object 1", "Object 2"]
     take_up(at_work, 0)
     assert at_work.mask()[LEFT.y, LEFT.x]
 

@@ -83,8 +83,8 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     },
     /** Another photo is on the stage; `work` is what `objects.state` gave of it before. */
     take(file, work) {
-      keeper.photo(file);
       if (work) objects.restore(work);
+      keeper.photo(file);
     },
     /** What this tab had open before a reload: {file, work}, or null. */
     kept: keeper.load,

@@ -7,7 +7,7 @@
 const KEEP_MS = 24 * 3600 * 1000;
 const KEEP_PAUSE_MS = 250;
 const CLAIM_MS = 1500;
-const KEEP_FORMAT = 1;
+const KEEP_FORMAT = 1;          // of what is kept; another one does not read it
 
 function promised(request) {
   return new Promise((resolve, reject) => {
@@ -42,7 +42,10 @@ function createKeeper(state) {
   const ready = (async () => {
     const name = await tabName();
     const opening = indexedDB.open('mobilesam', KEEP_FORMAT);
-    opening.onupgradeneeded = () => opening.result.createObjectStore('kept');
+    opening.onupgradeneeded = () => {
+      if (opening.result.objectStoreNames.contains('kept')) opening.result.deleteObjectStore('kept');
+      opening.result.createObjectStore('kept');
+    };
     return {name, base: await promised(opening)};
   })();
   ready.catch(() => {});

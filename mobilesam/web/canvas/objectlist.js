@@ -39,7 +39,8 @@ function createObjectList(part, {onTakeUp, onRename, onToggle, onRemove}) {
   }
 
   function update({row, pick, name, iou, eye, remove}, item, isActive, estimate) {
-    row.toggleAttribute('aria-current', isActive);
+    if (isActive) row.setAttribute('aria-current', 'true');
+    else row.removeAttribute('aria-current');
     row.dataset.visible = item.visible ? 'yes' : 'no';
     pick.style.background = item.colour;
     pick.title = isActive ? 'You are working on this one' : 'Take it up again to correct it';

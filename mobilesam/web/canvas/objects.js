@@ -28,13 +28,16 @@ function createObjects({history, most, onShow, onChange, onFull}) {
   const listed = () => items.filter((item) => hasMask(item) || (item === active && item.before));
   const iouOf = ({reply, iou}) => (reply.predicted_iou === null ? iou : reply.predicted_iou);
 
+  /** Also the one that was deleted last: it may come back. */
+  const known = () => (deleted ? [...items, deleted.item] : items);
+
   function freshName() {
-    const numbers = items.map(({name}) => Number((DEFAULT_NAME.exec(name) || [0, 0])[1]));
+    const numbers = known().map(({name}) => Number((DEFAULT_NAME.exec(name) || [0, 0])[1]));
     return 'Object ' + (Math.max(0, ...numbers) + 1);
   }
 
   function freshColour() {
-    const uses = PALETTE.map((colour) => items.filter((item) => item.colour === colour).length);
+    const uses = PALETTE.map((colour) => known().filter((item) => item.colour === colour).length);
     return PALETTE[uses.indexOf(Math.min(...uses))];
   }
 
@@ -137,7 +140,7 @@ function createObjects({history, most, onShow, onChange, onFull}) {
     rename(id, name) {
       const item = items.find((one) => one.id === id);
       if (!item) return;
-      item.name = name.trim() || freshName();
+      item.name = name.trim() || item.name;
       changed();
     },
     toggle(id) {
@@ -158,7 +161,7 @@ function createObjects({history, most, onShow, onChange, onFull}) {
       return item;
     },
     undelete() {
-      if (!deleted || isFull(1)) return;
+      if (!deleted) return;
       items = [...items.slice(0, deleted.at), deleted.item, ...items.slice(deleted.at)];
       deleted = null;
       changed();
