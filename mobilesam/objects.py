@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Literal, cast
@@ -111,21 +111,34 @@ def exclusive(objects: Sequence[PhotoObject], keep: Keep = "later") -> list[Phot
     Raises:
         PromptError: the masks differ in size, or keep is neither word.
     """
+    result = list(objects)
+    for index, item in without_overlaps(objects, keep):
+        result[index] = item
+    return result
+
+
+def without_overlaps(
+    objects: Sequence[PhotoObject], keep: Keep
+) -> Iterator[tuple[int, PhotoObject]]:
+    """What `exclusive` gives, each object with its place and one after the other.
+
+    So only two masks need to be in memory, where `objects` makes them as they are looked at.
+    """
     if keep not in ("later", "predicted_iou"):
         raise PromptError('keep is "later" or "predicted_iou".')
     if not objects:
-        return []
-    check_sizes(objects, objects[0].size_hw)
+        return
+    size_hw = objects[0].size_hw
+    check_sizes(objects, size_hw)
     order = list(range(len(objects)))
     if keep == "predicted_iou":
-        order.sort(key=lambda index: _rank(objects[index]))
-    result = list(objects)
-    taken = np.zeros(objects[0].size_hw, bool)
+        ranks = [_rank(item) for item in objects]
+        order.sort(key=ranks.__getitem__)
+    taken = np.zeros(size_hw, bool)
     for index in reversed(order):
-        mask = objects[index].mask
-        result[index] = replace(objects[index], mask=mask & ~taken)
-        taken |= mask
-    return result
+        item = objects[index]
+        yield index, replace(item, mask=item.mask & ~taken)
+        taken |= item.mask
 
 
 def _rank(item: PhotoObject) -> float:

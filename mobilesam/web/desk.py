@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from PIL import Image
 
 from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import cutout_png, mask_png
+from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png
 from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
+from mobilesam.objects import PhotoObject
+from mobilesam.web.kept import kept_objects, read_masks
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -53,6 +55,7 @@ class OpenPhoto:
     Attributes:
         path: the uploaded file.
         name: the visitor's name for it, made safe for a file name.
+        file_name: as the visitor's file is called.
         embedding_key: where to find its embedding.
         folder: for the files made from it; unguessable, and removed when the visitor leaves.
         visitor: the browser tab's session.
@@ -60,6 +63,7 @@ class OpenPhoto:
 
     path: Path
     name: str
+    file_name: str
     embedding_key: str
     folder: Path
     visitor: str
@@ -149,6 +153,7 @@ class Desk:
         opened = OpenPhoto(
             path,
             _safe_name(query["name"]),
+            Path(query["name"]).name,
             embedding.key,
             self._files / secrets.token_hex(24),
             query["visitor"],
@@ -187,21 +192,45 @@ class Desk:
 
     @_answering
     def export(self, query: Mapping[str, Any]) -> Reply:
-        """A file at the photo's own size: its path on the server and the name to save it by."""
+        """A file at the photo's own size: its path on the server and the name to save it by.
+
+        The kind `"mask"` or `"cutout"` is of the answer to `history`; a file format is of all
+        `objects`, see `mobilesam.web.kept`, with `exclusive` saying who gets a shared pixel.
+        """
         opened = self._opened(query)
         kind = query.get("kind")
-        if kind not in ("mask", "cutout"):
-            raise PromptError("A mask or a cut-out can be downloaded.")
-        _, answer = self._answer(query)
-        with self._full_size_work():
-            mask = answer.mask()
-            data = mask_png(mask) if kind == "mask" else cutout_png(self._reopened(opened), mask)
+        if kind in ("mask", "cutout"):
+            _, answer = self._answer(query)
+            name = f"{opened.name}-{kind}.png"
+            with self._full_size_work():
+                mask = answer.mask()
+                cut = kind == "cutout"
+                data = cutout_png(self._reopened(opened), mask) if cut else mask_png(mask)
+        elif kind in FILE_FORMATS:
+            embedding = self._embedding(opened)
+            play = functools.partial(self._segmenter.answer, embedding)
+            with self._full_size_work():
+                objects = kept_objects(query.get("objects"), query.get("exclusive"), play)
+                photo = self._reopened(opened)
+                name, data = export_file(kind, photo, objects, opened.file_name)
+        else:
+            raise PromptError("The page offers the files that can be downloaded.")
         # A folder of its own for every file: two downloads in flight never meet.
         folder = opened.folder / secrets.token_hex(8)
         folder.mkdir(parents=True)
-        file = folder / f"{opened.name}-{kind}.png"
+        file = folder / name
         file.write_bytes(data)
-        return {"path": str(file), "name": file.name}
+        return {"path": str(file), "name": name}
+
+    @_answering
+    def load(self, query: Mapping[str, Any]) -> Reply:
+        """The objects in a mask file: an RLE at the photo's own size and one to show, each."""
+        opened = self._opened(query)
+        size_hw = self._embedding(opened).original_size
+        display_hw = _fitted(size_hw, _display_side(query.get("side")))
+        with self._full_size_work():
+            objects = read_masks(query.get("text"), size_hw, opened.file_name)
+            return {"objects": [_loaded(item, display_hw) for item in objects]}
 
     @_answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
@@ -242,10 +271,14 @@ class Desk:
             return opened
 
     def _answer(self, query: Mapping[str, Any]) -> tuple[ImageEmbedding, Answer]:
-        embedding = self._segmenter.cached(self._opened(query).embedding_key)
+        embedding = self._embedding(self._opened(query))
+        return embedding, self._segmenter.answer(embedding, parse_history(query.get("history")))
+
+    def _embedding(self, opened: OpenPhoto) -> ImageEmbedding:
+        embedding = self._segmenter.cached(opened.embedding_key)
         if embedding is None:
             raise ExpiredError("The photo's embedding has left the cache; it is encoded again.")
-        return embedding, self._segmenter.answer(embedding, parse_history(query.get("history")))
+        return embedding
 
     def _reopened(self, opened: OpenPhoto) -> Photo:
         if not opened.path.is_file():
@@ -256,6 +289,17 @@ class Desk:
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     """The size itself, or scaled down to a long side."""
     return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
+
+
+def _loaded(item: PhotoObject, display_hw: tuple[int, int]) -> dict[str, Any]:
+    shown = Answer(item.size_hw, item.size_hw, taken=item.mask).mask(display_hw)
+    return {
+        "name": item.name,
+        "rle": mask_to_coco_rle(item.mask),
+        "display": mask_to_coco_rle(shown),
+        "share": round(mask_area(item.mask) / item.mask.size, 4),
+        "predicted_iou": item.predicted_iou,
+    }
 
 
 def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
+from mobilesam.web.kept import MAX_KEPT
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -69,6 +70,9 @@ def build_demo(
     def export(query: Any) -> Reply:
         return desk.export(query)
 
+    def load(query: Any) -> Reply:
+        return desk.load(query)
+
     def preview(query: Any) -> Reply:
         return desk.preview(query)
 
@@ -78,7 +82,7 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [about, segment, export, preview],
+            [about, segment, export, load, preview],
             elem_id="prompt-canvas",
             opened=None,
             limits={
@@ -86,6 +90,7 @@ def build_demo(
                 "max_points": MAX_POINTS,
                 "max_steps": MAX_ACTIONS,
                 "max_path": MAX_PATH_POINTS,
+                "max_objects": MAX_KEPT,
             },
             examples=[
                 _example(path)

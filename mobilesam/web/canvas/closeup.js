@@ -4,32 +4,6 @@
 const CRISP_FROM_PX = 4;        // a photo pixel that large is drawn as a square, a smaller one smoothly
 const OUTLINE = 'rgb(10,74,160)';
 
-/** The mask's fill as a canvas, and its outline as a path along the edges of its pixels. */
-function traceMask(rle) {
-  const [height, width] = rle.size, mask = decodeMask(rle), outline = new Path2D();
-  const fill = document.createElement('canvas');
-  fill.width = width;
-  fill.height = height;
-  const context = fill.getContext('2d'), image = context.createImageData(width, height);
-  const colours = new Uint32Array(image.data.buffer);
-  const at = (x, y) => (x >= 0 && y >= 0 && x < width && y < height ? mask[x * height + y] : 0);
-  // Edges that follow one another are one line: an edge begins where the one before it ends.
-  const lines = (across, along, differs, line) => {
-    for (let a = 0; a <= across; a++) {
-      for (let b = 0, start = -1; b <= along; b++) {
-        const edge = b < along && differs(a, b);
-        if (edge && start < 0) start = b;
-        if (!edge && start >= 0) { line(a, start, b); start = -1; }
-      }
-    }
-  };
-  lines(width, height, (x, y) => at(x - 1, y) !== at(x, y), (x, y0, y1) => { outline.moveTo(x, y0); outline.lineTo(x, y1); });
-  lines(height, width, (y, x) => at(x, y - 1) !== at(x, y), (y, x0, x1) => { outline.moveTo(x0, y); outline.lineTo(x1, y); });
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) if (at(x, y)) colours[y * width + x] = MASK_FILL;
-  context.putImageData(image, 0, 0);
-  return {fill, outline, width, height};
-}
-
 /** Draws the part of a picture of the whole photo that is on the canvas. */
 function drawVisible(context, picture, {scale, left, top}, room) {
   const kx = scale * room.photo.width / picture.width, ky = scale * room.photo.height / picture.height;
@@ -39,29 +13,18 @@ function drawVisible(context, picture, {scale, left, top}, room) {
 }
 
 function createCloseup(canvas) {
-  const layer = document.createElement('canvas');
+  const paper = document.createElement('canvas');
   let traced = null, mask = null;
 
-  function drawMask(context, place, room) {
-    traced = traced || traceMask(mask);
-    const {scale, left, top} = place, {photo} = room, k = scale * photo.width / traced.width;
-    context.imageSmoothingEnabled = false;
-    drawVisible(context, traced.fill, place, room);
-    context.save();
-    context.translate(left, top);
-    context.scale(k, scale * photo.height / traced.height);
-    context.lineCap = 'square';
-    for (const [style, line] of [[OUTLINE, 3], ['#fff', 1.5]]) {
-      context.strokeStyle = style;
-      context.lineWidth = line / k;
-      context.stroke(traced.outline);
-    }
-    context.restore();
+  function drawMask(context, place, {photo}) {
+    traced = traced || traceMask(decodeMask(mask), ...mask.size, MASK_FILL);
+    drawTraced(context, traced, place, photo);
+    drawTraced(context, traced, place, photo, [[OUTLINE, 3], ['#fff', 1.5]]);
   }
 
   /** Mask and strokes on a layer of their own: an eraser must not reach the photo. */
   function drawPainted(context, place, room, strokes) {
-    const painted = freshContext(layer, room.width, room.height);
+    const painted = freshContext(paper, room.width, room.height);
     if (mask) drawMask(painted, place, room);
     painted.translate(place.left, place.top);
     painted.scale(place.scale, place.scale);
@@ -71,13 +34,16 @@ function createCloseup(canvas) {
     painted.clip();
     paintStrokes(painted, strokes);
     painted.restore();
-    context.drawImage(layer, 0, 0, room.width, room.height);
+    context.drawImage(paper, 0, 0, room.width, room.height);
   }
 
   return {
     setMask(rle) { mask = rle; traced = null; },
-    /** Draws what is in view; `pictures` are the photo in several sizes, the smallest first, `strokes` of the brush. */
-    draw(view, room, pictures, strokes) {
+    /**
+     * Draws what is in view: `pictures`, the photo in several sizes, the smallest first; the layer of
+     * objects; the mask and the `strokes` of the brush on it.
+     */
+    draw(view, room, pictures, layer, strokes) {
       const context = freshContext(canvas, room.width, room.height);
       const place = projection(view, room), {scale, left, top} = place, {photo} = room;
       const wanted = scale * (window.devicePixelRatio || 1) * photo.width;
@@ -86,6 +52,7 @@ function createCloseup(canvas) {
       context.fillRect(left, top, photo.width * scale, photo.height * scale);
       context.imageSmoothingEnabled = scale < CRISP_FROM_PX;
       drawVisible(context, picture, place, room);
+      layer.draw(context, place, photo);
       if (strokes.length) drawPainted(context, place, room, strokes);
       else if (mask) drawMask(context, place, room);
     },

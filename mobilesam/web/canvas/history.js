@@ -20,6 +20,8 @@ function createHistory(onChange) {
     clear() { if (states[at].length) enter([]); },
     undo() { go(at - 1); },
     redo() { go(at + 1); },
-    reset() { states = [[]]; go(0); },
+    /** All states, to be restored later, and with them what can be undone and redone. */
+    save: () => ({states, at}),
+    restore(saved) { states = saved.states; go(saved.at); },
   };
 }

@@ -4,6 +4,7 @@ const ARROWS = {arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowd
 const KEY_COMMANDS = {
   '0': 'zoom-fit', '+': 'zoom-in', '=': 'zoom-in', '-': 'zoom-out', '_': 'zoom-out', '?': 'help',
   'p': 'tool-switch', '[': 'brush-smaller', ']': 'brush-larger',
+  'n': 'next', 'e': 'take-up',
 };
 
 function listenToKeys(root, part, {commands, crosshair, choose, escape, giveUpOpening}) {

@@ -11,6 +11,8 @@ let shownActions = [];          // all that it answers
 let arriving = false;           // whether a photo is being opened
 let opening = 0;                // counts the photos asked for; an older one's answer is dropped
 let version = 0;                // counts changes of photo or history; a reply to an older one is stale
+let settled = 0;                // the version that the reply on the stage answers
+let afterReply = null;          // {version, act}: to be done when that version is answered
 let tapRemoves = false;
 
 const ZOOM_STEP = 1.5;          // of a button or a key
@@ -48,11 +50,19 @@ const stage = createStage(part, {
 const panel = createPanel(root, part, {
   limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
 });
+const collection = createCollection(root, part, {
+  history, stage, reopen, busy, fail, openFile, whenAnswered,
+  photo: () => photo, isFree: () => root.dataset.busy !== 'yes',
+  onShow(reply) { showReply(reply); settled = version; },
+  onChange: refresh, calm: () => panel.alert(''),
+});
 const compare = createCompare(part, {
   current: () => ({...photo, name: photo.file.name, rle: shown.rle}),
   fullMask,
 });
-const intake = createIntake(root, part, {onFile: openFile, onError: (text) => panel.alert(text)});
+const intake = createIntake(root, part, {
+  onFile: (file) => (isMasksFile(file) ? collection.load(file) : openFile(file)), onError: (text) => panel.alert(text),
+});
 const openOnServer = createOpener();
 const ask = createAsker({
   current() {
@@ -66,7 +76,11 @@ const ask = createAsker({
     if (!reply.ok) return fail(reply.error);
     panel.alert('');
     showReply(reply);
+    settled = version;
     root.dataset.shown = reply.seq;
+    const waiting = afterReply;
+    afterReply = null;
+    if (waiting && waiting.version === version) waiting.act();
   },
   reopen,
 });
@@ -81,6 +95,7 @@ function refresh() {
     state: arriving ? 'opening' : photo ? 'ready' : 'empty',
     canUndo: history.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
     hasMask: Boolean(shown && shown.share), hint: hintName(),
+    canKeep: collection.canKeep, canSaveAll: collection.canSaveAll, canLoad: Boolean(photo),
   });
 }
 
@@ -111,6 +126,7 @@ function showReply(reply) {
   panel.showReply(reply, stage.photo);
   if (reply) compare.refresh();
   else compare.close();
+  collection.answered(reply);
   refresh();
 }
 
@@ -129,6 +145,14 @@ function choose(index) {
   const last = history.actions[history.actions.length - 1];
   if (index === (last.type === 'candidate' ? last.index : shown.index)) return;
   history.push({type: 'candidate', index});
+}
+
+/** Does it once the mask on the stage is that of the clicks so far, unless they change before. */
+function whenAnswered(act) {
+  if (!photo || arriving) return;
+  if (settled === version || !isQuestion(history.actions)) return act();
+  afterReply = {version, act};
+  ask();
 }
 
 // ---- opening a photo -------------------------------------------------------------------------
@@ -154,7 +178,8 @@ async function serverPicture(token) {
   return createImageBitmap(await (await fetch(reply.url)).blob());
 }
 
-async function openFile(file) {
+/** Opens a photo; `work` is what was done on it before. */
+async function openFile(file, work = null) {
   part.stage.scrollIntoView({block: 'nearest'});
   if (file.size > props.limits.max_mb * 1e6) {
     return fail('The file is larger than ' + props.limits.max_mb + ' MB; use a smaller photo.');
@@ -178,11 +203,14 @@ async function openFile(file) {
     const usable = picture && !reply.preview && sameShape(picture, width, height);
     const next = {token: reply.token, file, width, height, picture: usable ? picture : await serverPicture(reply.token)};
     if (mine !== opening) return;
+    const tellOfLast = collection.putAway();
     photo = next;
     setTap(false);
-    history.reset();            // first, or the old clicks would be asked of the new photo
+    collection.begin();         // first, or the old clicks would be asked of the new photo
     stage.show(photo.picture, width, height);
     panel.showOpened(reply);
+    collection.take(file, work);
+    tellOfLast();
     if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
     root.dataset.ready = Number(root.dataset.ready || 0) + 1;
   } catch (error) {
@@ -238,35 +266,14 @@ async function openExample(example) {
   }
 }
 
-// ---- downloads -------------------------------------------------------------------------------
-
-/** The server's reply to a wish for a file; a forgotten photo is sent again. */
-async function exported(kind) {
-  const query = {token: photo.token, history: history.actions, kind};
-  const reply = await callServer('export', query);
-  return reply.expired && await reopen() ? callServer('export', {...query, token: photo.token}) : reply;
-}
-
 async function fullMask() {
   const asked = version;
-  const reply = await exported('mask');
+  const reply = await collection.made('mask');
   if (!reply.ok) throw new Error(reply.error);
   const response = await fetch(fileUrl(reply.path)).catch(() => null);
   if (!response || !response.ok) throw new Error('The mask could not be fetched. Check the connection and try again.');
   if (asked !== version) throw new Error('The mask has changed meanwhile. Download it again.');
   return createImageBitmap(await response.blob());
-}
-
-async function download(kind) {
-  if (!shown || root.dataset.busy === 'yes') return;
-  busy('Preparing the file…');
-  const reply = await exported(kind);
-  busy('');
-  if (!reply.ok) return fail(reply.error);
-  const link = document.createElement('a');
-  link.href = fileUrl(reply.path);
-  link.download = reply.name;
-  link.click();
 }
 
 // ---- buttons and keys ------------------------------------------------------------------------
@@ -286,7 +293,7 @@ const COMMANDS = {
   'undo': history.undo, 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
-  'cutout': () => download('cutout'), 'mask': () => download('mask'),
+  'cutout': () => shown && collection.save('cutout'), 'mask': () => shown && collection.save('mask'),
   'compare': compare.open, 'compare-close': compare.close, 'compare-save': compare.download,
   'tap-add': () => setTap(false), 'tap-remove': () => setTap(true),
   'tool-click': () => setTool('click'), 'tool-brush': () => setTool('brush'),
@@ -295,6 +302,7 @@ const COMMANDS = {
   'dismiss': () => panel.alert(''),
   'zoom-in': () => stage.zoomBy(ZOOM_STEP), 'zoom-out': () => stage.zoomBy(1 / ZOOM_STEP), 'zoom-fit': stage.fit,
   'help': () => part.help.showModal(), 'help-close': () => part.help.close(),
+  ...collection.commands,
 };
 root.addEventListener('click', (event) => {
   if (event.target === part.help) return part.help.close();    // beside the dialog's own contents
@@ -316,9 +324,13 @@ listenToKeys(root, part, {
 panel.showReply(null, stage.photo);
 setTool('click');
 brush.show();
+collection.begin();
 root.dataset.loaded = 'yes';
 callServer('about', {}).then((reply) => {
   if (!reply.ok) return fail(reply.error);
   panel.showAbout(reply);
   root.dataset.model = 'loaded';
+});
+collection.kept().then((kept) => {
+  if (kept && !photo && !arriving) openFile(kept.file, kept.work);
 });

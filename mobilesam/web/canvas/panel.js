@@ -82,7 +82,7 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
   let alertTimer = 0;
   return {
     /** The state of the page: empty, opening or ready, and what can be done in it. */
-    update({state, canUndo, canRedo, canClear, hasMask, hint}) {
+    update({state, canUndo, canRedo, canClear, hasMask, hint, canKeep, canSaveAll, canLoad}) {
       root.dataset.state = state;
       const free = state !== 'opening';
       const set = (name, enabled) => all(name).forEach((button) => { button.disabled = !(enabled && free); });
@@ -92,6 +92,10 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
       set('cutout', hasMask);
       set('mask', hasMask);
       set('compare', hasMask);
+      set('next', canKeep);
+      set('save-all', canSaveAll);
+      set('load-masks', canLoad);
+      part['object-section'].inert = !free;
       part.candidates.querySelectorAll('button').forEach((button) => { button.disabled = !free; });
       part.hint.textContent = HINTS[hint][root.dataset.hover === 'yes' ? 0 : 1];
     },

@@ -14,7 +14,7 @@ function fitted(width, height, side) {
 /** Shows a photo; `tool` is told of the strokes on it at first (tools.js), onView of a change of what is seen. */
 function createStage(part, {tool, onView}) {
   const {stage: area, frame, photo, mask, marks} = part;
-  const closeup = createCloseup(part.closeup);
+  const closeup = createCloseup(part.closeup), layer = createLayer(part.layer);
   let size = null;              // {width, height} of the upright photo, in its own pixels
   let pictures = [];            // the photo to draw from, the smallest first
   let view = FIT, gripped = FIT, stroke = null, begunInside = false, actions = [];
@@ -33,7 +33,8 @@ function createStage(part, {tool, onView}) {
     const here = room();
     if (!here.width) return;
     area.dataset.zoomed = view === FIT ? 'no' : 'yes';
-    if (view !== FIT) closeup.draw(view, here, pictures, strokes);
+    if (view !== FIT) closeup.draw(view, here, pictures, layer, strokes);
+    else layer.drawFit(frame.clientWidth, frame.clientHeight, size);
     drawMarks(here);
   }
 
@@ -209,6 +210,10 @@ function createStage(part, {tool, onView}) {
     /** Ends a drag without a box; whether there was one. */
     cancelDrag: cancelStroke,
     setActions(next) { actions = next; draw(); },
+    /** Objects to show beneath the mask, see `createLayer`. */
+    setObjects(items, keep) { layer.set(items, keep); draw(); },
+    /** The place of the photo at a spot of the canvas. */
+    placeAt: (spot) => toPlace(view, room(), spot),
     /** Shows a mask, or none, under strokes of the brush that it does not have yet. */
     showMask(rle, painted) { if (size) setMask(rle, painted); },
     /** Shows other strokes on the same mask. */

@@ -1,0 +1,154 @@
+"""Objects that a page keeps: their histories become masks for a file, and files become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from mobilesam.errors import AnnotationError, PromptError
+from mobilesam.export import parse_document, read_coco, read_labelme
+from mobilesam.history import AddPoint, Answer, History, SetBox, parse_history
+from mobilesam.masks import CocoRle, mask_from_coco_rle, mask_to_coco_rle
+from mobilesam.objects import PhotoObject, without_overlaps
+
+MAX_KEPT = 100
+MAX_PROMPTS = 2000
+"""Clicks and boxes of all objects together; a decode each where the answers are forgotten."""
+
+
+@dataclass(frozen=True)
+class KeptObject:
+    """What the page sends of an object.
+
+    Attributes:
+        name: anything; PhotoObject checks it.
+        history: the visitor's clicks on it.
+        predicted_iou: where it came from a file, what that said; PhotoObject checks it.
+    """
+
+    name: Any
+    history: History
+    predicted_iou: Any
+
+
+class PackedObjects(Sequence[PhotoObject]):
+    """Objects that lie in memory as run lengths; a mask is made when it is looked at.
+
+    A hundred masks of a large photo would be gigabytes.
+    """
+
+    def __init__(self, objects: Iterable[PhotoObject]) -> None:
+        """Takes the objects one by one."""
+        self._packed = [_packed(item) for item in objects]
+
+    def __len__(self) -> int:
+        """How many objects there are."""
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, at: int) -> PhotoObject: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[PhotoObject]: ...
+
+    def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
+        """The object at a place, with its mask."""
+        if isinstance(at, slice):
+            return [_unpacked(*packed) for packed in self._packed[at]]
+        return _unpacked(*self._packed[at])
+
+    def exclusive(self, keep: Any) -> PackedObjects:
+        """The objects without overlaps; see `mobilesam.objects.exclusive`.
+
+        Raises:
+            PromptError: keep is not one of its words.
+        """
+        result = PackedObjects([])
+        result._packed = list(self._packed)
+        for index, item in without_overlaps(self, keep):
+            result._packed[index] = _packed(item)
+        return result
+
+
+def kept_objects(raw: object, keep: Any, play: Callable[[History], Answer]) -> PackedObjects:
+    """The objects that the page sends, at the photo's own size.
+
+    Args:
+        raw: a list of {"name", "history"}, and "predicted_iou" where a file gave one.
+        keep: who gets a pixel that several claim, see `mobilesam.objects.exclusive`; None: all.
+        play: the answer to a history.
+
+    Raises:
+        PromptError: it is anything else, or too many objects or clicks.
+        AnnotationError: a mask of a history is not one of this photo.
+    """
+    kept = _parse_kept(raw)
+
+    def made() -> Iterator[PhotoObject]:
+        for item in kept:
+            answer = play(item.history)
+            iou = item.predicted_iou if answer.predicted_iou is None else answer.predicted_iou
+            yield PhotoObject(item.name, answer.mask(), iou)
+
+    packed = PackedObjects(made())
+    return packed if keep is None else packed.exclusive(keep)
+
+
+def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:
+    """The objects in a COCO or labelme file, those with an empty mask left out.
+
+    Args:
+        text: the file's JSON.
+        size_hw: (H, W) of the photo.
+        file_name: which photo, where a COCO file has several.
+
+    Raises:
+        AnnotationError: it is no such file, is not for this photo, or has more than 100 objects.
+    """
+    document = parse_document(text) if isinstance(text, str) else None
+    if not isinstance(document, dict) or not {"shapes", "annotations"} & document.keys():
+        raise AnnotationError(
+            "This file holds no masks that can be read; open a COCO or a labelme JSON."
+        )
+    if "shapes" in document:
+        objects = read_labelme(document, size_hw)
+    else:
+        images = document.get("images")
+        several = isinstance(images, list) and len(images) > 1
+        objects = read_coco(document, size_hw, file_name if several else None)
+    objects = [item for item in objects if item.mask.any()]
+    if not objects:
+        raise AnnotationError("There are no masks in this file.")
+    if len(objects) > MAX_KEPT:
+        raise AnnotationError(
+            f"There are {len(objects)} objects in this file; the page takes {MAX_KEPT}."
+        )
+    return objects
+
+
+def _parse_kept(raw: object) -> list[KeptObject]:
+    if not isinstance(raw, list) or not raw:
+        raise PromptError("There are no objects yet; keep one first.")
+    if len(raw) > MAX_KEPT:
+        raise PromptError(f"At most {MAX_KEPT} objects can be saved at once.")
+    if not all(isinstance(item, Mapping) for item in raw):
+        raise PromptError("An object is a name and a history.")
+    kept = [
+        KeptObject(item.get("name"), parse_history(item.get("history")), item.get("predicted_iou"))
+        for item in raw
+    ]
+    if sum(isinstance(step, (AddPoint, SetBox)) for item in kept for step in item.history) > (
+        MAX_PROMPTS
+    ):
+        raise PromptError("There are too many clicks for one file; delete some objects.")
+    return kept
+
+
+def _packed(item: PhotoObject) -> tuple[str, CocoRle, float | None]:
+    return item.name, mask_to_coco_rle(item.mask), item.predicted_iou
+
+
+def _unpacked(name: str, rle: CocoRle, predicted_iou: float | None) -> PhotoObject:
+    height, width = rle["size"]
+    return PhotoObject(name, mask_from_coco_rle(rle, (height, width)), predicted_iou)
