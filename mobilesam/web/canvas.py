@@ -24,6 +24,8 @@ _SCRIPTS = (
     "intake.js",
     "panel.js",
     "server.js",
+    "regions.js",
+    "everything.js",
     "keys.js",
     "main.js",
 )

@@ -65,6 +65,12 @@ def build_demo(
     def segment(query: Any) -> Reply:
         return desk.segment(query)
 
+    def everything(query: Any) -> Reply:
+        return desk.everything(query)
+
+    def regions(query: Any) -> Reply:
+        return desk.regions(query)
+
     def export(query: Any) -> Reply:
         return desk.export(query)
 
@@ -77,7 +83,7 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [about, segment, export, preview],
+            [about, segment, everything, regions, export, preview],
             elem_id="prompt-canvas",
             opened=None,
             limits={"max_mb": limits.max_bytes / MEGA, "max_points": MAX_POINTS},

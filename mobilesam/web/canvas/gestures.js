@@ -27,7 +27,7 @@ function isPageAtTop() {
  *   begin(spot, second), move(spot, moved), end(), cancel(): a stroke
  *   zoom(factor, spot), pan(dx, dy): the view
  *   grip(): the view is taken hold of; pull(factor, from, to): it is pulled from where it was then
- *   hover(): the pointer is in use
+ *   hover(spot): the pointer is in use; where, if it is not down, null when it leaves
  */
 function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zoom, pan, grip, pull, hover}) {
   const fingers = new Map();    // the pointers that are down, and their spots
@@ -83,7 +83,7 @@ function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zo
   });
   canvas.addEventListener('pointermove', (event) => {
     over = true;
-    if (!fingers.has(event.pointerId)) return hover();
+    if (!fingers.has(event.pointerId)) return hover(spotOf(event, canvas));
     const spot = spotOf(event, canvas);
     fingers.set(event.pointerId, spot);
     if (mode === 'stroke') {
@@ -106,7 +106,10 @@ function createGestures(canvas, {isReady, isZoomed, begin, move, end, cancel, zo
     end();
   }
   for (const type of ['pointerup', 'pointercancel', 'lostpointercapture']) canvas.addEventListener(type, lift);
-  canvas.addEventListener('pointerleave', () => { over = false; });
+  canvas.addEventListener('pointerleave', () => {
+    over = false;
+    hover(null);
+  });
 
   // ---- the wheel -----------------------------------------------------------------------------
 

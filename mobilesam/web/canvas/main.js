@@ -16,6 +16,7 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 
 const history = createHistory((actions) => {
   version++;
+  everything.leave();           // the regions give way to what is done
   stage.setActions(actions);
   if (!isQuestion(actions)) showReply(null);
   refresh();
@@ -61,6 +62,21 @@ const ask = createAsker({
   reopen,
 });
 
+const everything = createEverything(root, part, {
+  token: () => photo && photo.token, reopen, fail, redraw: stage.redraw, onChange: showWork,
+  onTake: (rle) => history.replace([{type: 'mask', rle}]),
+  onKeep: null,
+});
+
+/** Either the regions or the mask and its markers; the tool goes with them. */
+function showWork() {
+  stage.setTool(everything.isOn ? everything.tool : promptTool);
+  stage.setActions(everything.isOn ? [] : history.actions);
+  if (shown && !everything.isOn) stage.showMask(shown.rle);
+  else stage.clearMask();
+  refresh();
+}
+
 function fail(text) {
   panel.alert(text);
   root.dataset.failed = Number(root.dataset.failed || 0) + 1;
@@ -72,11 +88,13 @@ function refresh() {
     canUndo: history.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
     hasMask: Boolean(shown && shown.share), hint: hintName(),
   });
+  everything.setReady(Boolean(photo) && !arriving);
 }
 
 function hintName() {
   if (arriving) return 'opening';
   if (!photo) return 'empty';
+  if (everything.isOn) return 'regions';
   if (!shown) return history.actions.length && !isQuestion(history.actions) ? 'negative' : 'ready';
   if (!shown.share) return 'nothing';
   return shown.candidates.length > 1 ? 'choose' : 'refine';
@@ -95,10 +113,8 @@ function lastPrompt() {
 function showReply(reply) {
   shown = reply;
   shownPrompt = lastPrompt();
-  if (reply) stage.showMask(reply.rle);
-  else stage.clearMask();
   panel.showReply(reply, stage.photo);
-  refresh();
+  showWork();
 }
 
 function choose(index) {
@@ -158,6 +174,7 @@ async function openFile(file) {
     if (mine !== opening) return;
     photo = next;
     setTap(false);
+    everything.reset();
     history.reset();            // first, or the old clicks would be asked of the new photo
     stage.show(photo.picture, width, height);
     panel.showOpened(reply);
@@ -240,6 +257,7 @@ function setTap(removes) {
 }
 
 const COMMANDS = {
+  ...everything.commands,
   'undo': history.undo, 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
@@ -259,6 +277,7 @@ root.addEventListener('click', (event) => {
 function escape() {
   if (stage.cancelDrag()) return;
   if (!part.alert.hidden) return panel.alert('');
+  if (everything.leave()) return;
   history.clear();
 }
 
@@ -272,5 +291,6 @@ root.dataset.loaded = 'yes';
 callServer('about', {}).then((reply) => {
   if (!reply.ok) return fail(reply.error);
   panel.showAbout(reply);
+  everything.setDefaults(reply.everything);
   root.dataset.model = 'loaded';
 });

@@ -37,6 +37,7 @@ function createStage(part, {tool, onView}) {
   function drawMarks(here = room()) {
     const context = freshContext(marks, here.width, here.height);
     const spot = (place) => toSpot(view, here, place);
+    if (tool.under) tool.under(context, spot, size);
     const last = actions.filter((action) => action.type === 'box').pop();
     if (last) drawBox(context, spot({x: last.box[0], y: last.box[1]}), spot({x: last.box[2], y: last.box[3]}), false);
     if (stroke) tool.draw(context, spot);
@@ -88,6 +89,11 @@ function createStage(part, {tool, onView}) {
     return begun;
   }
 
+  /** Where the pointer is, for tools that answer to that. */
+  function tellTool(place) {
+    if (size && tool.hover) tool.hover(place, size);
+  }
+
   const crosshair = createCrosshair({
     look() {
       const here = room();
@@ -99,7 +105,10 @@ function createStage(part, {tool, onView}) {
       };
     },
     begin: beginStroke, move: (place) => moveStroke(place, true), end: endStroke,
-    onMove: (place) => look(place ? revealing(view, room(), place, MARGIN_PX) : view),
+    onMove(place) {
+      if (place) tellTool(place);
+      look(place ? revealing(view, room(), place, MARGIN_PX) : view);
+    },
   });
 
   createGestures(marks, {
@@ -116,7 +125,10 @@ function createStage(part, {tool, onView}) {
     grip() { gripped = view; },
     pull: (factor, from, to) => look(pulled(gripped, room(), factor, from, to)),
     pan: (dx, dy) => look(panned(view, room(), dx, dy)),
-    hover: crosshair.hide,
+    hover(spot) {
+      if (spot !== null) crosshair.hide();
+      if (spot !== undefined) tellTool(spot && toPlace(view, room(), spot));
+    },
   });
   marks.addEventListener('focus', () => { if (size && marks.matches(':focus-visible')) crosshair.show(); });
   marks.addEventListener('blur', () => { cancelStroke(); crosshair.hide(); });
@@ -159,6 +171,14 @@ function createStage(part, {tool, onView}) {
     },
     /** Ends a drag without a box; whether there was one. */
     cancelDrag: cancelStroke,
+    /** Puts another tool in hand. */
+    setTool(next) {
+      if (next === tool) return;
+      cancelStroke();
+      tool = next;
+      draw();
+    },
+    redraw: draw,
     setActions(next) { actions = next; draw(); },
     showMask(rle) {
       paintMask(mask, rle);

@@ -7,6 +7,9 @@
 // begin(stroke), move(stroke), end(stroke): as the stroke goes on.
 // cancel(): the stroke is given up.
 // draw(context, toSpot): what shows of it meanwhile; toSpot takes a place to the canvas.
+// A tool may have two more:
+// under(context, toSpot, photo): what lies on the photo, below the markers, while the tool is in hand.
+// hover(place, photo): the pointer is there, or the crosshair; null: it is nowhere.
 
 const BOX_MIN_PX = 4;           // a thinner box is a click with a shaky hand
 
