@@ -221,7 +221,8 @@ class RegionRuns:
     def _compute(self, token: str, run: _Run) -> None:
         """Takes a turn: batches until its time is over."""
         started = self._clock()
-        steps, step = run.steps, None
+        steps = run.steps
+        step: EverythingProgress | None = None
         run.is_computing = True
         try:
             while steps is not None and not run.is_finished:
