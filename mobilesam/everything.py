@@ -68,10 +68,12 @@ class EverythingProgress:
     Attributes:
         done: prompts answered.
         total: prompts of the whole grid.
+        held_bytes: what the masks found so far hold, those dropped since included.
     """
 
     done: int
     total: int
+    held_bytes: int
     _select: Callable[[], list[MaskRecord]] = field(repr=False)
 
     @cached_property
@@ -118,7 +120,7 @@ def iter_everything(
                     "Too many regions pass these thresholds; raise them or use fewer points."
                 )
         select = partial(_select, tuple(found), options, cleaned)
-        yield EverythingProgress(start + len(points), len(grid_xy), select)
+        yield EverythingProgress(start + len(points), len(grid_xy), held_bytes, select)
 
 
 def segment_everything(

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilesam.errors import PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle
+from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, mask_logits, painted, painted_logits
 from mobilesam.prompts import MAX_POINTS, BoxXYXY, Prompt, checked_label, checked_point
 
@@ -134,13 +133,7 @@ class Answer:
     def _taken(self, size_hw: tuple[int, int]) -> Mask:
         if self.taken is None:
             return np.zeros(size_hw, np.bool_)
-        if self.taken.shape == size_hw:
-            return self.taken
-        height, width = size_hw
-        share = cv2.resize(
-            self.taken.astype(np.float32), (width, height), None, 0, 0, cv2.INTER_AREA
-        )
-        return np.asarray(share >= 0.5)
+        return scaled_mask(self.taken, size_hw)
 
 
 def answer_history(

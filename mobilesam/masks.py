@@ -41,6 +41,26 @@ def mask_bbox_xywh(mask: Mask) -> tuple[int, int, int, int]:
     return x0, y0, x1 - x0, y1 - y0
 
 
+def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
+    """The mask at another size: a pixel is in where at least half of what it covers is.
+
+    Args:
+        mask: (H, W) bool.
+        size_hw: (H, W) to scale to.
+
+    Returns:
+        (H, W) bool; the mask itself where it has that size.
+    """
+    height, width = size_hw
+    if mask.shape == (height, width):
+        return mask
+    # In bytes: a mask of 40 megapixels would take 160 MB in single precision.
+    share = cv2.resize(
+        mask.astype(np.uint8) * np.uint8(255), (width, height), None, 0, 0, cv2.INTER_AREA
+    )
+    return np.asarray(share >= 128)
+
+
 def mask_to_coco_rle(mask: Mask) -> CocoRle:
     """COCO's compressed RLE, as pycocotools.mask.decode reads it."""
     # COCO runs down the columns. OpenCV transposes in blocks, ten times faster than a plain copy.

@@ -33,6 +33,8 @@ _SCRIPTS = (
     "downloads.js",
     "keep.js",
     "collection.js",
+    "regions.js",
+    "everything.js",
     "keys.js",
     "main.js",
 )

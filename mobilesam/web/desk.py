@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +28,7 @@ from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.web.kept import kept_objects, read_masks
+from mobilesam.web.regions import GoneError, RegionRuns
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -87,7 +88,7 @@ def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[
             if not isinstance(query, Mapping):
                 raise PromptError("The request is not understood; reload the page.")
             return {"ok": True, "seq": seq, **method(self, query)}
-        except ExpiredError as error:
+        except (ExpiredError, GoneError) as error:
             return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
         except MobileSamError as error:
             return {"ok": False, "seq": seq, "error": str(error)}
@@ -115,6 +116,7 @@ class Desk:
         self._model = model
         self._files = files
         self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
+        self._runs = RegionRuns()
         self._lock = threading.Lock()
         # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
         self._full_size_places = threading.BoundedSemaphore(FULL_SIZE_PLACES)
@@ -128,12 +130,13 @@ class Desk:
 
     @_answering
     def about(self, _query: Mapping[str, Any]) -> Reply:
-        """What answers here, once it is loaded: device, weights, and why these."""
+        """What answers here, once it is loaded: device, weights, why these, and what suits them."""
         segmenter = self._segmenter
         return {
             "device": "GPU" if segmenter.device.type != "cpu" else "CPU",
             "weights": segmenter.weights.kind,
             "reason": segmenter.weights.reason,
+            "everything": asdict(segmenter.everything_options({})),
         }
 
     @_answering
@@ -160,10 +163,11 @@ class Desk:
         )
         with self._lock:
             self._photos[token] = opened
-            forgotten = []
+            forgotten = {}
             while len(self._photos) > MAX_OPEN_PHOTOS:
-                forgotten.append(self._photos.popitem(last=False)[1])
-        _remove_files(forgotten)
+                oldest, photo_left = self._photos.popitem(last=False)
+                forgotten[oldest] = photo_left
+        self._clean_up(forgotten)
         return {
             "token": token,
             "size": list(photo.size_hw),
@@ -189,6 +193,36 @@ class Desk:
             "candidates": _candidates(answer.prediction),
             "ms": round(elapsed_ms, 1),
         }
+
+    @_answering
+    def everything(self, query: Mapping[str, Any]) -> Reply:
+        """A turn of a run over everything in the photo; the first call begins one.
+
+        `run` is null or what the reply before said, `after` the highest id of a region so far,
+        `stop` true to end the run where it is. See `mobilesam.web.regions`.
+        """
+        opened, token, run = self._opened(query), query["token"], query.get("run")
+        if query.get("stop"):
+            self._runs.stop(token, run)
+            return {}
+        if run is None:
+            options = query.get("options")
+            if not isinstance(options, Mapping):
+                raise PromptError("The options are names and numbers.")
+            embedding = self._embedding(opened)
+            steps = self._segmenter.iter_everything(
+                embedding, self._segmenter.everything_options(options)
+            )
+            display_hw = _fitted(embedding.original_size, _display_side(query.get("side")))
+            run = self._runs.start(token, steps, display_hw)
+        after = query.get("after")
+        return self._runs.advance(token, run, after if isinstance(after, int) else 0)
+
+    @_answering
+    def regions(self, query: Mapping[str, Any]) -> Reply:
+        """The regions of a run by their `ids`, at the photo's own size."""
+        self._opened(query)
+        return {"regions": self._runs.regions(query["token"], query.get("run"), query.get("ids"))}
 
     @_answering
     def export(self, query: Mapping[str, Any]) -> Reply:
@@ -248,8 +282,14 @@ class Desk:
         """Forgets everything of a visitor whose tab has closed."""
         with self._lock:
             tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
-            gone = [self._photos.pop(token) for token in tokens]
-        _remove_files(gone)
+            gone = {token: self._photos.pop(token) for token in tokens}
+        self._clean_up(gone)
+
+    def _clean_up(self, photos: Mapping[str, OpenPhoto]) -> None:
+        """Removes what was made from photos that are no longer open."""
+        self._runs.forget(photos)
+        for photo in photos.values():
+            shutil.rmtree(photo.folder, ignore_errors=True)
 
     @contextmanager
     def _full_size_work(self) -> Iterator[None]:
@@ -334,8 +374,3 @@ def _sequence_number(seq: object) -> int | None:
 def _safe_name(name: str) -> str:
     stem = re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:60]
     return stem or "photo"
-
-
-def _remove_files(photos: list[OpenPhoto]) -> None:
-    for photo in photos:
-        shutil.rmtree(photo.folder, ignore_errors=True)

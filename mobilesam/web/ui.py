@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,29 +62,24 @@ def build_demo(
             )
         )
 
-    # Plain functions, because Gradio marks what the page may call by an attribute on it.
-    def about(query: Any) -> Reply:
-        return desk.about(query)
-
-    def segment(query: Any) -> Reply:
-        return desk.segment(query)
-
-    def export(query: Any) -> Reply:
-        return desk.export(query)
-
-    def load(query: Any) -> Reply:
-        return desk.load(query)
-
-    def preview(query: Any) -> Reply:
-        return desk.preview(query)
-
     def leave(request: gr.Request) -> None:
         desk.leave(request.session_hash or "")
 
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [about, segment, export, load, preview],
+            [
+                _plain(method)
+                for method in (
+                    desk.about,
+                    desk.segment,
+                    desk.everything,
+                    desk.regions,
+                    desk.export,
+                    desk.load,
+                    desk.preview,
+                )
+            ],
             elem_id="prompt-canvas",
             opened=None,
             limits={
@@ -127,6 +124,16 @@ def launch_options(limits: ImageLimits) -> dict[str, Any]:
         "ssr_mode": False,
         "footer_links": ["api"],
     }
+
+
+def _plain(method: Callable[[Any], Reply]) -> Callable[[Any], Reply]:
+    """A function of the method's name: Gradio marks what the page may call by an attribute on it."""
+
+    @functools.wraps(method)
+    def call(query: Any) -> Reply:
+        return method(query)
+
+    return call
 
 
 def _example(path: Path) -> dict[str, str]:

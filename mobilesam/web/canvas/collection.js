@@ -70,6 +70,7 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     get canKeep() { return objects.canKeep; },
     get canSaveAll() { return objects.exported.length > 0; },
     answered: objects.answered,
+    add: objects.add,
     load,
     /** A file of the mask on the stage, at the photo's own size. */
     save: (kind) => isFree() && downloads.save({history: history.actions, kind}),

@@ -17,6 +17,8 @@ function createHistory(onChange) {
     get canUndo() { return at > 0; },
     get canRedo() { return at < states.length - 1; },
     push(action) { enter(states[at].concat([action])); },
+    /** Starts from other actions; undo brings back those that were there. */
+    replace(actions) { enter(actions); },
     clear() { if (states[at].length) enter([]); },
     undo() { go(at - 1); },
     redo() { go(at + 1); },

@@ -19,6 +19,7 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 
 const history = createHistory((actions) => {
   version++;
+  everything.leave();           // the regions give way to what is done
   stage.setActions(actions);
   if (isQuestion(actions)) showStrokes();
   else showReply(null);
@@ -85,6 +86,21 @@ const ask = createAsker({
   reopen,
 });
 
+const everything = createEverything(root, part, {
+  token: () => photo && photo.token, reopen, fail, redraw: stage.redrawMarks, onChange: showWork,
+  onTake: (rle) => history.replace([{type: 'mask', rle}]),
+  onKeep: collection.add,
+});
+
+/** Either the regions or the mask and its markers; the tool goes with them. */
+function showWork() {
+  const regions = everything.isOn;
+  stage.setTool(regions ? everything.tool : root.dataset.tool === 'brush' ? brush.tool : promptTool);
+  stage.setActions(regions ? [] : history.actions);
+  stage.showMask(regions || !shown ? null : shown.rle, regions ? [] : paintedSince());
+  refresh();
+}
+
 function fail(text) {
   panel.alert(text);
   root.dataset.failed = Number(root.dataset.failed || 0) + 1;
@@ -97,11 +113,13 @@ function refresh() {
     hasMask: Boolean(shown && shown.share), hint: hintName(),
     canKeep: collection.canKeep, canSaveAll: collection.canSaveAll, canLoad: Boolean(photo),
   });
+  everything.setReady(Boolean(photo) && !arriving);
 }
 
 function hintName() {
   if (arriving) return 'opening';
   if (!photo) return 'empty';
+  if (everything.isOn) return 'regions';
   if (root.dataset.tool === 'brush') return 'brush';
   if (!shown) return history.actions.length && !isQuestion(history.actions) ? 'negative' : 'ready';
   if (!shown.share) return 'nothing';
@@ -122,12 +140,11 @@ function showReply(reply) {
   shown = reply;
   shownPrompt = lastPrompt();
   shownActions = reply ? history.actions : [];
-  stage.showMask(reply && reply.rle, paintedSince());
   panel.showReply(reply, stage.photo);
   if (reply) compare.refresh();
   else compare.close();
   collection.answered(reply);
-  refresh();
+  showWork();
 }
 
 /** The strokes that the server has not answered yet, and the one that is being drawn. */
@@ -206,6 +223,7 @@ async function openFile(file, work = null) {
     const tellOfLast = collection.putAway();
     photo = next;
     setTap(false);
+    everything.reset();
     collection.begin();         // first, or the old clicks would be asked of the new photo
     stage.show(photo.picture, width, height);
     panel.showOpened(reply);
@@ -284,12 +302,13 @@ function setTap(removes) {
 }
 
 function setTool(name) {
-  stage.setTool(name === 'brush' ? brush.tool : promptTool);
+  everything.leave();
   panel.setTool(name);
-  refresh();
+  showWork();
 }
 
 const COMMANDS = {
+  ...everything.commands,
   'undo': history.undo, 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
@@ -314,6 +333,7 @@ root.addEventListener('click', (event) => {
 function escape() {
   if (stage.cancelDrag()) return;
   if (!part.alert.hidden) return panel.alert('');
+  if (everything.leave()) return;
   history.clear();
 }
 
@@ -329,6 +349,7 @@ root.dataset.loaded = 'yes';
 callServer('about', {}).then((reply) => {
   if (!reply.ok) return fail(reply.error);
   panel.showAbout(reply);
+  everything.setDefaults(reply.everything);
   root.dataset.model = 'loaded';
 });
 collection.kept().then((kept) => {

@@ -43,8 +43,8 @@ function createObjects({history, most, onShow, onChange, onFull}) {
 
   function fresh(given = {}) {
     const item = {
-      id: ++ids, name: given.name || freshName(), colour: freshColour(), visible: true,
-      reply: null, saved: NOTHING_DONE, before: null, iou: null, ...given,
+      colour: freshColour(), visible: true, reply: null, saved: NOTHING_DONE, before: null, iou: null,
+      ...given, id: ++ids, name: given.name || freshName(),
     };
     items = [...items, item];
     return item;

@@ -8,6 +8,7 @@ const HINTS = {
   choose: ['One click can mean several things. Choose what you meant:', 'One tap can mean several things. Choose what you meant:'],
   refine: ['Click what is missing, right-click what is too much.', 'Tap what is missing; use "Tap removes" for what is too much.'],
   brush: ['Paint what is missing; the right button or Shift erases.', 'Paint what is missing; switch to "Erase" for what is too much.'],
+  regions: ['Click on a region to take it up, then correct it with clicks.', 'Tap on a region to take it up, then correct it with taps.'],
   nothing: ['Nothing was found there. Click elsewhere, or drag a box.', 'Nothing was found there. Tap elsewhere, or drag a box.'],
 };
 

@@ -41,6 +41,7 @@ function createStage(part, {tool, onView}) {
   function drawMarks(here = room()) {
     const context = freshContext(marks, here.width, here.height);
     const spot = (place) => toSpot(view, here, place);
+    if (tool.under) tool.under(context, spot, size);
     const last = actions.filter((action) => action.type === 'box').pop();
     if (last) drawBox(context, spot({x: last.box[0], y: last.box[1]}), spot({x: last.box[2], y: last.box[3]}), false);
     if (stroke) tool.draw(context, spot);
@@ -131,6 +132,11 @@ function createStage(part, {tool, onView}) {
     return begun;
   }
 
+  /** Where the pointer is, for tools that answer to that. */
+  function tellTool(place) {
+    if (size && tool.hover) tool.hover(place, size);
+  }
+
   const crosshair = createCrosshair({
     look() {
       const here = room();
@@ -142,7 +148,10 @@ function createStage(part, {tool, onView}) {
       };
     },
     begin: beginStroke, move: (place) => moveStroke([place], true), end: endStroke,
-    onMove: (place) => look(place ? revealing(view, room(), place, MARGIN_PX) : view),
+    onMove(place) {
+      if (place) tellTool(place);
+      look(place ? revealing(view, room(), place, MARGIN_PX) : view);
+    },
   });
 
   createGestures(marks, {
@@ -163,9 +172,13 @@ function createStage(part, {tool, onView}) {
     grip() { gripped = view; },
     pull: (factor, from, to) => look(pulled(gripped, room(), factor, from, to)),
     pan: (dx, dy) => look(panned(view, room(), dx, dy)),
-    hover,
+    hover(spot) {
+      hover(spot);
+      tellTool(spot && toPlace(view, room(), spot));
+    },
     leave() {
       pointer = null;
+      tellTool(null);
       if (size) drawMarks();
     },
   });
@@ -225,6 +238,7 @@ function createStage(part, {tool, onView}) {
     },
     /** Another tool takes the strokes from now on. */
     setTool(next) {
+      if (next === tool) return;
       cancelStroke();
       tool = next;
       if (size) drawMarks();

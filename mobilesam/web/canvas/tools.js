@@ -8,6 +8,9 @@
 // cancel(): the stroke is given up.
 // draw(context, toSpot): what shows of it meanwhile; toSpot takes a place to the canvas.
 // cursor(context, spot, scale): what shows where the pointer or the crosshair is.
+// A tool may have two more:
+// under(context, toSpot, photo): what lies on the photo, below the markers, while the tool is in hand.
+// hover(place, photo): the pointer is there, or the crosshair; null: it is nowhere.
 
 const BOX_MIN_PX = 4;           // a thinner box is a click with a shaky hand
 
