@@ -127,7 +127,7 @@ def launch_options(limits: ImageLimits) -> dict[str, Any]:
 
 
 def _plain(method: Callable[[Any], Reply]) -> Callable[[Any], Reply]:
-    """A function of the method's name: Gradio marks what the page may call by an attribute on it."""
+    """A function of that name: Gradio marks what the page may call by an attribute on it."""
 
     @functools.wraps(method)
     def call(query: Any) -> Reply:
