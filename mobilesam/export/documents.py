@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.masks import Mask
+from mobilesam.masks import Mask, mask_from_coco_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import outline_length
 from mobilesam.settings import MEGA
@@ -20,6 +20,9 @@ MAX_OBJECTS = 1000
 
 MAX_MASK_PIXELS = 1000 * MEGA
 """Of all masks of a photo together, a byte each: 500 objects of a 2 megapixel photo."""
+
+MAX_COUNTS = 20 * MEGA
+"""Of all run-length masks that a client sends with a photo: characters, or numbers of lists."""
 
 MAX_OUTLINE_PX = 4 * MEGA
 """Length of all polygons of a photo together; filling them takes time and memory for each pixel."""
@@ -134,6 +137,39 @@ def object_from_file(name: object, mask: Mask, predicted_iou: Any) -> PhotoObjec
         return PhotoObject(name, mask, predicted_iou)  # type: ignore[arg-type]
     except PromptError as error:
         raise AnnotationError(f"An object of the file cannot be used: {error}") from None
+
+
+def read_objects(value: object, size_hw: tuple[int, int]) -> list[PhotoObject]:
+    """Objects as a client sends them.
+
+    Args:
+        value: parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last may be left out.
+        size_hw: (H, W) of the photo.
+
+    Raises:
+        AnnotationError: it is no such list, a mask is damaged or of another size, or there is more
+            than can be read.
+        PromptError: a name or a predicted IoU cannot be used.
+    """
+    rows = items_of(value, 'The objects, each {"name": ..., "rle": ...},')
+    check_room(len(rows), size_hw)
+    fields = [fields_of(row, "An object") for row in rows]
+    if sum(map(_length_of_counts, fields)) > MAX_COUNTS:
+        raise AnnotationError("The masks are too long together; send fewer objects at a time.")
+    return [
+        PhotoObject(
+            row.get("name"),  # type: ignore[arg-type]
+            mask_from_coco_rle(row.get("rle"), size_hw),
+            row.get("predicted_iou"),
+        )
+        for row in fields
+    ]
+
+
+def _length_of_counts(fields: Fields) -> int:
+    rle = fields.get("rle")
+    counts = rle.get("counts") if isinstance(rle, dict) else None
+    return len(counts) if isinstance(counts, (str, list)) else 0
 
 
 def _is_finite_number(value: object) -> bool:

@@ -92,15 +92,20 @@ def cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:
         for place, item in enumerate(objects, start=1):
             if item.mask.any():
                 # A ZipInfo of its own date: equal cut-outs make equal files.
-                entry = zipfile.ZipInfo(f"{place}-{_file_stem(item.name)}.png")
+                entry = zipfile.ZipInfo(f"{place}-{file_stem(item.name, 'object')}.png")
                 archive.writestr(entry, cutout_png(photo, item.mask))
     return buffer.getvalue()
 
 
-def _file_stem(name: str) -> str:
-    """The letters and digits of a name; what file systems treat specially becomes a dash."""
+def file_stem(name: str, fallback: str) -> str:
+    """The letters and digits of a name; what file systems treat specially becomes a dash.
+
+    Args:
+        name: any text.
+        fallback: where nothing of the name is left.
+    """
     plain = unicodedata.normalize("NFC", name)
-    return re.sub(r"[\W_]+", "-", plain)[:_MAX_STEM].strip("-") or "object"
+    return re.sub(r"[\W_]+", "-", plain)[:_MAX_STEM].strip("-") or fallback
 
 
 def _voc_colour(index: int) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,8 @@ _TIME_LIMIT_S = 120.0
 """How long one /everything may compute."""
 _MAX_ANSWER_BYTES = 32 * MEGA
 
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+
 T = TypeVar("T")
 
 
@@ -46,13 +48,21 @@ class PhotoFile(gr.Image):
 
 
 class JsonInput(gr.JSON):
-    """gr.JSON with an example of its own in the API's documentation.
+    """gr.JSON with an example and a schema of its own in the API's documentation.
+
+    gr.JSON's own schema is none: whoever checks arguments by it, as MCP does, refuses all.
 
     Attributes:
         example: what the documentation shows.
+        schema: JSON schema of what is accepted.
     """
 
     example: Any = None
+    schema: Mapping[str, Any] = {}
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema; it is looser than the checks, whose sentences say more."""
+        return dict(self.schema)
 
     def example_payload(self) -> Any:
         """The example, as a client sends it."""
@@ -74,18 +84,23 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
         model: answers the requests; until it is loaded, they wait.
     """
 
-    def segment(image: str | None, points: Any, box: Any, multimask: Any) -> dict[str, Any]:
-        """Segments one thing in a photo.
+    # Clients show these docstrings, and of an argument the first line alone.
+    def segment(
+        image: str | None, points: Any = None, box: Any = None, multimask: Any = None
+    ) -> dict[str, Any]:
+        """Segments one thing in a photo: give points on it, a box round it, or both.
+
+        One point alone can mean several things, and gets three candidates. A mask is a COCO RLE,
+        its bbox is [x, y, width, height], and predicted_iou is the model's own estimate of it.
 
         Args:
             image: the photo.
-            points: [[x, y, label], ...] in pixels of the upright photo, label 1 for the thing and 0
-                for what is not it; may be empty.
-            box: [x0, y0, x1, y1] in pixels of the upright photo, or null.
+            points: [[x, y, label], ...] in pixels; label 1: on the thing, 0: not on it.
+            box: [x0, y0, x1, y1] in pixels, or null.
             multimask: true for three candidates, false for one, null for SAM's rule.
 
         Returns:
-            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}.
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
         """
         if not (multimask is None or isinstance(multimask, bool)):
             raise PromptError("multimask is true, false or null.")
@@ -99,10 +114,13 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
         JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
     )
     points.example = [[320, 240, 1]]
+    points.schema = _or_null({"type": "array", "items": _NUMBERS})
+    box.schema = _or_null(_NUMBERS)
+    multimask.schema = _or_null({"type": "boolean"})
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(
-        _with_sentences(segment),
+        with_sentences(segment),
         [photo, points, box, multimask],
         masks,
         api_name="segment",
@@ -117,18 +135,19 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
         model: answers the requests; until it is loaded, they wait.
     """
 
-    def everything(image: str | None, options: Any) -> dict[str, Any]:
-        """Segments everything in a photo, from a grid of points.
+    def everything(image: str | None, options: Any = None) -> dict[str, Any]:
+        """Segments everything in a photo, from a grid of points; the best masks come first.
+
+        The options are points_per_side, pred_iou_thresh, stability_score_thresh,
+        stability_score_offset, box_nms_thresh and min_mask_region_area, each of which may be left
+        out. They mean what SamAutomaticMaskGenerator's mean.
 
         Args:
             image: the photo.
-            options: {"points_per_side", "pred_iou_thresh", "stability_score_thresh",
-                "stability_score_offset", "box_nms_thresh", "min_mask_region_area"}, each of which
-                may be left out, or null. They mean what SamAutomaticMaskGenerator's mean.
+            options: such as {"points_per_side": 16}, or null.
 
         Returns:
-            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou", "stability_score"},
-            ...]}, the highest predicted IoU first.
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", ..., "stability_score"}, ...]}
         """
         if not (options is None or isinstance(options, dict)):
             raise PromptError('options is an object like {"points_per_side": 16}, or null.')
@@ -154,10 +173,11 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
     photo = PhotoFile(visible=False, label="image")
     options = JsonInput(visible=False, label="options")
     options.example = {"points_per_side": 16}
+    options.schema = _or_null({"type": "object"})
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(
-        _with_sentences(everything),
+        with_sentences(everything),
         [photo, options],
         masks,
         api_name="everything",
@@ -166,7 +186,7 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
     )
 
 
-def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
+def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
     """The handler, its errors turned into those that Gradio shows to the client."""
 
     @functools.wraps(handler)
@@ -177,6 +197,10 @@ def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
             raise gr.Error(str(error), print_exception=False) from error
 
     return handle
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _encode(segmenter: Segmenter, image: str | None) -> ImageEmbedding:

@@ -17,6 +17,7 @@ from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
+from mobilesam.web.export_endpoint import add_export_endpoint
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -99,6 +100,7 @@ def build_demo(
         )
         add_segment_endpoint(model)
         add_everything_endpoint(model)
+        add_export_endpoint(limits)
         demo.unload(leave)
     return demo
 
