@@ -6,15 +6,18 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio_client.utils import is_http_url_like
 
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
-from mobilesam.settings import MEGA
+from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.web.fetch import fetch_photo
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -36,11 +39,29 @@ class PhotoFile(gr.Image):
     """gr.Image's schema, but the handler gets the uploaded file itself, not decoded by Gradio.
 
     So the limits and the orientation are those of `mobilesam.images`, as on the page.
+
+    Attributes:
+        max_bytes: of a photo that is fetched from an address; uploads have Gradio's own limit.
     """
+
+    max_bytes = ImageLimits().max_bytes
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """The path that the client sent, as it is: `checked_upload` has the last word on it."""
         return payload.path if payload else None
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        """The path of an upload, or of what was fetched from the address that a client sent."""
+        if not is_http_url_like(url_or_file_path or ""):
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
+        try:
+            path = str(await fetch_photo(str(url_or_file_path), self.max_bytes))
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        self.temp_files.add(path)  # deleted when uploads are
+        return path
 
     def get_block_name(self) -> str:
         """The page draws it as gr.Image."""
@@ -77,11 +98,23 @@ class JsonInput(gr.JSON):
         return "json"
 
 
-def add_segment_endpoint(model: Future[Segmenter]) -> None:
+def photo_input(limits: ImageLimits) -> PhotoFile:
+    """The endpoints' first argument.
+
+    Args:
+        limits: what a photo may be at most.
+    """
+    photo = PhotoFile(visible=False, label="image")
+    photo.max_bytes = limits.max_bytes
+    return photo
+
+
+def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
     """Adds /segment to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
+        limits: what a photo may be at most.
     """
 
     # Clients show these docstrings, and of an argument the first line alone.
@@ -109,7 +142,7 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
         embedding = _encode(segmenter, image)
         return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
 
-    photo = PhotoFile(visible=False, label="image")
+    photo = photo_input(limits)
     points, box, multimask = (
         JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
     )
@@ -128,11 +161,12 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
     )
 
 
-def add_everything_endpoint(model: Future[Segmenter]) -> None:
+def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
     """Adds /everything to the Blocks being built; one runs at a time, the others wait.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
+        limits: what a photo may be at most.
     """
 
     def everything(image: str | None, options: Any = None) -> dict[str, Any]:
@@ -170,7 +204,7 @@ def add_everything_endpoint(model: Future[Segmenter]) -> None:
             "masks": [_record_to_json(record) for record in records],
         }
 
-    photo = PhotoFile(visible=False, label="image")
+    photo = photo_input(limits)
     options = JsonInput(visible=False, label="options")
     options.example = {"points_per_side": 16}
     options.schema = _or_null({"type": "object"})

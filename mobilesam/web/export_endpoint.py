@@ -13,7 +13,7 @@ from mobilesam.errors import ImageError
 from mobilesam.export import FILE_FORMATS, export_file, read_objects
 from mobilesam.images import open_photo
 from mobilesam.settings import ImageLimits
-from mobilesam.web.api import JsonInput, PhotoFile, with_sentences
+from mobilesam.web.api import JsonInput, photo_input, with_sentences
 from mobilesam.web.uploads import checked_upload
 
 
@@ -52,7 +52,7 @@ def add_export_endpoint(limits: ImageLimits) -> None:
         file.write_bytes(data)
         return str(file)
 
-    photo = PhotoFile(visible=False, label="image")
+    photo = photo_input(limits)
     objects, chosen = (JsonInput(visible=False, label=label) for label in ("objects", "format"))
     objects.example = [{"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}]
     objects.schema = {"type": "array", "items": {"type": "object"}}

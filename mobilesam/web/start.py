@@ -24,6 +24,7 @@ def serve_page(
     device: str | None = None,
     host: str | None = None,
     port: int | None = None,
+    mcp: bool = False,
 ) -> None:
     """Serves the page, loads the model, and returns when the page is stopped.
 
@@ -32,6 +33,7 @@ def serve_page(
         device: as `Segmenter.from_weights` takes it.
         host: where to listen; None for GRADIO_SERVER_NAME, else 127.0.0.1.
         port: None for GRADIO_SERVER_PORT, else the first free one from 7860 on.
+        mcp: be an MCP server too, as with MOBILESAM_MCP=1.
 
     Raises:
         MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
@@ -43,14 +45,19 @@ def serve_page(
     settings = Settings.from_env()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
+    from mobilesam.web.mcp_tools import check_mcp_installed, prepare_mcp_server
     from mobilesam.web.ui import build_demo, launch_options
 
+    mcp = mcp or settings.mcp
+    if mcp:
+        check_mcp_installed()
     model: Future[Segmenter] = Future()
     demo = build_demo(model, settings.limits)
     try:
         demo.launch(
             server_name=host,
             server_port=port,
+            mcp_server=mcp,
             prevent_thread_lock=True,
             **launch_options(settings.limits),
         )
@@ -59,6 +66,8 @@ def serve_page(
             "The page cannot listen there: the port is taken, or the host is not this machine's; "
             "name others."
         ) from error
+    if mcp:
+        prepare_mcp_server(demo, settings.limits)
     model.set_result(_load(weights, device, settings))
     demo.block_thread()
 

@@ -98,8 +98,8 @@ def build_demo(
             concurrency_limit=1,
             api_visibility="private",
         )
-        add_segment_endpoint(model)
-        add_everything_endpoint(model)
+        add_segment_endpoint(model, limits)
+        add_everything_endpoint(model, limits)
         add_export_endpoint(limits)
         demo.unload(leave)
     return demo
