@@ -80,9 +80,7 @@ def _take_uploads(server: GradioMCPServer, demo: gr.Blocks, limits: ImageLimits)
     """Takes photos as data and as addresses of this server's own uploads, beside public ones."""
 
     def convert(value: Any, filedata_positions: list[list[str | int]]) -> Any:
-        photos = {
-            str(path[-1]) for path in filedata_positions
-        }  # the photo is an argument by itself
+        photos = {str(path[-1]) for path in filedata_positions}  # each an argument by itself
         return {
             name: _photo(sent, demo, limits) if name in photos else sent
             for name, sent in value.items()
