@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from segment_anything.modeling import Sam
 
 from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.embedding import ImageEmbedding, encode_photo
@@ -30,7 +31,7 @@ from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import in_fresh_thread
-from mobilesam.settings import MEGA, Settings
+from mobilesam.settings import MEGA, Precision, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # about 80 to 240 answers; a click makes one
 
@@ -70,6 +71,7 @@ class Segmenter:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         settings: Settings | None = None,
+        choose: Callable[[Sam, Precision], Network] = choose_network,
     ) -> Segmenter:
         """Loads a model.
 
@@ -78,6 +80,7 @@ class Segmenter:
                 then weights/mobile_sam.pt, then a download, then the bundled weights.
             device: a torch device. None: the MOBILESAM_DEVICE variable, then CUDA, then the CPU.
             settings: None reads the environment.
+            choose: which modules answer.
 
         Raises:
             WeightsError: the weights cannot be had or loaded.
@@ -86,7 +89,7 @@ class Segmenter:
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        network = choose_network(load_sam(chosen.path, chosen_device), settings.precision)
+        network = choose(load_sam(chosen.path, chosen_device), settings.precision)
         return cls(network, chosen, checkpoint_digest(chosen.path), settings)
 
     @property

@@ -37,31 +37,37 @@ class Settings:
         precision: of the encoder on a CPU: `"float32"`, `"bfloat16"`, or `"auto"`, which takes
             bfloat16 where the processor multiplies matrices in it.
         cache_bytes: bound of the embedding cache.
+        mcp: whether assistants find the endpoints as MCP tools.
         limits: what a photo may be at most.
+        zero_gpu: whether a Space lends a GPU by the call; it says so itself.
     """
 
     weights: str | None = None
     device: str | None = None
     precision: Precision = "auto"
     cache_bytes: int = 512 * MEGA
+    mcp: bool = False
     limits: ImageLimits = ImageLimits()
+    zero_gpu: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the MOBILESAM_* variables.
+        """Reads the MOBILESAM_* variables, and a Space's own.
 
         Raises:
-            MobileSamError: a variable that should be a positive number is not one.
+            MobileSamError: a variable holds what it should not.
         """
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,
             precision=_precision(env),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", 512),
+            mcp=_switch(env, "MOBILESAM_MCP"),
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", 20),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", 40),
             ),
+            zero_gpu=env.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
         )
 
 
@@ -73,6 +79,13 @@ def _precision(env: Mapping[str, str]) -> Precision:
     raise MobileSamError(
         f"MOBILESAM_PRECISION must be one of {', '.join(get_args(Precision))}, not {text!r}."
     )
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name) or "0"
+    if text not in ("0", "1"):
+        raise MobileSamError(f"{name} must be 1 or 0, not {text!r}.")
+    return text == "1"
 
 
 def _megas(env: Mapping[str, str], name: str, default: float) -> int:

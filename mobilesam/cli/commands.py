@@ -138,7 +138,7 @@ def serve(args: Namespace) -> int:
     """`serve`: the page, as app.py starts it."""
     from mobilesam.web.start import serve_page  # imports gradio, which the others do without
 
-    serve_page(args.weights, args.device, args.host, args.port)
+    serve_page(args.weights, args.device, args.host, args.port, args.mcp)
     return 0
 
 

@@ -165,6 +165,11 @@ def build_parser() -> argparse.ArgumentParser:
         type=_port,
         help="default: GRADIO_SERVER_PORT, else the first free one from 7860 on",
     )
+    serve.add_argument(
+        "--mcp",
+        action="store_true",
+        help="let assistants ask for masks too, by the Model Context Protocol (as MOBILESAM_MCP=1)",
+    )
     _add_model(serve)
     return parser
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio_client.utils import is_http_url_like
 
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
-from mobilesam.settings import MEGA
+from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.web.fetch import fetch_photo
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -27,6 +30,8 @@ _TIME_LIMIT_S = 120.0
 """How long one /everything may compute."""
 _MAX_ANSWER_BYTES = 32 * MEGA
 
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+
 T = TypeVar("T")
 
 
@@ -34,11 +39,29 @@ class PhotoFile(gr.Image):
     """gr.Image's schema, but the handler gets the uploaded file itself, not decoded by Gradio.
 
     So the limits and the orientation are those of `mobilesam.images`, as on the page.
+
+    Attributes:
+        max_bytes: of a photo that is fetched from an address; uploads have Gradio's own limit.
     """
+
+    max_bytes = ImageLimits().max_bytes
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """The path that the client sent, as it is: `checked_upload` has the last word on it."""
         return payload.path if payload else None
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        """The path of an upload, or of what was fetched from the address that a client sent."""
+        if not is_http_url_like(url_or_file_path or ""):
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
+        try:
+            path = str(await fetch_photo(str(url_or_file_path), self.max_bytes))
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        self.temp_files.add(path)  # deleted when uploads are
+        return path
 
     def get_block_name(self) -> str:
         """The page draws it as gr.Image."""
@@ -46,13 +69,21 @@ class PhotoFile(gr.Image):
 
 
 class JsonInput(gr.JSON):
-    """gr.JSON with an example of its own in the API's documentation.
+    """gr.JSON with an example and a schema of its own in the API's documentation.
+
+    gr.JSON's own schema is none: whoever checks arguments by it, as MCP does, refuses all.
 
     Attributes:
         example: what the documentation shows.
+        schema: JSON schema of what is accepted.
     """
 
     example: Any = None
+    schema: Mapping[str, Any] = {}
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema; it is looser than the checks, whose sentences say more."""
+        return dict(self.schema)
 
     def example_payload(self) -> Any:
         """The example, as a client sends it."""
@@ -67,25 +98,42 @@ class JsonInput(gr.JSON):
         return "json"
 
 
-def add_segment_endpoint(model: Future[Segmenter]) -> None:
+def photo_input(limits: ImageLimits) -> PhotoFile:
+    """The endpoints' first argument.
+
+    Args:
+        limits: what a photo may be at most.
+    """
+    photo = PhotoFile(visible=False, label="image")
+    photo.max_bytes = limits.max_bytes
+    return photo
+
+
+def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
     """Adds /segment to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
+        limits: what a photo may be at most.
     """
 
-    def segment(image: str | None, points: Any, box: Any, multimask: Any) -> dict[str, Any]:
-        """Segments one thing in a photo.
+    # Clients show these docstrings, and of an argument the first line alone.
+    def segment(
+        image: str | None, points: Any = None, box: Any = None, multimask: Any = None
+    ) -> dict[str, Any]:
+        """Segments one thing in a photo: give points on it, a box round it, or both.
+
+        One point alone can mean several things, and gets three candidates. A mask is a COCO RLE,
+        its bbox is [x, y, width, height], and predicted_iou is the model's own estimate of it.
 
         Args:
             image: the photo.
-            points: [[x, y, label], ...] in pixels of the upright photo, label 1 for the thing and 0
-                for what is not it; may be empty.
-            box: [x0, y0, x1, y1] in pixels of the upright photo, or null.
+            points: [[x, y, label], ...] in pixels; label 1: on the thing, 0: not on it.
+            box: [x0, y0, x1, y1] in pixels, or null.
             multimask: true for three candidates, false for one, null for SAM's rule.
 
         Returns:
-            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}.
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
         """
         if not (multimask is None or isinstance(multimask, bool)):
             raise PromptError("multimask is true, false or null.")
@@ -94,15 +142,18 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
         embedding = _encode(segmenter, image)
         return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
 
-    photo = PhotoFile(visible=False, label="image")
+    photo = photo_input(limits)
     points, box, multimask = (
         JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
     )
     points.example = [[320, 240, 1]]
+    points.schema = _or_null({"type": "array", "items": _NUMBERS})
+    box.schema = _or_null(_NUMBERS)
+    multimask.schema = _or_null({"type": "boolean"})
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(
-        _with_sentences(segment),
+        with_sentences(segment),
         [photo, points, box, multimask],
         masks,
         api_name="segment",
@@ -110,35 +161,38 @@ def add_segment_endpoint(model: Future[Segmenter]) -> None:
     )
 
 
-def add_everything_endpoint(model: Future[Segmenter]) -> None:
+def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
     """Adds /everything to the Blocks being built; one runs at a time, the others wait.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
+        limits: what a photo may be at most.
     """
 
-    def everything(image: str | None, options: Any) -> dict[str, Any]:
-        """Segments everything in a photo, from a grid of points.
+    def everything(image: str | None, options: Any = None) -> dict[str, Any]:
+        """Segments everything in a photo, from a grid of points; the best masks come first.
+
+        The options are points_per_side, pred_iou_thresh, stability_score_thresh,
+        stability_score_offset, box_nms_thresh and min_mask_region_area, each of which may be left
+        out. They mean what SamAutomaticMaskGenerator's mean.
 
         Args:
             image: the photo.
-            options: {"points_per_side", "pred_iou_thresh", "stability_score_thresh",
-                "stability_score_offset", "box_nms_thresh", "min_mask_region_area"}, each of which
-                may be left out, or null. They mean what SamAutomaticMaskGenerator's mean.
+            options: such as {"points_per_side": 16}, or null.
 
         Returns:
-            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou", "stability_score"},
-            ...]}, the highest predicted IoU first.
+            {"size": [H, W], "masks": [{"rle", "bbox", "area", ..., "stability_score"}, ...]}
         """
         return answer_everything(model.result(), image, options)
 
-    photo = PhotoFile(visible=False, label="image")
+    photo = photo_input(limits)
     options = JsonInput(visible=False, label="options")
     options.example = {"points_per_side": 16}
+    options.schema = _or_null({"type": "object"})
     masks = gr.JSON(visible=False, label="masks")
     run = gr.Button(visible=False)
     run.click(
-        _with_sentences(everything),
+        with_sentences(everything),
         [photo, options],
         masks,
         api_name="everything",
@@ -180,7 +234,7 @@ def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> 
     }
 
 
-def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
+def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
     """The handler, its errors turned into those that Gradio shows to the client."""
 
     @functools.wraps(handler)
@@ -191,6 +245,10 @@ def _with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
             raise gr.Error(str(error), print_exception=False) from error
 
     return handle
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _encode(segmenter: Segmenter, image: str | None) -> ImageEmbedding:

@@ -20,6 +20,7 @@ from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk, Reply
+from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.kept import MAX_KEPT
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -105,8 +106,9 @@ def build_demo(
             concurrency_limit=1,
             api_visibility="private",
         )
-        add_segment_endpoint(model)
-        add_everything_endpoint(model)
+        add_segment_endpoint(model, limits)
+        add_everything_endpoint(model, limits)
+        add_export_endpoint(limits)
         demo.unload(leave)
     return demo
 

@@ -43,7 +43,7 @@ def decoded(answer):
 
 def test_the_endpoint_takes_image_points_box_and_multimask_in_this_order(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/segment", "/everything"]
+    assert list(endpoints) == ["/segment", "/everything", "/export"]
     parameters = endpoints["/segment"]["parameters"]
     names = [parameter["parameter_name"] for parameter in parameters]
     assert names == ["image", "points", "box", "multimask"]

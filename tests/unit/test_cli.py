@@ -360,9 +360,22 @@ def test_weights_and_device_reach_the_model(photo, monkeypatch, tmp_path, capsys
 def test_serve_starts_the_page_that_app_starts(run, monkeypatch):
     asked = []
     monkeypatch.setattr("mobilesam.web.start.serve_page", lambda *args: asked.append(args))
-    argv = ["--weights", "bundled", "--device", "cpu", "--host", "0.0.0.0", "--port", "8080"]
+    argv = [
+        "--weights",
+        "bundled",
+        "--device",
+        "cpu",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "8080",
+        "--mcp",
+    ]
     assert run("serve", *argv)[0] == run("serve")[0] == 0
-    assert asked == [("bundled", "cpu", "0.0.0.0", 8080), (None, None, None, None)]
+    assert asked == [
+        ("bundled", "cpu", "0.0.0.0", 8080, True),
+        (None, None, None, None, False),
+    ]
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch):

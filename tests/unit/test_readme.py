@@ -35,6 +35,19 @@ def test_the_space_says_what_it_is_within_the_hubs_limits():
     assert SPACE["license"] == "apache-2.0"
 
 
+def test_the_optional_mcp_package_comes_with_the_same_gradio():
+    extra = (ROOT / "requirements-mcp.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^gradio\[mcp\]==(\S+)$", extra, re.MULTILINE) == [SPACE["sdk_version"]]
+    assert "-r requirements.txt" in extra
+
+
+def test_every_variable_that_is_read_is_explained():
+    source = (ROOT / "mobilesam" / "settings.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'"(MOBILESAM_\w+)"', source)) == set(
+        re.findall(r"^\| `(MOBILESAM_\w+)` \|", README, re.MULTILINE)
+    )
+
+
 @pytest.mark.parametrize("package", ["gradio", "huggingface_hub", "timm", "torch", "torchvision"])
 def test_what_has_broken_many_spaces_is_bounded_above(package):
     (bounds,) = re.findall(rf"^{package}([=<>].*)$", REQUIREMENTS, re.MULTILINE)

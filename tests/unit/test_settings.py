@@ -14,7 +14,7 @@ def test_an_empty_environment_gives_the_defaults():
 
 
 def test_empty_variables_count_as_unset():
-    names = (*NUMBERS, "MOBILESAM_WEIGHTS", "MOBILESAM_DEVICE")
+    names = (*NUMBERS, "MOBILESAM_WEIGHTS", "MOBILESAM_DEVICE", "MOBILESAM_MCP")
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
 
 
@@ -26,12 +26,14 @@ def test_every_variable_is_read():
         "MOBILESAM_CACHE_MB": "100",
         "MOBILESAM_MAX_UPLOAD_MB": "2.5",
         "MOBILESAM_MAX_MEGAPIXELS": "12",
+        "MOBILESAM_MCP": "1",
     }
     assert Settings.from_env(env) == Settings(
         weights="bundled",
         device="cpu",
         precision="bfloat16",
         cache_bytes=100_000_000,
+        mcp=True,
         limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
 
@@ -51,3 +53,10 @@ def test_the_process_environment_is_read_by_default(monkeypatch):
 def test_a_malformed_number_is_named_in_the_error(name, text):
     with pytest.raises(MobileSamError, match=name):
         Settings.from_env({name: text})
+
+
+@pytest.mark.parametrize("text", ["yes", "true", "2", " "])
+def test_a_switch_is_one_or_zero(text):
+    assert not Settings.from_env({"MOBILESAM_MCP": "0"}).mcp
+    with pytest.raises(MobileSamError, match="MOBILESAM_MCP must be 1 or 0"):
+        Settings.from_env({"MOBILESAM_MCP": text})

@@ -1,0 +1,110 @@
+"""README's "Use it from a program", run as it is written against the running app."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+from pycocotools import mask as coco_mask
+
+from mobilesam import Prompt
+from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.serving import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README.split("## Use it from a program\n")[1].split("\n## ")[0]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+WRITTEN_URL = "http://127.0.0.1:7860"
+
+
+def blocks(language):
+    return [code for name, code in BLOCKS if name == language]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a photo.jpg."""
+    shutil.copy(ROOT / "examples" / "fig.jpg", tmp_path / "photo.jpg")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def expected(bundled):
+    return bundled.predict(
+        bundled.encode(ROOT / "examples" / "fig.jpg"), Prompt([(320, 240)], [1])
+    ).masks
+
+
+def run_python(code, folder):
+    """The code in a process of its own, then what it calls `answer` or `mask`, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "MOBILESAM_WEIGHTS": "bundled", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def here(code, app):
+    assert WRITTEN_URL in code
+    return code.replace(WRITTEN_URL + "/", app.url).replace(WRITTEN_URL, app.url.rstrip("/"))
+
+
+def decoded(answer):
+    return np.stack([coco_mask.decode(one["rle"]) == 1 for one in answer["masks"]])
+
+
+def test_the_section_has_an_example_for_each_way_in():
+    assert [name for name, _ in BLOCKS] == ["python", "python", "sh", "js", ""]
+
+
+def test_the_python_example(folder, bundled):
+    code = blocks("python")[0] + "\nprint(int(mask.sum()), int(prediction.masks.sum()))"
+    embedding = bundled.encode(folder / "photo.jpg")
+    prompt = Prompt([(320, 240)], [1])
+    first = bundled.predict(embedding, prompt)
+    logits = first.low_res_logits[first.best : first.best + 1]
+    second = bundled.predict(embedding, prompt.add_point(400, 250, 0), mask_input=logits)
+    areas = int(first.masks[first.best].sum()), int(second.masks.sum())
+    assert run_python(code, folder) == f"{areas[0]} {areas[1]}"
+
+
+def test_the_client_example(app, folder, expected):
+    code = here(blocks("python")[1], app) + "\nimport json; print(json.dumps([answer, file]))"
+    answer, file = json.loads(run_python(code, folder))
+    assert np.array_equal(decoded(answer), expected)
+    with open(file, encoding="utf-8") as opened:
+        assert json.loads(opened.read())["categories"][0]["name"] == "cat"
+
+
+def test_the_curl_example(app, folder, expected):
+    done = subprocess.run(
+        ["sh", "-euc", here(blocks("sh")[0], app)],
+        cwd=folder, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    event, data = done.stdout.strip().splitlines()[-2:]
+    assert event == "event: complete"
+    assert np.array_equal(decoded(json.loads(data.removeprefix("data: "))[0]), expected)
+
+
+def test_the_javascript_example(app, folder, expected):
+    program = "async () => { const file = document.querySelector('#example').files[0];\n"
+    program += here(blocks("js")[0], app) + "return answer; }"
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page()
+        page.goto(f"{app.url}config")  # any page of the app, so that fetch may call it
+        page.set_content('<input type="file" id="example">')
+        page.set_input_files("#example", folder / "photo.jpg")
+        answer = page.evaluate(program)
+        browser.close()
+    assert np.array_equal(decoded(answer), expected)

@@ -1,0 +1,60 @@
+"""The MCP server where its package is missing or broken, and photos sent as data."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+from types import SimpleNamespace
+
+import pytest
+
+from mobilesam import ImageError, ImageLimits, MobileSamError
+from mobilesam.web import mcp_tools
+
+
+def test_without_the_package_it_is_said_how_to_install_it(monkeypatch):
+    mcp_tools.check_mcp_installed()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MobileSamError, match=r"pip install -r requirements-mcp\.txt"):
+        mcp_tools.check_mcp_installed()
+
+
+def test_a_server_that_gradio_could_not_start_is_an_error_not_a_missing_page():
+    with pytest.raises(MobileSamError, match="could not start"):
+        mcp_tools.prepare_mcp_server(SimpleNamespace(mcp_server_obj=None), ImageLimits())
+
+
+@pytest.fixture
+def convert(monkeypatch, tmp_path):
+    """The photo argument as the MCP server turns it into a file, at most 10 bytes."""
+    monkeypatch.setattr(mcp_tools, "get_upload_folder", lambda: str(tmp_path))
+    server = SimpleNamespace(postprocess_output_data=None)
+    demo = SimpleNamespace(mcp_server_obj=server, upload_file_set=set())
+    mcp_tools.prepare_mcp_server(demo, ImageLimits(max_bytes=10))
+
+    def run(image):
+        sent = {"image": image, "box": "data:,"}
+        converted = server.convert_strings_to_filedata(sent, [["properties", "image"]])
+        assert converted["box"] == "data:,"
+        return converted["image"], demo.upload_file_set
+
+    return run
+
+
+def test_data_become_an_upload_that_is_deleted_with_the_others(convert):
+    photo, uploads = convert("data:image/png;base64," + base64.b64encode(b"0123456789").decode())
+    assert uploads == {photo["path"]}
+    with open(photo["path"], "rb") as file:
+        assert file.read() == b"0123456789"
+
+
+@pytest.mark.parametrize("image", [
+    "data:image/png;base64," + "A" * 17, "data:image/png;base64,A", "data:,abcd", "data:",
+    "/etc/passwd", "file:///etc/passwd", "", None, 7, ["http://a"], {"path": "/etc/passwd"},
+    "http://127.0.0.1:7860/gradio_api/file=/etc/passwd",
+    "http://127.0.0.1:7860/gradio_api/file=%2Fetc%2Fpasswd",
+])  # fmt: skip
+def test_what_is_neither_an_address_nor_small_data_is_refused(convert, image, tmp_path):
+    with pytest.raises(ImageError):
+        convert(image)
+    assert not list(tmp_path.iterdir())
