@@ -74,9 +74,9 @@ def no_answers(visitor):
     held = []
     visitor.page.route(SERVER_CALLS, lambda route: held.append(route))
     yield
-    visitor.page.unroute(SERVER_CALLS)
     for route in held:
         route.continue_()
+    visitor.page.unroute(SERVER_CALLS)
 
 
 @pytest.fixture
@@ -284,6 +284,7 @@ def test_a_finger_paints_and_two_fingers_pinch(visit, photo):
     phone.page.locator("[data-do=tap-remove]").tap()
     with phone.answered():
         Fingers(phone).drag(phone.place(130, 150), phone.place(130, 190))
+    assert [step["label"] for step in phone.histories()[-1]] == [1, 0], phone.histories()[-1]
     assert not phone.mask()[170, 130]
     assert phone.mask()[170, 70]
     shown = phone.pixels("mask")
