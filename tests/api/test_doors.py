@@ -118,9 +118,9 @@ def _find(value, key):
 CLICK = {"type": "point", "x": LEFT.x, "y": LEFT.y, "label": 1}
 
 
-def test_only_segment_is_in_the_public_api(app, http):
+def test_only_the_documented_endpoints_are_in_the_public_api(app, http):
     info = http.get("gradio_api/info").json()
-    assert list(info["named_endpoints"]) == ["/segment"]
+    assert list(info["named_endpoints"]) == ["/segment", "/everything", "/export"]
     assert info["unnamed_endpoints"] == {}
     with pytest.raises(ValueError, match="Cannot find a function"):
         connect(app.url).predict(None, api_name="/open_photo")
