@@ -142,7 +142,7 @@ function createEverything(root, part, {token, reopen, redraw, onChange, fail, on
     setMode(true);
     if (!isKnown || phase === 'paused') pull();
     show();
-    part.regions.scrollIntoView({block: 'nearest'});
+    part.stage.scrollIntoView({block: 'nearest'});    // on a phone the button is far below the photo
   }
 
   /** Ends the run where it is; the regions so far can be taken. */
