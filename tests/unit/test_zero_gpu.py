@@ -95,6 +95,7 @@ def test_the_model_is_there_before_the_launch_only_where_a_gpu_is_lent(zero_gpu)
         class Page:
             launch = lambda self, **_: order.append("launch")
             block_thread = lambda self: None
+            local_url = "http://127.0.0.1/"
         ui.build_demo = lambda *_: Page()
         start._load = lambda *args: order.append("load")
         start.serve_page()
