@@ -28,9 +28,9 @@ CHROMIUM_FLAGS = [
 PROBE = """
 window.probe = {up: 0, painted: 0};
 addEventListener('pointerup', () => { probe.up = performance.now(); probe.painted = 0; }, true);
-const put = CanvasRenderingContext2D.prototype.putImageData;
-CanvasRenderingContext2D.prototype.putImageData = function (...args) {
-  put.apply(this, args);
+const draw = CanvasRenderingContext2D.prototype.drawImage;
+CanvasRenderingContext2D.prototype.drawImage = function (...args) {
+  draw.apply(this, args);
   if (this.canvas.dataset.part !== 'mask') return;
   requestAnimationFrame(() => {
     const channel = new MessageChannel();

@@ -27,6 +27,7 @@ from mobilesam.masks import (
 from mobilesam.model.network import Network
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
+from mobilesam.runtime import in_fresh_thread
 
 _BATCH = 16  # a quarter of a second on two cores; larger ones gain nothing there
 _MAX_BYTES = 256_000_000
@@ -146,7 +147,9 @@ def _decode_points(
 ) -> Generator[MaskRecord, None, None]:
     """The masks of some points that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
-    low_res_logits, iou_predictions = decode_batch(network, embedding, prompts)
+    low_res_logits, iou_predictions = in_fresh_thread(
+        partial(decode_batch, network, embedding, prompts)
+    )
     ious = iou_predictions.flatten()
     if options.pred_iou_thresh > 0:
         passing = ious > options.pred_iou_thresh

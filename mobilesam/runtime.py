@@ -54,11 +54,12 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
 
 
 def in_fresh_thread(work: Callable[[], T]) -> T:
-    """Does a short piece of work in a new thread, waits for it, and hands back what it returns.
+    """Does a piece of work in a new thread, waits for it, and hands back what it returns.
 
-    OpenMP keeps helpers for every thread that computes. When they have slept, Linux wakes them on
-    their master's core and takes tens of milliseconds to spread them out: all of a click. A new
-    thread gets new helpers, spread from the start.
+    OpenMP keeps helper threads for every thread that has computed, until that thread ends. Once
+    there are more of them than cores, all of them go to sleep at every step instead of waiting a
+    moment, and a click takes 25 ms instead of 15. So what is not a click computes in a thread that
+    ends, and all clicks compute in one that stays.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ class Segmenter:
         self._predictions: LruCache[tuple[str, History], Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
+        # One thread decodes for all, in the order of asking; see `mobilesam.runtime`.
+        self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     @classmethod
     def from_weights(
@@ -89,7 +92,9 @@ class Segmenter:
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        network = choose(load_sam(chosen.path, chosen_device), settings.precision)
+        network = in_fresh_thread(
+            lambda: choose(load_sam(chosen.path, chosen_device), settings.precision)
+        )
         return cls(network, chosen, checkpoint_digest(chosen.path), settings)
 
     @property
@@ -127,7 +132,7 @@ class Segmenter:
 
         def encode() -> ImageEmbedding:
             with self._encoding:
-                return encode_photo(self._network, photo, key)
+                return in_fresh_thread(lambda: encode_photo(self._network, photo, key))
 
         return self._embeddings.get_or_compute(key, encode)
 
@@ -147,9 +152,9 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return in_fresh_thread(
-            lambda: predict_masks(self._network, embedding, prompt, mask_input, multimask_output)
-        )
+        return self._decoding.submit(
+            predict_masks, self._network, embedding, prompt, mask_input, multimask_output
+        ).result()
 
     def answer(self, embedding: ImageEmbedding, history: History) -> Answer:
         """The answer to a visitor's clicks so far; see `mobilesam.history.answer_history`.

@@ -237,10 +237,10 @@ def test_any_display_size_asked_for_is_kept_within_bounds(post, token, side):
 
 
 @pytest.mark.parametrize("kind", [None, "", "exe", ["mask"], {"a": 1}, 7, "../mask"])
-def test_only_a_mask_and_a_cut_out_are_made_into_files(post, token, kind):
+def test_only_the_files_on_offer_are_made(post, token, kind):
     answer = post("export", {"seq": 1, "token": token, "history": [CLICK], "kind": kind}).json()
     assert answer["ok"] is False
-    assert "mask or a cut-out" in answer["error"]
+    assert "files that can be downloaded" in answer["error"]
 
 
 @pytest.mark.parametrize("query", [None, 7, {}, {"token": "x"}, {"token": [1]}])

@@ -264,10 +264,11 @@ def test_the_keyboard_alone_paints(painter):
 
 
 def test_the_201st_step_is_refused_in_words_and_nothing_is_lost(painter):
-    with no_answers(painter), painter.refused():
-        for number in range(201):
-            painter.page.mouse.click(*painter.place(20 + number, 150))
-    assert "too many strokes" in painter.alert()
+    with no_answers(painter):
+        with painter.refused():
+            for number in range(201):
+                painter.page.mouse.click(*painter.place(20 + number, 150))
+        assert "too many strokes" in painter.alert()  # until the next answer
     painter.wait_for("() => Number(document.querySelector('.sam').dataset.shown) >= 2")
     assert len(painter.histories()[-1]) == 200
 

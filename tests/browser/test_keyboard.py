@@ -66,7 +66,7 @@ def test_a_visitor_without_a_mouse_gets_a_mask_and_hears_of_it(tabbed):
     verdict = tabbed.part("verdict")
     assert verdict.get_attribute("aria-live") == "polite"
     assert re.match(r"Mask ready, predicted IoU \d\.\d\d\b", verdict.inner_text())
-    assert tabbed.page.locator(".sam [aria-live]").count() == 1
+    assert tabbed.page.locator(".sam [aria-live=polite]").count() == 1
 
 
 def test_the_crosshair_begins_in_the_middle_and_shift_makes_larger_steps(tabbed):

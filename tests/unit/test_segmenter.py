@@ -11,6 +11,7 @@ from PIL import Image
 
 import mobilesam
 from mobilesam import ImageError, MobileSamError, Prompt, PromptError, Segmenter, Settings
+from mobilesam import segmenter as segmenter_module
 from mobilesam.history import AddPoint, SetBox
 from mobilesam.model.network import plain_network
 
@@ -209,3 +210,35 @@ def test_the_weights_variable_decides_where_no_weights_are_named(monkeypatch, tm
 def test_the_bundled_weights_say_what_they_are(bundled):
     assert bundled.weights.kind == "bundled"
     assert bundled.weights.reason
+
+
+def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
+    segmenter, disc, monkeypatch
+):
+    """More threads that compute than cores slow every one of them down; see runtime.py."""
+    decoded_in, encoded_in = set(), []
+    predict, encode = segmenter_module.predict_masks, segmenter_module.encode_photo
+
+    def noted_predict(*args):
+        decoded_in.add(threading.current_thread())
+        return predict(*args)
+
+    def noted_encode(*args):
+        encoded_in.append(threading.current_thread())
+        return encode(*args)
+
+    monkeypatch.setattr(segmenter_module, "predict_masks", noted_predict)
+    monkeypatch.setattr(segmenter_module, "encode_photo", noted_encode)
+
+    def visit():
+        segmenter.predict(segmenter.encode(disc), Prompt([(20, 20)], [1]))
+
+    visitors = [threading.Thread(target=visit) for _ in range(4)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert len(decoded_in) == 1
+    assert decoded_in.isdisjoint({*visitors, threading.current_thread()})
+    assert len(encoded_in) == 1
+    assert not encoded_in[0].is_alive()

@@ -64,7 +64,7 @@ function createEverything(root, part, {token, reopen, redraw, onChange, fail, on
     root.dataset.lit = layer.lit;
     part.regions.hidden = !isOn;
     part['regions-status'].textContent = text;
-    part['regions-status'].setAttribute('aria-live', phase === 'running' ? 'off' : 'polite');
+    part['regions-status'].setAttribute('aria-live', isOn && phase !== 'running' ? 'polite' : 'off');
     part['regions-progress'].hidden = phase !== 'running';
     part['regions-progress'].value = run && run.total ? run.done / run.total : 0;
     button('everything').disabled = !isReady || (isOn && phase === 'running');
