@@ -282,6 +282,7 @@ def test_a_finger_paints_and_two_fingers_pinch(visit, photo):
     ((step,),) = phone.histories()
     assert (step["type"], step["label"]) == ("paint", 1)
     assert agrees(phone.mask(), [(60.5, 170.5), (200.5, 170.5)], step["radius"])
+    phone.page.wait_for_timeout(800)  # the browser swallows a tap right after a swipe
     phone.page.locator("[data-do=tap-remove]").tap()
     phone.page.wait_for_selector("[data-do=tap-remove][aria-pressed=true]", timeout=5000)
     with phone.answered():
