@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mobilesam import ImageError
+from mobilesam.runtime import in_fresh_thread
 from mobilesam.web import fetch
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
@@ -62,11 +63,16 @@ def site(monkeypatch, tmp_path):
     server.server_close()
 
 
+def fetch_photo(url, max_bytes):
+    """Runs the coroutine in a thread that has no event loop yet; pytest's has Playwright's."""
+    return in_fresh_thread(lambda: asyncio.run(fetch.fetch_photo(url, max_bytes)))
+
+
 @pytest.fixture
 def get(site):
     def run(path, max_bytes=1000, host="127.0.0.1"):
         url = f"http://{host}:{site.server_port}{path}"
-        return asyncio.run(fetch.fetch_photo(url, max_bytes))
+        return fetch_photo(url, max_bytes)
 
     return run
 
@@ -103,7 +109,7 @@ def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
 @pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
 def test_what_is_no_address_gets_one_sentence(site, url):
     with pytest.raises(ImageError, match="upload the photo instead"):
-        asyncio.run(fetch.fetch_photo(url, 1000))
+        fetch_photo(url, 1000)
 
 
 def test_an_error_page_is_no_photo(get):
