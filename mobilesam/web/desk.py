@@ -5,30 +5,29 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import logging
 import re
 import secrets
-import shutil
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.errors import PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png
 from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.web.kept import kept_objects, read_masks
-from mobilesam.web.regions import GoneError, RegionRuns
+from mobilesam.web.open_photos import OpenPhoto, OpenPhotos
+from mobilesam.web.regions import RegionRuns
+from mobilesam.web.replies import BusyError, ExpiredError, Reply, answering
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -36,71 +35,12 @@ if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
 
-Reply: TypeAlias = dict[str, Any]
-
 DISPLAY_SIDES = (64, 1024)
 THUMBNAIL_SIDE = 96
 PREVIEW_SIDE = 1600
-MAX_OPEN_PHOTOS = 4096
 FULL_SIZE_PLACES = 2
 PLACE_TIMEOUT_S = 15.0
 MODEL_TIMEOUT_S = 60.0
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OpenPhoto:
-    """What the server knows of a photo that somebody has open.
-
-    Attributes:
-        path: the uploaded file.
-        name: the visitor's name for it, made safe for a file name.
-        file_name: as the visitor's file is called.
-        embedding_key: where to find its embedding.
-        folder: for the files made from it; unguessable, and removed when the visitor leaves.
-        visitor: the browser tab's session.
-    """
-
-    path: Path
-    name: str
-    file_name: str
-    embedding_key: str
-    folder: Path
-    visitor: str
-
-
-class ExpiredError(MobileSamError):
-    """The server has forgotten the photo or its embedding; the page opens it again by itself."""
-
-
-class BusyError(MobileSamError):
-    """There is no place for one more piece of heavy work just now."""
-
-
-def _answering(method: Callable[[Desk, Mapping[str, Any]], Reply]) -> Callable[[Desk, Any], Reply]:
-    """Turns errors into replies: what a server function raises would reach the page as nothing."""
-
-    @functools.wraps(method)
-    def reply(self: Desk, query: Any) -> Reply:
-        seq = _sequence_number(query.get("seq")) if isinstance(query, Mapping) else None
-        try:
-            if not isinstance(query, Mapping):
-                raise PromptError("The request is not understood; reload the page.")
-            return {"ok": True, "seq": seq, **method(self, query)}
-        except (ExpiredError, GoneError) as error:
-            return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
-        except MobileSamError as error:
-            return {"ok": False, "seq": seq, "error": str(error)}
-        except Exception:
-            logger.exception("%s failed", method.__name__)
-            return {
-                "ok": False,
-                "seq": seq,
-                "error": "Something went wrong on the server; your clicks are kept. Try again.",
-            }
-
-    return reply
 
 
 class Desk:
@@ -115,9 +55,8 @@ class Desk:
         """
         self._model = model
         self._files = files
-        self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
         self._runs = RegionRuns()
-        self._lock = threading.Lock()
+        self._photos = OpenPhotos(on_close=self._runs.forget)
         # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
         self._full_size_places = threading.BoundedSemaphore(FULL_SIZE_PLACES)
 
@@ -128,7 +67,7 @@ class Desk:
         except TimeoutError:
             raise BusyError("The model is still being loaded; try again in a moment.") from None
 
-    @_answering
+    @answering
     def about(self, _query: Mapping[str, Any]) -> Reply:
         """What answers here, once it is loaded: device, weights, why these, and what suits them."""
         segmenter = self._segmenter
@@ -139,7 +78,7 @@ class Desk:
             "everything": asdict(segmenter.everything_options({})),
         }
 
-    @_answering
+    @answering
     def open(self, query: Mapping[str, Any]) -> Reply:
         """Encodes a photo, or finds its embedding, and gives it a token.
 
@@ -152,22 +91,16 @@ class Desk:
         started = time.perf_counter()
         embedding, cached = self._segmenter.encode_photo(photo)
         elapsed_ms = 1000 * (time.perf_counter() - started)
-        token = secrets.token_urlsafe(24)
-        opened = OpenPhoto(
-            path,
-            _safe_name(query["name"]),
-            Path(query["name"]).name,
-            embedding.key,
-            self._files / secrets.token_hex(24),
-            query["visitor"],
+        token = self._photos.add(
+            OpenPhoto(
+                path,
+                _safe_name(query["name"]),
+                Path(query["name"]).name,
+                embedding.key,
+                self._files / secrets.token_hex(24),
+                query["visitor"],
+            )
         )
-        with self._lock:
-            self._photos[token] = opened
-            forgotten = {}
-            while len(self._photos) > MAX_OPEN_PHOTOS:
-                oldest, photo_left = self._photos.popitem(last=False)
-                forgotten[oldest] = photo_left
-        self._clean_up(forgotten)
         return {
             "token": token,
             "size": list(photo.size_hw),
@@ -177,7 +110,7 @@ class Desk:
             "preview": not photo.browser_agrees,
         }
 
-    @_answering
+    @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
         """The mask so far at display size, with thumbnails where there are several candidates."""
         started = time.perf_counter()
@@ -194,14 +127,14 @@ class Desk:
             "ms": round(elapsed_ms, 1),
         }
 
-    @_answering
+    @answering
     def everything(self, query: Mapping[str, Any]) -> Reply:
         """A turn of a run over everything in the photo; the first call begins one.
 
         `run` is null or what the reply before said, `after` the highest id of a region so far,
         `stop` true to end the run where it is. See `mobilesam.web.regions`.
         """
-        opened, token, run = self._opened(query), query["token"], query.get("run")
+        opened, token, run = self._photos.get(query.get("token")), query["token"], query.get("run")
         if query.get("stop"):
             self._runs.stop(token, run)
             return {}
@@ -218,20 +151,20 @@ class Desk:
         after = query.get("after")
         return self._runs.advance(token, run, after if isinstance(after, int) else 0)
 
-    @_answering
+    @answering
     def regions(self, query: Mapping[str, Any]) -> Reply:
         """The regions of a run by their `ids`, at the photo's own size."""
-        self._opened(query)
+        self._photos.get(query.get("token"))
         return {"regions": self._runs.regions(query["token"], query.get("run"), query.get("ids"))}
 
-    @_answering
+    @answering
     def export(self, query: Mapping[str, Any]) -> Reply:
         """A file at the photo's own size: its path on the server and the name to save it by.
 
         The kind `"mask"` or `"cutout"` is of the answer to `history`; a file format is of all
         `objects`, see `mobilesam.web.kept`, with `exclusive` saying who gets a shared pixel.
         """
-        opened = self._opened(query)
+        opened = self._photos.get(query.get("token"))
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
             _, answer = self._answer(query)
@@ -256,20 +189,20 @@ class Desk:
         file.write_bytes(data)
         return {"path": str(file), "name": name}
 
-    @_answering
+    @answering
     def load(self, query: Mapping[str, Any]) -> Reply:
         """The objects in a mask file: an RLE at the photo's own size and one to show, each."""
-        opened = self._opened(query)
+        opened = self._photos.get(query.get("token"))
         size_hw = self._embedding(opened).original_size
         display_hw = _fitted(size_hw, _display_side(query.get("side")))
         with self._full_size_work():
             objects = read_masks(query.get("text"), size_hw, opened.file_name)
             return {"objects": [_loaded(item, display_hw) for item in objects]}
 
-    @_answering
+    @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for browsers that would show the file otherwise."""
-        opened = self._opened(query)
+        opened = self._photos.get(query.get("token"))
         buffer = io.BytesIO()
         with self._full_size_work():
             photo = self._reopened(opened)
@@ -280,16 +213,7 @@ class Desk:
 
     def leave(self, visitor: str) -> None:
         """Forgets everything of a visitor whose tab has closed."""
-        with self._lock:
-            tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
-            gone = {token: self._photos.pop(token) for token in tokens}
-        self._clean_up(gone)
-
-    def _clean_up(self, photos: Mapping[str, OpenPhoto]) -> None:
-        """Removes what was made from photos that are no longer open."""
-        self._runs.forget(photos)
-        for photo in photos.values():
-            shutil.rmtree(photo.folder, ignore_errors=True)
+        self._photos.leave(visitor)
 
     @contextmanager
     def _full_size_work(self) -> Iterator[None]:
@@ -301,17 +225,8 @@ class Desk:
         finally:
             self._full_size_places.release()
 
-    def _opened(self, query: Mapping[str, Any]) -> OpenPhoto:
-        token = query.get("token")
-        with self._lock:
-            opened = self._photos.get(token) if isinstance(token, str) else None
-            if opened is None:
-                raise ExpiredError("The server no longer has this photo; it is opened again.")
-            self._photos.move_to_end(token)  # type: ignore[arg-type]
-            return opened
-
     def _answer(self, query: Mapping[str, Any]) -> tuple[ImageEmbedding, Answer]:
-        embedding = self._embedding(self._opened(query))
+        embedding = self._embedding(self._photos.get(query.get("token")))
         return embedding, self._segmenter.answer(embedding, parse_history(query.get("history")))
 
     def _embedding(self, opened: OpenPhoto) -> ImageEmbedding:
@@ -364,11 +279,6 @@ def _display_side(side: object) -> int:
     """The long side that the page asks for, within bounds; the largest where it asks for none."""
     smallest, largest = DISPLAY_SIDES
     return min(max(side, smallest), largest) if isinstance(side, int) else largest
-
-
-def _sequence_number(seq: object) -> int | None:
-    """The number that the page counts its queries by; what JSON could not carry back is dropped."""
-    return seq if isinstance(seq, int) and abs(seq) < 2**53 else None
 
 
 def _safe_name(name: str) -> str:

@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.errors import PromptError
 from mobilesam.masks import mask_to_coco_rle, scaled_mask
 from mobilesam.settings import MEGA
+from mobilesam.web.replies import ExpiredError
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.everything import EverythingProgress, MaskRecord
@@ -30,10 +31,6 @@ TURN_S = 0.5
 PATIENCE_S = 1.0
 IDLE_S = 60.0
 FINISHED_IDLE_S = 1800.0
-
-
-class GoneError(MobileSamError):
-    """The server no longer has the run; the page begins another one."""
 
 
 class _Run:
@@ -136,7 +133,7 @@ class RegionRuns:
             pixels of the photo).
 
         Raises:
-            GoneError: there is no such run of this photo.
+            ExpiredError: there is no such run of this photo.
             PromptError: the run has found too much; it is dropped.
         """
         run = self._find(token, name)
@@ -168,7 +165,7 @@ class RegionRuns:
         """Ends a run where it is; its regions so far stay.
 
         Raises:
-            GoneError: there is no such run of this photo.
+            ExpiredError: there is no such run of this photo.
         """
         self._find(token, name).end()
 
@@ -184,7 +181,7 @@ class RegionRuns:
             {"id", "rle", "predicted_iou"} each, in the order asked for.
 
         Raises:
-            GoneError: there is no such run of this photo.
+            ExpiredError: there is no such run of this photo.
             PromptError: ids is something else, or such a region is not there any longer.
         """
         run = self._find(token, name)
@@ -213,7 +210,7 @@ class RegionRuns:
             self._tidy()
             run = self._runs.get(token)
             if run is None or run.name != name:
-                raise GoneError("The server no longer has these regions; find them once more.")
+                raise ExpiredError("The server no longer has these regions; find them once more.")
             run.used_at = self._clock()
             self._runs.move_to_end(token)
             return run

@@ -19,9 +19,10 @@ from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
-from mobilesam.web.desk import Desk, Reply
+from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.kept import MAX_KEPT
+from mobilesam.web.replies import Reply
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter

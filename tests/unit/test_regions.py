@@ -23,9 +23,9 @@ from mobilesam.web.regions import (
     MAX_REGIONS_A_CALL,
     MAX_RUNS,
     TURN_S,
-    GoneError,
     RegionRuns,
 )
+from mobilesam.web.replies import ExpiredError
 
 SIZE_HW = (40, 60)
 DISPLAY_HW = (20, 30)
@@ -157,7 +157,7 @@ def test_a_photo_has_one_run_and_the_newer_one_takes_the_place_of_the_older(runs
     old = begin(runs, Steps(["a"], ["a"]))
     new = begin(runs, Steps(["a"], ["a"]))
     assert len(runs) == 1
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.advance("mine", old, 0)
     assert runs.advance("mine", new, 0)["ids"] == [1]
 
@@ -167,11 +167,11 @@ def test_nobody_reads_stops_or_advances_the_run_of_another_photo(runs):
     run = begin(runs, theirs, "theirs")
     begin(runs, Steps(["a"]), "mine")
     for token in ("mine", "nobodys"):
-        with pytest.raises(GoneError):
+        with pytest.raises(ExpiredError):
             runs.advance(token, run, 0)
-        with pytest.raises(GoneError):
+        with pytest.raises(ExpiredError):
             runs.stop(token, run)
-        with pytest.raises(GoneError):
+        with pytest.raises(ExpiredError):
             runs.regions(token, run, [])
     assert theirs.computed == 0
     assert not runs.advance("theirs", run, 0)["finished"]
@@ -209,10 +209,10 @@ def test_an_unfinished_run_goes_after_a_minute_a_finished_one_stays_to_be_looked
     clock.now += 20
     runs.advance("finished", finished, 0)
     assert len(runs) == 1
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.advance("left", left, 0)
     clock.now += FINISHED_IDLE_S + 1
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.regions("finished", finished, [1])
     assert len(runs) == 0
 
@@ -223,7 +223,7 @@ def test_there_are_never_more_runs_than_may_be_and_the_longest_unused_goes(runs)
     begin(runs, Steps(["a"]), "one more")
     assert len(runs) == MAX_RUNS
     assert runs.advance("0", names["0"], 0)["ids"] == [1]
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.advance("1", names["1"], 0)
 
 
@@ -234,7 +234,7 @@ def test_the_runs_together_hold_a_bounded_number_of_bytes(runs, monkeypatch):
         names[token] = begin(runs, Steps(["a"], ["a"], held_bytes=40), token)
         runs.advance(token, names[token], 0)
     assert len(runs) == 2
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.advance("a", names["a"], 0)
     alone = begin(runs, Steps(["a"], ["a"], held_bytes=1000), "alone")
     assert runs.advance("alone", alone, 0)["ids"] == [1]
@@ -267,7 +267,7 @@ def computing(runs, steps, run):
     def advance():
         try:
             outcome.append(runs.advance("mine", run, 0))
-        except GoneError as error:
+        except ExpiredError as error:
             outcome.append(error)
 
     steps.let_go = threading.Event()
@@ -284,7 +284,7 @@ def test_a_run_that_is_replaced_while_it_computes_is_gone_and_not_finished(runs)
     new = begin(runs, Steps(["a"], ["a"]))
     steps.let_go.set()
     worker.join(10)
-    assert isinstance(outcome[0], GoneError)
+    assert isinstance(outcome[0], ExpiredError)
     assert steps.closed
     assert runs.advance("mine", new, 0)["ids"] == [1]
 
@@ -306,7 +306,7 @@ def test_a_run_that_fails_says_so_and_is_dropped(runs):
     with pytest.raises(PromptError, match="Too many"):
         runs.advance("mine", run, 0)
     assert len(runs) == 0
-    with pytest.raises(GoneError):
+    with pytest.raises(ExpiredError):
         runs.advance("mine", run, 0)
 
 

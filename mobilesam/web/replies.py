@@ -1,0 +1,59 @@
+"""What the page gets back: a reply, whatever happens on the server."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from mobilesam.errors import MobileSamError, PromptError
+
+Reply: TypeAlias = dict[str, Any]
+Owner = TypeVar("Owner")
+
+logger = logging.getLogger(__name__)
+
+
+class ExpiredError(MobileSamError):
+    """The server has forgotten what the page asks about; the page brings it back by itself."""
+
+
+class BusyError(MobileSamError):
+    """There is no place for one more piece of heavy work just now."""
+
+
+def answering(
+    method: Callable[[Owner, Mapping[str, Any]], Reply],
+) -> Callable[[Owner, Any], Reply]:
+    """Turns errors into replies: what a server function raises would reach the page as nothing.
+
+    A query is whatever JSON came. A reply has `ok`, the query's `seq`, and either what the method
+    returned or an `error` to show; `expired` is true where the page can bring back what is missing.
+    """
+
+    @functools.wraps(method)
+    def reply(self: Owner, query: Any) -> Reply:
+        seq = _sequence_number(query.get("seq")) if isinstance(query, Mapping) else None
+        try:
+            if not isinstance(query, Mapping):
+                raise PromptError("The request is not understood; reload the page.")
+            return {"ok": True, "seq": seq, **method(self, query)}
+        except ExpiredError as error:
+            return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
+        except MobileSamError as error:
+            return {"ok": False, "seq": seq, "error": str(error)}
+        except Exception:
+            logger.exception("%s failed", method.__name__)
+            return {
+                "ok": False,
+                "seq": seq,
+                "error": "Something went wrong on the server; your clicks are kept. Try again.",
+            }
+
+    return reply
+
+
+def _sequence_number(seq: object) -> int | None:
+    """The number that the page counts its queries by; what JSON could not carry back is dropped."""
+    return seq if isinstance(seq, int) and abs(seq) < 2**53 else None
