@@ -56,16 +56,20 @@ def original_tasks(pixels: np.ndarray) -> tuple[Tasks, str]:
 
 
 def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
-    """This project with the bundled weights; encodes past the cache."""
+    """This project with the bundled weights; encodes past the cache.
+
+    It computes in the threads that it computes in when the page is served.
+    """
     from mobilesam import Prompt, Segmenter
-    from mobilesam.embedding import encode_photo
+    from mobilesam.embedding import ImageEmbedding, encode_photo
     from mobilesam.model.network import choose_network, plain_network
     from mobilesam.model.product import product
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
+    from mobilesam.runtime import in_fresh_thread
 
-    sam = load_sam(ROOT / "weights", torch.device("cpu"))
-    network = plain_network(sam) if plain else choose_network(sam)
+    choose = plain_network if plain else choose_network
+    network = in_fresh_thread(lambda: choose(load_sam(ROOT / "weights", torch.device("cpu"))))
     segmenter = Segmenter(network, resolve_weights("bundled"), "bundled")
     photo = segmenter.open(pixels)
     embedding = segmenter.encode(photo)
@@ -74,17 +78,19 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
         prediction = segmenter.predict(embedding, Prompt([point(seed, pixels.shape[:2])], [1]))
         return prediction.mask(prediction.best)
 
+    def encode(_: int) -> ImageEmbedding:
+        return in_fresh_thread(lambda: encode_photo(network, photo, "fresh"))
+
     def everything(points_per_side: int) -> object:
-        fresh = encode_photo(network, photo, "fresh")
-        return segmenter.everything(fresh, points_per_side, **THRESHOLDS)
+        return segmenter.everything(encode(0), points_per_side, **THRESHOLDS)
 
     # The encoder's most frequent product; its rate gives the floor.
     tokens, weight = torch.randn(4096, 640), torch.randn(640, 640)
     tasks = {
-        "encode": lambda _: encode_photo(network, photo, "fresh"),
+        "encode": encode,
         "click": click,
         "everything": everything,
-        "product": lambda _: product(tokens, weight),
+        "product": lambda _: in_fresh_thread(lambda: product(tokens, weight)),
     }
     return tasks, network.name
 
