@@ -30,6 +30,7 @@ _SCRIPTS = (
     "objects.js",
     "objectlist.js",
     "server.js",
+    "opening.js",
     "downloads.js",
     "keep.js",
     "collection.js",

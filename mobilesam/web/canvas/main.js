@@ -1,15 +1,12 @@
-// Wires the parts together. State: the open photo, its history, and whether a reply is shown.
+// Wires the parts together. State: the clicks' history, and whether a reply to it is shown.
 
 const root = element.querySelector('.sam');
 const part = {};
 root.querySelectorAll('[data-part]').forEach((node) => { part[node.dataset.part] = node; });
 
-let photo = null;               // {token, file, picture, width, height} of what the stage shows
 let shown = null;               // the reply whose mask is on the stage
 let shownPrompt = null;         // the last click or box that it answers
 let shownActions = [];          // all that it answers
-let arriving = false;           // whether a photo is being opened
-let opening = 0;                // counts the photos asked for; an older one's answer is dropped
 let version = 0;                // counts changes of photo or history; a reply to an older one is stale
 let settled = 0;                // the version that the reply on the stage answers
 let afterReply = null;          // {version, act}: to be done when that version is answered
@@ -45,31 +42,49 @@ const stage = createStage(part, {
     panel.setZoom(zoom);
     root.dataset.zoom = zoom.toFixed(3);
     if (shown && stage.maskSide > 1.25 * Math.max(...shown.rle.size, 1)
-        && Math.max(photo.width, photo.height) > Math.max(...shown.rle.size)) ask();
+        && Math.max(opening.photo.width, opening.photo.height) > Math.max(...shown.rle.size)) ask();
   },
 });
 const panel = createPanel(root, part, {
-  limits: props.limits, examples: props.examples, onChoose: choose, onExample: openExample,
+  limits: props.limits, examples: props.examples, onChoose: choose,
+  onExample: (example) => opening.openExample(example),
 });
 const collection = createCollection(root, part, {
-  history, stage, reopen, busy, fail, openFile, whenAnswered,
-  photo: () => photo, isFree: () => root.dataset.busy !== 'yes',
+  history, stage, busy, fail, whenAnswered,
+  reopen: () => opening.reopen(), openFile: (file, work) => opening.open(file, work),
+  photo: () => opening.photo, isFree: () => root.dataset.busy !== 'yes',
   onShow(reply) { showReply(reply); settled = version; },
   onChange: refresh, calm: () => panel.alert(''),
 });
 const compare = createCompare(part, {
-  current: () => ({...photo, name: photo.file.name, rle: shown.rle}),
+  current: () => ({...opening.photo, name: opening.photo.file.name, rle: shown.rle}),
   fullMask,
 });
 const intake = createIntake(root, part, {
-  onFile: (file) => (isMasksFile(file) ? collection.load(file) : openFile(file)), onError: (text) => panel.alert(text),
+  onFile: (file) => (isMasksFile(file) ? collection.load(file) : opening.open(file)), onError: (text) => panel.alert(text),
 });
-const openOnServer = createOpener();
+const opening = createOpening(root, part, {
+  limits: props.limits, busy, fail, calm: () => panel.alert(''),
+  onOpened(photo, reply, work) {
+    const tellOfLast = collection.putAway();
+    opening.photo = photo;
+    setTap(false);
+    everything.reset();
+    collection.begin();         // first, or the old clicks would be asked of the new photo
+    stage.show(photo.picture, photo.width, photo.height);
+    panel.showOpened(reply);
+    collection.take(photo.file, work);
+    tellOfLast();
+    if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
+    root.dataset.ready = Number(root.dataset.ready || 0) + 1;
+  },
+  onReopened: panel.showOpened,
+});
 const ask = createAsker({
   current() {
-    if (!photo || !isQuestion(history.actions)) return null;
+    if (!opening.photo || !isQuestion(history.actions)) return null;
     const asked = version;
-    return {token: photo.token, history: history.actions, side: stage.maskSide, isCurrent: () => asked === version};
+    return {token: opening.photo.token, history: history.actions, side: stage.maskSide, isCurrent: () => asked === version};
   },
   onAsk(seq) { root.dataset.asked = seq; },
   onSlow(text) { if (root.dataset.busy !== 'yes') panel.busy(text); },
@@ -83,11 +98,11 @@ const ask = createAsker({
     afterReply = null;
     if (waiting && waiting.version === version) waiting.act();
   },
-  reopen,
+  reopen: opening.reopen,
 });
 
 const everything = createEverything(root, part, {
-  token: () => photo && photo.token, reopen, fail, redraw: stage.redrawMarks, onChange: showWork,
+  token: () => opening.photo && opening.photo.token, reopen: opening.reopen, fail, redraw: stage.redrawMarks, onChange: showWork,
   onTake: (rle) => history.replace([{type: 'mask', rle}]),
   onKeep: collection.add,
 });
@@ -108,17 +123,17 @@ function fail(text) {
 
 function refresh() {
   panel.update({
-    state: arriving ? 'opening' : photo ? 'ready' : 'empty',
+    state: opening.isArriving ? 'opening' : opening.photo ? 'ready' : 'empty',
     canUndo: history.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
     hasMask: Boolean(shown && shown.share), hint: hintName(),
-    canKeep: collection.canKeep, canSaveAll: collection.canSaveAll, canLoad: Boolean(photo),
+    canKeep: collection.canKeep, canSaveAll: collection.canSaveAll, canLoad: Boolean(opening.photo),
   });
-  everything.setReady(Boolean(photo) && !arriving);
+  everything.setReady(Boolean(opening.photo) && !opening.isArriving);
 }
 
 function hintName() {
-  if (arriving) return 'opening';
-  if (!photo) return 'empty';
+  if (opening.isArriving) return 'opening';
+  if (!opening.photo) return 'empty';
   if (everything.isOn) return 'regions';
   if (root.dataset.tool === 'brush') return 'brush';
   if (!shown) return history.actions.length && !isQuestion(history.actions) ? 'negative' : 'ready';
@@ -166,122 +181,16 @@ function choose(index) {
 
 /** Does it once the mask on the stage is that of the clicks so far, unless they change before. */
 function whenAnswered(act) {
-  if (!photo || arriving) return;
+  if (!opening.photo || opening.isArriving) return;
   if (settled === version || !isQuestion(history.actions)) return act();
   afterReply = {version, act};
   ask();
 }
 
-// ---- opening a photo -------------------------------------------------------------------------
-
 function busy(text) {
   root.dataset.busy = text ? 'yes' : 'no';
   panel.busy(text);
   refresh();
-}
-
-/** The file as the browser shows it, or null: then the server's picture is taken. */
-async function localPicture(file) {
-  try {
-    return await createImageBitmap(file);
-  } catch (error) {
-    return null;
-  }
-}
-
-async function serverPicture(token) {
-  const reply = await callServer('preview', {token});
-  if (!reply.ok) throw new Error(reply.error);
-  return createImageBitmap(await (await fetch(reply.url)).blob());
-}
-
-/** Opens a photo; `work` is what was done on it before. */
-async function openFile(file, work = null) {
-  part.stage.scrollIntoView({block: 'nearest'});
-  if (file.size > props.limits.max_mb * 1e6) {
-    return fail('The file is larger than ' + props.limits.max_mb + ' MB; use a smaller photo.');
-  }
-  const mine = ++opening;
-  panel.alert('');
-  const started = performance.now();
-  const clock = setInterval(() => {
-    const doing = root.dataset.model === 'loaded' ? 'Encoding the photo… ' : 'The model is still being loaded… ';
-    if (mine === opening) busy(doing + ((performance.now() - started) / 1000).toFixed(1) + ' s');
-  }, 100);
-  arriving = true;
-  busy('Opening the photo…');
-  try {
-    const picture = await localPicture(file);
-    if (picture && mine === opening) showIncoming(picture);
-    const reply = await openOnServer(file);
-    if (mine !== opening) return;
-    if (!reply.ok) return fail(reply.error);
-    const [height, width] = reply.size;
-    const usable = picture && !reply.preview && sameShape(picture, width, height);
-    const next = {token: reply.token, file, width, height, picture: usable ? picture : await serverPicture(reply.token)};
-    if (mine !== opening) return;
-    const tellOfLast = collection.putAway();
-    photo = next;
-    setTap(false);
-    everything.reset();
-    collection.begin();         // first, or the old clicks would be asked of the new photo
-    stage.show(photo.picture, width, height);
-    panel.showOpened(reply);
-    collection.take(file, work);
-    tellOfLast();
-    if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
-    root.dataset.ready = Number(root.dataset.ready || 0) + 1;
-  } catch (error) {
-    if (mine === opening) fail('The photo could not be opened: ' + error.message);
-  } finally {
-    clearInterval(clock);
-    if (mine === opening) endOpening();
-  }
-}
-
-/** No photo is on its way any longer: it has arrived, or is given up for the one on the stage. */
-function endOpening() {
-  opening++;
-  arriving = false;
-  part.incoming.hidden = true;
-  busy('');
-}
-
-/** The photo on its way, over the one that stays if it cannot be opened. */
-function showIncoming(picture) {
-  const [width, height] = fitted(picture.width, picture.height, 1024);
-  part.incoming.width = width;
-  part.incoming.height = height;
-  part.incoming.getContext('2d').drawImage(picture, 0, 0, width, height);
-  part.incoming.hidden = false;
-}
-
-function sameShape(picture, width, height) {
-  return Math.abs(picture.width * height - picture.height * width) <= Math.max(width, height);
-}
-
-/** The server has forgotten the photo: send it again and keep everything on the page. */
-async function reopen() {
-  const forgotten = photo;
-  busy('Opening the photo again…');
-  const reply = await openOnServer(forgotten.file);
-  busy('');
-  if (photo !== forgotten) return true;
-  if (!reply.ok) { fail(reply.error); return false; }
-  photo = {...forgotten, token: reply.token};
-  panel.showOpened(reply);
-  return true;
-}
-
-async function openExample(example) {
-  try {
-    const response = await fetch(fileUrl(example.path));
-    if (!response.ok) throw new Error('HTTP ' + response.status);
-    const blob = await response.blob();
-    openFile(new File([blob], example.name + '.jpg', {type: blob.type}));
-  } catch (error) {
-    fail('The example could not be loaded. Check the connection and try again.');
-  }
 }
 
 async function fullMask() {
@@ -338,7 +247,7 @@ function escape() {
 }
 
 listenToKeys(root, part, {
-  commands: COMMANDS, crosshair: stage.crosshair, choose, escape, giveUpOpening: endOpening,
+  commands: COMMANDS, crosshair: stage.crosshair, choose, escape, giveUpOpening: opening.end,
 });
 
 panel.showReply(null, stage.photo);
@@ -353,5 +262,5 @@ callServer('about', {}).then((reply) => {
   root.dataset.model = 'loaded';
 });
 collection.kept().then((kept) => {
-  if (kept && !photo && !arriving) openFile(kept.file, kept.work);
+  if (kept && !opening.photo && !opening.isArriving) opening.open(kept.file, kept.work);
 });

@@ -1,0 +1,113 @@
+// Opening photos. The newest one wins; the photo that is open stays until the next has arrived.
+
+/**
+ * Opens files, examples and photos that the server has forgotten.
+ *
+ * `onOpened(photo, reply, work)` takes the photo to the page and sets `photo`; `onReopened(reply)`
+ * is told when the same one has a token again.
+ */
+function createOpening(root, part, {limits, busy, fail, calm, onOpened, onReopened}) {
+  const openOnServer = createOpener();
+  let arriving = false;         // whether a photo is being opened
+  let count = 0;                // of the photos asked for; an older one's answer is dropped
+
+  const opening = {
+    photo: null,                // {token, file, picture, width, height} of what the stage shows
+    get isArriving() { return arriving; },
+
+    /** Opens a photo; `work` is what was done on it before. */
+    async open(file, work = null) {
+      part.stage.scrollIntoView({block: 'nearest'});
+      if (file.size > limits.max_mb * 1e6) {
+        return fail('The file is larger than ' + limits.max_mb + ' MB; use a smaller photo.');
+      }
+      const mine = ++count;
+      calm();
+      const started = performance.now();
+      const clock = setInterval(() => {
+        const doing = root.dataset.model === 'loaded' ? 'Encoding the photo… ' : 'The model is still being loaded… ';
+        if (mine === count) busy(doing + ((performance.now() - started) / 1000).toFixed(1) + ' s');
+      }, 100);
+      arriving = true;
+      busy('Opening the photo…');
+      try {
+        const picture = await localPicture(file);
+        if (picture && mine === count) showIncoming(picture);
+        const reply = await openOnServer(file);
+        if (mine !== count) return;
+        if (!reply.ok) return fail(reply.error);
+        const [height, width] = reply.size;
+        const usable = picture && !reply.preview && sameShape(picture, width, height);
+        const photo = {token: reply.token, file, width, height, picture: usable ? picture : await serverPicture(reply.token)};
+        if (mine === count) onOpened(photo, reply, work);
+      } catch (error) {
+        if (mine === count) fail('The photo could not be opened: ' + error.message);
+      } finally {
+        clearInterval(clock);
+        if (mine === count) opening.end();
+      }
+    },
+
+    async openExample(example) {
+      try {
+        const response = await fetch(fileUrl(example.path));
+        if (!response.ok) throw new Error('HTTP ' + response.status);
+        const blob = await response.blob();
+        opening.open(new File([blob], example.name + '.jpg', {type: blob.type}));
+      } catch (error) {
+        fail('The example could not be loaded. Check the connection and try again.');
+      }
+    },
+
+    /** The server has forgotten the photo: send it again and keep everything on the page. */
+    async reopen() {
+      const forgotten = opening.photo;
+      busy('Opening the photo again…');
+      const reply = await openOnServer(forgotten.file);
+      busy('');
+      if (opening.photo !== forgotten) return true;
+      if (!reply.ok) { fail(reply.error); return false; }
+      opening.photo = {...forgotten, token: reply.token};
+      onReopened(reply);
+      return true;
+    },
+
+    /** No photo is on its way any longer: it has arrived, or is given up for the one on the stage. */
+    end() {
+      count++;
+      arriving = false;
+      part.incoming.hidden = true;
+      busy('');
+    },
+  };
+
+  /** The file as the browser shows it, or null: then the server's picture is taken. */
+  async function localPicture(file) {
+    try {
+      return await createImageBitmap(file);
+    } catch (error) {
+      return null;
+    }
+  }
+
+  async function serverPicture(token) {
+    const reply = await callServer('preview', {token});
+    if (!reply.ok) throw new Error(reply.error);
+    return createImageBitmap(await (await fetch(reply.url)).blob());
+  }
+
+  /** The photo on its way, over the one that stays if it cannot be opened. */
+  function showIncoming(picture) {
+    const [width, height] = fitted(picture.width, picture.height, 1024);
+    part.incoming.width = width;
+    part.incoming.height = height;
+    part.incoming.getContext('2d').drawImage(picture, 0, 0, width, height);
+    part.incoming.hidden = false;
+  }
+
+  return opening;
+}
+
+function sameShape(picture, width, height) {
+  return Math.abs(picture.width * height - picture.height * width) <= Math.max(width, height);
+}
