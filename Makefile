@@ -25,6 +25,12 @@ bench: .venv/dev.done .venv/browser.done ## measure against the original: one ta
 growth: .venv/dev.done ## measure how cost grows with photos, prompts and visitors (4 minutes)
 	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json
 
+# Strict: what the service does not know counts as not audited, and never as sound.
+audit: .venv/run.done .venv/audit.done ## look up known vulnerabilities of the installed packages (asks pypi.org)
+	@.venv/audit/bin/pip-audit --strict --progress-spinner off \
+	  --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	|| { echo "Not audited in full: the lines above name a vulnerability, or say that pypi.org could not be asked."; exit 1; }
+
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
@@ -38,9 +44,15 @@ clean: ## remove what the other targets made
 	$(BIN)/pip install --quiet -r requirements-dev.txt
 	touch .venv/run.done $@
 
+# In an environment of its own, so that it audits the demo's packages and not itself.
+.venv/audit.done: .venv/run.done requirements-audit.txt
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet -r requirements-audit.txt
+	touch $@
+
 # The browser tests drive the system's Chromium; on Debian and Ubuntu it comes by apt.
 .venv/browser.done: .venv/dev.done
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	touch $@
 
-.PHONY: help run test check bench growth clean
+.PHONY: help run test check bench growth audit clean

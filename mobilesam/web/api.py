@@ -18,6 +18,7 @@ from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.fetch import fetch_photo
+from mobilesam.web.log import Request
 from mobilesam.web.uploads import checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -57,11 +58,9 @@ class PhotoFile(gr.Image):
         if not is_http_url_like(url_or_file_path or ""):
             return await super().async_move_resource_to_block_cache(url_or_file_path)
         try:
-            path = str(await fetch_photo(str(url_or_file_path), self.max_bytes))
+            return str(await fetch_photo(str(url_or_file_path), self.max_bytes))
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        self.temp_files.add(path)  # deleted when uploads are
-        return path
 
     def get_block_name(self) -> str:
         """The page draws it as gr.Image."""
@@ -239,10 +238,18 @@ def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
 
     @functools.wraps(handler)
     def handle(*args: Any) -> T:
+        request = Request(handler.__name__)
         try:
-            return handler(*args)
+            with request.logged():
+                return handler(*args)
         except MobileSamError as error:
             raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            sentence = (
+                "Something went wrong on the server. Try again, or report it with the number "
+                f"{request.id}."
+            )
+            raise gr.Error(sentence, print_exception=False) from error
 
     return handle
 

@@ -25,6 +25,7 @@ from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.web.kept import kept_objects, read_masks
+from mobilesam.web.log import waiting
 from mobilesam.web.open_photos import OpenPhoto, OpenPhotos
 from mobilesam.web.regions import RegionRuns
 from mobilesam.web.replies import BusyError, ExpiredError, Reply, answering
@@ -63,9 +64,15 @@ class Desk:
     @property
     def _segmenter(self) -> Segmenter:
         try:
-            return self._model.result(MODEL_TIMEOUT_S)
+            with waiting():
+                return self._model.result(MODEL_TIMEOUT_S)
         except TimeoutError:
             raise BusyError("The model is still being loaded; try again in a moment.") from None
+
+    @property
+    def open_photos(self) -> int:
+        """How many photos visitors have open."""
+        return len(self._photos)
 
     @answering
     def about(self, _query: Mapping[str, Any]) -> Reply:
@@ -218,7 +225,9 @@ class Desk:
     @contextmanager
     def _full_size_work(self) -> Iterator[None]:
         """A place for work on a whole photo, so that the memory it takes is bounded."""
-        if not self._full_size_places.acquire(timeout=PLACE_TIMEOUT_S):
+        with waiting():
+            found = self._full_size_places.acquire(timeout=PLACE_TIMEOUT_S)
+        if not found:
             raise BusyError("Too many photos are being worked on; try again in a moment.")
         try:
             yield

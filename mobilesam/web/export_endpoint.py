@@ -46,7 +46,7 @@ def add_export_endpoint(limits: ImageLimits) -> None:
         photo = open_photo(path, limits)
         named = read_objects(objects, photo.size_hw)
         name, data = export_file(format, photo, named, path.name)
-        # In the folder of uploads, so that Gradio deletes it as it deletes them.
+        # In the folder of uploads, so that it is removed as they are.
         file = Path(get_upload_folder()) / secrets.token_hex(24) / name
         file.parent.mkdir(parents=True)
         file.write_bytes(data)

@@ -58,7 +58,7 @@ def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
     for name in ("mcp", "mcp.server"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a line for every request
     _answer_in_json(server)
-    _take_uploads(server, demo, limits)
+    _take_uploads(server, limits)
 
 
 def _answer_in_json(server: GradioMCPServer) -> None:
@@ -76,26 +76,24 @@ def _json_or_file(output: Any) -> Any:
     return json.dumps(output) if is_answer else output
 
 
-def _take_uploads(server: GradioMCPServer, demo: gr.Blocks, limits: ImageLimits) -> None:
+def _take_uploads(server: GradioMCPServer, limits: ImageLimits) -> None:
     """Takes photos as data and as addresses of this server's own uploads, beside public ones."""
 
     def convert(value: Any, filedata_positions: list[list[str | int]]) -> Any:
         photos = {str(path[-1]) for path in filedata_positions}  # each an argument by itself
         return {
-            name: _photo(sent, demo, limits) if name in photos else sent
-            for name, sent in value.items()
+            name: _photo(sent, limits) if name in photos else sent for name, sent in value.items()
         }
 
     server.convert_strings_to_filedata = convert  # type: ignore[method-assign]
 
 
-def _photo(sent: Any, demo: gr.Blocks, limits: ImageLimits) -> Any:
+def _photo(sent: Any, limits: ImageLimits) -> Any:
     """A photo as Gradio's own client names it."""
     if not isinstance(sent, str):
         raise ImageError("A photo is given as its http or https address.")
     if sent.startswith("data:"):
         path = str(_stored(sent, limits))
-        demo.upload_file_set.add(path)  # deleted when uploads are
     elif sent.startswith(("http://", "https://")):
         uploaded = unquote(urlsplit(sent).path).partition(_UPLOADED)[2]
         # Gradio's upload tool answers with such an address; no fetch leads back to this server.

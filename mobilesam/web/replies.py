@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.web.log import Request
 
 Reply: TypeAlias = dict[str, Any]
 Owner = TypeVar("Owner")
-
-logger = logging.getLogger(__name__)
 
 
 class ExpiredError(MobileSamError):
@@ -35,20 +33,22 @@ def answering(
     @functools.wraps(method)
     def reply(self: Owner, query: Any) -> Reply:
         seq = _sequence_number(query.get("seq")) if isinstance(query, Mapping) else None
+        request = Request(method.__name__)
         try:
-            if not isinstance(query, Mapping):
-                raise PromptError("The request is not understood; reload the page.")
-            return {"ok": True, "seq": seq, **method(self, query)}
+            with request.logged():
+                if not isinstance(query, Mapping):
+                    raise PromptError("The request is not understood; reload the page.")
+                return {"ok": True, "seq": seq, **method(self, query)}
         except ExpiredError as error:
             return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
         except MobileSamError as error:
             return {"ok": False, "seq": seq, "error": str(error)}
         except Exception:
-            logger.exception("%s failed", method.__name__)
             return {
                 "ok": False,
                 "seq": seq,
-                "error": "Something went wrong on the server; your clicks are kept. Try again.",
+                "error": "Something went wrong on the server; your clicks are kept. Try again, "
+                f"or report it with the number {request.id}.",
             }
 
     return reply

@@ -10,17 +10,20 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
+from mobilesam.web.visitor_files import visitor_files
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
     from mobilesam.web.zero_gpu import Lend
 
 
+@visitor_files()
 def serve_page(
     weights: str | None = None,
     device: str | None = None,
@@ -41,12 +44,18 @@ def serve_page(
         MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
             listening there.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     tune_allocator()
     settings = Settings.from_env()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
+    from gradio.utils import get_upload_folder
+
+    from mobilesam.web.desk import Desk
+    from mobilesam.web.health import health_route
     from mobilesam.web.mcp_tools import check_mcp_installed, prepare_mcp_server
     from mobilesam.web.ui import build_demo, launch_options
     from mobilesam.web.zero_gpu import lent_gpu
@@ -58,7 +67,8 @@ def serve_page(
     model: Future[Segmenter] = Future()
     if lend:
         model.set_result(_load(weights, device, settings, lend))
-    demo = build_demo(model, settings.limits)
+    desk = Desk(model, Path(get_upload_folder()))
+    demo = build_demo(desk, model, settings.limits)
     try:
         demo.launch(
             server_name=host,
@@ -66,7 +76,7 @@ def serve_page(
             mcp_server=mcp,
             prevent_thread_lock=True,
             quiet=True,  # Gradio would speak of public links; the next line says what is needed
-            **launch_options(settings.limits),
+            **launch_options(settings.limits, [health_route(model, desk)]),
         )
     except OSError as error:
         raise MobileSamError(

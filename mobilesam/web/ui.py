@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from PIL import Image
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from mobilesam.history import MAX_ACTIONS, MAX_PATH_POINTS
 from mobilesam.prompts import MAX_POINTS
@@ -21,6 +22,7 @@ from mobilesam.web.api import add_everything_endpoint, add_segment_endpoint
 from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
+from mobilesam.web.guard import Guard
 from mobilesam.web.kept import MAX_KEPT
 from mobilesam.web.replies import Reply
 
@@ -37,17 +39,17 @@ _PHOTO_SUFFIXES = {".jpg", ".png"}
 
 
 def build_demo(
-    model: Future[Segmenter], limits: ImageLimits, examples: Path = EXAMPLES_DIR
+    desk: Desk, model: Future[Segmenter], limits: ImageLimits, examples: Path = EXAMPLES_DIR
 ) -> gr.Blocks:
     """The demo, ready to launch with `launch_options`.
 
     Args:
-        model: the segmenter that answers all visitors, or the promise of one: the page can be
-            served, and a photo be chosen, while it is being loaded.
+        desk: answers the page.
+        model: the segmenter that answers programs, or the promise of one: the page can be served,
+            and a photo be chosen, while it is being loaded.
         limits: what a photo may be at most, as the page tells its visitors.
         examples: a folder of photos to offer.
     """
-    desk = Desk(model, Path(get_upload_folder()))
     gr.set_static_paths([examples])
 
     def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
@@ -67,7 +69,7 @@ def build_demo(
     def leave(request: gr.Request) -> None:
         desk.leave(request.session_hash or "")
 
-    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
+    demo = gr.Blocks(title=TITLE, analytics_enabled=False)
     with demo:
         canvas = PromptCanvas(
             [
@@ -114,8 +116,13 @@ def build_demo(
     return demo
 
 
-def launch_options(limits: ImageLimits) -> dict[str, Any]:
-    """Arguments for `demo.launch`: style, limits and no telemetry."""
+def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """Arguments for `demo.launch`: style, limits, a guard, and no telemetry.
+
+    Args:
+        limits: what a photo may be at most.
+        routes: answered beside Gradio's.
+    """
     return {
         "css": PromptCanvas.css(),
         "theme": gr.themes.Default(font=_FONTS),
@@ -126,6 +133,7 @@ def launch_options(limits: ImageLimits) -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(Guard)], "routes": list(routes)},
     }
 
 

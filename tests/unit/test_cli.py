@@ -387,7 +387,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch):
             raise OSError("Cannot find empty port in range: 80-80")  # as Gradio does
 
     monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
-    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda model, limits: Page())
+    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda *_: Page())
     with pytest.raises(MobileSamError, match="the port is taken"):
         serve_page(host="127.0.0.1", port=80)
     assert (asked["server_name"], asked["server_port"]) == ("127.0.0.1", 80)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,21 +30,21 @@ def convert(monkeypatch, tmp_path):
     """The photo argument as the MCP server turns it into a file, at most 10 bytes."""
     monkeypatch.setattr(mcp_tools, "get_upload_folder", lambda: str(tmp_path))
     server = SimpleNamespace(postprocess_output_data=None)
-    demo = SimpleNamespace(mcp_server_obj=server, upload_file_set=set())
+    demo = SimpleNamespace(mcp_server_obj=server)
     mcp_tools.prepare_mcp_server(demo, ImageLimits(max_bytes=10))
 
     def run(image):
         sent = {"image": image, "box": "data:,"}
         converted = server.convert_strings_to_filedata(sent, [["properties", "image"]])
         assert converted["box"] == "data:,"
-        return converted["image"], demo.upload_file_set
+        return converted["image"]
 
     return run
 
 
-def test_data_become_an_upload_that_is_deleted_with_the_others(convert):
-    photo, uploads = convert("data:image/png;base64," + base64.b64encode(b"0123456789").decode())
-    assert uploads == {photo["path"]}
+def test_data_become_an_upload(convert, tmp_path):
+    photo = convert("data:image/png;base64," + base64.b64encode(b"0123456789").decode())
+    assert Path(photo["path"]).is_relative_to(tmp_path)  # from which uploads are removed
     with open(photo["path"], "rb") as file:
         assert file.read() == b"0123456789"
 

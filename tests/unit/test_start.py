@@ -91,6 +91,6 @@ def test_the_log_says_where_the_page_is_before_the_model_is_loaded(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
     monkeypatch.setattr("mobilesam.web.start._load", load)
-    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda model, limits: Page())
+    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda *_: Page())
     serve_page()
     assert told

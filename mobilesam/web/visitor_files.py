@@ -1,0 +1,66 @@
+"""Visitors' files: in a folder of this process alone, removed as they age and at the end.
+
+Gradio's own folder is shared by all its applications on a machine, each of which hands out what is
+in it; and its own removal ends for good when an upload arrives while it looks through them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+MAX_AGE_S = 15 * 60
+_SWEEP_S = 60
+_VARIABLE = "GRADIO_TEMP_DIR"
+
+
+@contextmanager
+def visitor_files() -> Iterator[None]:
+    """A new folder, which this user alone can read, and in which Gradio keeps uploads inside.
+
+    To be entered before gradio is imported, as parts of it look at the variable only then.
+    """
+    parent = os.environ.get(_VARIABLE)
+    if parent:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    with tempfile.TemporaryDirectory(
+        prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
+    ) as folder:
+        os.environ[_VARIABLE] = folder
+        threading.Thread(target=_keep_sweeping, args=(Path(folder), stop), daemon=True).start()
+        try:
+            yield
+        finally:
+            stop.set()
+            if parent is None:
+                del os.environ[_VARIABLE]
+            else:
+                os.environ[_VARIABLE] = parent
+
+
+def sweep(folder: Path, max_age_s: float = MAX_AGE_S) -> None:
+    """Removes the files in a folder that are older, and the folders that have been empty as long.
+
+    The page brings back what it still needs.
+    """
+    oldest = time.time() - max_age_s
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            file = Path(place, name)
+            with suppress(OSError):  # gone already
+                if file.lstat().st_mtime < oldest:
+                    file.unlink()
+        with suppress(OSError):  # not empty
+            if Path(place) != folder and Path(place).stat().st_mtime < oldest:
+                Path(place).rmdir()
+
+
+def _keep_sweeping(folder: Path, stop: threading.Event) -> None:
+    while not stop.wait(_SWEEP_S):
+        sweep(folder)
