@@ -52,6 +52,10 @@ class ServedApp:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     def seconds_to_page(self, timeout: float = 120) -> float:
         """Waits until the page answers; seconds from the start of the process."""
         deadline = self.started + timeout

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from mobilesam.encoded import MeteredFile, exif_orientation, read_photo_file
 from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA, ImageLimits
 
@@ -23,11 +24,19 @@ ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow decoders that a photo may reach; the rarer ones stay out of a stranger's hands."""
 
-MAX_JPEG_SCANS = 100
-"""A progressive JPEG has about ten; thousands, each decoded over the whole photo, are an attack."""
+_STRIP_PIXELS = MEGA
 
-_ORIENTATION_TAG = 0x0112
-_JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+_AS_STORED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda upright: upright,
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: np.rot90,
+    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+"""EXIF orientation -> a view of upright pixels, in the order in which the file has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +95,10 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
         raise ImageError(
             f"A photo is a path, a PIL image or an array, not {type(source).__name__}."
         )
-    return _guarded_decode(io.BytesIO(_file_bytes(Path(source), limits)), limits)
+    return _guarded_decode(MeteredFile(read_photo_file(Path(source), limits.max_bytes)), limits)
 
 
-def _guarded_decode(source: Image.Image | io.BytesIO, limits: ImageLimits) -> Photo:
+def _guarded_decode(source: Image.Image | MeteredFile, limits: ImageLimits) -> Photo:
     """Decodes, and turns whatever Pillow raises on a bad file into one sentence."""
     try:
         if isinstance(source, Image.Image):
@@ -98,7 +107,7 @@ def _guarded_decode(source: Image.Image | io.BytesIO, limits: ImageLimits) -> Ph
             # Pillow warns of large headers and odd metadata; the pixel limit is checked below.
             warnings.simplefilter("ignore")
             with Image.open(source, formats=FORMATS) as image:
-                return _decoded(image, limits)
+                return _decoded(image, limits, source.begin_pixels)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -115,28 +124,9 @@ def _guarded_decode(source: Image.Image | io.BytesIO, limits: ImageLimits) -> Ph
         ) from error
 
 
-def _file_bytes(path: Path, limits: ImageLimits) -> bytes:
-    try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise ImageError("The photo cannot be opened: it is not a file.")
-        with path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)
-    except OSError as error:
-        raise ImageError(f"The photo cannot be opened: {error.strerror or error}.") from error
-    except ValueError as error:  # a NUL in the name
-        raise ImageError(f"The photo cannot be opened: {error}.") from error
-    if not data:
-        raise ImageError("The file is empty.")
-    if data.startswith(_JPEG_START) and data.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
-        raise ImageError("The photo is coded in far too many passes; save it again and retry.")
-    if len(data) > limits.max_bytes:
-        raise ImageError(
-            f"The file is larger than {limits.max_bytes / MEGA:g} MB; use a smaller photo."
-        )
-    return data
-
-
-def _decoded(image: Image.Image, limits: ImageLimits) -> Photo:
+def _decoded(
+    image: Image.Image, limits: ImageLimits, begin_pixels: Callable[[], None] = lambda: None
+) -> Photo:
     """Checks the header's size, then decodes the first frame, upright and over white."""
     if image.width * image.height > limits.max_pixels:
         raise ImageError(_too_many_pixels(limits))
@@ -147,30 +137,50 @@ def _decoded(image: Image.Image, limits: ImageLimits) -> Photo:
     if getattr(image, "is_animated", False) and image.format != "MPO":
         image.seek(0)
         notes = (f"Animated {image.format or 'image'}: only its first frame is used.",)
-    rotated = image.getexif().get(_ORIENTATION_TAG, 1) != 1
+    begin_pixels()
+    image.load()  # turns a TIFF upright; some PNGs have their EXIF after the pixels
+    orientation = exif_orientation(image)
     jpeg = image.format in {"JPEG", "MPO"}
     browser_agrees = (
-        (jpeg or (image.format in {"PNG", "WEBP", "BMP", "GIF"} and not rotated))
+        (jpeg or (image.format in {"PNG", "WEBP", "BMP", "GIF"} and orientation == 1))
         and image.mode in {"RGB", "L", "P", "1"}
         and "transparency" not in image.info
     )
-    # Each copy of a large photo is tens of megabytes: upright pictures are not copied.
-    upright = ImageOps.exif_transpose(image) if rotated else image
-    return Photo(np.array(_to_rgb(upright)), notes, browser_agrees)
+    return Photo(_upright_rgb(image, orientation), notes, browser_agrees)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
+    """The pixels, converted strip by strip: a copy of a large photo takes hundreds of megabytes."""
+    width, height = image.size
+    pixels = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
+    stored = _AS_STORED[orientation](pixels)
+    rows = max(1, _STRIP_PIXELS // width)
+    strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+    def cut(strip: slice) -> Image.Image:
+        return image.crop((0, strip.start, width, strip.stop))
+
+    # 16-bit files use their whole range; anything else is stretched to what it holds.
+    white = 65535.0
+    if image.mode in {"I", "F"}:
+        white = max(1.0, *(float(np.nanmax(np.asarray(cut(strip)))) for strip in strips))
+    for strip in strips:
+        stored[strip] = _to_rgb(cut(strip), white)
+    return pixels
+
+
+def _to_rgb(image: Image.Image, white: float) -> NDArray[np.uint8]:
+    """(H, W, 3) pixels; `white` is the highest value of those with more than eight bits."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         values = np.asarray(image, dtype=np.float32)
-        # 16-bit files use their whole range; anything else is stretched to what it holds.
-        top = 65535.0 if image.mode.startswith("I;16") else max(float(np.nanmax(values)), 1.0)
-        scaled = np.nan_to_num(np.clip(values / top, 0, 1)) * 255
-        return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+        scaled = np.nan_to_num(np.clip(values / white, 0, 1)) * 255
+        grey: NDArray[np.uint8] = scaled.round().astype(np.uint8)
+        return grey[..., None].repeat(3, axis=2)
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    pixels: NDArray[np.uint8] = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return pixels
 
 
 def _checked_array(array: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8]:

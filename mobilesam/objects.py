@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Literal, cast
+from typing import Literal, cast, overload
 
 import numpy as np
 
 from mobilesam.errors import PromptError
-from mobilesam.masks import Mask
+from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle
 
 MAX_NAME = 80
 
@@ -72,6 +72,45 @@ def checked_name(name: object) -> str:
     if len(clean) > MAX_NAME:
         raise PromptError(f"An object's name has at most {MAX_NAME} characters.")
     return clean
+
+
+class PackedObjects(Sequence[PhotoObject]):
+    """Objects that lie in memory as run lengths; a mask is made when it is looked at.
+
+    A hundred masks of a large photo would be gigabytes.
+    """
+
+    def __init__(self, objects: Iterable[PhotoObject]) -> None:
+        """Takes the objects one by one."""
+        self._packed = [_packed(item) for item in objects]
+
+    def __len__(self) -> int:
+        """How many objects there are."""
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, at: int) -> PhotoObject: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[PhotoObject]: ...
+
+    def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
+        """The object at a place, with its mask."""
+        if isinstance(at, slice):
+            return [_unpacked(*packed) for packed in self._packed[at]]
+        return _unpacked(*self._packed[at])
+
+    def exclusive(self, keep: Keep) -> PackedObjects:
+        """The objects without overlaps; see `exclusive`.
+
+        Raises:
+            PromptError: keep is not one of its words.
+        """
+        result = PackedObjects([])
+        result._packed = list(self._packed)
+        for index, item in without_overlaps(self, keep):
+            result._packed[index] = _packed(item)
+        return result
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:
@@ -154,3 +193,12 @@ def _finite(value: object) -> float:
         if math.isfinite(number):
             return number
     raise PromptError("A predicted IoU is a finite number.")
+
+
+def _packed(item: PhotoObject) -> tuple[str, CocoRle, float | None]:
+    return item.name, mask_to_coco_rle(item.mask), item.predicted_iou
+
+
+def _unpacked(name: str, rle: CocoRle, predicted_iou: float | None) -> PhotoObject:
+    height, width = rle["size"]
+    return PhotoObject(name, mask_from_coco_rle(rle, (height, width)), predicted_iou)

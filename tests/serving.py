@@ -2,14 +2,12 @@
 
 import os
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,19 +155,3 @@ def running_app(**env):
             yield app.start()
         finally:
             app.stop()
-
-
-def header_bomb():
-    """A PNG whose header claims 100 megapixels, with no pixels behind it."""
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 10000, 10000, 8, 2, 0, 0, 0)), (b"IDAT", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
-
-
-def truncated_jpeg(folder):
-    """The first half of a JPEG."""
-    draw().save(folder / "whole.jpg", quality=95)
-    data = (folder / "whole.jpg").read_bytes()
-    return data[: len(data) // 2]

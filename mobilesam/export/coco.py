@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -18,7 +18,7 @@ from mobilesam.export.documents import (
     spent_outline,
 )
 from mobilesam.masks import Mask, mask_area, mask_bbox_xywh, mask_from_coco_rle, mask_to_coco_rle
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PackedObjects, PhotoObject, check_sizes
 from mobilesam.polygons import fill_edges, mask_outlines
 
 Segmentation = Literal["rle", "polygons"]
@@ -132,7 +132,7 @@ def coco_document(photos: Iterable[CocoPhoto]) -> Fields:
 
 def read_coco(
     document: object, size_hw: tuple[int, int], file_name: str | None = None
-) -> list[PhotoObject]:
+) -> PackedObjects:
     """The objects of one photo in a COCO file, ours or another program's.
 
     Args:
@@ -147,7 +147,7 @@ def read_coco(
     content = fields_of(document, "A COCO file")
     image_id = _image_id(content, size_hw, file_name)
     names = {
-        _id_of(category, "A category"): category.get("name")
+        repr(_id_of(category, "A category")): category.get("name")
         for category in items_of(content.get("categories"), "The categories of a COCO file")
     }
     annotations = [
@@ -156,16 +156,20 @@ def read_coco(
         if fields_of(annotation, "An annotation").get("image_id") == image_id
     ]
     check_room(len(annotations), size_hw)
-    objects = []
+    return PackedObjects(_read(annotations, names, size_hw))
+
+
+def _read(
+    annotations: list[Fields], names: Mapping[str, Any], size_hw: tuple[int, int]
+) -> Iterator[PhotoObject]:
     spent_px = 0.0
     for annotation in annotations:
-        category_id = annotation.get("category_id")
-        if not isinstance(category_id, Hashable) or category_id not in names:
+        # By their text: whole numbers can be chosen so that a dict of them takes minutes.
+        category = repr(annotation.get("category_id"))
+        if category not in names:
             raise AnnotationError("An annotation's category is not among the file's categories.")
         mask, spent_px = _mask(annotation.get("segmentation"), size_hw, spent_px)
-        predicted_iou = annotation.get("predicted_iou")
-        objects.append(object_from_file(names[category_id], mask, predicted_iou))
-    return objects
+        yield object_from_file(names[category], mask, annotation.get("predicted_iou"))
 
 
 def _image_id(content: Fields, size_hw: tuple[int, int], file_name: str | None) -> int | str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle
-from mobilesam.objects import PhotoObject
+from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.polygons import outline_length
 from mobilesam.settings import MEGA
 
@@ -27,8 +26,13 @@ MAX_COUNTS = 20 * MEGA
 MAX_OUTLINE_PX = 4 * MEGA
 """Length of all polygons of a photo together; filling them takes time and memory for each pixel."""
 
+LEAST_OUTLINE_PX = 40.0
+"""What a polygon of a few pixels counts for."""
+
 BEYOND_EDGE_PX = 1.0
 """How far a vertex may lie outside the photo; programs round differently. It is moved in."""
+
+_NO_POLYGON = "A polygon needs at least three points, each of two numbers."
 
 Fields = dict[str, Any]
 
@@ -104,11 +108,14 @@ def polygon_xy(numbers: list[Any], size_hw: tuple[int, int]) -> NDArray[np.float
         AnnotationError: not numbers, fewer than three vertices, or one outside the photo.
     """
     height, width = size_hw
-    if len(numbers) < 6 or len(numbers) % 2 or not all(map(_is_finite_number, numbers)):
-        raise AnnotationError("A polygon needs at least three points, each of two numbers.")
-    # Any number fits a float after this; whole ones of JSON may have thousands of digits.
-    far = max(size_hw) + 2 * BEYOND_EDGE_PX
-    xy = np.array([min(max(number, -far), far) for number in numbers], float).reshape(-1, 2)
+    if len(numbers) < 6 or len(numbers) % 2 or not set(map(type, numbers)) <= {int, float}:
+        raise AnnotationError(_NO_POLYGON)
+    try:
+        xy = np.array(numbers, float).reshape(-1, 2)
+    except OverflowError:  # whole numbers of JSON may have thousands of digits
+        xy = np.full((1, 2), 2.0 * max(size_hw))
+    if not np.isfinite(xy).all():
+        raise AnnotationError(_NO_POLYGON)
     inside: NDArray[np.float64] = np.clip(xy, 0, (width, height))
     if np.abs(xy - inside).max() > BEYOND_EDGE_PX:
         raise AnnotationError(f"A polygon reaches outside the {width} x {height} photo.")
@@ -116,12 +123,12 @@ def polygon_xy(numbers: list[Any], size_hw: tuple[int, int]) -> NDArray[np.float
 
 
 def spent_outline(polygons: list[NDArray[np.float64]], spent_px: float) -> float:
-    """What the polygons of a photo have cost with these.
+    """What the polygons of a photo have cost with these; the smallest costs something too.
 
     Raises:
         AnnotationError: more than MAX_OUTLINE_PX.
     """
-    spent_px += sum(map(outline_length, polygons))
+    spent_px += sum(max(outline_length(polygon), LEAST_OUTLINE_PX) for polygon in polygons)
     if spent_px > MAX_OUTLINE_PX:
         raise AnnotationError("The polygons are too long to be filled; simplify them.")
     return spent_px
@@ -139,7 +146,7 @@ def object_from_file(name: object, mask: Mask, predicted_iou: Any) -> PhotoObjec
         raise AnnotationError(f"An object of the file cannot be used: {error}") from None
 
 
-def read_objects(value: object, size_hw: tuple[int, int]) -> list[PhotoObject]:
+def read_objects(value: object, size_hw: tuple[int, int]) -> PackedObjects:
     """Objects as a client sends them.
 
     Args:
@@ -156,24 +163,20 @@ def read_objects(value: object, size_hw: tuple[int, int]) -> list[PhotoObject]:
     fields = [fields_of(row, "An object") for row in rows]
     if sum(map(_length_of_counts, fields)) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together; send fewer objects at a time.")
-    return [
+    return PackedObjects(
         PhotoObject(
             row.get("name"),  # type: ignore[arg-type]
             mask_from_coco_rle(row.get("rle"), size_hw),
             row.get("predicted_iou"),
         )
         for row in fields
-    ]
+    )
 
 
 def _length_of_counts(fields: Fields) -> int:
     rle = fields.get("rle")
     counts = rle.get("counts") if isinstance(rle, dict) else None
     return len(counts) if isinstance(counts, (str, list)) else 0
-
-
-def _is_finite_number(value: object) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _refuse_constant(name: str) -> NoReturn:

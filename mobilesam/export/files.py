@@ -68,7 +68,10 @@ def export_file(
 
 
 def _mask(_photo: Photo, objects: _Objects, _name: str) -> bytes:
-    return mask_png(np.logical_or.reduce([item.mask for item in objects]))
+    together = np.zeros(objects[0].size_hw, bool)
+    for item in objects:  # one after the other: all masks of a large photo would be gigabytes
+        together |= item.mask
+    return mask_png(together)
 
 
 def _index(_photo: Photo, objects: _Objects, _name: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from mobilesam.export.documents import (
 )
 from mobilesam.export.pictures import mask_png
 from mobilesam.masks import Mask, mask_bounds_xyxy
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PackedObjects, PhotoObject, check_sizes
 from mobilesam.polygons import fill_centres, has_holes, mask_outlines
 
 LABELME_VERSION = "5.5.0"
@@ -59,7 +59,7 @@ def labelme_document(
     }
 
 
-def read_labelme(document: object, size_hw: tuple[int, int]) -> list[PhotoObject]:
+def read_labelme(document: object, size_hw: tuple[int, int]) -> PackedObjects:
     """The objects in a labelme file: its polygons, rectangles and masks.
 
     Shapes with the same label and group are parts of one object, as labelme has it.
@@ -78,18 +78,23 @@ def read_labelme(document: object, size_hw: tuple[int, int]) -> list[PhotoObject
         check_same_size(height, width, size_hw)
     shapes = items_of(content.get("shapes"), "The shapes of a labelme file")
     check_room(len(shapes), size_hw)
-    found: dict[object, PhotoObject] = {}
-    spent_px = 0.0
+    groups: dict[object, list[Fields]] = {}
     for index, shape in enumerate(shapes):
         fields = fields_of(shape, "A shape")
-        mask, spent_px = _mask(fields, size_hw, spent_px)
-        item = object_from_file(fields.get("label"), mask, fields.get("predicted_iou"))
-        group = fields.get("group_id")
-        key = (item.name, group) if isinstance(group, int) else index
-        if key in found:
-            item = PhotoObject(item.name, found[key].mask | mask, found[key].predicted_iou)
-        found[key] = item
-    return list(found.values())
+        label, group = fields.get("label"), fields.get("group_id")
+        grouped = isinstance(label, str) and isinstance(group, int)
+        groups.setdefault((label, group) if grouped else index, []).append(fields)
+    return PackedObjects(_read(groups.values(), size_hw))
+
+
+def _read(groups: Iterable[list[Fields]], size_hw: tuple[int, int]) -> Iterator[PhotoObject]:
+    spent_px = 0.0
+    for parts in groups:
+        whole = np.zeros(size_hw, bool)
+        for fields in parts:
+            mask, spent_px = _mask(fields, size_hw, spent_px)
+            whole |= mask
+        yield object_from_file(parts[0].get("label"), whole, parts[0].get("predicted_iou"))
 
 
 def _shape(item: PhotoObject) -> Fields:

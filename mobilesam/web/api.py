@@ -19,7 +19,7 @@ from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.fetch import fetch_photo
 from mobilesam.web.log import Request
-from mobilesam.web.uploads import checked_upload
+from mobilesam.web.uploads import UploadsOnly, checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.embedding import ImageEmbedding
@@ -67,7 +67,7 @@ class PhotoFile(gr.Image):
         return "image"
 
 
-class JsonInput(gr.JSON):
+class JsonInput(UploadsOnly, gr.JSON):
     """gr.JSON with an example and a schema of its own in the API's documentation.
 
     gr.JSON's own schema is none: whoever checks arguments by it, as MCP does, refuses all.

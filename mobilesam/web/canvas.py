@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
+from mobilesam.web.uploads import UploadsOnly
+
 _FOLDER = Path(__file__).parent / "canvas"
 # One function body in the end: later files use what earlier ones declare.
 _SCRIPTS = (
@@ -53,7 +55,7 @@ class Upload(GradioModel):
     ticket: int = 0
 
 
-class PromptCanvas(gr.HTML):
+class PromptCanvas(UploadsOnly, gr.HTML):
     """The canvas.
 
     The page sets the value to an `Upload` and triggers the event `photo`; the answer comes back in

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
 from mobilesam.history import AddPoint, Answer, History, SetBox, parse_history
-from mobilesam.masks import CocoRle, mask_from_coco_rle, mask_to_coco_rle
-from mobilesam.objects import PhotoObject, without_overlaps
+from mobilesam.objects import PackedObjects, PhotoObject
 
 MAX_KEPT = 100
 MAX_PROMPTS = 2000
@@ -30,45 +29,6 @@ class KeptObject:
     name: Any
     history: History
     predicted_iou: Any
-
-
-class PackedObjects(Sequence[PhotoObject]):
-    """Objects that lie in memory as run lengths; a mask is made when it is looked at.
-
-    A hundred masks of a large photo would be gigabytes.
-    """
-
-    def __init__(self, objects: Iterable[PhotoObject]) -> None:
-        """Takes the objects one by one."""
-        self._packed = [_packed(item) for item in objects]
-
-    def __len__(self) -> int:
-        """How many objects there are."""
-        return len(self._packed)
-
-    @overload
-    def __getitem__(self, at: int) -> PhotoObject: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[PhotoObject]: ...
-
-    def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
-        """The object at a place, with its mask."""
-        if isinstance(at, slice):
-            return [_unpacked(*packed) for packed in self._packed[at]]
-        return _unpacked(*self._packed[at])
-
-    def exclusive(self, keep: Any) -> PackedObjects:
-        """The objects without overlaps; see `mobilesam.objects.exclusive`.
-
-        Raises:
-            PromptError: keep is not one of its words.
-        """
-        result = PackedObjects([])
-        result._packed = list(self._packed)
-        for index, item in without_overlaps(self, keep):
-            result._packed[index] = _packed(item)
-        return result
 
 
 def kept_objects(raw: object, keep: Any, play: Callable[[History], Answer]) -> PackedObjects:
@@ -95,7 +55,7 @@ def kept_objects(raw: object, keep: Any, play: Callable[[History], Answer]) -> P
     return packed if keep is None else packed.exclusive(keep)
 
 
-def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:
+def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
     """The objects in a COCO or labelme file, those with an empty mask left out.
 
     Args:
@@ -117,7 +77,7 @@ def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> list[P
         images = document.get("images")
         several = isinstance(images, list) and len(images) > 1
         objects = read_coco(document, size_hw, file_name if several else None)
-    objects = [item for item in objects if item.mask.any()]
+    objects = PackedObjects(item for item in objects if item.mask.any())
     if not objects:
         raise AnnotationError("There are no masks in this file.")
     if len(objects) > MAX_KEPT:
@@ -143,12 +103,3 @@ def _parse_kept(raw: object) -> list[KeptObject]:
     ):
         raise PromptError("There are too many clicks for one file; delete some objects.")
     return kept
-
-
-def _packed(item: PhotoObject) -> tuple[str, CocoRle, float | None]:
-    return item.name, mask_to_coco_rle(item.mask), item.predicted_iou
-
-
-def _unpacked(name: str, rle: CocoRle, predicted_iou: float | None) -> PhotoObject:
-    height, width = rle["size"]
-    return PhotoObject(name, mask_from_coco_rle(rle, (height, width)), predicted_iou)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gradio as gr
+from gradio.components import Component
 from gradio.utils import get_upload_folder
+from gradio_client.utils import is_http_url_like
 
 from mobilesam.errors import ImageError
 
@@ -26,3 +29,19 @@ def checked_upload(path: str) -> Path:
     except (OSError, ValueError):
         pass
     raise ImageError("The photo has not been uploaded; upload it and try again.")
+
+
+class UploadsOnly(Component):
+    """A component whose value may name uploads, but no addresses.
+
+    Wherever a client's JSON looks like a file, Gradio fetches the address in it, of any size into
+    memory, before a handler sees the value.
+    """
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        """The path of an upload; an address is refused."""
+        if is_http_url_like(url_or_file_path or ""):
+            raise gr.Error("No address can stand here; upload the file.", print_exception=False)
+        return await super().async_move_resource_to_block_cache(url_or_file_path)

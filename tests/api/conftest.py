@@ -6,8 +6,8 @@ import uuid
 import httpx
 import pytest
 
-from tests.api.stranger import WAIT_S, events, find, upload
 from tests.serving import connect, draw, running_app
+from tests.stranger import WAIT_S, events, find, upload
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.api.stranger import CLICK, find, upload
 from tests.serving import ROOT, connect
+from tests.stranger import CLICK, find, upload
 
 
 def test_only_the_documented_endpoints_are_in_the_public_api(app, http):

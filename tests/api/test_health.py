@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.api.stranger import upload
 from tests.serving import running_app
+from tests.stranger import upload
 
 VISITORS = 45  # Gradio answers them in 40 threads
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.api.stranger import CLICK, events, upload
 from tests.serving import ROOT, connect
+from tests.stranger import CLICK, events, upload
 
 CLOSED = [
     # Gradio would fetch for anybody: an address, a Space.

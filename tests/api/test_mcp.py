@@ -12,7 +12,8 @@ from mcp.client.streamable_http import streamablehttp_client
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt
-from tests.serving import ROOT, header_bomb, running_app
+from tests.bad_files import header_bomb
+from tests.serving import ROOT, running_app
 
 FIG = ROOT / "examples" / "fig.jpg"
 CLICK = next(

@@ -10,6 +10,7 @@ from gradio_client.exceptions import AppError
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt
+from tests.bad_files import header_bomb, truncated_jpeg
 from tests.serving import (
     BLUE,
     LEFT,
@@ -18,10 +19,8 @@ from tests.serving import (
     Disc,
     connect,
     draw,
-    header_bomb,
     iou,
     save_rotated,
-    truncated_jpeg,
 )
 
 BOX = list(LEFT.box)
@@ -166,7 +165,7 @@ def test_sixty_four_points_are_answered(ask):
 BAD_FILES = {
     "junk": (lambda _: bytes(range(256)) * 9, "not a photo that can be read"),
     "text": (lambda _: b"no photo\n", "not a photo that can be read"),
-    "truncated": (truncated_jpeg, "damaged or incomplete"),
+    "truncated": (lambda _: truncated_jpeg(), "damaged or incomplete"),
     "too many pixels": (lambda _: header_bomb(), "more than 40 megapixels"),
     "vector": (lambda _: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a photo"),
     "PostScript": (lambda _: b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a photo"),

@@ -5,7 +5,8 @@ import base64
 import numpy as np
 import pytest
 
-from tests.serving import LEFT, RED, header_bomb, truncated_jpeg
+from tests.bad_files import header_bomb, truncated_jpeg
+from tests.serving import LEFT, RED
 
 _FILE = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -117,7 +118,7 @@ def test_the_camera_can_be_closed_without_a_photo(visitor):
 
 BAD_FILES = {
     "text": (lambda _: b"this is no photo\n" * 40, "not a photo that can be read"),
-    "truncated": (truncated_jpeg, "damaged or incomplete"),
+    "truncated": (lambda _: truncated_jpeg(), "damaged or incomplete"),
     "too large": (lambda _: b"\xff\xd8" + bytes(20_000_001), "larger than 20 MB"),
     "too many pixels": (lambda _: header_bomb(), "more than 40 megapixels"),
     "vector": (lambda _: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a photo"),

@@ -81,7 +81,7 @@ def test_many_photos_share_ids_and_categories(tmp_path):
     assert [dog["image_id"] for dog in dogs] == [1, 3, 3]
     third = read_coco(coco.dataset, mask.shape, "2.jpg")
     assert [item.name for item in third] == ["dog", "ant", "dog"]
-    assert read_coco(coco.dataset, mask.shape, "1.jpg") == []
+    assert not read_coco(coco.dataset, mask.shape, "1.jpg")
 
 
 def test_a_folder_holds_the_masks_of_one_photo_at_a_time():

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 from mobilesam import AnnotationError, PhotoObject, PromptError
 from mobilesam.export import labelme_document, mask_png, read_labelme
 from mobilesam.export.documents import MAX_OUTLINE_PX
-from tests.serving import header_bomb, iou
+from tests.bad_files import header_bomb
+from tests.serving import iou
 from tests.shapes import fifty_masks
 
 MASKS = fifty_masks()

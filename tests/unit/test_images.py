@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import tracemalloc
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,10 @@ import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from mobilesam import ImageError, ImageLimits
-from mobilesam.images import MAX_JPEG_SCANS, open_photo
+from mobilesam.encoded import MAX_JPEG_SCANS
+from mobilesam.images import open_photo
+from tests.bad_files import ORIENTATION_TAG, picture, png_of
 
-ORIENTATION = 0x0112
 STORED = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -34,29 +33,6 @@ def save(folder: Path, image: Image.Image, name: str, **options) -> Path:
     path = folder / name
     image.save(path, **options)
     return path
-
-
-def png_of_claimed_size(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its data does not have."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(b"\0" * 1000)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
-
-
-def gradient(height: int = 32, width: int = 48) -> np.ndarray:
-    """Smooth, so that JPEG keeps it, and different in every corner."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.dstack([rows * 255 // height, columns * 255 // width, (rows + columns) * 2]).astype(
-        np.uint8
-    )
 
 
 def test_a_path_a_pil_image_and_an_array_give_the_same_photo(disc, tmp_path):
@@ -79,9 +55,9 @@ def test_a_photo_does_not_change_when_the_caller_paints_on_the_array(disc):
 @pytest.mark.parametrize(("suffix", "tolerance"), [("png", 0), ("tiff", 0), ("jpg", 8)])
 @pytest.mark.parametrize("orientation", STORED)
 def test_every_exif_orientation_comes_out_upright(tmp_path, orientation, suffix, tolerance):
-    upright = gradient()
+    upright = picture()
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ORIENTATION_TAG] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     options = {"quality": 95, "subsampling": 0} if suffix == "jpg" else {}
     photo = open_photo(save(tmp_path, stored, f"photo.{suffix}", exif=exif, **options))
@@ -91,12 +67,12 @@ def test_every_exif_orientation_comes_out_upright(tmp_path, orientation, suffix,
 
 def test_a_pil_image_with_an_orientation_comes_out_upright(tmp_path):
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
+    exif[ORIENTATION_TAG] = 6
     path = save(
-        tmp_path, Image.fromarray(np.ascontiguousarray(np.rot90(gradient()))), "a.png", exif=exif
+        tmp_path, Image.fromarray(np.ascontiguousarray(np.rot90(picture()))), "a.png", exif=exif
     )
     with Image.open(path) as image:
-        np.testing.assert_array_equal(open_photo(image).pixels, gradient())
+        np.testing.assert_array_equal(open_photo(image).pixels, picture())
 
 
 def test_transparency_is_laid_over_white(tmp_path):
@@ -179,7 +155,7 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(tmp_path, monkeypatch
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     path = tmp_path / "bomb.png"
-    path.write_bytes(png_of_claimed_size(*size))
+    path.write_bytes(png_of(*size))
     tracemalloc.start()
     try:
         with pytest.raises(ImageError, match="megapixels"):
@@ -315,7 +291,7 @@ def test_a_source_of_another_type_is_refused(source):
 
 def test_a_browser_is_trusted_only_where_it_shows_the_same_pixels(tmp_path):
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
+    exif[ORIENTATION_TAG] = 6
     rgb, rgba = Image.new("RGB", (8, 8)), Image.new("RGBA", (8, 8))
     agrees = {
         path.name: open_photo(path).browser_agrees

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mobilesam.objects import PhotoObject
+from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.web import uploads
 from mobilesam.web.desk import Desk
-from mobilesam.web.kept import MAX_KEPT, PackedObjects
+from mobilesam.web.kept import MAX_KEPT
 
 POINT = {"type": "point", "x": 90, "y": 60, "label": 1}
 HEIGHT, WIDTH = 120, 180

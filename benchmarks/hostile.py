@@ -1,0 +1,85 @@
+"""What bad files cost the running demo: `PYTHONPATH=. python -m benchmarks.hostile`.
+
+Every file of `tests/bombs.py` goes through upload and the page's `photo` event. The time is that of
+both together, with the encode of what is opened; the memory is what the process held at most above
+what it held before the file. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+
+from benchmarks.serving import MODEL_IS_LOADED, ServedApp, served_app
+from tests.bad_files import BadFile
+from tests.bombs import KINDS, big_photos
+from tests.stranger import events, find
+
+
+def memory_mb(process_id: int, name: str) -> float:
+    """VmRSS or VmHWM."""
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def fault(http: httpx.Client, event: dict, file: BadFile) -> str | None:
+    """Sends the file; what was wrong with the answer."""
+    upload = http.post("gradio_api/upload", files={"files": ("photo.jpg", file.data)})
+    if upload.status_code != 200:
+        return None if upload.status_code < 500 and not file.must_open else upload.text
+    photo = {"path": upload.json()[0], "meta": {"_type": "gradio.FileData"}}
+    session = uuid.uuid4().hex
+    body = {"data": [{"photo": photo, "ticket": 1}], "fn_index": event["id"],
+            "session_hash": session, "event_data": {}}  # fmt: skip
+    http.post("gradio_api/queue/join", json=body).raise_for_status()
+    output = list(events(http, session))[-1]["output"]
+    ok, error = (find(output.get("data"), key) for key in ("ok", "error"))
+    if ok is None or "went wrong" in str(error):
+        return f"no reply: {output}"[:200]
+    if (ok and file.must_fail) or (not ok and file.must_open):
+        return "opened" if ok else str(error)
+    return None
+
+
+def measure(app: ServedApp, kinds: list[str]) -> None:
+    rows = []
+    with httpx.Client(base_url=app.address, timeout=300) as http:
+        targets = http.get("config").json()["dependencies"]
+        (event,) = (one for one in targets if one["targets"] and one["targets"][0][1] == "photo")
+        for kind in kinds:
+            for file in {**KINDS, "big photos": big_photos}[kind]():
+                Path(f"/proc/{app.process_id}/clear_refs").write_text("5", encoding="ascii")
+                before, started = memory_mb(app.process_id, "VmRSS"), time.perf_counter()
+                wrong = fault(http, event, file)
+                seconds = time.perf_counter() - started
+                peak = memory_mb(app.process_id, "VmHWM") - before
+                rows.append((seconds, peak, file.name))
+                if wrong:
+                    print(f"{file.name}: {wrong}")
+                    rows[-1] += (wrong,)
+    print(json.dumps({
+        "files": len(rows),
+        "mishandled": sum(len(row) > 3 for row in rows),
+        "slowest": [f"{name}: {seconds:.2f} s" for seconds, _, name, *_ in sorted(rows)[-3:]],
+        "largest": [f"{row[2]}: {row[1]:.0f} MB" for row in sorted(rows, key=lambda r: r[1])[-3:]],
+    }, indent=1))  # fmt: skip
+
+
+def main() -> None:
+    every = [*KINDS, "big photos"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kinds", nargs="+", choices=every, default=every)
+    arguments = parser.parse_args()
+    with served_app() as app:
+        app.seconds_to_line(MODEL_IS_LOADED)
+        measure(app, arguments.kinds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Hostile files, names, addresses and bodies over HTTP: a sentence each, and nothing is reached."""
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.bad_files import encoded, picture
+from tests.bombs import KINDS
+from tests.stranger import find
+
+SAMPLE_BYTES = 2_000_000
+NAMES = [
+    "../../../etc/passwd.png", "..", ".png", "a/../../b.png", "C:\\con.png", "x" * 4000 + ".png",
+    "\u202egnp.exe", "a\u0000.png", "<img src=x onerror=alert(1)>.png", "{{7*7}}.png", "=1+1.png",
+    "a\r\nSet-Cookie: b.png", "猫" * 300 + ".png", "🐈.png", "'; drop table a.png", " ", "%2e%2e",
+]  # fmt: skip
+ADDRESSES = ["http://127.0.0.1:1/a.png", "http://169.254.169.254/latest", "https://example.com/a"]
+PATHS = ["file:///etc/passwd", "/etc/passwd", "../../etc/passwd", "/proc/self/environ", "app.py"]
+FILE = {"meta": {"_type": "gradio.FileData"}}
+
+
+def sent(http, name, data):
+    """An upload under any name; the reply."""
+    return http.post("gradio_api/upload", files={"files": (name, data)})
+
+
+def opened(http, open_photo, name, data):
+    """The desk's reply for a file, or the status with which Gradio refused it."""
+    upload = sent(http, name, data)
+    assert upload.status_code < 500, name
+    if upload.status_code != 200:
+        return {"ok": False, "error": upload.text}
+    message = open_photo(upload.json()[0])
+    assert message["success"], message
+    reply = {key: find(message["output"]["data"], key) for key in ("ok", "error", "token")}
+    assert isinstance(reply["ok"], bool)
+    return reply
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_file_is_opened_or_refused_with_a_sentence(http, open_photo, kind):
+    files = [file for file in KINDS[kind]() if 0 < len(file.data) < SAMPLE_BYTES]
+    for index in np.random.default_rng(5).permutation(len(files))[:3]:
+        file = files[index]
+        reply = opened(http, open_photo, "photo.jpg", file.data)
+        assert reply["ok"] or 10 < len(reply["error"]) < 120, file.name
+        assert reply["ok"] or "went wrong" not in reply["error"], file.name
+        assert not (reply["ok"] and file.must_fail), file.name
+        assert reply["ok"] or not file.must_open, file.name
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_whatever_a_file_is_called_its_files_are_named_safely(http, open_photo, post, name):
+    reply = opened(http, open_photo, name, encoded(picture(), "PNG"))
+    if reply["ok"]:
+        click = [{"type": "point", "x": 20, "y": 10, "label": 1}]
+        objects = [{"name": "a", "history": [{"type": "paint", "path": [[9, 9]], "radius": 5,
+                                              "label": 1}]}]  # fmt: skip
+        for query in ({"kind": "mask", "history": click}, {"kind": "yolo", "objects": objects}):
+            file = post("export", {"token": reply["token"], **query}).json()
+            assert file["ok"], file
+            assert set(file["name"]) <= set(file["name"]) - set('/\\<>:"|?*\0\r\n')
+            assert ".." not in file["name"]
+
+
+@pytest.mark.parametrize("place", ADDRESSES + PATHS)
+def test_no_address_and_no_path_is_read_for_the_photo_event(open_photo, place):
+    message = open_photo(place)
+    assert find(message.get("output"), "token") is None
+    assert "root:" not in json.dumps(message)
+    if place in ADDRESSES:
+        assert "upload the file" in message["output"]["error"]
+
+
+@pytest.mark.parametrize("place", ADDRESSES)
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("segment", [None, "PLACE", None, None]),
+        ("segment", [None, None, ["PLACE"], None]),
+        ("segment", [None, None, None, {"deep": ["PLACE"]}]),
+        ("everything", [None, {"points_per_side": "PLACE"}]),
+        ("export", [None, [{"rle": "PLACE"}], "yolo"]),
+        ("export", [None, [], "PLACE"]),
+    ],
+)
+def test_no_address_is_fetched_from_within_arguments(app, http, place, name, values):
+    """Gradio fetches whatever looks like a file, wherever in the JSON of an argument it is."""
+    body = json.dumps({"data": values}).replace('"PLACE"', json.dumps({"path": place, **FILE}))
+    reply = http.post(f"gradio_api/call/{name}", content=body,
+                      headers={"Content-Type": "application/json"})  # fmt: skip
+    event = reply.json()["event_id"]
+    assert "upload the file" in httpx.get(f"{app.url}gradio_api/call/{name}/{event}").text
+
+
+def test_none_of_this_was_unexpected(app):
+    assert "ERROR mobilesam" not in app.log()
+    assert "MemoryError" not in app.log()

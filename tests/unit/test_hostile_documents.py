@@ -1,0 +1,72 @@
+"""Mask files that ask for far more than they weigh."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from mobilesam.errors import AnnotationError
+from mobilesam.export import export_file, read_coco, read_labelme, read_objects
+from mobilesam.images import Photo
+
+SIDE = 1000
+MANY = 300
+ALL_BUT_ONE = {"size": [SIDE, SIDE], "counts": [1, SIDE * SIDE - 1]}
+AFFORDABLE_BYTES = 40 * SIDE * SIDE
+
+
+def coco(segmentation, count=1, category=1, categories=({"id": 1, "name": "a"},), side=SIDE):
+    annotation = {"image_id": 1, "category_id": category, "segmentation": segmentation}
+    return {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": side, "width": side}],
+        "categories": list(categories),
+        "annotations": [annotation] * count,
+    }
+
+
+def labelme(count):
+    corners = [[0, 0], [SIDE - 1, SIDE - 1]]
+    shape = {"label": "a", "shape_type": "rectangle", "points": corners}
+    return {"shapes": [shape] * count, "imageHeight": SIDE, "imageWidth": SIDE}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: read_coco(coco(ALL_BUT_ONE, MANY), (SIDE, SIDE)),
+        lambda: read_labelme(labelme(MANY), (SIDE, SIDE)),
+        lambda: read_objects([{"name": "a", "rle": ALL_BUT_ONE}] * MANY, (SIDE, SIDE)),
+    ],
+    ids=["coco", "labelme", "endpoint"],
+)
+def test_of_many_large_masks_one_at_a_time_is_in_memory(read):
+    """A file of 100 KB took a gigabyte."""
+    tracemalloc.start()
+    try:
+        objects = read()
+        photo = Photo(np.zeros((SIDE, SIDE, 3), np.uint8))
+        export_file("mask_png", photo, objects, "a.jpg")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(objects) == MANY
+    assert peak < AFFORDABLE_BYTES
+
+
+def test_the_ids_of_a_file_are_no_keys():
+    """Whole numbers that leave the same remainder of 2**61 - 1 make a dict of them take minutes."""
+
+    class NoKey(int):
+        __hash__ = None
+
+    categories = [{"id": NoKey(number), "name": str(number)} for number in (1, 2)]
+    document = coco(ALL_BUT_ONE, category=NoKey(2), categories=categories)
+    assert [item.name for item in read_coco(document, (SIDE, SIDE))] == ["2"]
+
+
+def test_even_the_smallest_polygons_are_not_free():
+    many = [[1, 1, 1, 1, 1, 1]] * 110_000
+    with pytest.raises(AnnotationError, match="simplify"):
+        read_coco(coco(many), (SIDE, SIDE))

@@ -1,0 +1,132 @@
+"""Any JSON at all, sent to the page's functions: a reply that JSON can carry, no surprise."""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mobilesam.errors import MobileSamError
+from mobilesam.prompts import prompt_from_rows
+from mobilesam.web import uploads
+from mobilesam.web.desk import Desk
+
+FUNCTIONS = ("about", "segment", "everything", "regions", "export", "load", "preview")
+UNUSUAL = [
+    float("nan"), float("inf"), 1e308, -1e308, 5e-324, -0.0, 10**400, -(2**63), 2**61 - 1, True,
+    "\ud800", "\0", "../../etc/passwd", "file:///etc/passwd", "http://169.254.169.254/", "{{7*7}}",
+    "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "a" * 5000, "\u202e", "", " ", None, [], {},
+]  # fmt: skip
+SCALARS = st.sampled_from(UNUSUAL) | st.integers(-5, 200) | st.floats(0, 200) | st.text(max_size=8)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
+LABELS = st.sampled_from([0, 1])
+
+
+def record(**fields):
+    """An object of the page, any of whose fields may be missing or anything."""
+    return st.fixed_dictionaries(
+        {}, optional={name: some | ANYTHING for name, some in fields.items()}
+    )
+
+
+STEPS = st.one_of(
+    record(type=st.just("point"), x=st.floats(0, 180), y=st.floats(0, 120), label=LABELS),
+    record(type=st.just("box"), box=st.just([5, 5, 90, 60])),
+    record(type=st.just("candidate"), index=st.integers(-1, 3)),
+    record(type=st.just("mask"), rle=record(size=st.just([120, 180]), counts=st.text(max_size=9))),
+    record(type=st.just("paint"), path=st.lists(XY), radius=st.floats(0, 5000), label=LABELS),
+    st.builds(lambda xy, one: {"type": "point", "x": xy[0], "y": xy[1], "label": one}, XY, LABELS),
+    st.builds(lambda xy: {"type": "paint", "path": [xy], "radius": 9, "label": 1}, XY),
+)
+HISTORIES = st.lists(STEPS, max_size=4)
+RLE = record(size=st.just([120, 180]), counts=st.lists(st.integers(-1, 21_600), max_size=4))
+IMAGE = record(id=st.just(1), height=st.just(120), width=st.just(180), file_name=st.text())
+DOCUMENTS = st.one_of(
+    record(
+        images=st.lists(IMAGE, max_size=2),
+        categories=st.lists(record(id=st.just(1), name=st.text()), max_size=2),
+        annotations=st.lists(record(image_id=st.just(1), category_id=st.just(1), segmentation=RLE)),
+    ),
+    record(shapes=st.lists(record(label=st.text(), points=st.lists(XY), shape_type=st.text()))),
+)
+QUERIES = record(
+    seq=st.integers(),
+    side=st.integers(),
+    history=HISTORIES,
+    kind=st.sampled_from(["mask", "cutout", "yolo", "coco_rle", "labelme", "cutouts_zip"]),
+    objects=st.lists(record(name=st.text(min_size=1), history=HISTORIES), max_size=3),
+    exclusive=st.sampled_from([None, "later", "predicted_iou"]),
+    text=DOCUMENTS.map(json.dumps),
+    options=record(points_per_side=st.just(1)),
+    run=st.text(),
+    ids=st.lists(st.integers()),
+    after=st.integers(),
+)  # fmt: skip
+ALWAYS = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture
+def desk(segmenter, disc, tmp_path, monkeypatch):
+    """A desk, and a token of a photo that is open."""
+    monkeypatch.setattr(uploads, "get_upload_folder", lambda: str(tmp_path))
+    Image.fromarray(disc).save(tmp_path / "disc.png")
+    model = Future()
+    model.set_result(segmenter)
+    desk = Desk(model, tmp_path)
+    opened = {"path": str(tmp_path / "disc.png"), "name": "disc.png", "visitor": "one"}
+    return desk, desk.open(opened)["token"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_any_json_gets_a_reply_that_json_can_carry(desk, tmp_path, caplog, name):
+    server, token = desk
+
+    @settings(ALWAYS, max_examples=50)
+    @given(QUERIES, st.booleans())
+    def ask(query, is_ours):
+        reply = getattr(server, name)({**query, **({"token": token} if is_ours else {})})
+        assert isinstance(reply["ok"], bool)
+        json.dumps(reply, allow_nan=False).encode("utf-8")
+        assert reply["ok"] or 10 < len(reply["error"]) < 300
+        if "path" in reply:
+            assert Path(reply["path"]).resolve().is_relative_to(tmp_path)
+
+    @settings(ALWAYS, max_examples=25)
+    @given(ANYTHING)
+    def ask_anything(query):
+        json.dumps(getattr(server, name)(query), allow_nan=False).encode("utf-8")
+
+    ask()
+    ask_anything()
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+def test_any_prompt_is_made_or_refused():
+    @settings(ALWAYS, max_examples=300)
+    @given(
+        st.lists(st.tuples(SCALARS, SCALARS, SCALARS).map(list), max_size=3) | ANYTHING, ANYTHING
+    )
+    def ask(points, box):
+        try:
+            prompt = prompt_from_rows(points, box)
+        except MobileSamError:
+            return
+        json.dumps([prompt.point_coords, prompt.point_labels, prompt.box], allow_nan=False)
+
+    ask()
