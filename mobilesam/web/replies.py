@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -43,13 +44,11 @@ def answering(
             return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
         except MobileSamError as error:
             return {"ok": False, "seq": seq, "error": str(error)}
-        except Exception:
+        except Exception as error:
             logger.exception("%s failed", method.__name__)
-            return {
-                "ok": False,
-                "seq": seq,
-                "error": "Something went wrong on the server; your clicks are kept. Try again.",
-            }
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = "The server's disk is full" if is_full else "Something went wrong on the server"
+            return {"ok": False, "seq": seq, "error": f"{what}; your clicks are kept. Try again."}
 
     return reply
 

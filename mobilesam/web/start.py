@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
+from mobilesam.web.stop import stop_on_signals
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
@@ -41,6 +42,7 @@ def serve_page(
         MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
             listening there.
     """
+    stop_on_signals()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     tune_allocator()
@@ -73,11 +75,16 @@ def serve_page(
             "The page cannot listen there: the port is taken, or the host is not this machine's; "
             "name others."
         ) from error
+    stop_on_signals(demo)
     logging.getLogger(__name__).info("The page is at %s", demo.local_url)
     if mcp:
         prepare_mcp_server(demo, settings.limits)
     if not lend:
-        model.set_result(_load(weights, device, settings))
+        try:
+            model.set_result(_load(weights, device, settings))
+        except Exception as error:
+            model.set_exception(error)  # who waits for the model is told, and the process can end
+            raise
     demo.block_thread()
 
 

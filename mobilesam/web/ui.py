@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from mobilesam.history import MAX_ACTIONS, MAX_PATH_POINTS
@@ -23,6 +22,7 @@ from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.kept import MAX_KEPT
 from mobilesam.web.replies import Reply
+from mobilesam.web.uploads import made_files_folder
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -47,7 +47,7 @@ def build_demo(
         limits: what a photo may be at most, as the page tells its visitors.
         examples: a folder of photos to offer.
     """
-    desk = Desk(model, Path(get_upload_folder()))
+    desk = Desk(model, made_files_folder())
     gr.set_static_paths([examples])
 
     def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:

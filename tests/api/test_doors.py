@@ -1,118 +1,42 @@
 """What a stranger can reach by HTTP beside /segment, with requests that no client makes."""
 
 import json
-import uuid
 
-import httpx
 import pytest
 
+from tests.api.page import find, visiting
 from tests.serving import LEFT, ROOT, connect
 
 WAIT_S = 60
 
 
 @pytest.fixture(scope="module")
-def http(app):
-    with httpx.Client(base_url=app.url, timeout=WAIT_S) as client:
-        yield client
+def page(app):
+    with visiting(app.url) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
-def config(http):
-    return http.get("config").json()
+def http(page):
+    return page.http
 
 
 @pytest.fixture(scope="module")
-def canvas(config):
-    (component,) = [
-        one for one in config["components"] if one["props"].get("elem_id") == "prompt-canvas"
-    ]
-    return component
-
-
-@pytest.fixture(scope="module")
-def post(http, canvas):
+def post(page):
     """post(name, query): a server function as the page calls it; the body may be raw text."""
-
-    def call(name, query=None, raw=None):
-        body = raw or json.dumps(
-            {
-                "component_id": canvas["id"],
-                "fn_name": name,
-                "session_hash": "stranger",
-                "data": query,
-            }
-        )
-        headers = {"Content-Type": "application/json"}
-        return http.post("gradio_api/component_server", content=body, headers=headers)
-
-    return call
-
-
-def upload(http, path):
-    with path.open("rb") as file:
-        return http.post("gradio_api/upload", files={"files": (path.name, file)}).json()[0]
-
-
-def events(http, session):
-    """The messages of a queue session, until it ends."""
-    with http.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as stream:
-        for line in stream.iter_lines():
-            if line.startswith("data:"):
-                message = json.loads(line[5:])
-                yield message
-                if message["msg"] in {"process_completed", "close_stream"}:
-                    return
+    return page.post
 
 
 @pytest.fixture(scope="module")
-def open_photo(http, config, canvas):
+def open_photo(page):
     """open_photo(path on the server): the queue's last message for the page's `photo` event."""
-    (event,) = [
-        one
-        for one in config["dependencies"]
-        if one["targets"] and one["targets"][0] == [canvas["id"], "photo"]
-    ]
-
-    def trigger(path, session=None):
-        session = session or uuid.uuid4().hex
-        photo = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-        body = {
-            "data": [{"photo": photo, "ticket": 7}],
-            "fn_index": event["id"],
-            "session_hash": session,
-            "trigger_id": canvas["id"],
-            "event_data": {},
-        }
-        reply = http.post("gradio_api/queue/join", json=body)
-        if reply.status_code != 200:
-            return {"msg": "refused", "success": False, "output": reply.text}
-        return list(events(http, session))[-1]
-
-    return trigger
+    return page.open_photo
 
 
 @pytest.fixture(scope="module")
-def token(http, open_photo, photo):
+def token(page, photo):
     """A photo that somebody has open."""
-    message = open_photo(upload(http, photo))
-    found = _find(message["output"], "token")
-    assert found, message
-    return found
-
-
-def _find(value, key):
-    """The first value of a key anywhere in nested JSON."""
-    if isinstance(value, dict):
-        if key in value:
-            return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            found = _find(item, key)
-            if found is not None:
-                return found
-    return None
+    return page.open(photo)
 
 
 CLICK = {"type": "point", "x": LEFT.x, "y": LEFT.y, "label": 1}
@@ -262,7 +186,7 @@ def test_a_file_outside_the_upload_folder_is_refused(http, open_photo):
         message = open_photo(path)
         assert not message["success"], path
         assert "root:" not in json.dumps(message)
-        assert _find(message["output"], "token") is None
+        assert find(message["output"], "token") is None
         assert http.get(f"gradio_api/file={path}").status_code in {403, 404}
 
 
@@ -289,8 +213,8 @@ def test_segment_refuses_a_path_that_gradio_does_not_take_for_a_file(http, meta)
         assert "counts" not in answer
 
 
-def test_raw_json_with_nan_gets_a_sentence(http, photo):
-    path = upload(http, photo)
+def test_raw_json_with_nan_gets_a_sentence(page, http, photo):
+    path = page.upload(photo)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     for value in ("NaN", "Infinity", "1e999"):
         body = json.dumps({"data": [file, [["VALUE", 1, 1]], None, None]})
@@ -309,7 +233,7 @@ def test_raw_json_with_nan_gets_a_sentence(http, photo):
 
 def test_a_photo_event_without_a_photo_opens_nothing(open_photo):
     message = open_photo("")
-    assert _find(message.get("output"), "token") is None
+    assert find(message.get("output"), "token") is None
 
 
 def test_files_made_for_one_visitor_cannot_be_listed_or_guessed(http, post, token):
