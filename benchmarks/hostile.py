@@ -18,7 +18,7 @@ import httpx
 from benchmarks.serving import MODEL_IS_LOADED, ServedApp, served_app
 from tests.bad_files import BadFile
 from tests.bombs import KINDS, big_photos
-from tests.stranger import events, find
+from tests.page import events, find
 
 
 def memory_mb(process_id: int, name: str) -> float:

@@ -1,6 +1,7 @@
 """Starts the real app.py for the tests that talk HTTP, and draws the photos they send."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def free_port():
 class App:
     """app.py in a process of its own; it can be stopped and started again on the same port."""
 
-    def __init__(self, folder, **env):
+    def __init__(self, folder, arguments=("app.py",), **env):
+        self._arguments = arguments
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.files = Path(folder)
@@ -110,30 +112,48 @@ class App:
         self._process = None
 
     def start(self):
+        """Starts it and waits until the page is served; the model is loaded a little later."""
+        self.launch()
+        self.wait(self._answers)
+        return self
+
+    def wait(self, condition):
+        """Waits until it is true, as long as the process lives."""
+        deadline = time.monotonic() + START_S
+        while not condition():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"app.py ended, or did not do what it should:\n{self.log()}")
+            time.sleep(0.05)
+
+    def wait_logged(self, text):
+        """Waits until the log has it."""
+        self.wait(lambda: text in self.log())
+
+    def launch(self):
+        """Starts it and waits for nothing."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, env=self._env, stdout=log, stderr=log
+                [sys.executable, *self._arguments], cwd=ROOT, env=self._env, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            if self._answers():
-                return self
-            time.sleep(0.2)
-        self.stop()
-        raise RuntimeError(f"app.py did not start:\n{self.log()}")
 
-    def stop(self):
+    def stop(self, signal_number=signal.SIGTERM):
+        """Sends it a signal: its exit status, None where it had to be killed after 10 s."""
         if self._process is None:
-            return
-        self._process.terminate()
+            return None
+        self._process.send_signal(signal_number)
+        return self.ended()
+
+    def ended(self, timeout_s=10):
+        """Waits for its end: its exit status, None where it had to be killed."""
         try:
-            self._process.wait(10)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process = None
+            return None
+        finally:
+            self._process = None
 
     def log(self):
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -147,10 +167,10 @@ class App:
 
 
 @contextmanager
-def running_app(**env):
-    """A running App, stopped at the end."""
+def running_app(arguments=("app.py",), **env):
+    """A running App, stopped at the end; other arguments run a program that starts one."""
     with tempfile.TemporaryDirectory(prefix="mobilesam-app-") as folder:
-        app = App(folder, **env)
+        app = App(folder, arguments, **env)
         try:
             yield app.start()
         finally:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -59,6 +58,10 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
                 f"{path.name} does not hold MobileSAM's weights: {name} has the shape "
                 f"{tuple(state[name].shape)}, not {tuple(tensor.shape)}."
             )
+        if not _is_usable(state[name], tensor):
+            raise WeightsError(
+                f"{path.name} is damaged: {name} does not hold finite numbers; fetch it again."
+            )
     sam.load_state_dict(state, strict=True)
 
 
@@ -77,22 +80,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         elif path.suffix == ".safetensors":
             state = load_file(path)
         else:
+            _check_archive(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
-    except (
-        OSError,
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # readers raise all sorts of things for a damaged file
         raise WeightsError(
-            f"{path.name} cannot be read as weights: it is damaged, or not a plain state dict."
+            f"{path.name} cannot be read as weights: it is damaged, or not a plain state dict; "
+            "fetch it again, or name other weights."
         ) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
@@ -136,6 +131,27 @@ def check_shards(folder: Path) -> None:
         file = folder / name
         if not file.is_file() or checkpoint_digest(file) != expected:
             raise WeightsError(f"{folder.name}/{name} is missing or damaged; fetch it again.")
+
+
+def _check_archive(path: Path) -> None:
+    """Checks what torch.load does not: checksums, and that nothing unpacks to more than the file.
+
+    torch.save packs tensors into a ZIP without compressing them.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # torch's older format, or none
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > path.stat().st_size or archive.testzip() is not None:
+            raise zipfile.BadZipFile
+
+
+def _is_usable(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
+    """Whether it can be copied into a parameter as it is, and computed with."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    same_kind = tensor.is_floating_point() == parameter.is_floating_point()
+    return same_kind and not tensor.is_complex() and bool(torch.isfinite(tensor).all())
 
 
 def _rename(name: str) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -32,6 +33,7 @@ class Network:
         image_size: the longer side that `encode` wants, in pixels.
         mask_threshold: the logit above which a pixel is in a mask.
         name: what was chosen, for the log.
+        encode_on_cpu: as `encode`, for when the memory of another device is full.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
@@ -41,6 +43,7 @@ class Network:
     image_size: int
     mask_threshold: float
     name: str
+    encode_on_cpu: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -53,13 +56,16 @@ def choose_network(sam: Sam, precision: Precision = "auto") -> Network:
 
     On a CPU these are the fast ones, in float32, or with the encoder in bfloat16 where the
     processor multiplies matrices in it (AMX). Elsewhere, and for an encoder that is not TinyViT,
-    the plain ones.
+    the plain ones; elsewhere with the CPU's encoder in reserve.
 
     Args:
         sam: the model in eval mode.
         precision: of the encoder on a CPU; `"auto"` for the rule above.
     """
-    if sam.device.type != "cpu" or not isinstance(sam.image_encoder, TinyVitEncoder):
+    if sam.device.type != "cpu":
+        spare = choose_network(copy.deepcopy(sam).cpu(), precision)
+        return replace(plain_network(sam), encode_on_cpu=spare.encode)
+    if not isinstance(sam.image_encoder, TinyVitEncoder):
         return plain_network(sam)
     if precision == "auto":
         precision = "bfloat16" if bfloat16_pays() else "float32"

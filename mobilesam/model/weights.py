@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import queue
-import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import httpx
-from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, try_to_load_from_cache
 
 from mobilesam.errors import WeightsError
 from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
-
-WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
-OFFICIAL_NAME = "mobile_sam.pt"
-OFFICIAL_BYTES = 40_728_226
-OFFICIAL_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
-HUB_REPOSITORY = "dhkim2810/MobileSAM"
-ANSWER_TIMEOUT_S = 8.0
-"""How long the Hub may stay silent: before its first byte or between two blocks."""
+from mobilesam.model.download import WEIGHTS_DIR, Download, fetch
 
 WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
 
@@ -47,17 +33,6 @@ class Weights:
     path: Path
     kind: WeightsKind
     reason: str
-
-
-@dataclass(frozen=True)
-class Download:
-    """The official checkpoint as the Hub serves it; tests put their own in its place."""
-
-    repository: str = HUB_REPOSITORY
-    filename: str = OFFICIAL_NAME
-    size_bytes: int = OFFICIAL_BYTES
-    sha256: str = OFFICIAL_SHA256
-    timeout_s: float = ANSWER_TIMEOUT_S
 
 
 def resolve_weights(
@@ -113,7 +88,7 @@ def _official(folder: Path, download: Download) -> Weights:
         return Weights(Path(cached), "official", "The official weights, from the Hub's cache.")
     if constants.HF_HUB_OFFLINE:
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded.")
-    _fetch(local, download)
+    fetch(local, download)
     return Weights(local, "official", "The official weights, downloaded from the Hub.")
 
 
@@ -121,98 +96,3 @@ def _is_intact(path: Path, download: Download) -> bool:
     if path.stat().st_size != download.size_bytes:
         return False
     return checkpoint_digest(path) == download.sha256
-
-
-def _fetch(target: Path, download: Download) -> None:
-    """Downloads to a temporary file beside the target, checks size and hash, then renames."""
-    url = hf_hub_url(download.repository, download.filename)
-    # The name is this download's own: two servers that start together do not share a file. Their
-    # process ids would not do, which are often equal in containers.
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
-    digest, received = hashlib.sha256(), 0
-    logger.info("Downloading %s (%d MB) ...", download.filename, download.size_bytes // 1_000_000)
-    try:
-        with partial.open("wb") as file:
-            for block in _stream(url, download.timeout_s):
-                file.write(block)
-                digest.update(block)
-                before, received = received, received + len(block)
-                if received > download.size_bytes:
-                    break
-                if received * 4 // download.size_bytes > before * 4 // download.size_bytes:
-                    logger.info("... %d%%", 100 * received // download.size_bytes)
-        if received != download.size_bytes:
-            raise WeightsError(
-                f"the download ended after {received} of {download.size_bytes} bytes."
-            )
-        if digest.hexdigest() != download.sha256:
-            raise WeightsError(
-                "the downloaded file is not the official checkpoint (wrong SHA-256)."
-            )
-        partial.replace(target)
-    except OSError as error:
-        raise WeightsError(f"the download cannot be saved ({error.strerror or error}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _stream(url: str, timeout_s: float) -> Iterator[bytes]:
-    """Blocks of the file at a URL.
-
-    The reading is done in a thread of its own, because no HTTP client's timeouts bound a name
-    look-up: whatever hangs, the wait for the next block ends after `timeout_s`.
-
-    Raises:
-        WeightsError: no connection, an error status, or silence for `timeout_s`.
-    """
-    blocks: queue.Queue[bytes | Exception | None] = queue.Queue(maxsize=16)
-    abandoned = threading.Event()
-    reader = threading.Thread(
-        target=_read_into, args=(blocks, abandoned, url, timeout_s), name="download", daemon=True
-    )
-    reader.start()
-    try:
-        while True:
-            try:
-                item = blocks.get(timeout=timeout_s)
-            except queue.Empty:
-                raise WeightsError(f"the Hub did not answer for {timeout_s:g} s.") from None
-            if item is None:
-                return
-            if isinstance(item, Exception):
-                raise WeightsError(f"the Hub could not be reached ({_cause(item)}).") from item
-            yield item
-    finally:
-        abandoned.set()
-
-
-def _read_into(
-    blocks: queue.Queue[bytes | Exception | None],
-    abandoned: threading.Event,
-    url: str,
-    timeout_s: float,
-) -> None:
-    """Puts the blocks of a file into a queue, then None, or the error that ended the reading."""
-
-    def put(item: bytes | Exception | None) -> None:
-        while not abandoned.is_set():
-            with suppress(queue.Full):
-                return blocks.put(item, timeout=0.5)
-
-    try:
-        with httpx.stream("GET", url, timeout=timeout_s, follow_redirects=True) as response:
-            response.raise_for_status()
-            for block in response.iter_bytes(1 << 14):
-                put(block)
-                if abandoned.is_set():
-                    return
-        put(None)
-    except Exception as error:  # handed over to whoever reads the queue
-        put(error)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"HTTP {error.response.status_code}"
-    return type(error).__name__

@@ -7,6 +7,7 @@ import functools
 import io
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ from mobilesam.web.log import waiting
 from mobilesam.web.open_photos import OpenPhoto, OpenPhotos
 from mobilesam.web.regions import RegionRuns
 from mobilesam.web.replies import BusyError, ExpiredError, Reply, answering
-from mobilesam.web.uploads import checked_upload
+from mobilesam.web.uploads import checked_upload, upload_stamp
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.embedding import ImageEmbedding
@@ -93,27 +94,34 @@ class Desk:
         the visitor calls it, `visitor` the browser tab's session.
         """
         path = checked_upload(query["path"])
-        with self._full_size_work():
-            photo = self._segmenter.open(path)
-        started = time.perf_counter()
-        embedding, cached = self._segmenter.encode_photo(photo)
-        elapsed_ms = 1000 * (time.perf_counter() - started)
+        name = query["name"]
+        # It is open before it is encoded, so that a visitor who leaves meanwhile takes it along.
         token = self._photos.add(
             OpenPhoto(
                 path,
-                _safe_name(query["name"]),
-                Path(query["name"]).name,
-                embedding.key,
+                upload_stamp(path),
+                _safe_name(name),
+                Path(name).name,
                 self._files / secrets.token_hex(24),
                 query["visitor"],
             )
         )
+        try:
+            with self._full_size_work():
+                photo = self._segmenter.open(path)
+            started = time.perf_counter()
+            embedding, cached = self._segmenter.encode_photo(photo)
+            elapsed_ms = 1000 * (time.perf_counter() - started)
+            self._photos.encoded(token, embedding.key)
+        except BaseException:
+            self._photos.drop(token)
+            raise
         return {
             "token": token,
             "size": list(photo.size_hw),
             "ms": round(elapsed_ms),
             "cached": cached,
-            "notes": list(photo.notes),
+            "notes": [*photo.notes, *filter(None, [embedding.note])],
             "preview": not photo.browser_agrees,
         }
 
@@ -193,7 +201,11 @@ class Desk:
         folder = opened.folder / secrets.token_hex(8)
         folder.mkdir(parents=True)
         file = folder / name
-        file.write_bytes(data)
+        try:
+            file.write_bytes(data)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return {"path": str(file), "name": name}
 
     @answering

@@ -7,10 +7,11 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilesam.web.replies import ExpiredError
+from mobilesam.web.uploads import UploadStamp, remove_upload
 
 MAX_OPEN_PHOTOS = 4096
 
@@ -20,20 +21,22 @@ class OpenPhoto:
     """What the server knows of a photo that somebody has open.
 
     Attributes:
-        path: the uploaded file.
+        path: the uploaded file, removed when the visitor leaves.
+        stamp: which file that is; another visitor's equal upload takes the same path.
         name: the visitor's name for it, made safe for a file name.
         file_name: as the visitor's file is called.
-        embedding_key: where to find its embedding.
         folder: for the files made from it; unguessable, and removed when the visitor leaves.
         visitor: the browser tab's session.
+        embedding_key: where to find its embedding, once it is encoded.
     """
 
     path: Path
+    stamp: UploadStamp
     name: str
     file_name: str
-    embedding_key: str
     folder: Path
     visitor: str
+    embedding_key: str = ""
 
 
 class OpenPhotos:
@@ -77,6 +80,22 @@ class OpenPhotos:
             self._photos.move_to_end(token)  # type: ignore[arg-type]
             return photo
 
+    def encoded(self, token: str, embedding_key: str) -> None:
+        """Notes where the embedding of an open photo is.
+
+        Raises:
+            ExpiredError: the visitor has left meanwhile.
+        """
+        with self._lock:
+            if token not in self._photos:
+                raise ExpiredError("The page was closed; open the photo again.")
+            self._photos[token] = replace(self._photos[token], embedding_key=embedding_key)
+
+    def drop(self, token: str) -> None:
+        """Forgets a photo that could not be opened."""
+        with self._lock:
+            self._photos.pop(token, None)
+
     def leave(self, visitor: str) -> None:
         """Closes everything of a visitor whose tab has closed."""
         with self._lock:
@@ -88,3 +107,4 @@ class OpenPhotos:
         self._on_close(photos)
         for photo in photos.values():
             shutil.rmtree(photo.folder, ignore_errors=True)
+            remove_upload(photo.path, photo.stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -43,11 +44,13 @@ def answering(
             return {"ok": False, "seq": seq, "expired": True, "error": str(error)}
         except MobileSamError as error:
             return {"ok": False, "seq": seq, "error": str(error)}
-        except Exception:
+        except Exception as error:
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = "The server's disk is full" if is_full else "Something went wrong on the server"
             return {
                 "ok": False,
                 "seq": seq,
-                "error": "Something went wrong on the server; your clicks are kept. Try again, "
+                "error": f"{what}; your clicks are kept. Try again, "
                 f"or report it with the number {request.id}.",
             }
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
+from mobilesam.web.stop import stopped_by_signals
 from mobilesam.web.visitor_files import visitor_files
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mobilesam.web.zero_gpu import Lend
 
 
-@visitor_files()
 def serve_page(
     weights: str | None = None,
     device: str | None = None,
@@ -51,44 +50,49 @@ def serve_page(
     tune_allocator()
     settings = Settings.from_env()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    with visitor_files() as files, stopped_by_signals(files) as serving:
+        from mobilesam.web.desk import Desk
+        from mobilesam.web.health import health_route
+        from mobilesam.web.mcp_tools import check_mcp_installed, prepare_mcp_server
+        from mobilesam.web.ui import build_demo, launch_options
+        from mobilesam.web.zero_gpu import lent_gpu
 
-    from gradio.utils import get_upload_folder
-
-    from mobilesam.web.desk import Desk
-    from mobilesam.web.health import health_route
-    from mobilesam.web.mcp_tools import check_mcp_installed, prepare_mcp_server
-    from mobilesam.web.ui import build_demo, launch_options
-    from mobilesam.web.zero_gpu import lent_gpu
-
-    mcp = mcp or settings.mcp
-    if mcp:
-        check_mcp_installed()
-    lend = lent_gpu(settings)
-    model: Future[Segmenter] = Future()
-    if lend:
-        model.set_result(_load(weights, device, settings, lend))
-    desk = Desk(model, Path(get_upload_folder()))
-    demo = build_demo(desk, model, settings.limits)
-    try:
-        demo.launch(
-            server_name=host,
-            server_port=port,
-            mcp_server=mcp,
-            prevent_thread_lock=True,
-            quiet=True,  # Gradio would speak of public links; the next line says what is needed
-            **launch_options(settings.limits, [health_route(model, desk)]),
-        )
-    except OSError as error:
-        raise MobileSamError(
-            "The page cannot listen there: the port is taken, or the host is not this machine's; "
-            "name others."
-        ) from error
-    logging.getLogger(__name__).info("The page is at %s", demo.local_url)
-    if mcp:
-        prepare_mcp_server(demo, settings.limits)
-    if not lend:
-        model.set_result(_load(weights, device, settings))
-    demo.block_thread()
+        mcp = mcp or settings.mcp
+        if mcp:
+            check_mcp_installed()
+        lend = lent_gpu(settings)
+        model: Future[Segmenter] = Future()
+        if lend:
+            model.set_result(_load(weights, device, settings, lend))
+        desk = Desk(model, files)
+        demo = build_demo(desk, model, settings.limits)
+        try:
+            demo.launch(
+                server_name=host,
+                server_port=port,
+                mcp_server=mcp,
+                prevent_thread_lock=True,
+                quiet=True,  # Gradio would speak of public links; the next line says what is needed
+                **launch_options(settings.limits, [health_route(model, desk)]),
+            )
+        except OSError as error:
+            raise MobileSamError(
+                "The page cannot listen there: the port is taken, or the host is not this machine's; "
+                "name others."
+            ) from error
+        serving(demo)
+        logging.getLogger(__name__).info("The page is at %s", demo.local_url)
+        if mcp:
+            prepare_mcp_server(demo, settings.limits)
+        if not lend:
+            try:
+                model.set_result(_load(weights, device, settings))
+            except Exception as error:
+                model.set_exception(
+                    error
+                )  # who waits for the model is told, and the process can end
+                raise
+        demo.block_thread()
 
 
 def _load(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import gradio as gr
 from gradio.components import Component
@@ -10,6 +12,8 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from mobilesam.errors import ImageError
+
+UploadStamp: TypeAlias = tuple[int, int]
 
 
 def checked_upload(path: str) -> Path:
@@ -45,3 +49,16 @@ class UploadsOnly(Component):
         if is_http_url_like(url_or_file_path or ""):
             raise gr.Error("No address can stand here; upload the file.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+
+def upload_stamp(path: Path) -> UploadStamp:
+    """What tells an upload from a later one at the same path: Gradio names uploads by content."""
+    status = path.stat()
+    return status.st_ino, status.st_ctime_ns
+
+
+def remove_upload(path: Path, stamp: UploadStamp) -> None:
+    """Removes an upload, unless somebody has uploaded the same photo since."""
+    with suppress(OSError):
+        if upload_stamp(path) == stamp:
+            path.unlink()

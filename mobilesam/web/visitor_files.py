@@ -20,7 +20,7 @@ _VARIABLE = "GRADIO_TEMP_DIR"
 
 
 @contextmanager
-def visitor_files() -> Iterator[None]:
+def visitor_files() -> Iterator[Path]:
     """A new folder, which this user alone can read, and in which Gradio keeps uploads inside.
 
     To be entered before gradio is imported, as parts of it look at the variable only then.
@@ -35,7 +35,7 @@ def visitor_files() -> Iterator[None]:
         os.environ[_VARIABLE] = folder
         threading.Thread(target=_keep_sweeping, args=(Path(folder), stop), daemon=True).start()
         try:
-            yield
+            yield Path(folder)
         finally:
             stop.set()
             if parent is None:

@@ -89,4 +89,9 @@ def _network(lend: Lend, sam: Sam, precision: Precision, device: str) -> Network
     def encode(rgb: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(encode_lent(rgb.numpy()))
 
-    return replace(network, encode=encode, name=f"encoder on a lent GPU, else {network.name}")
+    return replace(
+        network,
+        encode=encode,
+        encode_on_cpu=network.encode,
+        name=f"encoder on a lent GPU, else {network.name}",
+    )

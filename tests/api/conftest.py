@@ -1,13 +1,9 @@
 """A running app, its client, and the photos that are sent to it."""
 
-import json
-import uuid
-
-import httpx
 import pytest
 
+from tests.page import visiting
 from tests.serving import connect, draw, running_app
-from tests.stranger import WAIT_S, events, find, upload
 
 
 @pytest.fixture(scope="session")
@@ -30,74 +26,29 @@ def photo(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def http(app):
-    with httpx.Client(base_url=app.url, timeout=WAIT_S) as client:
-        yield client
+def page(app):
+    with visiting(app.url) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
-def config(http):
-    return http.get("config").json()
+def http(page):
+    return page.http
 
 
 @pytest.fixture(scope="session")
-def canvas(config):
-    (component,) = [
-        one for one in config["components"] if one["props"].get("elem_id") == "prompt-canvas"
-    ]
-    return component
-
-
-@pytest.fixture(scope="session")
-def post(http, canvas):
+def post(page):
     """post(name, query): a server function as the page calls it; the body may be raw text."""
-
-    def call(name, query=None, raw=None):
-        body = raw or json.dumps(
-            {
-                "component_id": canvas["id"],
-                "fn_name": name,
-                "session_hash": "stranger",
-                "data": query,
-            }
-        )
-        headers = {"Content-Type": "application/json"}
-        return http.post("gradio_api/component_server", content=body, headers=headers)
-
-    return call
+    return page.post
 
 
 @pytest.fixture(scope="session")
-def open_photo(http, config, canvas):
+def open_photo(page):
     """open_photo(path on the server): the queue's last message for the page's `photo` event."""
-    (event,) = [
-        one
-        for one in config["dependencies"]
-        if one["targets"] and one["targets"][0] == [canvas["id"], "photo"]
-    ]
-
-    def trigger(path, session=None):
-        session = session or uuid.uuid4().hex
-        photo = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-        body = {
-            "data": [{"photo": photo, "ticket": 7}],
-            "fn_index": event["id"],
-            "session_hash": session,
-            "trigger_id": canvas["id"],
-            "event_data": {},
-        }
-        reply = http.post("gradio_api/queue/join", json=body)
-        if reply.status_code != 200:
-            return {"msg": "refused", "success": False, "output": reply.text}
-        return list(events(http, session))[-1]
-
-    return trigger
+    return page.open_photo
 
 
 @pytest.fixture(scope="session")
-def token(http, open_photo, photo):
+def token(page, photo):
     """A photo that somebody has open."""
-    message = open_photo(upload(http, photo))
-    found = find(message["output"], "token")
-    assert found, message
-    return found
+    return page.open(photo)

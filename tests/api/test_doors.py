@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tests.page import CLICK, find
 from tests.serving import ROOT, connect
-from tests.stranger import CLICK, find, upload
 
 
 def test_only_the_documented_endpoints_are_in_the_public_api(app, http):
@@ -179,8 +179,8 @@ def test_segment_refuses_a_path_that_gradio_does_not_take_for_a_file(http, meta)
         assert "counts" not in answer
 
 
-def test_raw_json_with_nan_gets_a_sentence(http, photo):
-    path = upload(http, photo)
+def test_raw_json_with_nan_gets_a_sentence(page, http, photo):
+    path = page.upload(photo)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     for value in ("NaN", "Infinity", "1e999"):
         body = json.dumps({"data": [file, [["VALUE", 1, 1]], None, None]})
@@ -215,7 +215,7 @@ def test_files_made_for_one_visitor_cannot_be_listed_or_guessed(http, post, toke
 
 
 def test_the_source_is_not_served(http):
-    for path in ("app.py", "mobilesam/web/desk.py", "weights", "/work", "pyproject.toml"):
+    for path in ("app.py", "mobilesam/web/desk.py", "weights", "/etc/passwd", "pyproject.toml"):
         assert http.get(f"gradio_api/file={path}").status_code in {403, 404}
 
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from tests.serving import running_app
-from tests.stranger import upload
 
 VISITORS = 45  # Gradio answers them in 40 threads
 
@@ -27,12 +26,12 @@ def test_it_answers_at_once_while_the_model_loads_and_visitors_hold_every_thread
         assert {then.json()["weights"]} == set(told) == {"bundled"}
 
 
-def test_it_counts_photos_and_the_cache(http, token, open_photo, photo, tmp_path):
+def test_it_counts_photos_and_the_cache(page, http, token, open_photo, photo, tmp_path):
     before = http.get("healthz").json()
     other = tmp_path / "other.png"
     other.write_bytes(photo.read_bytes() + b"\0")  # the same pixels, another file
     for path in (photo, other):
-        assert open_photo(upload(http, path))["success"]
+        assert open_photo(page.upload(path))["success"]
     after = http.get("healthz").json()
     assert after["open_photos"] == before["open_photos"] + 2
     kept, kept_before = after["cache"], before["cache"]

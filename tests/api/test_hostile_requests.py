@@ -8,7 +8,7 @@ import pytest
 
 from tests.bad_files import encoded, picture
 from tests.bombs import KINDS
-from tests.stranger import find
+from tests.page import find
 
 SAMPLE_BYTES = 2_000_000
 NAMES = [

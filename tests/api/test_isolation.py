@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.page import CLICK, events
 from tests.serving import ROOT, connect
-from tests.stranger import CLICK, events, upload
 
 CLOSED = [
     # Gradio would fetch for anybody: an address, a Space.
@@ -78,10 +78,10 @@ def served(http, path):
 
 
 @pytest.fixture(scope="module")
-def mine(http, post, token, photo):
+def mine(page, http, post, token, photo):
     """What belongs to a first visitor: an upload and a file made from it, by their paths."""
     exported = post("export", {"seq": 1, "token": token, "history": [CLICK], "kind": "mask"}).json()
-    paths = {"upload": upload(http, photo), "export": exported["path"]}
+    paths = {"upload": page.upload(photo), "export": exported["path"]}
     for path in paths.values():
         assert served(http, path).status_code == 200
     return {kind: Path(path) for kind, path in paths.items()}
@@ -138,18 +138,18 @@ def test_the_folder_of_a_file_cannot_be_guessed_or_listed(http, mine, photo):
             assert served(http, str(path).replace(secret, guess)).status_code == 403
 
 
-def test_two_uploads_of_one_name_lie_apart(http, mine, tmp_path, photo):
+def test_two_uploads_of_one_name_lie_apart(page, mine, tmp_path, photo):
     other = tmp_path / photo.name
     other.write_bytes(photo.read_bytes() + b"\0")
-    assert Path(upload(http, other)).parent != mine["upload"].parent
+    assert Path(page.upload(other)).parent != mine["upload"].parent
 
 
 @pytest.mark.parametrize("kind", ["html", "svg", "xml", "js", "pdf", "png"])
-def test_a_visitors_file_runs_no_script_in_the_pages_name(http, tmp_path, kind):
+def test_a_visitors_file_runs_no_script_in_the_pages_name(page, http, tmp_path, kind):
     """Whatever it is called: it comes as a download, or as a picture, and in a sandbox."""
     file = tmp_path / f"page.{kind}"
     file.write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
-    path = upload(http, file)
+    path = page.upload(file)
     for headers in ({}, {"Range": "bytes=0-9"}):
         reply = http.get(f"gradio_api/file={path}", headers=headers)
         assert reply.status_code == 200
@@ -203,10 +203,10 @@ def test_another_site_gets_no_answers_from_a_page_on_this_machine(http):
         assert "access-control-allow-origin" not in reply.headers
 
 
-def test_the_answers_of_a_visitor_need_the_visitors_own_session(http, config, photo):
+def test_the_answers_of_a_visitor_need_the_visitors_own_session(page, http, photo):
     """Neither another session nor another event's number leads to them, nor stops them."""
-    (event,) = [one for one in config["dependencies"] if one["api_name"] == "segment"]
-    file = {"path": upload(http, photo), "meta": {"_type": "gradio.FileData"}}
+    (event,) = [one for one in page.config["dependencies"] if one["api_name"] == "segment"]
+    file = {"path": page.upload(photo), "meta": {"_type": "gradio.FileData"}}
     session = uuid.uuid4().hex
     body = {
         "data": [file, [[90, 100, 1]], None, None],

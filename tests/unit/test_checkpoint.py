@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -213,8 +214,9 @@ def test_what_is_not_a_plain_state_dict_is_refused(architecture, save, content):
         b"PK\x03\x04 not a zip",
         b"\xff" * 64,
         b"<!doctype html><title>404</title>",
+        b"\x80\x02a.",
     ],
-    ids=["empty", "junk", "lfs pointer", "zip", "bytes", "html"],
+    ids=["empty", "junk", "lfs pointer", "zip", "bytes", "html", "pickle of nothing"],
 )
 def test_a_file_that_is_no_checkpoint_is_refused(architecture, tmp_path, content, suffix):
     path = tmp_path / f"weights.{suffix}"
@@ -237,6 +239,43 @@ def test_a_cut_off_checkpoint_is_refused(
         file.truncate(int(path.stat().st_size * share))
     with pytest.raises(WeightsError, match="cut"):
         load_checkpoint(architecture, path)
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_one_changed_bit_in_a_checkpoint_is_found(architecture, official_file, tmp_path, place):
+    path = tmp_path / "flipped.pt"
+    shutil.copy(official_file, path)
+    damage(path, place)
+    with pytest.raises(WeightsError, match=r"flipped\.pt .*fetch it again"):
+        load_checkpoint(architecture, path)
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_not_unpacked(
+    architecture, tmp_path, monkeypatch
+):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data/0", bytes(10_000_000))
+    unpacked = []
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: unpacked.append(args))
+    with pytest.raises(WeightsError, match=r"bomb\.pt"):
+        load_checkpoint(architecture, path)
+    assert not unpacked
+
+
+@pytest.mark.parametrize("kind", ["nan", "infinite", "sparse", "meta", "complex", "int8"])
+def test_a_tensor_without_finite_numbers_is_refused(architecture, official_state, save, kind):
+    plain = official_state[A_NECK]
+    tensor = {
+        "nan": plain.masked_fill(plain > 0, float("nan")),
+        "infinite": plain.masked_fill(plain > 0, float("inf")),
+        "sparse": plain.to_sparse(),
+        "meta": plain.to("meta"),
+        "complex": plain.to(torch.complex64),
+        "int8": plain.to(torch.int8),
+    }[kind]
+    with pytest.raises(WeightsError, match="fetch it again"):
+        load_checkpoint(architecture, save({**official_state, A_NECK: tensor}))
 
 
 @pytest.mark.parametrize("name", ["missing.pt", "missing.safetensors", "missing"])
@@ -265,9 +304,9 @@ def bundled_copy(tmp_path) -> Path:
     return folder
 
 
-def damage(path: Path) -> None:
+def damage(path: Path, place: float = 0.5) -> None:
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        file.seek(int(path.stat().st_size * place))
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))

@@ -39,7 +39,12 @@ def test_another_device_than_the_cpu_gets_the_plain_modules(bundled_sam: Sam) ->
         mask_decoder = bundled_sam.mask_decoder
         mask_threshold = bundled_sam.mask_threshold
 
-    assert choose_network(OnGpu()).name == "plain float32"
+        def cpu(self) -> Sam:
+            return bundled_sam
+
+    chosen = choose_network(OnGpu())
+    assert chosen.name == "plain float32"
+    assert chosen.encode_on_cpu is not None  # in reserve for when the GPU's memory is full
 
 
 def test_bfloat16_is_taken_by_itself_where_it_pays(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import mobilesam
@@ -94,6 +96,46 @@ def test_a_photo_that_fails_leaves_the_segmenter_working(segmenter, stub_sam, di
         with pytest.raises(RuntimeError, match="memory"):
             segmenter.encode(disc)
     assert segmenter.encode(disc).features.shape == (1, 256, 64, 64)
+
+
+def out_of_memory(calls, times, encode):
+    """encode, which at first raises what torch does when a GPU's memory is full."""
+
+    def call(pixels):
+        calls.append(pixels)
+        if len(calls) <= times:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(pixels)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("times", "note"), [(1, ""), (2, "The GPU's memory was full, so this photo was encoded")]
+)
+def test_a_gpu_out_of_memory_is_tried_once_more_and_then_the_cpu_encodes(
+    stub_sam, stub_weights, disc, caplog, times, note
+):
+    network, calls = plain_network(stub_sam), []
+    full = replace(
+        network, encode=out_of_memory(calls, times, network.encode), encode_on_cpu=network.encode
+    )
+    segmenter = Segmenter(full, stub_weights, checkpoint="stub")
+    embedding = segmenter.encode(disc)
+    assert len(calls) == 2
+    assert embedding.note.startswith(note)
+    assert bool(embedding.note) == bool(note)
+    assert [record.message for record in caplog.records] == ([embedding.note] if note else [])
+    expected = Segmenter(network, stub_weights, checkpoint="stub").encode(disc)
+    assert embedding.features.equal(expected.features)
+    assert segmenter.encode(disc) is embedding
+
+
+def test_a_network_without_a_reserve_says_that_memory_is_full(stub_sam, stub_weights, disc):
+    network = plain_network(stub_sam)
+    full = replace(network, encode=out_of_memory([], 2, network.encode))
+    with pytest.raises(torch.OutOfMemoryError):
+        Segmenter(full, stub_weights, checkpoint="stub").encode(disc)
 
 
 @pytest.mark.parametrize(

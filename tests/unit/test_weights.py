@@ -5,8 +5,10 @@ The Hub is a server on this machine: huggingface_hub builds its addresses from o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -19,15 +21,16 @@ import pytest
 from huggingface_hub import constants
 
 from mobilesam import WeightsError
-from mobilesam.model.weights import (
+from mobilesam.model.download import (
     HUB_REPOSITORY,
     OFFICIAL_BYTES,
     OFFICIAL_NAME,
     OFFICIAL_SHA256,
     WEIGHTS_DIR,
     Download,
-    resolve_weights,
+    discard_partial_downloads,
 )
+from mobilesam.model.weights import resolve_weights
 
 CONTENT = bytes(range(256)) * 4096
 """What stands in for the official checkpoint: 1 MiB."""
@@ -354,6 +357,54 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path, serve):
     serve(lambda handler: send(handler, CONTENT))
     with pytest.raises(WeightsError, match="cannot be saved"):
         resolve_weights("official", folder=tmp_path / "missing", download=DOWNLOAD)
+
+
+def test_a_full_disk_is_one_sentence_and_no_part_stays(folder, serve, monkeypatch):
+    serve(lambda handler: send(handler, CONTENT))
+    open_file = Path.open
+
+    class Full:
+        """A file that takes one block."""
+
+        def __init__(self, path: Path, mode: str) -> None:
+            self._file = open_file(path, mode)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def write(self, block: bytes) -> None:
+            if self._file.tell():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._file.write(block)
+
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda path, mode="r", **options: (
+            Full(path, mode) if path.suffix == ".part" else open_file(path, mode, **options)
+        ),
+    )
+    with pytest.raises(WeightsError, match=r"No space left.*free 1 MB there, or use the bundled"):
+        resolve_weights("official", folder=folder, download=DOWNLOAD)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_process_that_stops_discards_the_part_that_it_has_and_no_other(folder, monkeypatch):
+    other = folder / f"{OFFICIAL_NAME}.0.1.part"
+    other.touch()
+
+    def stopped_half_way(url: str, timeout_s: float) -> Iterator[bytes]:
+        yield CONTENT[: len(CONTENT) // 2]
+        assert len(list(folder.iterdir())) == 2
+        discard_partial_downloads(folder)
+        assert list(folder.iterdir()) == [other]
+
+    monkeypatch.setattr("mobilesam.model.download._stream", stopped_half_way)
+    with pytest.raises(WeightsError, match="ended after"):
+        resolve_weights("official", folder=folder, download=DOWNLOAD)
 
 
 def test_without_any_weights_there_is_one_sentence(folder):

@@ -1,0 +1,57 @@
+"""What goes wrong on the server: it says so in a sentence, leaves nothing behind and goes on."""
+
+import signal
+
+import pytest
+import torch
+
+from tests.serving import App
+
+WAIT_S = 60
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    """faulty(name): app.py with that fault, as it begins; killed at the end."""
+    apps = []
+
+    def launch(name):
+        (tmp_path / "files").mkdir()
+        app = App(tmp_path / "files", ("-m", "tests.faulty_app", name, str(tmp_path / "files")))
+        apps.append(app)
+        app.start()
+        return app
+
+    yield launch
+    for app in apps:
+        app.stop(signal.SIGKILL)
+
+
+def files_left(app):
+    return [path for path in app.files.rglob("*") if path.is_file() and path.suffix != ".log"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_model_is_loaded_ends_the_process_in_order(faulty, number):
+    app = faulty("slow_load")
+    app.wait_logged("FAULT load begins")
+    assert files_left(app)
+    assert app.stop(number) == 0
+    assert "Traceback" not in app.log()
+    assert app.log().splitlines()[-1].endswith("Stopping.")
+    assert files_left(app) == []
+
+
+def test_damaged_weights_end_the_start_with_a_sentence(tmp_path):
+    weights = tmp_path / "mine.pt"
+    torch.save({"image_encoder.neck.0.weight": torch.zeros(256, 320, 1, 1)}, weights)
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    app = App(tmp_path, MOBILESAM_WEIGHTS=str(weights))
+    app.launch()
+    assert app.ended(WAIT_S) == 1
+    said = app.log().splitlines()[-1]
+    assert said.startswith("The demo cannot start: mine.pt cannot be read")
+    assert "fetch it again" in said
+    assert "Traceback" not in app.log()
