@@ -77,8 +77,8 @@ def serve_page(
             )
         except OSError as error:
             raise MobileSamError(
-                "The page cannot listen there: the port is taken, or the host is not this machine's; "
-                "name others."
+                "The page cannot listen there: the port is taken, or the host is not this "
+                "machine's; name others."
             ) from error
         serving(demo)
         logging.getLogger(__name__).info("The page is at %s", demo.local_url)

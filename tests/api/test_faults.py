@@ -1,11 +1,14 @@
 """What goes wrong on the server: it says so in a sentence, leaves nothing behind and goes on."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from gradio_client import handle_file
 
-from tests.serving import App
+from tests.page import CLICK, visiting
+from tests.serving import App, connect, draw
 
 WAIT_S = 60
 
@@ -39,6 +42,35 @@ def test_a_signal_while_the_model_is_loaded_ends_the_process_in_order(faulty, nu
     assert app.stop(number) == 0
     assert "Traceback" not in app.log()
     assert app.log().splitlines()[-1].endswith("Stopping.")
+    assert files_left(app) == []
+
+
+def test_a_signal_in_the_middle_of_work_finishes_or_refuses_it_and_leaves_no_file(faulty, tmp_path):
+    app = faulty("slow_work")
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    draw().save(photo)
+    draw(200, 300, []).save(other)
+    client = connect(app.url)
+    with ThreadPoolExecutor(4) as visitors, visiting(app.url) as page:
+        query = {"token": page.open(photo, "tab"), "history": [CLICK]}
+        with page.stay("tab"):
+            everything = visitors.submit(
+                client.predict, handle_file(photo), {"points_per_side": 64}, api_name="/everything"
+            )
+            encode = visitors.submit(
+                client.predict, handle_file(other), [[90, 100, 1]], None, None, api_name="/segment"
+            )
+            click = visitors.submit(page.post, "segment", query)
+            export = visitors.submit(page.post, "export", {**query, "kind": "mask"})
+            for work in ("everything", "encode", "click", "export"):
+                app.wait_logged(f"FAULT {work} begins")
+            assert files_left(app)
+            assert app.stop(signal.SIGTERM) == 0
+        assert click.result().json()["ok"]
+        assert export.result().json()["ok"]
+        assert encode.result()["size"] == [300, 200]
+        assert everything.exception() is not None
+    assert "Traceback" not in app.log()
     assert files_left(app) == []
 
 
