@@ -85,22 +85,23 @@ class Desk:
         The query comes from the web layer, not from the page: `path` is an upload, `name` what
         the visitor calls it, `visitor` the browser tab's session.
         """
-        path = checked_upload(query["path"])
-        with self._full_size_work():
-            photo = self._segmenter.open(path)
-        started = time.perf_counter()
-        embedding, cached = self._segmenter.encode_photo(photo)
-        elapsed_ms = 1000 * (time.perf_counter() - started)
-        token = self._photos.add(
-            OpenPhoto(
-                path,
-                _safe_name(query["name"]),
-                Path(query["name"]).name,
-                embedding.key,
-                self._files / secrets.token_hex(24),
-                query["visitor"],
+        path, visitor = checked_upload(query["path"]), query["visitor"]
+        with self._photos.opening(visitor):
+            with self._full_size_work():
+                photo = self._segmenter.open(path)
+            started = time.perf_counter()
+            embedding, cached = self._segmenter.encode_photo(photo)
+            elapsed_ms = 1000 * (time.perf_counter() - started)
+            token = self._photos.add(
+                OpenPhoto(
+                    path,
+                    _safe_name(query["name"]),
+                    Path(query["name"]).name,
+                    embedding.key,
+                    self._files / secrets.token_hex(24),
+                    visitor,
+                )
             )
-        )
         return {
             "token": token,
             "size": list(photo.size_hw),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +48,29 @@ class OpenPhotos:
         """
         self._on_close = on_close
         self._photos: OrderedDict[str, OpenPhoto] = OrderedDict()
+        self._opening: Counter[str] = Counter()  # by visitor
+        self._left_meanwhile: set[str] = set()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._photos)
+
+    @contextmanager
+    def opening(self, visitor: str) -> Iterator[None]:
+        """While a photo is being opened: who leaves meanwhile has nothing open afterwards."""
+        with self._lock:
+            self._opening[visitor] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._opening[visitor] -= 1
+                left = not self._opening[visitor] and visitor in self._left_meanwhile
+                if not self._opening[visitor]:
+                    del self._opening[visitor]
+                    self._left_meanwhile.discard(visitor)
+            if left:
+                self.leave(visitor)
 
     def add(self, photo: OpenPhoto) -> str:
         """Opens a photo and gives it a token."""
@@ -80,6 +100,8 @@ class OpenPhotos:
     def leave(self, visitor: str) -> None:
         """Closes everything of a visitor whose tab has closed."""
         with self._lock:
+            if visitor in self._opening:
+                self._left_meanwhile.add(visitor)
             tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
             closed = {token: self._photos.pop(token) for token in tokens}
         self._clean_up(closed)

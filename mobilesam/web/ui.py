@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import functools
 import io
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from mobilesam.web.canvas import PromptCanvas, Upload
 from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.kept import MAX_KEPT
-from mobilesam.web.replies import Reply
+from mobilesam.web.threads import server_functions
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -70,18 +68,15 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600))
     with demo:
         canvas = PromptCanvas(
-            [
-                _plain(method)
-                for method in (
-                    desk.about,
-                    desk.segment,
-                    desk.everything,
-                    desk.regions,
-                    desk.export,
-                    desk.load,
-                    desk.preview,
-                )
-            ],
+            server_functions(
+                desk.segment,
+                desk.about,
+                desk.everything,
+                desk.regions,
+                desk.export,
+                desk.load,
+                desk.preview,
+            ),
             elem_id="prompt-canvas",
             opened=None,
             limits={
@@ -127,16 +122,6 @@ def launch_options(limits: ImageLimits) -> dict[str, Any]:
         "ssr_mode": False,
         "footer_links": ["api"],
     }
-
-
-def _plain(method: Callable[[Any], Reply]) -> Callable[[Any], Reply]:
-    """A function of that name: Gradio marks what the page may call by an attribute on it."""
-
-    @functools.wraps(method)
-    def call(query: Any) -> Reply:
-        return method(query)
-
-    return call
 
 
 def _example(path: Path) -> dict[str, str]:

@@ -99,3 +99,24 @@ def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(desk, ph
     assert Path(their_file["path"]).exists()
     assert desk.segment({"token": mine["token"], "history": click})["expired"]
     assert desk.segment({"token": theirs["token"], "history": click})["ok"]
+
+
+def test_a_photo_is_not_left_open_when_its_visitor_leaves_while_it_is_encoded(
+    desk, photo, monkeypatch
+):
+    encode = desk._segmenter.encode_photo
+
+    def encode_and_lose_the_visitor(opened):
+        desk.leave("one")
+        return encode(opened)
+
+    theirs = desk.open(query(photo, "two"))
+    monkeypatch.setattr(desk._segmenter, "encode_photo", encode_and_lose_the_visitor)
+    mine = desk.open(query(photo, "one"))
+    click = [{"type": "point", "x": 100, "y": 70, "label": 1}]
+    assert desk.segment({"token": mine["token"], "history": click})["expired"]
+    assert desk.segment({"token": theirs["token"], "history": click})["ok"]
+    monkeypatch.undo()
+    monkeypatch.setattr(uploads, "get_upload_folder", lambda: str(photo.parent))
+    back = desk.open(query(photo, "one"))
+    assert desk.segment({"token": back["token"], "history": click})["ok"]
