@@ -15,6 +15,10 @@ OPEN_TIMEOUT_S = 180.0
 ASK_TIMEOUT_S = 60.0
 
 
+LINE_IS_FULL = "Very many photos are waiting to be opened just now. Try again in a minute."
+"""The page's own sentence."""
+
+
 class NoAnswerError(Exception):
     """The server did not answer as the page expects."""
 
@@ -26,23 +30,24 @@ class PageFacts:
     Attributes:
         canvas: number of the prompt canvas.
         photo_event: number of its event `photo`.
+        max_waiting: photos in the queue beyond which the page does not join it.
     """
 
     canvas: int
     photo_event: int
+    max_waiting: int
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> PageFacts:
         """Reads Gradio's description of the page."""
-        (canvas,) = (
-            one["id"]
-            for one in config["components"]
-            if one["props"].get("elem_id") == "prompt-canvas"
+        (component,) = (
+            one for one in config["components"] if one["props"].get("elem_id") == "prompt-canvas"
         )
+        canvas = component["id"]
         (event,) = (
             one["id"] for one in config["dependencies"] if [canvas, "photo"] in one["targets"]
         )
-        return cls(canvas, event)
+        return cls(canvas, event, component["props"]["limits"]["max_waiting"])
 
 
 def browser(address: str) -> httpx.AsyncClient:
@@ -63,7 +68,7 @@ class Tab:
 
     async def ready(self) -> None:
         """Loads the page's HTML; returns once the server knows the tab."""
-        await self._get_page()
+        await self._get("")
         here = asyncio.create_task(self._is_here.wait())
         await asyncio.wait({here, self._heartbeat}, return_when=asyncio.FIRST_COMPLETED)
         if not here.done():
@@ -98,12 +103,13 @@ class Tab:
             async for _ in stream.aiter_lines():
                 self._is_here.set()
 
-    async def _get_page(self) -> None:
+    async def _get(self, path: str) -> httpx.Response:
         try:
-            page = await self._client.get("")
+            answer = await self._client.get(path)
         except httpx.HTTPError as error:
             raise NoAnswerError(repr(error)) from error
-        _check(page)
+        _check(answer)
+        return answer
 
     async def _post(self, path: str, **body: Any) -> Any:
         try:
@@ -115,6 +121,9 @@ class Tab:
 
     async def _open(self, name: str, data: bytes) -> dict[str, Any]:
         uploaded = await self._post("upload", files={"files": (name, data, "image/jpeg")})
+        line = (await self._get("gradio_api/queue/status")).json()
+        if line["queue_size"] >= self._facts.max_waiting:
+            return {"ok": False, "error": LINE_IS_FULL}
         photo = {"path": uploaded[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}
         body = {
             "data": [{"photo": photo, "ticket": 1}],

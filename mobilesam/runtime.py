@@ -19,7 +19,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
-_NICENESS = 10
+_NICENESS = 5
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -72,7 +72,8 @@ def behind_clicks(work: Callable[[], T]) -> T:
     """Does a piece of work in a fresh thread to which the cores prefer any click.
 
     Both cores are busy for all of an encode. Linux keeps a niceness for every thread, and those
-    that OpenMP starts for it inherit it; elsewhere the work is done as any other.
+    that OpenMP starts for it inherit it; elsewhere the work is done as any other. Only a little
+    nicer: other programs on the machine go before it too.
     """
 
     def nicely() -> T:

@@ -31,6 +31,8 @@ _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's own font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (96, 128)
+_MAX_WAITING = 100
+"""Photos in the queue beyond which the page asks its visitor to come back; it waits for minutes."""
 _PHOTO_SUFFIXES = {".jpg", ".png"}
 
 
@@ -85,6 +87,7 @@ def build_demo(
                 "max_steps": MAX_ACTIONS,
                 "max_path": MAX_PATH_POINTS,
                 "max_objects": MAX_KEPT,
+                "max_waiting": _MAX_WAITING,
             },
             examples=[
                 _example(path)

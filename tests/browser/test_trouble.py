@@ -257,3 +257,17 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(at_work):
         at_work.do("undo")
     assert at_work.alert() == ""
     assert np.array_equal(at_work.pixels("mask"), before)
+
+
+def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(visit, photo):
+    visitor = visit()
+    line = "**/gradio_api/queue/status"
+    visitor.page.route(line, lambda route: route.fulfill(json={"queue_size": 100}))
+    with visitor.refused():
+        visitor.choose_file(photo)
+    assert "Try again in a minute" in visitor.alert()
+    assert visitor.count("ready") == 0
+    visitor.page.unroute(line)
+    visitor.page.route(line, lambda route: route.fulfill(json={"queue_size": 99}))
+    visitor.open(photo)
+    assert visitor.alert() == ""

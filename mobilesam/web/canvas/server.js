@@ -4,13 +4,29 @@ const OPEN_TIMEOUT_MS = 180000;
 const SLOW_MS = 400;            // a wait that a person notices
 const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
 const NO_ANSWER = 'The server does not answer. Your clicks are kept; check the connection and click again.';
+const LINE_IS_FULL = 'Very many photos are waiting to be opened just now. Try again in a minute.';
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Where Gradio answers by itself. */
+function gradioUrl(path) {
+  const root = (window.gradio_config && window.gradio_config.root) || location.origin + location.pathname;
+  return root.replace(/[/]+$/, '') + '/gradio_api/' + path;
+}
+
 /** Where Gradio serves a file of its own. */
 function fileUrl(path) {
-  const root = (window.gradio_config && window.gradio_config.root) || location.origin + location.pathname;
-  return root.replace(/[/]+$/, '') + '/gradio_api/file=' + path.split('/').map(encodeURIComponent).join('/');
+  return gradioUrl('file=' + path.split('/').map(encodeURIComponent).join('/'));
+}
+
+/** Whether so many wait for their photo that one more would wait in vain. */
+async function isLineFull() {
+  try {
+    const line = await (await fetch(gradioUrl('queue/status'))).json();
+    return line.queue_size >= props.limits.max_waiting;
+  } catch (error) {
+    return false;               // whatever is wrong, the photo's own way will tell
+  }
 }
 
 /** A server function's reply; network trouble is retried for a while, then becomes an error reply. */
@@ -43,6 +59,7 @@ function createOpener() {
     } catch (error) {
       return {ok: false, error: 'The photo could not be uploaded. Check the connection and try again.'};
     }
+    if (await isLineFull()) return {ok: false, error: LINE_IS_FULL};
     const answered = new Promise((resolve) => waiting.set(ticket, resolve));
     const photo = {path: uploaded.path, url: uploaded.url, orig_name: file.name, meta: {_type: 'gradio.FileData'}};
     props.value = {photo, ticket};
