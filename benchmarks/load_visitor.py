@@ -47,7 +47,7 @@ class PageFacts:
         (event,) = (
             one["id"] for one in config["dependencies"] if [canvas, "photo"] in one["targets"]
         )
-        return cls(canvas, event, component["props"]["limits"]["max_waiting"])
+        return cls(canvas, event, component["props"]["props"]["limits"]["max_waiting"])
 
 
 def browser(address: str) -> httpx.AsyncClient:

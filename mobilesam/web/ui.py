@@ -31,6 +31,8 @@ _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's own font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (96, 128)
+_SESSIONS = 1000
+"""Of which Gradio keeps a copy of the page each; nothing is lost with the oldest ones."""
 _MAX_WAITING = 100
 """Photos in the queue beyond which the page asks its visitor to come back; it waits for minutes."""
 _PHOTO_SUFFIXES = {".jpg", ".png"}
@@ -121,6 +123,7 @@ def launch_options(limits: ImageLimits) -> dict[str, Any]:
         "head": f'<meta name="description" content="{TITLE}">',
         "max_file_size": limits.max_bytes,
         "run_history": False,
+        "state_session_capacity": _SESSIONS,
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
