@@ -25,6 +25,12 @@ bench: .venv/dev.done .venv/browser.done ## measure against the original: one ta
 growth: .venv/dev.done ## measure how cost grows with photos, prompts and visitors (4 minutes)
 	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json
 
+load: .venv/dev.done ## measure 1, 10, 50 and 200 visitors at once on the real app (8 minutes)
+	$(BIN)/python -m benchmarks.load --json benchmarks/load.json --picture docs/load.png
+
+memory: .venv/dev.done ## measure memory over 1,000 photos and 10,000 clicks (20 minutes)
+	$(BIN)/python -m benchmarks.memory --json benchmarks/memory.json --picture docs/memory.png
+
 # Strict: what the service does not know counts as not audited, and never as sound.
 audit: .venv/run.done .venv/audit.done ## look up known vulnerabilities of the installed packages (asks pypi.org)
 	@.venv/audit/bin/pip-audit --strict --progress-spinner off \
@@ -55,4 +61,4 @@ clean: ## remove what the other targets made
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	touch $@
 
-.PHONY: help run test check bench growth audit clean
+.PHONY: help run test check bench growth load memory audit clean

@@ -26,6 +26,11 @@ def machine() -> dict[str, object]:
     }
 
 
+def processor_and_cores() -> str:
+    """For the caption of a picture."""
+    return f"{_processor()}, {usable_cores()} cores"
+
+
 def peak_rss_mb() -> float:
     """The most memory, in MB of 10^6 bytes, that this process has held at once.
 

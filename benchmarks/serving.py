@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +56,11 @@ class ServedApp:
     @property
     def process_id(self) -> int:
         return self._process.pid
+
+    @property
+    def lines(self) -> list[str]:
+        """What the process has written so far."""
+        return [line for _, line in tuple(self._lines)]
 
     def seconds_to_page(self, timeout: float = 120) -> float:
         """Waits until the page answers; seconds from the start of the process."""
@@ -113,3 +119,10 @@ def served_app(
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def own_folder() -> Iterator[dict[str, str]]:
+    """An environment in which a demo keeps uploads and files in a folder that goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield {"GRADIO_TEMP_DIR": folder}

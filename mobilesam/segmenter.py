@@ -31,7 +31,7 @@ from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import in_fresh_thread
+from mobilesam.runtime import behind_clicks, in_fresh_thread
 from mobilesam.settings import MEGA, Precision, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # about 80 to 240 answers; a click makes one
@@ -132,7 +132,7 @@ class Segmenter:
 
         def encode() -> ImageEmbedding:
             with self._encoding:
-                return in_fresh_thread(lambda: encode_photo(self._network, photo, key))
+                return behind_clicks(lambda: encode_photo(self._network, photo, key))
 
         return self._embeddings.get_or_compute(key, encode)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class PromptCanvas(UploadsOnly, gr.HTML):
             **props: what the scripts read as `props.<name>`.
         """
         super().__init__(
-            html_template=(_FOLDER / "canvas.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+            html_template=_texts("canvas.html"),
+            js_on_load=_texts(*_SCRIPTS),
             apply_default_css=False,
             server_functions=list(server_functions),
             **props,
@@ -83,7 +84,7 @@ class PromptCanvas(UploadsOnly, gr.HTML):
     @staticmethod
     def css() -> str:
         """The style sheet, for launch(css=...)."""
-        return (_FOLDER / "canvas.css").read_text(encoding="utf-8")
+        return _texts("canvas.css")
 
     def preprocess(self, payload: Upload | None) -> Upload | None:  # type: ignore[override]
         """Hands the upload to the handler as it is."""
@@ -92,3 +93,12 @@ class PromptCanvas(UploadsOnly, gr.HTML):
     def postprocess(self, value: Upload | None) -> Upload | None:  # type: ignore[override]
         """Hands the value to the page as it is."""
         return value
+
+
+@functools.cache
+def _texts(*names: str) -> str:
+    """The text of files beside this module, once in memory.
+
+    Gradio makes the component anew for every visitor who opens a photo, and keeps it for an hour.
+    """
+    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)

@@ -26,6 +26,7 @@ from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.web.kept import kept_objects, read_masks
+from mobilesam.web.line import Line
 from mobilesam.web.log import waiting
 from mobilesam.web.open_photos import OpenPhoto, OpenPhotos
 from mobilesam.web.regions import RegionRuns
@@ -57,6 +58,7 @@ class Desk:
         """
         self._model = model
         self._files = files
+        self._line = Line()
         self._runs = RegionRuns()
         self._photos = OpenPhotos(on_close=self._runs.forget)
         # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
@@ -87,12 +89,19 @@ class Desk:
         }
 
     @answering
+    def line(self, _query: Mapping[str, Any]) -> Reply:
+        """A place in the line of those who want a photo opened, asked for before the upload."""
+        self._line.join()
+        return {}
+
+    @answering
     def open(self, query: Mapping[str, Any]) -> Reply:
         """Encodes a photo, or finds its embedding, and gives it a token.
 
         The query comes from the web layer, not from the page: `path` is an upload, `name` what
         the visitor calls it, `visitor` the browser tab's session.
         """
+        self._line.serve()
         path = checked_upload(query["path"])
         name = query["name"]
         # It is open before it is encoded, so that a visitor who leaves meanwhile takes it along.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.guard import Guard
 from mobilesam.web.kept import MAX_KEPT
-from mobilesam.web.replies import Reply
+from mobilesam.web.threads import server_functions
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -35,6 +34,8 @@ _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's own font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (96, 128)
+_SESSIONS = 1000
+"""Of which Gradio keeps a copy of the page each; nothing is lost with the oldest ones."""
 _PHOTO_SUFFIXES = {".jpg", ".png"}
 
 
@@ -72,18 +73,16 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False)
     with demo:
         canvas = PromptCanvas(
-            [
-                _plain(method)
-                for method in (
-                    desk.about,
-                    desk.segment,
-                    desk.everything,
-                    desk.regions,
-                    desk.export,
-                    desk.load,
-                    desk.preview,
-                )
-            ],
+            server_functions(
+                desk.segment,
+                desk.about,
+                desk.line,
+                desk.everything,
+                desk.regions,
+                desk.export,
+                desk.load,
+                desk.preview,
+            ),
             elem_id="prompt-canvas",
             opened=None,
             limits={
@@ -130,21 +129,12 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "head": f'<meta name="description" content="{TITLE}">',
         "max_file_size": limits.max_bytes,
         "run_history": False,
+        "state_session_capacity": _SESSIONS,
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Guard)], "routes": list(routes)},
     }
-
-
-def _plain(method: Callable[[Any], Reply]) -> Callable[[Any], Reply]:
-    """A function of that name: Gradio marks what the page may call by an attribute on it."""
-
-    @functools.wraps(method)
-    def call(query: Any) -> Reply:
-        return method(query)
-
-    return call
 
 
 def _example(path: Path) -> dict[str, str]:

@@ -257,3 +257,27 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(at_work):
         at_work.do("undo")
     assert at_work.alert() == ""
     assert np.array_equal(at_work.pixels("mask"), before)
+
+
+def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(visit, photo):
+    visitor = visit()
+    full = {
+        "ok": False,
+        "seq": None,
+        "error": "Very many are waiting. Try again in a minute.",
+    }
+
+    def answer(route):
+        if '"line"' in route.request.post_data:
+            route.fulfill(json=full)
+        else:
+            route.continue_()
+
+    visitor.page.route(SERVER_CALLS, answer)
+    with visitor.refused():
+        visitor.choose_file(photo)
+    assert visitor.alert() == full["error"]
+    assert visitor.count("ready") == 0
+    visitor.page.unroute(SERVER_CALLS)
+    visitor.open(photo)
+    assert visitor.alert() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,25 @@ from benchmarks.agreement import (
 )
 from benchmarks.chart import draw, duration
 from benchmarks.growth import load_figures, size_of
+from benchmarks.load import is_same
+from benchmarks.load_chart import draw_load, draw_memory
+from benchmarks.load_photos import histories_of, photo_of
+from benchmarks.load_report import (
+    FAILED,
+    OUTCOMES,
+    REFUSED,
+    WRONG,
+    Sample,
+    load_row,
+    load_table,
+    percentile,
+)
 from benchmarks.machine import high_water_mark_mb
+from benchmarks.memory import memory_figures
+from benchmarks.memory_app import resident_mb
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
+from mobilesam.history import parse_history
+from mobilesam.masks import mask_to_coco_rle
 
 
 def test_a_ratio_is_taken_within_its_round_and_against_the_original() -> None:
@@ -126,3 +144,81 @@ def test_a_resized_photo_keeps_its_shape_and_the_limit(megapixels: float) -> Non
 def test_throughput_counts_all_clicks_over_the_time_they_took_together() -> None:
     got = load_figures([0.1, 0.2, 0.6, 0.1], 0.5)
     assert got == {"clicks_per_s": 8, "median_ms": pytest.approx(150), "worst_ms": 600}
+
+
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed() -> None:
+    values = [float(value) for value in range(200, 0, -1)]
+    assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1)] == [100, 190, 198, 200]
+    assert percentile([7.0], 0.01) == 7
+    assert percentile([], 0.5) == 0
+
+
+def test_a_load_counts_what_became_of_everything_and_times_only_what_was_answered() -> None:
+    samples = [
+        *[Sample("click", seconds) for seconds in (0.1, 0.1, 0.1, 0.5)],
+        Sample("click", 9, WRONG),
+        Sample("click", 8, REFUSED, "Try again in a moment."),
+        Sample("open", 2.0),
+        Sample("open", 60, FAILED, "HTTP 500"),
+        Sample("click", 0.3, beside_encode=True),
+    ]
+    row = load_row(3, samples, seconds=2)
+    assert (row["clicks"], row["clicks_per_s"], row["photos_per_s"]) == (5, 2.5, 0.5)
+    assert (row["click_p50_ms"], row["click_p99_ms"], row["click_p99_over_p50"]) == (100, 500, 5)
+    assert (row["click_without_encode_p50_ms"], row["click_beside_encode_p50_ms"]) == (100, 300)
+    assert (row["open_p50_s"], row["open_p99_s"]) == (2, 2)
+    counts = [row[outcome] for outcome in OUTCOMES]
+    assert dict(zip(OUTCOMES, counts, strict=True)) == {
+        "answered": 6,
+        "expired": 0,
+        "refused": 1,
+        "failed": 1,
+        "wrong": 1,
+    }
+    said = load_table([row]).splitlines()[2:]
+    assert said == ["  1 x Try again in a moment.", "  1 x HTTP 500"]
+
+
+@pytest.mark.parametrize(("moved", "same"), [(0, True), (1, True), (400, False)])
+def test_a_mask_may_differ_by_rounding_and_not_by_more(moved: int, same: bool) -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[:40, :50] = True
+    other = mask.copy()
+    other.reshape(-1)[np.flatnonzero(mask)[:moved]] = False
+    assert is_same(mask_to_coco_rle(other), mask_to_coco_rle(mask)) is same
+    assert not is_same(mask_to_coco_rle(mask.T), mask_to_coco_rle(mask))
+
+
+def test_every_visitor_has_a_photo_and_clicks_of_its_own_and_always_the_same() -> None:
+    photos = [photo_of(visitor) for visitor in range(17)]
+    assert len(set(photos)) == 17
+    assert photo_of(3) == photos[3]
+    assert Image.open(io.BytesIO(photos[3])).size == (640, 480)
+    assert histories_of(3) == histories_of(3)
+    assert histories_of(3) != histories_of(4)
+    for history in histories_of(3):
+        parse_history(history)
+
+
+def test_memory_is_compared_with_that_after_the_first_hundred_photos() -> None:
+    held = {"cache_mb": 4, "cache_bound_mb": 512, "made_folders": 0}
+    course = [
+        {"photos": photos, "rss_mb": rss, "open_photos": opened, **held}
+        for photos, rss, opened in ((1, 500, 1), (100, 1000, 2), (150, 1300, 1), (150, 1050, 0))
+    ]
+    got = memory_figures(course)
+    assert (got["settled_mb"], got["peak_mb"], got["end_mb"]) == (1000, 1300, 1050)
+    assert got["growth_percent"] == pytest.approx(5)
+    assert got["open_photos"] == 0
+    assert resident_mb("VmHWM:\t 9 kB\nVmRSS:\t 1000000 kB\n") == 1024
+
+
+def test_the_pictures_of_a_load_hold_a_bar_and_a_curve(tmp_path: Path) -> None:
+    row = load_row(10, [Sample("click", 0.1), Sample("click", 0.4), Sample("open", 1)], 1)
+    draw_load([row], "a machine", tmp_path / "load.png")
+    course = [{"photos": n, "rss_mb": 900, "cache_mb": 4 * n} for n in (1, 100)]
+    draw_memory(course, "a machine", tmp_path / "memory.png")
+    for name in ("load.png", "memory.png"):
+        picture = np.array(Image.open(tmp_path / name)).astype(int)
+        blue = np.abs(picture - (0x1E, 0x6F, 0xFF)).sum(axis=2) < 100
+        assert blue.any(axis=0).sum() > 200

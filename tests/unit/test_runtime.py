@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilesam.runtime import in_fresh_thread, tune_allocator, usable_cores
+from mobilesam.runtime import behind_clicks, in_fresh_thread, tune_allocator, usable_cores
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -72,3 +72,24 @@ def test_a_fresh_thread_hands_back_what_the_work_returns_or_raises() -> None:
 
     with pytest.raises(KeyError, match="as it was"):
         in_fresh_thread(fail)
+
+
+def test_heavy_work_is_nicer_than_clicks_and_so_are_the_threads_it_starts() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = niceness()
+    nicer = min(mine + 5, 19) if sys.platform.startswith("linux") else mine
+    assert behind_clicks(niceness) == nicer
+    assert behind_clicks(lambda: in_fresh_thread(niceness)) == nicer
+    assert niceness() == mine
+
+
+def test_heavy_work_is_done_where_a_sandbox_allows_no_niceness(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse, raising=False)
+    assert behind_clicks(lambda: 7) == 7

@@ -39,6 +39,8 @@ function createOpener() {
     const ticket = ++tickets;
     let uploaded;
     try {
+      const place = await server.line({});
+      if (!place.ok) return place;
       uploaded = await upload(file);
     } catch (error) {
       return {ok: false, error: 'The photo could not be uploaded. Check the connection and try again.'};

@@ -1,0 +1,103 @@
+"""What the visitors of a load bring: photos that all differ, what they do on them, what is right.
+
+The right answers are computed alone, in a process of its own, before the load begins.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import multiprocessing
+import random
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+WIDTH, HEIGHT = 640, 480
+"""Of every photo; the model scales all of them to 1024, so an encode costs what it always does."""
+_NOISE = 4
+
+JsonHistory = list[dict[str, Any]]
+
+
+def photo_of(visitor: int) -> bytes:
+    """A JPEG like nobody else's: a crop of an example photo, perhaps mirrored, with noise."""
+    chance = random.Random(visitor)
+    sources = _example_photos()
+    source = sources[visitor % len(sources)]
+    width = chance.randint(source.width // 2, source.width)
+    height = min(width * HEIGHT // WIDTH, source.height)
+    left, top = chance.randint(0, source.width - width), chance.randint(0, source.height - height)
+    crop = source.resize((WIDTH, HEIGHT), box=(left, top, left + width, top + height))
+    if chance.random() < 0.5:
+        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    noise = np.random.default_rng(visitor).integers(-_NOISE, _NOISE + 1, (HEIGHT, WIDTH, 1))
+    pixels = np.clip(np.asarray(crop) + noise, 0, 255).astype(np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "JPEG", quality=90)
+    return target.getvalue()
+
+
+def histories_of(visitor: int) -> list[JsonHistory]:
+    """What a visitor asks, one after the other: clicks, corrections, an undo, a choice, a box."""
+    chance = random.Random(-1 - visitor)
+
+    def point(label: int = 1) -> dict[str, Any]:
+        x, y = chance.uniform(0.1, 0.9) * WIDTH, chance.uniform(0.1, 0.9) * HEIGHT
+        return {"type": "point", "x": round(x, 1), "y": round(y, 1), "label": label}
+
+    first, correction, away, other, within = point(), point(), point(0), point(), point()
+    choice = {"type": "candidate", "index": chance.randrange(3)}
+    left, top = chance.uniform(0, 0.4) * WIDTH, chance.uniform(0, 0.4) * HEIGHT
+    box = {"type": "box", "box": [left, top, left + 0.5 * WIDTH, top + 0.5 * HEIGHT]}
+    return [
+        [first],
+        [first, correction],
+        [first, correction, away],
+        [first, correction],  # undone
+        [first, choice],  # and changed the mind
+        [first, choice, away],
+        [other],  # cleared, and begun elsewhere
+        [box],
+        [box, within],
+        [point()],
+    ]
+
+
+def answers_alone(photos: Sequence[bytes], histories: Sequence[Sequence[JsonHistory]]) -> list:
+    """The masks of every history on its photo, as COCO RLE, computed while nobody else asks."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        return list(alone.map(_answers, photos, histories))
+
+
+@functools.cache
+def _example_photos() -> list[Image.Image]:
+    paths = sorted(path for path in EXAMPLES.iterdir() if path.suffix in {".jpg", ".png"})
+    return [Image.open(path).convert("RGB") for path in paths]
+
+
+@functools.cache
+def _segmenter() -> Any:
+    from mobilesam import Segmenter
+    from mobilesam.runtime import tune_allocator
+
+    tune_allocator()
+    return Segmenter.from_weights("bundled")
+
+
+def _answers(photo: bytes, histories: Sequence[JsonHistory]) -> list:
+    from mobilesam.history import parse_history
+    from mobilesam.masks import mask_to_coco_rle
+
+    segmenter = _segmenter()
+    with Image.open(io.BytesIO(photo)) as picture:
+        embedding = segmenter.encode(picture)
+    return [
+        mask_to_coco_rle(segmenter.answer(embedding, parse_history(history)).mask())
+        for history in histories
+    ]

@@ -1,0 +1,53 @@
+"""The real app, which says once a second what it holds, in a line of JSON."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+import time
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from mobilesam.web.desk import Desk
+from mobilesam.web.start import serve_page
+
+MARK = "held "
+_PERIOD_S = 1.0
+_MADE_FOLDER_LETTERS = 48
+"""In the name of the folder for the files made from a photo; Gradio's own have more."""
+
+
+def say() -> None:
+    """Says it for as long as the process runs."""
+    while not (desks := [one for one in gc.get_objects() if isinstance(one, Desk)]):
+        time.sleep(_PERIOD_S)
+    while True:
+        print(f"{MARK}{json.dumps(held(desks[0]))}", flush=True)
+        time.sleep(_PERIOD_S)
+
+
+def held(desk: Desk) -> dict[str, float]:
+    """Memory, embeddings, open photos and the folders of files made from them."""
+    cache = desk._segmenter.cache_info()
+    folders = (path.name for path in Path(get_upload_folder()).iterdir())
+    return {
+        "rss_mb": resident_mb(Path("/proc/self/status").read_text(encoding="ascii")),
+        "cache_mb": cache.bytes / 1e6,
+        "cache_bound_mb": desk._segmenter.settings.cache_bytes / 1e6,
+        "open_photos": len(desk._photos),
+        "made_folders": sum(len(name) == _MADE_FOLDER_LETTERS for name in folders),
+        "threads": threading.active_count(),
+    }
+
+
+def resident_mb(status: str) -> float:
+    """VmRSS in the text of Linux's /proc/<pid>/status, in MB of 10^6 bytes."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    threading.Thread(target=say, daemon=True).start()
+    serve_page()
