@@ -6,6 +6,7 @@ so undo is a shorter history, redo a longer one, and no visitor's state lives on
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # the page is served before torch is imported
 
 MAX_ACTIONS = 200
 MAX_PATH_POINTS = 20_000
+MAX_PAINTED_PIXELS = 4e9
+"""Over which the strokes of a history go, again and again; half a second of work."""
 MAX_RADIUS_PX = 4096.0
 MAX_COUNTS_CHARACTERS = 4_000_000
 
@@ -72,8 +75,8 @@ History: TypeAlias = tuple[Action, ...]
 Predict: TypeAlias = "Callable[[Prompt, NDArray[np.float32] | None], Prediction]"
 """(prompt, mask_input) -> Prediction."""
 
-Recall: TypeAlias = "Callable[[History, Callable[[], Prediction]], Prediction]"
-"""(history, compute) -> the prediction remembered for the history, or the computed one."""
+Recall: TypeAlias = "Callable[[bytes, Callable[[], Prediction]], Prediction]"
+"""(digest of a history, compute) -> the prediction remembered for it, or the computed one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +168,11 @@ def answer_history(
     empty = Answer(original_size, input_size)
     start, points = _start(history)
     answer = replace(empty, prompt=points)
-    for position, step in enumerate(history[start:], start=start + 1):
-        so_far = history[:position]
+    # A history can hold megabytes, which a memory of predictions should not.
+    digest = hashlib.blake2b(repr(history[:start]).encode(), digest_size=16)
+    for step in history[start:]:
+        digest.update(repr(step).encode())
+        so_far = digest.digest()
         match step:
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
@@ -224,7 +230,7 @@ def parse_history(raw: object) -> History:
 
     Raises:
         PromptError: it is anything else, longer than 200 actions, has more than 64 points, or
-            paints along more than 20,000.
+            paints along more than 20,000 or over more than 4 gigapixels.
     """
     if not isinstance(raw, list):
         raise PromptError("A history is a list of clicks, boxes and choices.")
@@ -233,7 +239,9 @@ def parse_history(raw: object) -> History:
     history = tuple(_parse_action(item) for item in raw)
     if sum(isinstance(action, AddPoint) for action in history) > MAX_POINTS:
         raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
-    if sum(len(step.stroke.path) for step in history if isinstance(step, Paint)) > MAX_PATH_POINTS:
+    strokes = [step.stroke for step in history if isinstance(step, Paint)]
+    pixels = sum(len(stroke.path) * (2 * stroke.radius) ** 2 for stroke in strokes)
+    if sum(len(stroke.path) for stroke in strokes) > MAX_PATH_POINTS or pixels > MAX_PAINTED_PIXELS:
         raise PromptError("There are too many strokes of the brush; keep the object and go on.")
     return history
 

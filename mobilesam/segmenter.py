@@ -62,7 +62,7 @@ class Segmenter:
         self._network = network
         self.checkpoint = checkpoint
         self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
-        self._predictions: LruCache[tuple[str, History], Prediction] = LruCache(_PREDICTIONS_BYTES)
+        self._predictions: LruCache[tuple[str, bytes], Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
         # One thread decodes for all, in the order of asking; see `mobilesam.runtime`.
@@ -168,7 +168,7 @@ class Segmenter:
             multimask_output = None if mask_input is None else False
             return self.predict(embedding, prompt, mask_input, multimask_output)
 
-        def recall(so_far: History, compute: Callable[[], Prediction]) -> Prediction:
+        def recall(so_far: bytes, compute: Callable[[], Prediction]) -> Prediction:
             return self._predictions.get_or_compute((embedding.key, so_far), compute)[0]
 
         return answer_history(

@@ -1,4 +1,4 @@
-"""What the web server lets through, and the headers that tell a browser what a page may do.
+"""What the web server lets through, how much of it, and what browsers are told that pages may do.
 
 Gradio has more routes than the page, its clients and assistants use: among them are a fetch of any
 public address, links that store a session's state, a queue without the queue, a code editor. Only
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,9 +60,15 @@ _HEADERS = {
 class Guard:
     """ASGI middleware: closes the doors that nobody needs, and puts the headers on every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Stands before an application."""
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        """Stands before an application.
+
+        Args:
+            app: the application.
+            max_body_bytes: of one request; Gradio would read any number of them into memory.
+        """
         self._app = app
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -83,8 +90,23 @@ class Guard:
                     headers["Cache-Control"] = "private"
             await send(message)
 
+        left = self._max_body_bytes
+
+        async def receive_within_bounds() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(_TOO_LARGE.status_code, _TOO_LARGE_TEXT)
+            return message
+
+        length = Headers(scope=scope).get("content-length", "")
         app = self._app if _DOORS.fullmatch(path) else _CLOSED
-        await app(scope, receive, send_with_headers)
+        if length.isdecimal() and int(length) > left:
+            app = _TOO_LARGE
+        await app(scope, receive_within_bounds, send_with_headers)
 
 
 _CLOSED = PlainTextResponse("Not found", status_code=404)
+_TOO_LARGE_TEXT = "The request is too large."
+_TOO_LARGE = PlainTextResponse(_TOO_LARGE_TEXT, status_code=413)

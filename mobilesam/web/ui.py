@@ -34,6 +34,8 @@ _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's own font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (96, 128)
+_MAX_QUERY_BYTES = 32 * MEGA
+"""Of JSON: the objects of a photo with all their steps, or a file of masks."""
 _SESSIONS = 1000
 """Of which Gradio keeps a copy of the page each; nothing is lost with the oldest ones."""
 _PHOTO_SUFFIXES = {".jpg", ".png"}
@@ -133,7 +135,10 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [Middleware(Guard)], "routes": list(routes)},
+        "app_kwargs": {
+            "middleware": [Middleware(Guard, max(_MAX_QUERY_BYTES, limits.max_bytes + MEGA))],
+            "routes": list(routes),
+        },
     }
 
 

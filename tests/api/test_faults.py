@@ -87,3 +87,18 @@ def test_damaged_weights_end_the_start_with_a_sentence(tmp_path):
     assert said.startswith("The demo cannot start: mine.pt cannot be read")
     assert "fetch it again" in said
     assert "Traceback" not in app.log()
+
+
+def test_a_page_that_closes_in_the_middle_of_an_encode_leaves_nothing(faulty, tmp_path):
+    app = faulty("slow_work")
+    photo = tmp_path / "photo.png"
+    draw().save(photo)
+    with visiting(app.url) as page:
+        with page.stay("tab"):
+            page.begin_open(page.upload(photo), "tab")
+            app.wait_logged("FAULT encode begins")
+            assert files_left(app)
+        app.wait(lambda: files_left(app) == [])
+        assert page.http.get("healthz").json()["open_photos"] == 0
+        page.open(photo, "other tab")
+    assert "Traceback" not in app.log()

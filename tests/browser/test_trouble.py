@@ -1,6 +1,7 @@
 """Slow, late, lost and refused answers: no wrong mask appears and no click is lost."""
 
 import json
+import signal
 
 import numpy as np
 
@@ -281,3 +282,20 @@ def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(v
     visitor.page.unroute(SERVER_CALLS)
     visitor.open(photo)
     assert visitor.alert() == ""
+
+
+def test_a_photo_on_its_way_when_the_server_is_restarted_is_sent_again(browser, photo, tmp_path):
+    with running_app(("-m", "tests.faulty_app", "slow_work", str(tmp_path))) as app:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        visitor = Visitor(context.new_page())
+        visitor.page.goto(app.url)
+        visitor.page.wait_for_selector(".sam[data-loaded=yes]")
+        visitor.choose_file(photo)
+        app.wait_logged("FAULT encode begins")
+        app.stop(signal.SIGKILL)
+        app.start()
+        visitor.page.wait_for_selector(".sam[data-ready]")
+        visitor.click(LEFT.centre)
+        assert visitor.mask()[LEFT.y, LEFT.x]
+        assert visitor.alert() == ""
+        context.close()

@@ -90,7 +90,7 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
       keeper.photo(file);
     },
     /** What this tab had open before a reload: {file, work}, or null. */
-    kept: keeper.load,
+    kept: keeper.load, arriving: keeper.arriving,
     commands: {
       'next': () => whenAnswered(objects.next), 'take-up': takeUpThere, 'note-undo': note.undo,
       'save-all': saveAll, 'load-masks': () => { if (photo()) part['masks-file'].click(); },

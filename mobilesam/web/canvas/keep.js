@@ -36,7 +36,10 @@ async function tabName() {
   return fresh;
 }
 
-/** Keeps what state() gives; `load` gives back {file, work} of an earlier page of this tab, or null. */
+/**
+ * Keeps what state() gives, and the photo that is on its way; `load` gives back {file, work} of an
+ * earlier page of this tab, or null.
+ */
 function createKeeper(state) {
   let timer = 0, photoId = '';
   const ready = (async () => {
@@ -58,6 +61,13 @@ function createKeeper(state) {
     } catch (error) { /* a full disk, a private window: then a reload begins anew */ }
   }
 
+  async function remove(key) {
+    try {
+      const {name, base} = await ready;
+      await promised(store(base, 'readwrite').delete(name + key));
+    } catch (error) { /* as above */ }
+  }
+
   async function removeOld(base) {
     const kept = store(base, 'readwrite');
     const [keys, values] = await Promise.all([promised(kept.getAllKeys()), promised(kept.getAll())]);
@@ -73,6 +83,11 @@ function createKeeper(state) {
   window.addEventListener('pagehide', () => { if (timer) flush(); });
   document.addEventListener('visibilitychange', () => { if (timer && document.hidden) flush(); });
   return {
+    /** A photo is being opened; null: none is any longer. */
+    arriving(file) {
+      if (file) put(':arriving', {file});
+      else remove(':arriving');
+    },
     /** Another photo, in place of the one before. */
     photo(file) {
       photoId = Date.now().toString(36) + Math.random().toString(36).slice(2);
@@ -86,7 +101,9 @@ function createKeeper(state) {
         const {name, base} = await ready;
         await removeOld(base);
         const kept = store(base, 'readonly');
-        const [photo, work] = await Promise.all([promised(kept.get(name + ':photo')), promised(kept.get(name + ':work'))]);
+        const [arriving, photo, work] = await Promise.all(
+          [':arriving', ':photo', ':work'].map((key) => promised(kept.get(name + key))));
+        if (arriving) return {file: arriving.file, work: null};
         if (!photo) return null;
         return {file: photo.file, work: work && work.photoId === photo.photoId ? work.work : null};
       } catch (error) {

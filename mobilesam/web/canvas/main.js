@@ -64,7 +64,7 @@ const intake = createIntake(root, part, {
   onFile: (file) => (isMasksFile(file) ? collection.load(file) : opening.open(file)), onError: (text) => panel.alert(text),
 });
 const opening = createOpening(root, part, {
-  limits: props.limits, busy, fail, calm: () => panel.alert(''),
+  limits: props.limits, busy, fail, calm: () => panel.alert(''), keep: collection.arriving,
   onOpened(photo, reply, work) {
     const tellOfLast = collection.putAway();
     opening.photo = photo;
@@ -262,5 +262,5 @@ callServer('about', {}).then((reply) => {
   root.dataset.model = 'loaded';
 });
 collection.kept().then((kept) => {
-  if (kept && !opening.photo && !opening.isArriving) opening.open(kept.file, kept.work);
+  if (kept && !opening.photo && !opening.isArriving) opening.open(kept.file, kept.work, true);
 });

@@ -3,10 +3,13 @@
 /**
  * Opens files, examples and photos that the server has forgotten.
  *
+ * `keep(file)` is told which photo is on its way, null when none is: Gradio reloads the page when the
+ * server is restarted meanwhile. A photo that comes from there is not kept a second time.
+ *
  * `onOpened(photo, reply, work)` takes the photo to the page and sets `photo`; `onReopened(reply)`
  * is told when the same one has a token again.
  */
-function createOpening(root, part, {limits, busy, fail, calm, onOpened, onReopened}) {
+function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, onReopened}) {
   const openOnServer = createOpener();
   let arriving = false;         // whether a photo is being opened
   let count = 0;                // of the photos asked for; an older one's answer is dropped
@@ -15,8 +18,8 @@ function createOpening(root, part, {limits, busy, fail, calm, onOpened, onReopen
     photo: null,                // {token, file, picture, width, height} of what the stage shows
     get isArriving() { return arriving; },
 
-    /** Opens a photo; `work` is what was done on it before. */
-    async open(file, work = null) {
+    /** Opens a photo; `work` is what was done on it before, in a page before this one. */
+    async open(file, work = null, isRestored = false) {
       part.stage.scrollIntoView({block: 'nearest'});
       if (file.size > limits.max_mb * 1e6) {
         return fail('The file is larger than ' + limits.max_mb + ' MB; use a smaller photo.');
@@ -29,6 +32,7 @@ function createOpening(root, part, {limits, busy, fail, calm, onOpened, onReopen
         if (mine === count) busy(doing + ((performance.now() - started) / 1000).toFixed(1) + ' s');
       }, 100);
       arriving = true;
+      keep(isRestored ? null : file);
       busy('Opening the photo…');
       try {
         const picture = await localPicture(file);
@@ -76,6 +80,7 @@ function createOpening(root, part, {limits, busy, fail, calm, onOpened, onReopen
     end() {
       count++;
       arriving = false;
+      keep(null);
       part.incoming.hidden = true;
       busy('');
     },
