@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,7 +25,9 @@ def say() -> None:
     while not (desks := [one for one in gc.get_objects() if isinstance(one, Desk)]):
         time.sleep(_PERIOD_S)
     while True:
-        print(f"{MARK}{json.dumps(held(desks[0]))}", flush=True)
+        # One write, or the log's lines would come between this one and its end.
+        sys.stdout.write(f"{MARK}{json.dumps(held(desks[0]))}\n")
+        sys.stdout.flush()
         time.sleep(_PERIOD_S)
 
 
