@@ -169,6 +169,23 @@ def test_a_click_takes_a_region_up_a_click_corrects_it_and_undo_brings_back_what
     assert at_regions.histories()[-1][0]["type"] == "point"
 
 
+def test_all_regions_are_kept_as_objects_at_the_photos_own_size(at_regions):
+    find(at_regions)
+    count = at_regions.count("regions")
+    press(at_regions, "everything-keep")
+    at_regions.wait_for(
+        "(n) => Number(document.querySelector('.sam').dataset.objects) === n", count
+    )
+    assert at_regions.data("everything") == "off"
+    at_regions.part("format").select_option("coco_rle")
+    kept = json.loads(at_regions.download("save-all")[1])["annotations"]
+    assert len(kept) == count
+    assert all(0.3 <= one["predicted_iou"] <= 1.1 for one in kept)
+    masks = [coco_mask.decode(one["segmentation"]) for one in kept]
+    for disc in (LEFT, RIGHT, BOTTOM):
+        assert max(iou(mask == 1, disc_mask(disc)) for mask in masks) > 0.9
+
+
 def test_what_was_found_shows_again_without_another_run(at_regions):
     find(at_regions)
     regions = at_regions.count("regions")

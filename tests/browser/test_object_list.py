@@ -2,12 +2,14 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mobilesam.web.kept import MAX_KEPT
 from tests.browser.driver import Visitor
 from tests.serving import LEFT, RIGHT, Disc, draw, iou
 
@@ -17,6 +19,14 @@ _ROWS = """() => [...document.querySelectorAll('.sam-object')].map((row) => ({
   visible: row.dataset.visible === 'yes',
   colour: getComputedStyle(row.querySelector('.sam-swatch')).backgroundColor,
 }))"""
+
+_KEPT = """() => new Promise((resolve) => {
+  const opening = indexedDB.open('mobilesam');
+  opening.onsuccess = () => {
+    const counting = opening.result.transaction('kept').objectStore('kept').count();
+    counting.onsuccess = () => { opening.result.close(); resolve(counting.result); };
+  };
+})"""
 
 
 def rows(visitor):
@@ -289,6 +299,20 @@ def test_a_file_of_masks_can_be_dropped_and_a_bad_one_loses_nothing(two):
     assert two.alert() == ""
 
 
+def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two):
+    shape = {"label": "spot", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
+    load(two, json.dumps({"shapes": [shape] * (MAX_KEPT - 2)}).encode())
+    wait_for_objects(two, MAX_KEPT)
+    with two.refused():
+        load(two, json.dumps({"shapes": [shape]}).encode())
+    assert f"takes {MAX_KEPT} objects" in two.alert()
+    assert len(names(two)) == MAX_KEPT
+    delete(two, 0)
+    load(two, json.dumps({"shapes": [shape]}).encode())
+    wait_for_objects(two, MAX_KEPT)
+    assert names(two)[0] == "Object 2"
+
+
 def test_masks_without_a_photo_are_refused_with_a_sentence(visitor):
     with visitor.refused():
         load(visitor, b"{}")
@@ -336,6 +360,8 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     field = row(two, 0).locator("input")
     field.fill("red disc")
     field.press("Enter")
+    two.part("exclusive").check()
+    two.part("winner").select_option("predicted_iou")
     two.click((20, 20))
     before = coco_masks(save_all(two, "coco_rle")[1])
     reload(two)
@@ -343,6 +369,8 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     two.wait_for("() => document.querySelector('.sam').dataset.shown")
     assert names(two) == ["red disc", "Object 2", "Object 3"]
     assert two.histories()[-1] == [{"type": "point", "x": 20, "y": 20, "label": 1}]
+    assert two.part("exclusive").is_checked()
+    assert two.part("winner").input_value() == "predicted_iou"
     after = coco_masks(save_all(two, "coco_rle")[1])
     assert after.keys() == before.keys()
     assert all(np.array_equal(after[name], mask) for name, mask in before.items())
@@ -366,6 +394,51 @@ def test_another_photo_replaces_what_is_kept_and_another_tab_begins_anew(two, ap
     tab.wait_for_selector(".sam[data-loaded=yes]")
     tab.wait_for_timeout(1000)
     assert tab.evaluate("() => document.querySelector('.sam').dataset.state") == "empty"
+
+
+def test_a_copy_of_a_tab_gets_a_name_of_its_own_and_harms_nothing(two, tmp_path):
+    name = "() => sessionStorage.getItem('mobilesam-tab')"
+    mine = two.page.evaluate(name)
+    with two.page.expect_popup() as opened:
+        two.page.evaluate("() => { window.open(location.href); }")  # with what the session stores
+    copy = Visitor(opened.value)
+    copy.wait_for(f"(mine) => ![null, mine].includes(({name})())", mine)
+    path = tmp_path / "other.png"
+    draw(200, 100, [Disc(50, 50, 30)]).save(path)
+    copy.open(path)
+    reload(two)
+    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
+    assert names(two) == ["Object 1", "Object 2"]
+
+
+def test_a_photo_whose_own_objects_were_not_kept_gets_no_others(two, tmp_path):
+    two.page.evaluate("""() => {
+      const put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (value, key) {
+        if (key.endsWith(':work')) throw new DOMException('full', 'QuotaExceededError');
+        return put.call(this, value, key);
+      };
+    }""")
+    path = tmp_path / "other.png"
+    draw(200, 100, [Disc(50, 50, 30)]).save(path)
+    two.open(path)
+    reload(two)
+    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
+    ratio = two.page.evaluate("() => document.querySelector('.sam-frame').style.aspectRatio")
+    assert ratio == "200 / 100"
+    assert names(two) == []
+
+
+def test_what_is_kept_is_gone_after_a_day(two):
+    two.page.wait_for_timeout(600)  # as in reload, by the clock of today
+    two.page.clock.set_fixed_time(time.time() + 24 * 3600 + 60)
+    assert two.page.evaluate(_KEPT) > 0
+    reload(two)
+    two.page.evaluate(
+        f"() => {{ setInterval(async () => {{ window.kept = await ({_KEPT})(); }}, 50); }}"
+    )
+    two.wait_for("() => window.kept === 0")
+    assert two.data("state") == "empty"
 
 
 def test_a_browser_that_keeps_nothing_loses_nothing_else(browser, app, photo):

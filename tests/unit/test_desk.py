@@ -16,7 +16,7 @@ from PIL import Image
 from mobilesam import Segmenter
 from mobilesam.model.network import plain_network
 from mobilesam.web import desk as desk_module
-from mobilesam.web import uploads
+from mobilesam.web import open_photos, uploads
 from mobilesam.web.desk import FULL_SIZE_PLACES, Desk
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
@@ -181,3 +181,12 @@ def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(desk, ph
     assert Path(their_file["path"]).exists()
     assert desk.segment({"token": mine["token"], "history": CLICK})["expired"]
     assert desk.segment({"token": theirs["token"], "history": CLICK})["ok"]
+
+
+def test_the_photo_that_was_used_longest_ago_makes_room(desk, photo, monkeypatch):
+    monkeypatch.setattr(open_photos, "MAX_OPEN_PHOTOS", 2)
+    first, second = ({"token": desk.open(query(photo))["token"]} for _ in range(2))
+    assert desk.preview(first)["ok"]
+    desk.open(query(photo))
+    assert desk.preview(first)["ok"]
+    assert desk.preview(second)["expired"]

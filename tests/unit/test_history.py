@@ -8,7 +8,9 @@ import pytest
 from mobilesam import AnnotationError, Prediction, Prompt, PromptError
 from mobilesam.history import (
     MAX_ACTIONS,
+    MAX_PAINTED_PIXELS,
     MAX_PATH_POINTS,
+    MAX_RADIUS_PX,
     AddPoint,
     Answer,
     ChooseCandidate,
@@ -372,3 +374,11 @@ def test_many_long_strokes_together_are_refused():
     assert len(parse_history([stroke, stroke])) == 2
     with pytest.raises(PromptError, match="too many strokes"):
         parse_history([stroke, stroke, {**stroke, "path": [[1, 1]]}])
+
+
+def test_wide_strokes_are_bounded_by_what_they_go_over():
+    wide = {"type": "paint", "path": [[1, 1]], "radius": MAX_RADIUS_PX, "label": 1}
+    most = int(MAX_PAINTED_PIXELS // (2 * MAX_RADIUS_PX) ** 2)
+    assert len(parse_history([wide] * most)) == most
+    with pytest.raises(PromptError, match="too many strokes"):
+        parse_history([wide] * (most + 1))
