@@ -191,13 +191,18 @@ def answer_history(
                 answer = replace(empty, prompt=prompt, prediction=prediction, index=prediction.best)
             case AddPoint(x, y, label):
                 prompt = answer.prompt.add_point(x, y, label)
-                prediction = recall(so_far, partial(predict, prompt, answer.mask_input))
+                prediction = recall(so_far, partial(_refine, predict, prompt, answer))
                 answer = replace(
                     answer, prompt=prompt, prediction=prediction, index=prediction.best
                 )
     if answer.prediction is None and answer.taken is None and not answer.strokes:
         raise PromptError("Give at least one point or a box.")
     return answer
+
+
+def _refine(predict: Predict, prompt: Prompt, answer: Answer) -> Prediction:
+    """Decodes a click on an answer; the mask_input is made only where that is not remembered."""
+    return predict(prompt, answer.mask_input)
 
 
 def _start(history: History) -> tuple[int, Prompt]:

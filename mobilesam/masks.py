@@ -13,6 +13,8 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
+_RUN_CHARACTERS = 7  # at most, of a run: 35 bits, beyond any mask, and sums of them stay within 64
+
 
 class CocoRle(TypedDict):
     """COCO's compressed run-length encoding: `size` is [H, W], `counts` its ASCII string."""
@@ -87,6 +89,8 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
         raise AnnotationError(f"A run-length mask must say that its size is [{height}, {width}].")
     counts = rle.get("counts")
+    if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (height * width + 1):
+        raise AnnotationError(f"A run-length mask's counts do not fit {height} x {width} pixels.")
     if isinstance(counts, str):
         runs = _decompressed(counts, height * width)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):
@@ -116,7 +120,7 @@ def _decompressed(text: str, most: int) -> NDArray[np.int64]:
         ((codes < 0) | (codes > 63)).any()
         or not ends.size
         or ends[-1] != len(codes) - 1
-        or lengths.max() > 7  # 35 bits: beyond any mask, and sums of them stay within 64
+        or lengths.max() > _RUN_CHARACTERS
     ):
         raise AnnotationError("A run-length mask's counts are damaged.")
     place = np.arange(len(codes)) - np.repeat(ends - lengths + 1, lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ CERTAIN_LOGIT = 6.9
 
 _LOGITS_PER_INPUT = 4  # the decoder's 256 x 256 logits stand for the encoder's 1024 x 1024 pixels
 _SUBPIXEL_BITS = 4
+_WIDEST_PX = 32_767
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def _draw(
     # OpenCV counts from the centre of the first pixel, a photo from its edge.
     # It draws nothing for a single point, and a round dot for one that is there twice.
     path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-    thickness = max(1, round(2 * stroke.radius * float(scale_xy[0])))
+    # From anywhere within, twice the diagonal covers all; OpenCV takes no brush above its limit.
+    widest = min(2 * math.ceil(math.hypot(*canvas.shape)), _WIDEST_PX)
+    thickness = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), widest)
     cv2.polylines(
         canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
     )

@@ -116,8 +116,8 @@ class Desk:
             )
         )
         try:
-            with self._full_size_work():
-                photo = self._segmenter.open(path)
+            # Without a place among them: photos are opened one at a time, as the queue has it.
+            photo = self._segmenter.open(path)
             started = time.perf_counter()
             embedding, cached = self._segmenter.encode_photo(photo)
             elapsed_ms = 1000 * (time.perf_counter() - started)

@@ -26,6 +26,8 @@ _DOORS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _FILES = "/gradio_api/file="
+_MAX_LISTS = 500_000
+"""In the JSON of one request; ten million, which 30 MB can hold, would take ten seconds to read."""
 
 # Gradio's page has scripts and styles within it, and makes functions of the canvas's script.
 _PAGE_POLICY = "; ".join(
@@ -90,17 +92,21 @@ class Guard:
                     headers["Cache-Control"] = "private"
             await send(message)
 
-        left = self._max_body_bytes
+        question = Headers(scope=scope)
+        is_json = not question.get("content-type", "").startswith("multipart/")
+        left, lists_left = self._max_body_bytes, _MAX_LISTS
 
         async def receive_within_bounds() -> Message:
-            nonlocal left
+            nonlocal left, lists_left
             message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
+            body = message.get("body", b"")
+            left -= len(body)
+            lists_left -= body.count(b"[") + body.count(b"{") if is_json else 0
+            if left < 0 or lists_left < 0:
                 raise HTTPException(_TOO_LARGE.status_code, _TOO_LARGE_TEXT)
             return message
 
-        length = Headers(scope=scope).get("content-length", "")
+        length = question.get("content-length", "")
         app = self._app if _DOORS.fullmatch(path) else _CLOSED
         if length.isdecimal() and int(length) > left:
             app = _TOO_LARGE

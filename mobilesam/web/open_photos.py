@@ -21,7 +21,7 @@ class OpenPhoto:
     """What the server knows of a photo that somebody has open.
 
     Attributes:
-        path: the uploaded file, removed when the visitor leaves.
+        path: the uploaded file, removed when the last visitor who has it open leaves.
         stamp: which file that is; another visitor's equal upload takes the same path.
         name: the visitor's name for it, made safe for a file name.
         file_name: as the visitor's file is called.
@@ -105,6 +105,9 @@ class OpenPhotos:
 
     def _clean_up(self, photos: dict[str, OpenPhoto]) -> None:
         self._on_close(photos)
+        with self._lock:
+            still_open = {photo.path for photo in self._photos.values()}
         for photo in photos.values():
             shutil.rmtree(photo.folder, ignore_errors=True)
-            remove_upload(photo.path, photo.stamp)
+            if photo.path not in still_open:
+                remove_upload(photo.path, photo.stamp)

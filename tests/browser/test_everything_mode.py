@@ -184,6 +184,9 @@ def test_all_regions_are_kept_as_objects_at_the_photos_own_size(at_regions):
     masks = [coco_mask.decode(one["segmentation"]) for one in kept]
     for disc in (LEFT, RIGHT, BOTTOM):
         assert max(iou(mask == 1, disc_mask(disc)) for mask in masks) > 0.9
+    assert at_regions.text("note-text") == f"{count} objects were kept."
+    at_regions.part("note-undo").click()
+    assert at_regions.count("objects") == 0
 
 
 def test_what_was_found_shows_again_without_another_run(at_regions):

@@ -200,6 +200,22 @@ def test_a_deleted_object_is_gone_until_undo_brings_it_back_to_its_place(two):
     assert not two.part("note").is_visible()
 
 
+def test_by_keyboard_an_object_is_deleted_brought_back_and_the_focus_stays_near(two):
+    focused = "() => document.activeElement.getAttribute('aria-label')"
+    row(two, 0).get_by_label("Delete Object 1").focus()
+    two.page.keyboard.press("Enter")
+    assert names(two) == ["Object 2"]
+    assert two.page.evaluate(focused) == "Delete Object 2"
+    two.page.keyboard.press("Control+z")
+    assert names(two) == ["Object 1", "Object 2"]
+    assert not two.part("note").is_visible()
+    for _ in range(2):
+        row(two, 0).locator(".sam-remove").focus()
+        two.page.keyboard.press("Enter")
+    assert names(two) == []
+    assert two.page.evaluate("() => document.activeElement.dataset.part") == "marks"
+
+
 def test_the_object_at_work_can_be_deleted_and_brought_back_too(at_work):
     at_work.click(LEFT.centre)
     delete(at_work, 0)

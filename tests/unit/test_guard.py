@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from mobilesam.runtime import in_fresh_thread
+from mobilesam.web import guard
 from mobilesam.web.guard import Guard
 
 PATH = "/gradio_api/upload"
@@ -29,7 +30,7 @@ def read() -> list[int]:
 
 @pytest.fixture
 def post(read: list[int]):
-    """post(size, chunked): the answer to a body of that size."""
+    """post(size, chunked, byte, kind): the answer to a body of that size."""
 
     async def take(request: Request) -> PlainTextResponse:
         read.append(0)
@@ -37,19 +38,23 @@ def post(read: list[int]):
             read[-1] += len(piece)
         return PlainTextResponse("taken")
 
-    guard = Middleware(Guard, MAX_BODY_BYTES)
-    app = Starlette(routes=[Route(PATH, take, methods=["POST"])], middleware=[guard])
+    routes = [Route(PATH, take, methods=["POST"])]
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, MAX_BODY_BYTES)])
 
-    async def pieces(size: int) -> AsyncIterator[bytes]:
-        for start in range(0, size, PIECE):
-            yield bytes(min(PIECE, size - start))
+    async def pieces(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), PIECE):
+            yield body[start : start + PIECE]
 
-    async def send(size: int, chunked: bool) -> httpx.Response:
+    async def send(body: bytes, chunked: bool, kind: str) -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.post(PATH, content=pieces(size) if chunked else bytes(size))
+            content = pieces(body) if chunked else body
+            return await client.post(PATH, content=content, headers={"Content-Type": kind})
 
-    return lambda size, chunked: in_fresh_thread(lambda: asyncio.run(send(size, chunked)))
+    def post(size: int, chunked: bool, byte: bytes = b"a", kind: str = "application/json"):
+        return in_fresh_thread(lambda: asyncio.run(send(size * byte, chunked, kind)))
+
+    return post
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -70,3 +75,17 @@ def test_a_body_that_does_not_say_so_is_read_up_to_the_bound(post, read):
     assert reply.status_code == 413
     assert reply.text == "The request is too large."
     assert read == [MAX_BODY_BYTES]
+
+
+@pytest.mark.parametrize("mark", [b"[", b"{"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_json_of_a_great_many_lists_is_not_parsed(post, read, monkeypatch, mark, chunked):
+    monkeypatch.setattr(guard, "_MAX_LISTS", 300)
+    assert post(300, chunked, mark).text == "taken"
+    assert post(301, chunked, mark).status_code == 413
+    assert max(read) <= 300
+
+
+def test_a_photo_may_have_any_bytes(post, monkeypatch):
+    monkeypatch.setattr(guard, "_MAX_LISTS", 300)
+    assert post(MAX_BODY_BYTES, False, b"[", "multipart/form-data; boundary=x").text == "taken"

@@ -382,3 +382,27 @@ def test_wide_strokes_are_bounded_by_what_they_go_over():
     assert len(parse_history([wide] * most)) == most
     with pytest.raises(PromptError, match="too many strokes"):
         parse_history([wide] * (most + 1))
+
+
+def test_a_wide_brush_on_a_tiny_photo_covers_it_and_takes_a_click():
+    stroke = Paint(Stroke(((0.0, 0.0),), 4096.0, 1))
+    answer = answer_history(
+        (stroke, AddPoint(0.5, 0.5, 1)), (1, 1), (1024, 1024), FakeDecoder(), forgetful
+    )
+    assert answer.mask().all()
+    assert (answer.mask_input == CERTAIN_LOGIT).all()
+
+
+def test_a_remembered_click_makes_no_mask_input(monkeypatch):
+    history = (CLICK, Paint(Stroke(((20.0, 60.0),), 10.0, 1)), OTHER)
+    remembered = {}
+
+    def recall(key, compute):
+        if key not in remembered:
+            remembered[key] = compute()
+        return remembered[key]
+
+    first = played(history, FakeDecoder(), recall)
+    monkeypatch.setattr("mobilesam.history.painted_logits", None)
+    again = played(history, FakeDecoder(), recall)
+    assert again.prediction is first.prediction

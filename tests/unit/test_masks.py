@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mobilesam import AnnotationError
+from mobilesam import AnnotationError, masks
 from mobilesam.masks import (
     mask_area,
     mask_bbox_xywh,
@@ -141,6 +141,17 @@ def test_runs_longer_than_a_photo_of_40_megapixels_are_read():
 def test_counts_that_do_not_fill_the_mask_are_refused(counts):
     with pytest.raises(AnnotationError, match="run-length"):
         mask_from_coco_rle({"size": [3, 4], "counts": counts}, (3, 4))
+
+
+@pytest.mark.parametrize("counts", ["0" * 4_000_000, [0] * 500_000])
+def test_counts_of_more_runs_than_the_mask_has_pixels_are_not_even_read(counts, monkeypatch):
+    def read(*_):
+        raise AssertionError("The counts were read.")
+
+    monkeypatch.setattr(masks, "_decompressed", read)
+    monkeypatch.setattr(masks.np, "array", read)
+    with pytest.raises(AnnotationError, match="do not fit 4 x 3 pixels"):
+        mask_from_coco_rle({"size": [4, 3], "counts": counts}, (4, 3))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,13 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     get canKeep() { return objects.canKeep; },
     get canSaveAll() { return objects.exported.length > 0; },
     answered: objects.answered,
-    add: objects.add,
+    /** Keeps masks as objects, and offers to take that back. */
+    add(masks) {
+      const undo = objects.add(masks);
+      if (undo) note.show(masks.length + (masks.length === 1 ? ' object was kept.' : ' objects were kept.'), 'Undo', undo);
+    },
+    get canUndo() { return note.canUndo; },
+    undo: note.undo,
     load,
     /** A file of the mask on the stage, at the photo's own size. */
     save: (kind) => isFree() && downloads.save({history: history.actions, kind}),

@@ -218,7 +218,7 @@ function setTool(name) {
 
 const COMMANDS = {
   ...everything.commands,
-  'undo': history.undo, 'redo': history.redo, 'clear': history.clear,
+  'undo': () => (history.canUndo || !collection.canUndo ? history.undo() : collection.undo()), 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
   'cutout': () => shown && collection.save('cutout'), 'mask': () => shown && collection.save('mask'),

@@ -31,7 +31,13 @@ function createObjectList(part, {onTakeUp, onRename, onToggle, onRemove}) {
     iou.className = 'sam-iou';
     const eye = button('sam-icon sam-eye', () => onToggle(id));
     eye.innerHTML = EYE;
-    const remove = button('sam-icon', () => onRemove(id));
+    const remove = button('sam-icon', () => {
+      const next = row.nextElementSibling || row.previousElementSibling;
+      onRemove(id);
+      const there = next && next.isConnected ? next.querySelector('.sam-remove') : part.marks;
+      there.focus({preventScroll: true});       // or a keyboard would begin at the top of the page again
+    });
+    remove.classList.add('sam-remove');
     remove.textContent = '×';
     row.append(pick, name, iou, eye, remove);
     row.addEventListener('click', () => onTakeUp(id));
@@ -93,6 +99,7 @@ function createNote(part) {
   };
   return {
     show,
+    get canUndo() { return Boolean(undo) && part['note-undo'].textContent === 'Undo'; },
     undo() {
       const act = undo;
       show('');

@@ -166,17 +166,23 @@ function createObjects({history, most, onShow, onChange, onFull}) {
       deleted = null;
       changed();
     },
-    /** Adds masks {name, rle, display, share, predicted_iou} that come from elsewhere; whether it did. */
+    /**
+     * Adds masks {name, rle, display, share, predicted_iou} that come from elsewhere; a function that
+     * takes away again those that are not worked on, or null where there is no room.
+     */
     add(masks) {
-      if (isFull(masks.length)) return false;
-      for (const {name, rle, display, share, predicted_iou: iou} of masks) {
+      if (isFull(masks.length)) return null;
+      const added = masks.map(({name, rle, display, share, predicted_iou: iou}) => {
         const reply = {rle: display, share, index: 0, predicted_iou: iou, candidates: [], ms: 0};
-        fresh({name, reply, iou, saved: {states: [[{type: 'mask', rle}]], at: 0}});
-      }
+        return fresh({name, reply, iou, saved: {states: [[{type: 'mask', rle}]], at: 0}});
+      });
       // What is begun after them comes after them.
       if (!hasMask(active) && !active.before) items = [...items.filter((item) => item !== active), active];
       changed();
-      return true;
+      return () => {
+        items = items.filter((item) => item === active || !added.includes(item));
+        changed();
+      };
     },
     /** Another photo: no objects, and the history is empty. */
     reset() {

@@ -18,7 +18,7 @@ function seconds(ms) {
 
 function verdict({predicted_iou: iou, share}) {
   const estimate = iou === null ? '' : ', predicted IoU ' + iou.toFixed(2);
-  if (!share) return 'No mask there' + estimate;
+  if (!share) return 'No mask there';
   return 'Mask ready' + estimate + ' · covers ' + (100 * share).toFixed(share < 0.1 ? 1 : 0) + '% of the photo';
 }
 
