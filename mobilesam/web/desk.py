@@ -116,7 +116,7 @@ class Desk:
             )
         )
         try:
-            # Without a place among them: photos are opened one at a time, as the queue has it.
+            # No place for heavy work is needed: the queue opens one photo at a time.
             photo = self._segmenter.open(path)
             started = time.perf_counter()
             embedding, cached = self._segmenter.encode_photo(photo)
