@@ -90,7 +90,7 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
         raise AnnotationError(f"A run-length mask must say that its size is [{height}, {width}].")
     counts = rle.get("counts")
     if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (height * width + 1):
-        raise AnnotationError(f"A run-length mask's counts do not fit {height} x {width} pixels.")
+        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     if isinstance(counts, str):
         runs = _decompressed(counts, height * width)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):

@@ -58,12 +58,13 @@ def test_the_mask_of_segment_becomes_a_file_of_every_format(ask, found, file_for
         assert file.stat().st_size > 100
 
 
-def test_the_file_lies_where_gradio_deletes_uploads_from(app, client, found, photo):
+def test_the_file_lies_in_a_secret_folder_within_that_of_the_process(app, client, found, photo):
     before = set(app.files.rglob("discs-mask.png"))
     client.predict(handle_file(photo), [found], "mask_png", api_name="/export")
     (made,) = set(app.files.rglob("discs-mask.png")) - before
     assert len(made.parent.name) == 48
-    assert made.parent.parent == app.files
+    assert made.parent.parent.parent == app.files
+    assert made.parent.parent.stat().st_mode & 0o777 == 0o700
 
 
 BAD_OBJECTS = {

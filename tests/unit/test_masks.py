@@ -150,7 +150,7 @@ def test_counts_of_more_runs_than_the_mask_has_pixels_are_not_even_read(counts, 
 
     monkeypatch.setattr(masks, "_decompressed", read)
     monkeypatch.setattr(masks.np, "array", read)
-    with pytest.raises(AnnotationError, match="do not fit 4 x 3 pixels"):
+    with pytest.raises(AnnotationError, match="do not fill 4 x 3 pixels"):
         mask_from_coco_rle({"size": [4, 3], "counts": counts}, (4, 3))
 
 
