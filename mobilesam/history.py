@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the page is served before torch is imported
 
 MAX_ACTIONS = 200
 MAX_PATH_POINTS = 20_000
-MAX_PAINTED_PIXELS = 4e9
+MAX_PAINTED_PX = 4e9
 """Over which the strokes of a history go, again and again; half a second of work."""
 MAX_RADIUS_PX = 4096.0
 MAX_COUNTS_CHARACTERS = 4_000_000
@@ -225,6 +225,11 @@ def _check_inside(stroke: Stroke, size_hw: tuple[int, int]) -> None:
         raise PromptError(f"A stroke of the brush leaves the {width} x {height} photo.")
 
 
+def painted_px(history: History) -> float:
+    """What the strokes of a history cost; see `mobilesam.paint.Stroke.swept_px`."""
+    return sum(step.stroke.swept_px for step in history if isinstance(step, Paint))
+
+
 def parse_history(raw: object) -> History:
     """Reads a history from JSON, trusting nothing.
 
@@ -245,8 +250,8 @@ def parse_history(raw: object) -> History:
     if sum(isinstance(action, AddPoint) for action in history) > MAX_POINTS:
         raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
     strokes = [step.stroke for step in history if isinstance(step, Paint)]
-    pixels = sum(len(stroke.path) * (2 * stroke.radius) ** 2 for stroke in strokes)
-    if sum(len(stroke.path) for stroke in strokes) > MAX_PATH_POINTS or pixels > MAX_PAINTED_PIXELS:
+    points = sum(len(stroke.path) for stroke in strokes)
+    if points > MAX_PATH_POINTS or painted_px(history) > MAX_PAINTED_PX:
         raise PromptError("There are too many strokes of the brush; keep the object and go on.")
     return history
 

@@ -18,6 +18,7 @@ CERTAIN_LOGIT = 6.9
 
 _LOGITS_PER_INPUT = 4  # the decoder's 256 x 256 logits stand for the encoder's 1024 x 1024 pixels
 _SUBPIXEL_BITS = 4
+_LINE_PX = 150.0  # to go over a line costs as much as so many pixels beside it
 _WIDEST_PX = 32_767
 
 
@@ -34,6 +35,14 @@ class Stroke:
     path: tuple[PointXY, ...]
     radius: float
     label: int
+
+    @property
+    def swept_px(self) -> float:
+        """What it costs to draw it: about the pixels that it goes over, counted again and again."""
+        xy = np.array(self.path)
+        length = float(np.hypot(*np.diff(xy, axis=0).T).sum())
+        width = 2 * self.radius
+        return length * (width + _LINE_PX) + len(xy) * width**2
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:

@@ -42,6 +42,16 @@ def tune_allocator() -> bool:
     return all([mallopt(option, value) for option, value in options])
 
 
+def return_free_memory() -> None:
+    """Gives the system back what the process holds but does not use, where glibc allocates.
+
+    With `tune_allocator` nothing goes back by itself. The next encode takes about twice as long.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # musl, for instance
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
     """Cores that this process may use: a container often sees many and may use two."""
     if hasattr(os, "sched_getaffinity"):

@@ -45,6 +45,21 @@ def slow_work(_folder):
     work.iter_everything = _lingering("everything", work.iter_everything)
 
 
+def short_line(folder):
+    """Slow work, and one visitor at most waits for a photo."""
+    from mobilesam.web import lanes
+
+    def begin(self):
+        all_lanes(self)
+        self.photos = lanes.Lane(1, 1, "Come back later.")
+
+    all_lanes = lanes.Lanes.__init__
+    lanes.Lanes.__init__ = begin
+    slow_work(folder)
+
+
+FAULTS = {fault.__name__: fault for fault in (slow_load, slow_work, short_line)}
+
 if __name__ == "__main__":
-    {"slow_load": slow_load, "slow_work": slow_work}[sys.argv[1]](sys.argv[2])
+    FAULTS[sys.argv[1]](sys.argv[2])
     start.serve_page()

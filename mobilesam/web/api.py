@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
+from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_http_url_like
 
@@ -18,6 +19,7 @@ from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.fetch import fetch_photo
+from mobilesam.web.lanes import Lane
 from mobilesam.web.log import Request
 from mobilesam.web.uploads import UploadsOnly, checked_upload
 
@@ -60,7 +62,7 @@ class PhotoFile(gr.Image):
         try:
             return str(await fetch_photo(str(url_or_file_path), self.max_bytes))
         except ImageError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise _shown_error(str(error)) from error
 
     def get_block_name(self) -> str:
         """The page draws it as gr.Image."""
@@ -108,12 +110,13 @@ def photo_input(limits: ImageLimits) -> PhotoFile:
     return photo
 
 
-def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
+def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: Lane) -> None:
     """Adds /segment to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
         limits: what a photo may be at most.
+        lane: in which the requests are answered.
     """
 
     # Clients show these docstrings, and of an argument the first line alone.
@@ -150,22 +153,16 @@ def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
     box.schema = _or_null(_NUMBERS)
     multimask.schema = _or_null({"type": "boolean"})
     masks = gr.JSON(visible=False, label="masks")
-    run = gr.Button(visible=False)
-    run.click(
-        with_sentences(segment),
-        [photo, points, box, multimask],
-        masks,
-        api_name="segment",
-        concurrency_limit=2,
-    )
+    add_endpoint(segment, lane, [photo, points, box, multimask], masks)
 
 
-def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits) -> None:
-    """Adds /everything to the Blocks being built; one runs at a time, the others wait.
+def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: Lane) -> None:
+    """Adds /everything to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
         limits: what a photo may be at most.
+        lane: in which the requests are answered.
     """
 
     def everything(image: str | None, options: Any = None) -> dict[str, Any]:
@@ -189,15 +186,7 @@ def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits) -> No
     options.example = {"points_per_side": 16}
     options.schema = _or_null({"type": "object"})
     masks = gr.JSON(visible=False, label="masks")
-    run = gr.Button(visible=False)
-    run.click(
-        with_sentences(everything),
-        [photo, options],
-        masks,
-        api_name="everything",
-        concurrency_limit=1,
-        concurrency_id="everything",
-    )
+    add_endpoint(everything, lane, [photo, options], masks)
 
 
 def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> dict[str, Any]:
@@ -233,6 +222,27 @@ def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> 
     }
 
 
+def add_endpoint(
+    handler: Callable[..., Any], lane: Lane, inputs: Sequence[Component], output: Component
+) -> None:
+    """Adds an endpoint of the handler's name to the Blocks being built.
+
+    Args:
+        handler: answers a request; its errors become sentences.
+        lane: in which it does so.
+        inputs: its arguments.
+        output: what it returns.
+    """
+    run = gr.Button(visible=False)
+    run.click(
+        _in_lane(with_sentences(handler), lane),
+        list(inputs),
+        output,
+        api_name=handler.__name__,
+        concurrency_limit=None,  # they wait in their lane
+    )
+
+
 def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
     """The handler, its errors turned into those that Gradio shows to the client."""
 
@@ -243,15 +253,28 @@ def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
             with request.logged():
                 return handler(*args)
         except MobileSamError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise _shown_error(str(error)) from error
         except Exception as error:
-            sentence = (
+            raise _shown_error(
                 "Something went wrong on the server. Try again, or report it with the number "
                 f"{request.id}."
-            )
-            raise gr.Error(sentence, print_exception=False) from error
+            ) from error
 
     return handle
+
+
+def _in_lane(handler: Callable[..., T], lane: Lane) -> Callable[..., Awaitable[T]]:
+    @functools.wraps(handler)
+    async def handle(*args: Any) -> T:
+        if lane.is_full:
+            raise _shown_error(lane.line({})["error"])
+        return await lane.run(functools.partial(handler, *args))
+
+    return handle
+
+
+def _shown_error(sentence: str) -> gr.Error:
+    return gr.Error(sentence, print_exception=False)
 
 
 def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,9 @@ import io
 import re
 import secrets
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +23,8 @@ from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo, scaled_size
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.objects import PhotoObject
+from mobilesam.runtime import return_free_memory
 from mobilesam.web.kept import kept_objects, read_masks
-from mobilesam.web.line import Line
 from mobilesam.web.log import waiting
 from mobilesam.web.open_photos import OpenPhoto, OpenPhotos
 from mobilesam.web.regions import RegionRuns
@@ -41,8 +39,6 @@ if TYPE_CHECKING:  # the page is served before torch is imported
 DISPLAY_SIDES = (64, 1024)
 THUMBNAIL_SIDE = 96
 PREVIEW_SIDE = 1600
-FULL_SIZE_PLACES = 2
-PLACE_TIMEOUT_S = 15.0
 MODEL_TIMEOUT_S = 60.0
 
 
@@ -58,11 +54,8 @@ class Desk:
         """
         self._model = model
         self._files = files
-        self._line = Line()
         self._runs = RegionRuns()
         self._photos = OpenPhotos(on_close=self._runs.forget)
-        # A photo of 40 megapixels takes hundreds of megabytes while it is decoded or written.
-        self._full_size_places = threading.BoundedSemaphore(FULL_SIZE_PLACES)
 
     @property
     def _segmenter(self) -> Segmenter:
@@ -89,35 +82,32 @@ class Desk:
         }
 
     @answering
-    def line(self, _query: Mapping[str, Any]) -> Reply:
-        """A place in the line of those who want a photo opened, asked for before the upload."""
-        self._line.join()
-        return {}
+    def admit(self, query: Mapping[str, Any]) -> Reply:
+        """Gives an upload a token, by which it can be opened when its turn comes.
 
-    @answering
-    def open(self, query: Mapping[str, Any]) -> Reply:
-        """Encodes a photo, or finds its embedding, and gives it a token.
-
+        It is the visitor's from here on, so that who leaves while it waits takes it along.
         The query comes from the web layer, not from the page: `path` is an upload, `name` what
         the visitor calls it, `visitor` the browser tab's session.
         """
-        self._line.serve()
         path = checked_upload(query["path"])
         name = query["name"]
-        # It is open before it is encoded, so that a visitor who leaves meanwhile takes it along.
-        token = self._photos.add(
-            OpenPhoto(
-                path,
-                upload_stamp(path),
-                _safe_name(name),
-                Path(name).name,
-                self._files / secrets.token_hex(24),
-                query["visitor"],
-            )
+        opened = OpenPhoto(
+            path,
+            upload_stamp(path),
+            _safe_name(name),
+            Path(name).name,
+            self._files / secrets.token_hex(24),
+            query["visitor"],
         )
+        return {"token": self._photos.add(opened)}
+
+    @answering
+    def open(self, query: Mapping[str, Any]) -> Reply:
+        """Encodes a photo that was admitted under a token, or finds its embedding."""
+        token = query["token"]
+        opened = self._photos.get(token)
         try:
-            # No place for heavy work is needed: the queue opens one photo at a time.
-            photo = self._segmenter.open(path)
+            photo = self._segmenter.open(opened.path)
             started = time.perf_counter()
             embedding, cached = self._segmenter.encode_photo(photo)
             elapsed_ms = 1000 * (time.perf_counter() - started)
@@ -193,17 +183,14 @@ class Desk:
         if kind in ("mask", "cutout"):
             _, answer = self._answer(query)
             name = f"{opened.name}-{kind}.png"
-            with self._full_size_work():
-                mask = answer.mask()
-                cut = kind == "cutout"
-                data = cutout_png(self._reopened(opened), mask) if cut else mask_png(mask)
+            mask = answer.mask()
+            cut = kind == "cutout"
+            data = cutout_png(self._reopened(opened), mask) if cut else mask_png(mask)
         elif kind in FILE_FORMATS:
             embedding = self._embedding(opened)
             play = functools.partial(self._segmenter.answer, embedding)
-            with self._full_size_work():
-                objects = kept_objects(query.get("objects"), query.get("exclusive"), play)
-                photo = self._reopened(opened)
-                name, data = export_file(kind, photo, objects, opened.file_name)
+            objects = kept_objects(query.get("objects"), query.get("exclusive"), play)
+            name, data = export_file(kind, self._reopened(opened), objects, opened.file_name)
         else:
             raise PromptError("The page offers the files that can be downloaded.")
         # A folder of its own for every file: two downloads in flight never meet.
@@ -223,37 +210,25 @@ class Desk:
         opened = self._photos.get(query.get("token"))
         size_hw = self._embedding(opened).original_size
         display_hw = _fitted(size_hw, _display_side(query.get("side")))
-        with self._full_size_work():
-            objects = read_masks(query.get("text"), size_hw, opened.file_name)
-            return {"objects": [_loaded(item, display_hw) for item in objects]}
+        objects = read_masks(query.get("text"), size_hw, opened.file_name)
+        return {"objects": [_loaded(item, display_hw) for item in objects]}
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for browsers that would show the file otherwise."""
         opened = self._photos.get(query.get("token"))
         buffer = io.BytesIO()
-        with self._full_size_work():
-            photo = self._reopened(opened)
-            height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
-            Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
+        photo = self._reopened(opened)
+        height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
+        Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return {"url": f"data:image/jpeg;base64,{data}"}
 
     def leave(self, visitor: str) -> None:
         """Forgets everything of a visitor whose tab has closed."""
-        self._photos.leave(visitor)
-
-    @contextmanager
-    def _full_size_work(self) -> Iterator[None]:
-        """A place for work on a whole photo, so that the memory it takes is bounded."""
-        with waiting():
-            found = self._full_size_places.acquire(timeout=PLACE_TIMEOUT_S)
-        if not found:
-            raise BusyError("Too many photos are being worked on; try again in a moment.")
-        try:
-            yield
-        finally:
-            self._full_size_places.release()
+        had_photos = self._photos.leave(visitor)
+        if had_photos and not self._photos:  # the last one has gone
+            return_free_memory()
 
     def _answer(self, query: Mapping[str, Any]) -> tuple[ImageEmbedding, Answer]:
         embedding = self._embedding(self._photos.get(query.get("token")))

@@ -13,15 +13,17 @@ from mobilesam.errors import ImageError
 from mobilesam.export import FILE_FORMATS, export_file, read_objects
 from mobilesam.images import open_photo
 from mobilesam.settings import ImageLimits
-from mobilesam.web.api import JsonInput, photo_input, with_sentences
+from mobilesam.web.api import JsonInput, add_endpoint, photo_input
+from mobilesam.web.lanes import Lane
 from mobilesam.web.uploads import checked_upload
 
 
-def add_export_endpoint(limits: ImageLimits) -> None:
-    """Adds /export to the Blocks being built; one runs at a time, the others wait.
+def add_export_endpoint(limits: ImageLimits, lane: Lane) -> None:
+    """Adds /export to the Blocks being built.
 
     Args:
         limits: what a photo may be at most.
+        lane: in which the requests are answered.
     """
 
     # Clients show this docstring, and of an argument the first line alone.
@@ -59,12 +61,4 @@ def add_export_endpoint(limits: ImageLimits) -> None:
     chosen.example = "coco_rle"
     chosen.schema = {"type": "string", "enum": list(FILE_FORMATS)}
     file = gr.File(visible=False, label="file")
-    run = gr.Button(visible=False)
-    run.click(
-        with_sentences(export),
-        [photo, objects, chosen],
-        file,
-        api_name="export",
-        concurrency_limit=1,
-        concurrency_id="export",
-    )
+    add_endpoint(export, lane, [photo, objects, chosen], file)

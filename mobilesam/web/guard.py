@@ -1,4 +1,4 @@
-"""What the web server lets through, how much of it, and what browsers are told that pages may do.
+"""What the web server lets through, and what browsers are told that pages may do.
 
 Gradio has more routes than the page, its clients and assistants use: among them are a fetch of any
 public address, links that store a session's state, a queue without the queue, a code editor. Only
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mobilesam.web.bodies import Bodies
 
 _DOORS = re.compile(
     r"""/ | /healthz | /config/? | /(assets|static)/.* | /(favicon\.ico|theme\.css)
@@ -26,8 +28,6 @@ _DOORS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _FILES = "/gradio_api/file="
-_MAX_LISTS = 500_000
-"""In the JSON of one request; ten million, which 30 MB can hold, would take ten seconds to read."""
 
 # Gradio's page has scripts and styles within it, and makes functions of the canvas's script.
 _PAGE_POLICY = "; ".join(
@@ -67,10 +67,10 @@ class Guard:
 
         Args:
             app: the application.
-            max_body_bytes: of one request; Gradio would read any number of them into memory.
+            max_body_bytes: of one request.
         """
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._bodies = Bodies(max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -92,27 +92,13 @@ class Guard:
                     headers["Cache-Control"] = "private"
             await send(message)
 
-        question = Headers(scope=scope)
-        is_json = not question.get("content-type", "").startswith("multipart/")
-        left, lists_left = self._max_body_bytes, _MAX_LISTS
-
-        async def receive_within_bounds() -> Message:
-            nonlocal left, lists_left
-            message = await receive()
-            body = message.get("body", b"")
-            left -= len(body)
-            lists_left -= body.count(b"[") + body.count(b"{") if is_json else 0
-            if left < 0 or lists_left < 0:
-                raise HTTPException(_TOO_LARGE.status_code, _TOO_LARGE_TEXT)
-            return message
-
-        length = question.get("content-length", "")
         app = self._app if _DOORS.fullmatch(path) else _CLOSED
-        if length.isdecimal() and int(length) > left:
-            app = _TOO_LARGE
-        await app(scope, receive_within_bounds, send_with_headers)
+        try:
+            with self._bodies.bounded(scope, receive) as receive_within_bounds:
+                await app(scope, receive_within_bounds, send_with_headers)
+        except HTTPException as refusal:  # of one that was not read
+            answer = PlainTextResponse(refusal.detail, refusal.status_code)
+            await answer(scope, receive, send_with_headers)
 
 
 _CLOSED = PlainTextResponse("Not found", status_code=404)
-_TOO_LARGE_TEXT = "The request is too large."
-_TOO_LARGE = PlainTextResponse(_TOO_LARGE_TEXT, status_code=413)

@@ -8,12 +8,21 @@ from typing import Any
 
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
-from mobilesam.history import AddPoint, Answer, History, SetBox, parse_history
+from mobilesam.history import (
+    MAX_PAINTED_PX,
+    AddPoint,
+    Answer,
+    History,
+    SetBox,
+    painted_px,
+    parse_history,
+)
 from mobilesam.objects import PackedObjects, PhotoObject
 
 MAX_KEPT = 100
 MAX_PROMPTS = 2000
 """Clicks and boxes of all objects together; a decode each where the answers are forgotten."""
+MAX_PAINTED_TOGETHER_PX = 4 * MAX_PAINTED_PX
 
 
 @dataclass(frozen=True)
@@ -102,4 +111,6 @@ def _parse_kept(raw: object) -> list[KeptObject]:
         MAX_PROMPTS
     ):
         raise PromptError("There are too many clicks for one file; delete some objects.")
+    if sum(painted_px(item.history) for item in kept) > MAX_PAINTED_TOGETHER_PX:
+        raise PromptError("There are too many strokes for one file; delete some objects.")
     return kept

@@ -1,13 +1,15 @@
 """One line in the log for each request: what was asked, how it ended, how long it took.
 
 Nothing that a visitor sends is in it: no prompts, no tokens, no names of files, and of an
-unexpected error its kind and where it arose but not its message, which may hold any of these.
+unexpected error its kind and where it arose but not its message, which may hold any of these. That
+goes for what Gradio and its web server tell of errors too.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,6 +19,39 @@ from contextvars import ContextVar
 from mobilesam.errors import MobileSamError
 
 logger = logging.getLogger(__name__)
+
+
+def begin_log() -> None:
+    """Has this process log to standard error, without the messages of unexpected errors."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    server = logging.getLogger("uvicorn.error")  # it has handlers of its own
+    for place in (*logging.getLogger().handlers, server):
+        place.addFilter(_WithoutMessages())
+    traceback.print_exc = _log_current_error  # type: ignore[assignment]  # how Gradio tells
+
+
+class _WithoutMessages(logging.Filter):
+    """Lets every record pass, its error told as it may be."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            record.exc_text, record.exc_info = _told(record.exc_info[1]), None
+        return True
+
+
+def _log_current_error(*_: object) -> None:
+    error = sys.exc_info()[1]
+    if error:
+        logging.getLogger("gradio").error("%s", _told(error))
+
+
+def _told(error: BaseException) -> str:
+    """The kind of an error, and where it arose."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"error={type(error).__name__}\n{frames.rstrip()}"
 
 
 class Request:
@@ -34,14 +69,15 @@ class Request:
         """
         self.id = secrets.token_hex(4)
         self._what = what
-        self._waited_s = 0.0
+        now = time.perf_counter()
+        self._asked_at = _asked_at.get(now)
+        self._waited_s = now - self._asked_at
 
     @contextmanager
     def logged(self) -> Iterator[None]:
         """Writes the line when what is done inside has ended, and lets errors pass."""
         outcome = "ok"
         previous = _current.set(self)
-        started = time.perf_counter()
         try:
             yield
         except MobileSamError as error:
@@ -49,12 +85,11 @@ class Request:
             raise
         except Exception as error:
             outcome = "failed"
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("id=%s error=%s\n%s", self.id, type(error).__name__, frames.rstrip())
+            logger.error("id=%s %s", self.id, _told(error))
             raise
         finally:
             _current.reset(previous)
-            work_s = time.perf_counter() - started - self._waited_s
+            work_s = time.perf_counter() - self._asked_at - self._waited_s
             logger.info(
                 "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f",
                 self.id,
@@ -70,6 +105,17 @@ class Request:
 
 
 _current: ContextVar[Request | None] = ContextVar("request", default=None)
+_asked_at: ContextVar[float] = ContextVar("asked_at")
+
+
+@contextmanager
+def asked_now() -> Iterator[None]:
+    """What begins inside, in whichever thread, has waited from here on."""
+    before = _asked_at.set(time.perf_counter())
+    try:
+        yield
+    finally:
+        _asked_at.reset(before)
 
 
 @contextmanager

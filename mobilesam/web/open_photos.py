@@ -96,12 +96,13 @@ class OpenPhotos:
         with self._lock:
             self._photos.pop(token, None)
 
-    def leave(self, visitor: str) -> None:
-        """Closes everything of a visitor whose tab has closed."""
+    def leave(self, visitor: str) -> bool:
+        """Closes everything of a visitor whose tab has closed; whether that was anything."""
         with self._lock:
             tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
             closed = {token: self._photos.pop(token) for token in tokens}
         self._clean_up(closed)
+        return bool(closed)
 
     def _clean_up(self, photos: dict[str, OpenPhoto]) -> None:
         self._on_close(photos)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
+from mobilesam.web.log import begin_log
 from mobilesam.web.stop import stopped_by_signals
 from mobilesam.web.visitor_files import visitor_files
 
@@ -43,10 +44,7 @@ def serve_page(
         MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
             listening there.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    begin_log()
     tune_allocator()
     settings = Settings.from_env()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported

@@ -23,7 +23,8 @@ from mobilesam.web.desk import Desk
 from mobilesam.web.export_endpoint import add_export_endpoint
 from mobilesam.web.guard import Guard
 from mobilesam.web.kept import MAX_KEPT
-from mobilesam.web.threads import server_functions
+from mobilesam.web.lanes import Lanes
+from mobilesam.web.replies import Reply
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
@@ -36,6 +37,8 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans
 _THUMBNAIL_HW = (96, 128)
 _MAX_QUERY_BYTES = 32 * MEGA
 """Of JSON: the objects of a photo with all their steps, or a file of masks."""
+_MAX_EVENTS = 200
+"""That Gradio has under way at once: more than lanes hold, so that none waits in its queue."""
 _SESSIONS = 1000
 """Of which Gradio keeps a copy of the page each; nothing is lost with the oldest ones."""
 _PHOTO_SUFFIXES = {".jpg", ".png"}
@@ -55,19 +58,27 @@ def build_demo(
     """
     gr.set_static_paths([examples])
 
-    def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
+    lanes = Lanes()
+    open_in_turn = lanes.photos.serving(desk.open)
+
+    async def line(query: Any) -> Reply:
+        return lanes.photos.line(query)
+
+    async def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
         if upload is None or upload.photo is None:
             return gr.HTML(opened=None)
-        return gr.HTML(
-            opened=desk.open(
-                {
-                    "seq": upload.ticket,
-                    "path": upload.photo.path,
-                    "name": upload.photo.orig_name or upload.photo.path,
-                    "visitor": request.session_hash,
-                }
-            )
-        )
+        query = {
+            "seq": upload.ticket,
+            "path": upload.photo.path,
+            "name": upload.photo.orig_name or upload.photo.path,
+            "visitor": request.session_hash,
+        }
+        reply = lanes.photos.line(query)
+        if reply["ok"]:
+            reply = desk.admit(query)
+        if reply["ok"]:
+            reply = await open_in_turn({"seq": upload.ticket, "token": reply["token"]})
+        return gr.HTML(opened=reply)
 
     def leave(request: gr.Request) -> None:
         desk.leave(request.session_hash or "")
@@ -75,16 +86,12 @@ def build_demo(
     demo = gr.Blocks(title=TITLE, analytics_enabled=False)
     with demo:
         canvas = PromptCanvas(
-            server_functions(
-                desk.segment,
-                desk.about,
-                desk.line,
-                desk.everything,
-                desk.regions,
-                desk.export,
-                desk.load,
-                desk.preview,
-            ),
+            [
+                line,
+                lanes.clicks.serving(desk.segment),
+                *map(lanes.full_size.serving, (desk.export, desk.load, desk.preview)),
+                *map(lanes.others.serving, (desk.about, desk.everything, desk.regions)),
+            ],
             elem_id="prompt-canvas",
             opened=None,
             limits={
@@ -100,19 +107,18 @@ def build_demo(
                 if path.suffix in _PHOTO_SUFFIXES
             ],
         )
-        # One encode at a time; the others wait in Gradio's queue, not in its threads.
         canvas.photo(
             open_photo,
             canvas,
             canvas,
             show_progress="hidden",
             trigger_mode="multiple",  # a second photo waits its turn instead of being dropped
-            concurrency_limit=1,
+            concurrency_limit=None,  # they wait in their lane
             api_visibility="private",
         )
-        add_segment_endpoint(model, limits)
-        add_everything_endpoint(model, limits)
-        add_export_endpoint(limits)
+        add_segment_endpoint(model, limits, lanes.full_size)
+        add_everything_endpoint(model, limits, lanes.everything)
+        add_export_endpoint(limits, lanes.full_size)
         demo.unload(leave)
     return demo
 
@@ -130,6 +136,7 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "favicon_path": _FAVICON,
         "head": f'<meta name="description" content="{TITLE}">',
         "max_file_size": limits.max_bytes,
+        "max_threads": _MAX_EVENTS,
         "run_history": False,
         "state_session_capacity": _SESSIONS,
         "enable_monitoring": False,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from gradio_client import handle_file
 
-from tests.page import CLICK, visiting
+from tests.page import CLICK, events, find, visiting
 from tests.serving import App, connect, draw
 
 WAIT_S = 60
@@ -102,3 +102,23 @@ def test_a_page_that_closes_in_the_middle_of_an_encode_leaves_nothing(faulty, tm
         assert page.http.get("healthz").json()["open_photos"] == 0
         page.open(photo, "other tab")
     assert "Traceback" not in app.log()
+
+
+def test_who_finds_the_line_full_is_told_so_and_who_waits_gets_a_turn(faulty, tmp_path):
+    app = faulty("short_line")
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"photo-{number}.png")
+        draw(ground=(number, 0, 0)).save(paths[-1])
+    with visiting(app.url) as page:
+        sessions = []
+        for path in paths:
+            upload = page.upload(path)
+            assert page.post("line", {}).json()["ok"] == (path != paths[-1])
+            sessions.append(page.begin_open(upload)[1])
+            app.wait_logged("FAULT encode begins")
+        first, second, third = (list(events(page.http, one))[-1]["output"] for one in sessions)
+    assert find(first, "token")
+    assert find(second, "token")
+    assert find(third, "error") == "Come back later."
+    assert find(third, "ok") is False

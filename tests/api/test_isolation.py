@@ -236,7 +236,9 @@ def test_the_answers_of_a_visitor_need_the_visitors_own_session(page, http, phot
     assert "counts" in json.dumps(last["output"])
 
 
-def test_the_log_and_the_health_name_nothing_of_a_visitor(app, http, post, token, mine, photo):
+def test_the_log_and_the_health_name_nothing_of_a_visitor(
+    app, page, http, post, token, mine, photo
+):
     post("segment", {"seq": 1, "token": token, "history": [{**CLICK, "x": 123.456}]})
     post("segment", {"seq": 1, "token": token, "history": [{**CLICK, "x": -7.654}]})
     with pytest.raises(Exception, match="outside the 300 x 200 photo"):
@@ -245,8 +247,23 @@ def test_the_log_and_the_health_name_nothing_of_a_visitor(app, http, post, token
             [[-7.654, 1, 1]],
             api_name="/segment",
         )
+    # What Gradio itself cannot make sense of, and would print.
+    odd = {"path": "/odd-secret.jpg", "meta": {"_type": "gradio.FileData"}}
+    for data in ([odd, [["odd-secret"]]], [{"path": ["odd-secret"]}], ["odd-secret"], {}):
+        asked = http.post("gradio_api/call/segment", json={"data": data})
+        if asked.status_code == 200:
+            http.get(f"gradio_api/call/segment/{asked.json()['event_id']}")
+    assert not page.open_photo("/odd-secret.jpg")["success"]
     told = app.log() + http.get("healthz").text
-    for secret in (token, photo.stem, "123.456", "7.654", *(str(p.parent) for p in mine.values())):
+    assert re.search(r"ERROR gradio: error=\w+Error\n  File", told)
+    for secret in (
+        token,
+        photo.stem,
+        "123.456",
+        "7.654",
+        "odd-secret",
+        *(str(p.parent) for p in mine.values()),
+    ):
         assert secret not in told
     assert re.search(
         r"id=[0-9a-f]{8} what=segment outcome=PromptError wait_ms=\d+ work_ms=\d+", told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from mobilesam import Segmenter
 from mobilesam.model.network import plain_network
 from mobilesam.web import desk as desk_module
 from mobilesam.web import open_photos, uploads
-from mobilesam.web.desk import FULL_SIZE_PLACES, Desk
+from mobilesam.web.desk import Desk
+from tests.opening import opened
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
 
@@ -47,12 +47,8 @@ def photo(disc, folder) -> Path:
     return path
 
 
-def query(path: Path | str, visitor: str = "one") -> dict[str, object]:
-    return {"seq": 1, "path": str(path), "name": "disc.png", "visitor": visitor}
-
-
 def test_an_upload_is_opened_under_a_token_that_cannot_be_guessed(desk, photo):
-    first, second = desk.open(query(photo)), desk.open(query(photo))
+    first, second = opened(desk, photo), opened(desk, photo)
     assert first["ok"]
     assert first["token"] != second["token"]
     assert len(first["token"]) >= 32
@@ -66,7 +62,7 @@ def test_a_visitor_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, fo
 
     spared = replace(network, encode=full, encode_on_cpu=network.encode)
     desk = Desk(loaded(Segmenter(spared, stub_weights, checkpoint="stub")), folder)
-    reply = desk.open(query(photo))
+    reply = opened(desk, photo)
     assert reply["notes"] == ["The GPU's memory was full, so this photo was encoded on the CPU."]
     assert desk.segment({"token": reply["token"], "history": CLICK})["ok"]
 
@@ -80,15 +76,14 @@ def test_an_encoder_that_fails_is_one_sentence_and_the_next_photo_works(
 
     with monkeypatch.context() as patch:
         patch.setattr(stub_sam.image_encoder.module, "forward", fail)
-        for _ in range(FULL_SIZE_PLACES + 1):
-            reply = desk.open(query(photo))
-            assert not reply["ok"]
-            assert "Try again" in reply["error"]
-    assert desk.open(query(photo))["ok"]
+        reply = opened(desk, photo)
+        assert not reply["ok"]
+        assert "Try again" in reply["error"]
+    assert opened(desk, photo)["ok"]
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_file(desk, folder, photo, monkeypatch):
-    token = desk.open(query(photo))["token"]
+    token = opened(desk, photo)["token"]
     asked = {"token": token, "history": CLICK, "kind": "mask"}
     write = Path.write_bytes
 
@@ -115,18 +110,29 @@ def test_a_visitor_who_leaves_in_the_middle_of_an_encode_leaves_nothing(
         return encode(opened)
 
     monkeypatch.setattr(segmenter, "encode_photo", leave_meanwhile)
-    reply = desk.open(query(photo))
+    reply = opened(desk, photo)
     assert reply["expired"]
+    assert len(desk._photos) == 0
+    assert not photo.exists()
+
+
+def test_a_visitor_who_leaves_while_a_photo_waits_its_turn_leaves_nothing(
+    desk, stub_sam, folder, photo
+):
+    admitted = desk.admit({"path": str(photo), "name": "disc.png", "visitor": "one"})
+    desk.leave("one")
+    assert desk.open({"token": admitted["token"]})["expired"]
+    assert stub_sam.image_encoder.calls == 0
     assert len(desk._photos) == 0
     assert not photo.exists()
 
 
 def test_an_upload_goes_with_its_visitor_unless_it_has_been_uploaded_anew(desk, photo):
     content = photo.read_bytes()
-    desk.open(query(photo, "one"))
+    opened(desk, photo, "one")
     photo.unlink()
     photo.write_bytes(content)  # Gradio keeps the same photo of two visitors in one place
-    theirs = desk.open(query(photo, "two"))
+    theirs = opened(desk, photo, "two")
     desk.leave("one")
     assert photo.exists()
     assert desk.preview({"token": theirs["token"]})["ok"]
@@ -137,42 +143,27 @@ def test_an_upload_goes_with_its_visitor_unless_it_has_been_uploaded_anew(desk, 
 @pytest.mark.parametrize("path", ["/etc/passwd", "{folder}/../elsewhere.png", "{folder}", "nul\0"])
 def test_what_was_not_uploaded_is_refused(desk, folder, photo, path):
     photo.replace(folder.parent / "elsewhere.png")
-    reply = desk.open(query(path.format(folder=folder)))
+    reply = opened(desk, path.format(folder=folder))
     assert not reply["ok"]
     assert "not been uploaded" in reply["error"]
 
 
-def test_heavy_work_has_a_bounded_number_of_places_and_then_a_sentence(desk, photo, monkeypatch):
-    monkeypatch.setattr(desk_module, "PLACE_TIMEOUT_S", 0.05)
-    token = desk.open(query(photo))["token"]
-    let_go, inside = threading.Event(), threading.Semaphore(0)
-
-    def slow_open(path):
-        inside.release()
-        assert let_go.wait(10)
-        return opened(path)
-
-    opened = desk._segmenter.open
-    monkeypatch.setattr(desk._segmenter, "open", slow_open)
-    workers = [
-        threading.Thread(target=desk.preview, args=({"token": token},))
-        for _ in range(FULL_SIZE_PLACES)
-    ]
-    for worker in workers:
-        worker.start()
-    for _ in workers:
-        assert inside.acquire(timeout=10)
-    reply = desk.preview({"token": token})
-    assert not reply["ok"]
-    assert "try again" in reply["error"]
-    let_go.set()
-    for worker in workers:
-        worker.join(10)
-    assert desk.preview({"token": token})["ok"]
+def test_when_the_last_visitor_has_gone_free_memory_goes_back(desk, photo, monkeypatch):
+    told = []
+    monkeypatch.setattr(desk_module, "return_free_memory", lambda: told.append(desk.open_photos))
+    for visitor in ("one", "two", "two"):
+        opened(desk, photo, visitor)
+    for visitor in ("nobody", "one"):
+        desk.leave(visitor)
+    assert told == []
+    desk.leave("two")
+    assert told == [0]
+    desk.leave("two")
+    assert told == [0]
 
 
 def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(desk, photo):
-    mine, theirs = desk.open(query(photo, "one")), desk.open(query(photo, "two"))
+    mine, theirs = opened(desk, photo, "one"), opened(desk, photo, "two")
     asked = {"history": CLICK, "kind": "mask"}
     mine_file = desk.export({**asked, "token": mine["token"]})
     their_file = desk.export({**asked, "token": theirs["token"]})
@@ -185,8 +176,8 @@ def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(desk, ph
 
 def test_the_photo_that_was_used_longest_ago_makes_room(desk, photo, monkeypatch):
     monkeypatch.setattr(open_photos, "MAX_OPEN_PHOTOS", 2)
-    first, second = ({"token": desk.open(query(photo))["token"]} for _ in range(2))
+    first, second = ({"token": opened(desk, photo)["token"]} for _ in range(2))
     assert desk.preview(first)["ok"]
-    desk.open(query(photo))
+    opened(desk, photo)
     assert desk.preview(first)["ok"]
     assert desk.preview(second)["expired"]

@@ -8,7 +8,7 @@ import pytest
 from mobilesam import AnnotationError, Prediction, Prompt, PromptError
 from mobilesam.history import (
     MAX_ACTIONS,
-    MAX_PAINTED_PIXELS,
+    MAX_PAINTED_PX,
     MAX_PATH_POINTS,
     MAX_RADIUS_PX,
     AddPoint,
@@ -378,10 +378,18 @@ def test_many_long_strokes_together_are_refused():
 
 def test_wide_strokes_are_bounded_by_what_they_go_over():
     wide = {"type": "paint", "path": [[1, 1]], "radius": MAX_RADIUS_PX, "label": 1}
-    most = int(MAX_PAINTED_PIXELS // (2 * MAX_RADIUS_PX) ** 2)
+    most = int(MAX_PAINTED_PX // (2 * MAX_RADIUS_PX) ** 2)
     assert len(parse_history([wide] * most)) == most
     with pytest.raises(PromptError, match="too many strokes"):
         parse_history([wide] * (most + 1))
+
+
+def test_long_strokes_are_bounded_by_their_length_even_where_they_are_thin():
+    across = [[0, 0], [8000, 5000]]
+    there_and_back = {"type": "paint", "path": across * 500, "radius": 1, "label": 1}
+    assert len(parse_history([there_and_back] * 2)) == 2
+    with pytest.raises(PromptError, match="too many strokes"):
+        parse_history([there_and_back] * 4)
 
 
 def test_a_wide_brush_on_a_tiny_photo_covers_it_and_takes_a_click():

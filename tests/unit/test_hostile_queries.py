@@ -16,6 +16,7 @@ from mobilesam.errors import MobileSamError
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.web import uploads
 from mobilesam.web.desk import Desk
+from tests.opening import opened
 
 FUNCTIONS = ("about", "segment", "everything", "regions", "export", "load", "preview")
 UNUSUAL = [
@@ -89,8 +90,7 @@ def desk(segmenter, disc, tmp_path, monkeypatch):
     model = Future()
     model.set_result(segmenter)
     desk = Desk(model, tmp_path)
-    opened = {"path": str(tmp_path / "disc.png"), "name": "disc.png", "visitor": "one"}
-    return desk, desk.open(opened)["token"]
+    return desk, opened(desk, tmp_path / "disc.png")["token"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

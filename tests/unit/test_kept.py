@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mobilesam.history import painted_px, parse_history
 from mobilesam.objects import PackedObjects, PhotoObject
-from mobilesam.web import uploads
+from mobilesam.web import kept, uploads
 from mobilesam.web.desk import Desk
 from mobilesam.web.kept import MAX_KEPT
+from tests.opening import opened
 
 POINT = {"type": "point", "x": 90, "y": 60, "label": 1}
 HEIGHT, WIDTH = 120, 180
@@ -47,8 +49,7 @@ def desk(segmenter, tmp_path, monkeypatch) -> Desk:
 def token(desk, disc, tmp_path) -> str:
     path = tmp_path / "upload.png"
     Image.fromarray(disc).save(path)
-    opened = desk.open({"path": str(path), "name": "große Scheibe.png", "visitor": "one"})
-    return opened["token"]
+    return opened(desk, path, name="große Scheibe.png")["token"]
 
 
 @pytest.fixture
@@ -139,6 +140,17 @@ def test_objects_that_make_no_file_are_answered_with_a_sentence(desk, token, obj
     reply = desk.export({"token": token, "objects": objects, "kind": "coco_rle"})
     assert not reply["ok"]
     assert "went wrong" not in reply["error"]
+
+
+def test_the_strokes_of_all_objects_together_are_bounded(desk, token, monkeypatch):
+    stroke = {"type": "paint", "path": [[10, 10], [170, 110]], "radius": 20, "label": 1}
+    items = [{"name": "thing", "history": [stroke]}] * 3
+    asked = {"token": token, "objects": items, "kind": "mask_png"}
+    cost = painted_px(parse_history([stroke]))
+    monkeypatch.setattr(kept, "MAX_PAINTED_TOGETHER_PX", 3 * cost)
+    assert desk.export(asked)["ok"]
+    monkeypatch.setattr(kept, "MAX_PAINTED_TOGETHER_PX", 3 * cost - 1)
+    assert "too many strokes" in desk.export(asked)["error"]
 
 
 @pytest.mark.parametrize("odd", ["first", "", 1, [], {}, True])

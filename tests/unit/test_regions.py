@@ -26,6 +26,7 @@ from mobilesam.web.regions import (
     RegionRuns,
 )
 from mobilesam.web.replies import ExpiredError
+from tests.opening import opened
 
 SIZE_HW = (40, 60)
 DISPLAY_HW = (20, 30)
@@ -347,8 +348,7 @@ def open_photo(desk, disc, tmp_path):
     Image.fromarray(disc).save(path)
 
     def open_it(visitor="one"):
-        query = {"seq": 1, "path": str(path), "name": "disc.png", "visitor": visitor}
-        return desk.open(query)["token"]
+        return opened(desk, path, visitor)["token"]
 
     return open_it
 

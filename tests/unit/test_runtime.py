@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -47,6 +48,25 @@ def test_all_three_settings_reach_glibc(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Glibc)
     assert tune_allocator() is True
     assert settings == {-3: 2**30, -1: 2**31 - 1, -8: 1}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Only glibc holds it back.")
+def test_free_memory_goes_back_to_the_system() -> None:
+    program = (
+        "import os\n"
+        "from mobilesam.runtime import return_free_memory, tune_allocator\n"
+        "page_mb = os.sysconf('SC_PAGE_SIZE') / 1e6\n"
+        "def held(): return int(open('/proc/self/statm').read().split()[1]) * page_mb\n"
+        "tune_allocator()\n"
+        "blocks = [bytearray(b'x' * 1_000_000) for _ in range(200)]\n"
+        "last = bytearray(1_000_000)\n"
+        "del blocks\n"
+        "before = held()\n"
+        "return_free_memory()\n"
+        "print(before - held())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert float(done.stdout) > 150
 
 
 @pytest.mark.parametrize(

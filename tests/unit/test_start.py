@@ -89,7 +89,8 @@ def test_the_log_says_where_the_page_is_before_the_model_is_loaded(
         return segmenter
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
+    for process_wide in ("tune_allocator", "begin_log"):
+        monkeypatch.setattr(f"mobilesam.web.start.{process_wide}", lambda: None)
     monkeypatch.setattr("mobilesam.web.start._load", load)
     monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda *_: Page())
     serve_page()

@@ -1,0 +1,98 @@
+"""Who waits for whom: each kind of work has threads of its own, and a line of those who wait.
+
+Gradio would give all of it the 40 threads in which it also greets visitors; a few dozen who find
+everything, or save large photos, would take them all, to wait for one another.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from mobilesam.web.log import asked_now
+from mobilesam.web.replies import BusyError, Reply, answering
+
+T = TypeVar("T")
+ServerFunction = Callable[[Any], Awaitable[Reply]]
+
+
+class Lane:
+    """Threads for one kind of work, in the order of asking; who waits for one holds none.
+
+    To be used within one event loop.
+    """
+
+    def __init__(self, threads: int, most_waiting: int, when_full: str) -> None:
+        """Nobody is in it.
+
+        Args:
+            threads: how much of this work is done at once.
+            most_waiting: how many may wait beside; one more is refused.
+            when_full: the sentence for who is refused.
+        """
+        self._threads = anyio.CapacityLimiter(threads)
+        self._most_waiting = most_waiting
+        self._when_full = when_full
+
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now would be refused."""
+        return self._threads.statistics().tasks_waiting >= self._most_waiting
+
+    @answering
+    def line(self, _query: Mapping[str, Any]) -> Reply:
+        """Whether there is room: for who would rather know before an upload."""
+        if self.is_full:
+            raise BusyError(self._when_full)
+        return {}
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Does a piece of work when its turn comes.
+
+        Raises:
+            Exception: what the work raises.
+        """
+        with asked_now():
+            return await to_thread.run_sync(work, limiter=self._threads)
+
+    def serving(self, method: Callable[[Any], Reply]) -> ServerFunction:
+        """The method in this lane, under its own name: Gradio notes on it that pages may call it.
+
+        Args:
+            method: answers a query, as `mobilesam.web.replies.answering` has it.
+        """
+
+        @functools.wraps(method)
+        async def call(query: Any) -> Reply:
+            return self.line(query) if self.is_full else await self.run(partial(method, query))
+
+        return call
+
+
+class Lanes:
+    """The lanes of one page.
+
+    Attributes:
+        photos: opens photos. Two encodes at once take as long as one after the other; at about a
+            second each, whoever came behind a hundred would have given up before.
+        clicks: one decodes at a time; meanwhile the others read what came and write masks.
+        full_size: a photo of 40 megapixels takes hundreds of megabytes while it is read or written.
+        everything: for programs, who get it in one piece, of up to minutes.
+        others: all else.
+    """
+
+    def __init__(self) -> None:
+        """All empty."""
+        crowd = "Very many visitors are here just now; try again in a moment."
+        self.photos = Lane(
+            1, 100, "Very many photos are waiting to be opened just now. Try again in a minute."
+        )
+        self.clicks = Lane(4, 400, crowd)
+        self.full_size = Lane(2, 32, crowd)
+        self.everything = Lane(1, 8, crowd)
+        self.others = Lane(16, 400, crowd)
