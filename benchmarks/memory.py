@@ -1,8 +1,8 @@
 """Memory over a thousand photos and ten thousand clicks: `python -m benchmarks.memory`.
 
 A few visitors at a time come to the real app, each with a photo like nobody else's, ask for ten
-masks, save every tenth, and close the tab. What the process holds is noted all along, and when all
-have left.
+masks, save every tenth, and close the tab. What the process holds is noted all along, and at rest,
+when all have left: after the first hundred photos, and at the end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,18 +29,19 @@ SETTLED_AT = 100
 WATCHED_APP = ("-m", "benchmarks.memory_app")
 _SIDE = 640
 _LEAVING_S = 30.0
+_RESTING_S = 3.0
+_WINDOW = 50
 
 Held = dict[str, float]
 
 
 async def visit(app: ServedApp, photos: int) -> list[Held]:
-    """Lets all visitors come and go; what the process held after each."""
+    """Lets all visitors come and go; what the process held after each, and at rest."""
     course: list[Held] = []
-    numbers = iter(range(photos))
     async with browser(app.address) as client:
         facts = PageFacts.of((await client.get("config")).json())
 
-        async def come_and_go() -> None:
+        async def come_and_go(numbers: Iterator[int]) -> None:
             for number in numbers:
                 tab = Tab(client, facts)
                 try:
@@ -48,11 +50,12 @@ async def visit(app: ServedApp, photos: int) -> list[Held]:
                 finally:
                     await tab.close()
                 course.append({"photos": len(course) + 1, **now_held(app)})
-                if len(course) % SETTLED_AT == 0:
-                    print(course[-1], flush=True)
 
-        await asyncio.gather(*(come_and_go() for _ in range(AT_ONCE)))
-    course.append({"photos": photos, **held_at_rest(app)})
+        for begin, end in ((0, min(SETTLED_AT, photos)), (SETTLED_AT, photos)):
+            numbers = iter(range(begin, end))
+            await asyncio.gather(*(come_and_go(numbers) for _ in range(AT_ONCE)))
+            course.append({"photos": end, "at_rest": True, **held_at_rest(app)})
+            print(course[-1], flush=True)
     return course
 
 
@@ -78,13 +81,11 @@ def now_held(app: ServedApp) -> Held:
 
 
 def held_at_rest(app: ServedApp) -> Held:
-    """What it holds once nobody has a photo open, or after a while."""
+    """What it holds a while after the last photo was closed."""
     deadline = time.monotonic() + _LEAVING_S
-    heard = app.lines[-1]
-    while time.monotonic() < deadline:
+    while now_held(app)["open_photos"] and time.monotonic() < deadline:
         time.sleep(1)
-        if app.lines[-1] != heard and not now_held(app)["open_photos"]:
-            break
+    time.sleep(_RESTING_S)
     return now_held(app)
 
 
@@ -96,17 +97,23 @@ def _said(app: ServedApp) -> Iterator[Held]:
 
 
 def memory_figures(course: Sequence[Held]) -> dict[str, float]:
-    """The figures of a course, whose last entry was taken when all had left."""
-    settled = next(
-        held for held in course if held["photos"] >= min(SETTLED_AT, course[-1]["photos"])
+    """The figures of a course: at rest, and at work over the last photos before each rest."""
+    rests = [at for at, held in enumerate(course) if held.get("at_rest")]
+    settled, end = (course[at]["rss_mb"] for at in (rests[0], rests[-1]))
+    settled_at_work, end_at_work = (
+        statistics.median(held["rss_mb"] for held in course[max(0, at - _WINDOW) : at])
+        for at in (rests[0], rests[-1])
     )
     last = course[-1]
     return {
         "photos": last["photos"],
-        "settled_mb": settled["rss_mb"],
+        "settled_mb": settled,
+        "end_mb": end,
+        "growth_percent": 100 * (end / settled - 1),
+        "settled_at_work_mb": settled_at_work,
+        "end_at_work_mb": end_at_work,
+        "growth_at_work_percent": 100 * (end_at_work / settled_at_work - 1),
         "peak_mb": max(held["rss_mb"] for held in course),
-        "end_mb": last["rss_mb"],
-        "growth_percent": 100 * (last["rss_mb"] / settled["rss_mb"] - 1),
         **{
             name: last[name]
             for name in ("cache_mb", "cache_bound_mb", "open_photos", "made_folders")
@@ -127,7 +134,7 @@ def main() -> None:
         course = asyncio.run(visit(app, arguments.photos))
     figures = memory_figures(course)
     for name, value in figures.items():
-        print(f"{name:16} {value:8.1f}")
+        print(f"{name:24} {value:8.1f}")
     if arguments.json:
         report = {"machine": machine(), "figures": figures, "course": course}
         arguments.json.write_text(json.dumps(report) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
@@ -42,7 +43,28 @@ def held(desk: Desk) -> dict[str, float]:
         "open_photos": len(desk._photos),
         "made_folders": sum(len(name) == _MADE_FOLDER_LETTERS for name in folders),
         "threads": threading.active_count(),
+        **heap_mb(),
     }
+
+
+class _MallInfo2(ctypes.Structure):
+    """glibc's `struct mallinfo2`."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    )  # fmt: skip
+
+
+def heap_mb() -> dict[str, float]:
+    """What of glibc's heap is used, and what is free within it; its pages may be either way."""
+    mallinfo2 = ctypes.CDLL("libc.so.6").mallinfo2
+    mallinfo2.restype = _MallInfo2
+    info = mallinfo2()
+    return {"heap_used_mb": info.uordblks / 1e6, "heap_free_mb": info.fordblks / 1e6}
 
 
 def resident_mb(status: str) -> float:

@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mobilesam.settings import MEGA
+
 MAX_AGE_S = 15 * 60
-_SWEEP_S = 60
+MAX_BYTES = 4000 * MEGA
+"""Of all files together."""
+_SWEEP_S = 15
 _VARIABLE = "GRADIO_TEMP_DIR"
 
 
@@ -44,21 +48,28 @@ def visitor_files() -> Iterator[Path]:
                 os.environ[_VARIABLE] = parent
 
 
-def sweep(folder: Path, max_age_s: float = MAX_AGE_S) -> None:
-    """Removes the files in a folder that are older, and the folders that have been empty as long.
+def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> None:
+    """Removes the files in a folder that are older, and the oldest of those that are too many.
 
-    The page brings back what it still needs.
+    A folder goes when it has been empty as long. The page brings back what it still needs.
     """
     oldest = time.time() - max_age_s
+    found = []
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             file = Path(place, name)
             with suppress(OSError):  # gone already
-                if file.lstat().st_mtime < oldest:
-                    file.unlink()
+                status = file.lstat()
+                found.append((status.st_mtime, status.st_size, file))
         with suppress(OSError):  # not empty
             if Path(place) != folder and Path(place).stat().st_mtime < oldest:
                 Path(place).rmdir()
+    held_bytes = 0
+    for written, size, file in sorted(found, reverse=True):
+        held_bytes += size
+        if written < oldest or held_bytes > max_bytes:
+            with suppress(OSError):
+                file.unlink()
 
 
 def _keep_sweeping(folder: Path, stop: threading.Event) -> None:

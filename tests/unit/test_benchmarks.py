@@ -203,12 +203,18 @@ def test_every_visitor_has_a_photo_and_clicks_of_its_own_and_always_the_same() -
 def test_memory_is_compared_with_that_after_the_first_hundred_photos() -> None:
     held = {"cache_mb": 4, "cache_bound_mb": 512, "made_folders": 0}
     course = [
-        {"photos": photos, "rss_mb": rss, "open_photos": opened, **held}
-        for photos, rss, opened in ((1, 500, 1), (100, 1000, 2), (150, 1300, 1), (150, 1050, 0))
+        {"photos": 1, "rss_mb": 500, "open_photos": 1, **held},
+        *({"photos": n, "rss_mb": 1200, "open_photos": 2, **held} for n in range(50, 101)),
+        {"photos": 100, "rss_mb": 1000, "open_photos": 0, "at_rest": True, **held},
+        *({"photos": n, "rss_mb": 1500, "open_photos": 1, **held} for n in range(101, 199)),
+        {"photos": 199, "rss_mb": 1600, "open_photos": 1, **held},
+        {"photos": 200, "rss_mb": 1050, "open_photos": 0, "at_rest": True, **held},
     ]
     got = memory_figures(course)
-    assert (got["settled_mb"], got["peak_mb"], got["end_mb"]) == (1000, 1300, 1050)
+    assert (got["settled_mb"], got["end_mb"], got["peak_mb"]) == (1000, 1050, 1600)
     assert got["growth_percent"] == pytest.approx(5)
+    assert (got["settled_at_work_mb"], got["end_at_work_mb"]) == (1200, 1500)
+    assert got["growth_at_work_percent"] == pytest.approx(25)
     assert got["open_photos"] == 0
     assert resident_mb("VmHWM:\t 9 kB\nVmRSS:\t 1000000 kB\n") == 1024
 

@@ -45,6 +45,15 @@ def test_a_folder_goes_when_it_has_been_empty_as_long(tmp_path):
     assert (tmp_path / "fresh").exists()  # the folder itself is needed
 
 
+def test_the_oldest_files_make_room_for_the_newest(tmp_path):
+    files = [aged(tmp_path / str(age) / "photo.png", age) for age in (4, 3, 2, 1)]
+    each = files[0].stat().st_size
+    sweep(tmp_path, max_bytes=4 * each)
+    assert all(file.exists() for file in files)
+    sweep(tmp_path, max_bytes=3 * each - 1)
+    assert [file.exists() for file in files] == [False, False, True, True]
+
+
 def test_a_link_out_of_the_folder_is_removed_and_not_followed(tmp_path):
     elsewhere = aged(tmp_path / "elsewhere" / "file", MAX_AGE_S + 60)
     folder = tmp_path / "files"
