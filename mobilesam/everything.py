@@ -28,8 +28,12 @@ from mobilesam.model.network import Network
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import in_fresh_thread
+from mobilesam.settings import MEGA
 
-_BATCH = 16  # a quarter of a second on two cores; larger ones gain nothing there
+_BATCH = 16
+"""Prompts: a quarter of a second on two cores; larger ones gain nothing there."""
+_BATCH_PIXELS = 64 * MEGA
+"""Of a photo, once for each prompt: then writing the masks takes the longer time."""
 _MAX_BYTES = 256_000_000
 """What the masks of one run may hold before it is given up: thousands even of large photos."""
 _CLEANED_NMS_THRESH = 0.7
@@ -111,8 +115,9 @@ def iter_everything(
     cleaned = cache(lambda record: _without_small_regions(record, options.min_mask_region_area))
     found: list[MaskRecord] = []
     held_bytes = 0
-    for start in range(0, len(grid_xy), _BATCH):
-        points = grid_xy[start : start + _BATCH]
+    batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
+    for start in range(0, len(grid_xy), batch):
+        points = grid_xy[start : start + batch]
         for record in _decode_points(network, embedding, points, options):
             found.append(record)
             held_bytes += len(record.rle["counts"])

@@ -26,6 +26,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 _STRIP_PIXELS = MEGA
 
+_DECODER_BYTES = 7.5
+"""That is held for a pixel at most: four of the decoder's, three of a Photo's, and some room."""
+_WEBP_BYTES = 16
+"""Two frames of four bytes, for animations, a copy of one, and the image itself."""
+
 _AS_STORED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     1: lambda upright: upright,
     2: np.fliplr,
@@ -132,6 +137,13 @@ def _decoded(
         raise ImageError(_too_many_pixels(limits))
     if 0 in image.size:
         raise ImageError("The photo has no pixels.")
+    most = int(limits.max_pixels * _DECODER_BYTES / max(_DECODER_BYTES, _bytes_a_pixel(image)))
+    if image.width * image.height > most:
+        kind = "WebP" if image.format == "WEBP" else "progressive JPEG"
+        raise ImageError(
+            f"A {kind} of more than {most / MEGA:.3g} megapixels takes too much memory; "
+            "save it as PNG or as an ordinary JPEG."
+        )
     notes: tuple[str, ...] = ()
     # Not n_frames: counting the pages of a hostile TIFF takes minutes.
     if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -147,6 +159,17 @@ def _decoded(
         and "transparency" not in image.info
     )
     return Photo(_upright_rgb(image, orientation), notes, browser_agrees)
+
+
+def _bytes_a_pixel(image: Image.Image) -> float:
+    """What the decoder holds for each pixel at most, if it is one of those that hold much."""
+    if image.format == "WEBP":
+        return _WEBP_BYTES
+    if "progressive" in image.info:  # it keeps two bytes of every sample until the last pass
+        layers = getattr(image, "layer", [])
+        samples = [across * down for _, across, down, *_ in layers]
+        return 4 + 2 * sum(samples) / max(samples, default=1)
+    return 0
 
 
 def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:

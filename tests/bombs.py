@@ -154,12 +154,12 @@ def directory_bombs() -> Iterator[BadFile]:
 
 
 def big_photos() -> Iterator[BadFile]:
-    """As many pixels as the limit allows, in few bytes: they open, and cost what they cost."""
+    """As many pixels as the limits allow, or just more, in few bytes."""
     width, height = LIMIT_SIZE
     plain = Image.new("RGB", (width, height), (40, 80, 160))
     for mode, kinds in {
-        "RGB": ("PNG", "JPEG", "WEBP", "TIFF"),
-        "RGBA": ("PNG", "WEBP"),
+        "RGB": ("PNG", "JPEG", "TIFF"),
+        "RGBA": ("PNG",),
         "P": ("PNG", "GIF"),
         "CMYK": ("JPEG",),
         "I;16": ("PNG",),
@@ -174,11 +174,23 @@ def big_photos() -> Iterator[BadFile]:
     turned = Image.Exif()
     turned[0x0112] = 6
     yield BadFile("40 megapixels turned", encoded(plain, "JPEG", exif=turned), must_open=True)
-    progressive = encoded(plain, "JPEG", progressive=True, subsampling=0)
-    yield BadFile("40 megapixels progressive", progressive, must_open=True)
+    halved = encoded(plain, "JPEG", progressive=True, subsampling="4:2:0")
+    yield BadFile("40 megapixels progressive, colours halved", halved, must_open=True)
     noise = Image.effect_noise((width // 4, height // 4), 60).resize((width, height), 0)
     data = encoded(noise, "JPEG", progressive=True, quality=90)
     yield BadFile("40 megapixels of noise", data)
+    for megapixels, opens in ((40, False), (29.9, True)):
+        data = encoded(_of(plain, megapixels), "JPEG", progressive=True, subsampling="4:4:4")
+        yield BadFile(f"{megapixels} megapixels progressive", data, None, opens, not opens)
+    for mode in ("RGB", "RGBA"):
+        for megapixels, opens in ((40, False), (18.7, True)):
+            data = encoded(_of(plain.convert(mode), megapixels), "WEBP")
+            yield BadFile(f"{megapixels} megapixels of {mode} WebP", data, None, opens, not opens)
+
+
+def _of(image: Image.Image, megapixels: float) -> Image.Image:
+    share = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+    return image.resize((int(image.width * min(share, 1)), int(image.height * min(share, 1))))
 
 
 KINDS: Mapping[str, Callable[[], Iterator[BadFile]]] = {

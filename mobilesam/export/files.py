@@ -23,8 +23,8 @@ from mobilesam.masks import mask_bounds_xyxy
 from mobilesam.objects import PhotoObject, check_sizes, class_names
 from mobilesam.settings import MEGA
 
-MAX_CUTOUT_PIXELS = 200 * MEGA
-"""Of all cut-outs of a ZIP together; each pixel takes four bytes where the photo is noise."""
+MAX_CUTOUT_PIXELS = 64 * MEGA
+"""Of all cut-outs of a ZIP together; each takes four bytes where the photo is noise."""
 
 MAX_EDGES = 2 * MEGA
 """Pixel edges of all masks together that polygons may follow; a photo's objects have thousands."""

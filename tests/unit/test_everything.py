@@ -110,6 +110,17 @@ def test_a_grid_is_complete_however_many_points_a_batch_holds(
         assert one.predicted_iou == pytest.approx(other.predicted_iou, abs=1e-4)
 
 
+@pytest.mark.parametrize(("share", "most"), [(0.5, 1), (2.5, 2), (100, 16)])
+def test_a_batch_of_a_large_photo_is_as_short_as_one_of_a_small_photo(
+    segmenter, embedding, monkeypatch, share, most
+):
+    pixels = embedding.original_size[0] * embedding.original_size[1]
+    monkeypatch.setattr("mobilesam.everything._BATCH_PIXELS", int(share * pixels))
+    options = EverythingOptions(**{"points_per_side": 5, **KEEP_ALL})
+    done = [step.done for step in segmenter.iter_everything(embedding, options)]
+    assert done == [*range(most, 25, most), 25]
+
+
 @pytest.fixture
 def small_batches(monkeypatch):
     """Four points a batch: a grid of 3 x 3 takes three."""

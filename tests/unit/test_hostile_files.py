@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from mobilesam import ImageError
 from mobilesam.images import Photo, open_photo
 from tests.bad_files import BadFile, encoded, jpeg_segments, odd_shapes, picture
 from tests.bombs import KINDS, directory_bombs
+from tests.serving import ROOT
 
 AFFORDABLE_BYTES = 60_000_000
 
@@ -65,6 +70,21 @@ def test_a_directory_that_names_the_same_bytes_again_and_again_is_not_copied(tmp
             tracemalloc.stop()
             assert fault(file, came) is None
             assert peak < AFFORDABLE_BYTES, file.name
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what was held.")
+def test_the_largest_photos_take_less_than_300_mb_each(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.decoder_memory"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    held_mb = json.loads(done.stdout)
+    assert len(held_mb) > 15
+    assert {name: mb for name, mb in held_mb.items() if mb >= 300} == {}
+    assert max(held_mb.values()) > 200  # it was measured
 
 
 def test_the_orientation_of_a_jpeg_is_found_among_its_segments(tmp_path):

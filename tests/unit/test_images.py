@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import tracemalloc
 from pathlib import Path
@@ -172,6 +173,23 @@ def test_the_limit_of_pixels_holds_for_every_kind_of_source(disc, tmp_path):
         assert open_photo(source, ImageLimits(max_pixels=pixels)).size_hw == disc.shape[:2]
         with pytest.raises(ImageError, match="megapixels"):
             open_photo(source, ImageLimits(max_pixels=pixels - 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kind", "share"),
+    [
+        ("disc.webp", {}, "WebP", 7.5 / 16),
+        ("disc.jpg", {"progressive": True, "subsampling": "4:4:4"}, "progressive JPEG", 7.5 / 10),
+        ("disc.jpg", {"progressive": True, "subsampling": "4:2:0"}, None, 1),
+        ("disc.jpg", {"subsampling": "4:4:4"}, None, 1),
+    ],
+)
+def test_a_decoder_that_holds_much_gets_fewer_pixels(disc, tmp_path, name, options, kind, share):
+    path = save(tmp_path, Image.fromarray(disc), name, **options)
+    most = math.ceil(disc.shape[0] * disc.shape[1] / share)
+    assert open_photo(path, ImageLimits(max_pixels=most + 2)).size_hw == disc.shape[:2]
+    with pytest.raises(ImageError, match=kind or "use a smaller one"):
+        open_photo(path, ImageLimits(max_pixels=most - 2))
 
 
 def test_the_limit_of_bytes_holds(disc, tmp_path):
