@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driver import WAIT_MS, Visitor
-from tests.serving import draw, running_app
+from tests.browser.objects import press_next
+from tests.serving import LEFT, RIGHT, draw, running_app
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -76,3 +77,13 @@ def at_work(visitor, photo):
     """A visitor who has the small photo open."""
     visitor.open(photo)
     return visitor
+
+
+@pytest.fixture
+def two(at_work):
+    """A visitor who has kept both discs, and begun a third object."""
+    at_work.click(LEFT.centre)
+    press_next(at_work)
+    at_work.click(RIGHT.centre)
+    press_next(at_work)
+    return at_work
