@@ -46,10 +46,11 @@ class Lane:
 
     @answering
     def line(self, _query: Mapping[str, Any]) -> Reply:
-        """Whether there is room: for who would rather know before an upload."""
+        """How many there are before who comes now, if there is room for one more."""
         if self.is_full:
             raise BusyError(self._when_full)
-        return {}
+        statistics = self._threads.statistics()
+        return {"before": statistics.tasks_waiting + statistics.borrowed_tokens}
 
     async def run(self, work: Callable[[], T]) -> T:
         """Does a piece of work when its turn comes.

@@ -284,6 +284,26 @@ def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(v
     assert visitor.alert() == ""
 
 
+def test_a_visitor_in_a_long_line_is_told_how_many_photos_were_before(visitor, photo):
+    held = []
+
+    def answer(route):
+        if '"line"' in route.request.post_data:
+            route.fulfill(json={"ok": True, "seq": None, "before": 12})
+        else:
+            route.continue_()
+
+    visitor.page.route(SERVER_CALLS, answer)
+    visitor.page.route("**/queue/join*", lambda route: held.append(route))
+    visitor.choose_file(photo)
+    visitor.wait_for(
+        "() => document.querySelector('[data-part=busy]').innerText.includes('12 photos')"
+    )
+    with visitor.opened():
+        held[0].continue_()
+    assert not visitor.part("busy").is_visible()
+
+
 def test_a_photo_on_its_way_when_the_server_is_restarted_is_sent_again(browser, photo, tmp_path):
     with running_app(("-m", "tests.faulty_app", "slow_work", str(tmp_path))) as app:
         context = browser.new_context(viewport={"width": 1280, "height": 900})

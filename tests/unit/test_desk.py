@@ -162,6 +162,20 @@ def test_when_the_last_visitor_has_gone_free_memory_goes_back(desk, photo, monke
     assert told == [0]
 
 
+def test_now_and_then_free_memory_goes_back_while_visitors_are_there(
+    desk, draw_disc, folder, monkeypatch
+):
+    monkeypatch.setattr(desk_module, "TIDY_EVERY", 3)
+    times = []
+    monkeypatch.setattr(desk_module, "return_free_memory", lambda: times.append(number))
+    path = folder / "disc.png"
+    for number in range(1, 8):
+        Image.fromarray(draw_disc(number)).save(path)
+        assert opened(desk, path)["ok"]
+        assert opened(desk, path)["cached"]
+    assert times == [3, 6]
+
+
 def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(desk, photo):
     mine, theirs = opened(desk, photo, "one"), opened(desk, photo, "two")
     asked = {"history": CLICK, "kind": "mask"}

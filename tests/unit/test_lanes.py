@@ -91,7 +91,7 @@ def test_one_more_than_can_wait_is_told_at_once_and_there_is_room_again_afterwar
         return [with_room, *refused, await call({"seq": 73})]
 
     with_room, told, refused, late = played(scene)
-    assert with_room == {"ok": True, "seq": 70}
+    assert with_room == {"ok": True, "seq": 70, "before": 2}
     assert told == {"ok": False, "seq": 71, "error": SENTENCE}
     assert refused == {"ok": False, "seq": 72, "error": SENTENCE}
     assert late["ok"]

@@ -27,9 +27,10 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
       const mine = ++count;
       calm();
       const started = performance.now();
+      let doing = 'Encoding the photo…';
       const clock = setInterval(() => {
-        const doing = root.dataset.model === 'loaded' ? 'Encoding the photo… ' : 'The model is still being loaded… ';
-        if (mine === count) busy(doing + ((performance.now() - started) / 1000).toFixed(1) + ' s');
+        const shown = root.dataset.model === 'loaded' ? doing : 'The model is still being loaded…';
+        if (mine === count) busy(shown + ' ' + ((performance.now() - started) / 1000).toFixed(1) + ' s');
       }, 100);
       arriving = true;
       keep(isRestored ? null : file);
@@ -37,7 +38,9 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
       try {
         const picture = await localPicture(file);
         if (picture && mine === count) showIncoming(picture);
-        const reply = await openOnServer(file);
+        const reply = await openOnServer(file, (before) => {
+          if (before > 1) doing = 'Waiting in line, ' + before + ' photos were before yours…';
+        });
         if (mine !== count) return;
         if (!reply.ok) return fail(reply.error);
         const [height, width] = reply.size;

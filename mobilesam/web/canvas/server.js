@@ -26,7 +26,7 @@ async function callServer(name, query, onTrouble = () => {}) {
   return {ok: false, seq: query.seq, error: NO_ANSWER};
 }
 
-/** Uploads a file and has it encoded; resolves to the reply of `desk.open`. */
+/** Uploads a file and has it encoded; resolves to the reply of `desk.open`, when its turn has come. */
 function createOpener() {
   const waiting = new Map();
   let tickets = 0;
@@ -35,12 +35,13 @@ function createOpener() {
     const resolve = reply && waiting.get(reply.seq);
     if (resolve) { waiting.delete(reply.seq); resolve(reply); }
   });
-  return async function open(file) {
+  return async function open(file, onLine = () => {}) {
     const ticket = ++tickets;
     let uploaded;
     try {
       const place = await server.line({});
       if (!place.ok) return place;
+      onLine(place.before);
       uploaded = await upload(file);
     } catch (error) {
       return {ok: false, error: 'The photo could not be uploaded. Check the connection and try again.'};
