@@ -50,7 +50,9 @@ def parse_document(data: bytes | str) -> object:
     try:
         parsed: object = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise AnnotationError("This file is not JSON that can be read; export it again.") from None
+        raise AnnotationError(
+            "This file is not JSON that can be read; open a COCO or a labelme JSON."
+        ) from None
     return parsed
 
 

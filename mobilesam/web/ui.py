@@ -96,6 +96,7 @@ def build_demo(
             opened=None,
             limits={
                 "max_mb": limits.max_bytes / MEGA,
+                "max_megapixels": limits.max_pixels / MEGA,
                 "max_points": MAX_POINTS,
                 "max_steps": MAX_ACTIONS,
                 "max_path": MAX_PATH_POINTS,

@@ -49,3 +49,17 @@ def test_markers_and_mask_stay_on_their_thing_when_the_window_changes(at_work):
     assert abs(rows.mean() / height - LEFT.y / 200) < 0.02
     at_work.click((100, 120))
     assert at_work.histories()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(visit, photo, width):
+    visitor = visit(viewport={"width": width, "height": 900})
+    visitor.open(photo)
+    button = visitor.page.locator(".sam-panel [data-do=compare]")
+    before = button.bounding_box()
+    visitor.click(LEFT.centre)
+    assert visitor.candidates().count() == 3
+    assert button.bounding_box() == before
+    visitor.click((100, 120))
+    assert visitor.candidates().count() == 0
+    assert button.bounding_box() == before

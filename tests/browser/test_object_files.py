@@ -72,6 +72,11 @@ def test_a_file_that_was_saved_gives_the_same_masks_to_another_visitor(two, visi
     other.open(photo)
     load(other, saved)
     wait_for_objects(other, 2)
+    assert other.text("note-text") == "2 objects were loaded."
+    other.page.keyboard.press("Control+z")
+    assert names(other) == []
+    load(other, saved)
+    wait_for_objects(other, 2)
     assert names(other) == ["Object 1", "Object 2"]
     after = coco_masks(save_all(other, "coco_rle")[1])
     for name, mask in before.items():

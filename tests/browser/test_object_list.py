@@ -136,6 +136,31 @@ def test_by_keyboard_an_object_is_deleted_brought_back_and_the_focus_stays_near(
     assert two.page.evaluate("() => document.activeElement.dataset.part") == "marks"
 
 
+def test_undo_is_about_what_was_done_last_the_list_or_a_click(two):
+    two.click((20, 20))
+    delete(two, 0)
+    two.page.keyboard.press("Control+z")
+    assert names(two)[:2] == ["Object 1", "Object 2"]
+    assert len(two.histories()[-1]) == 1
+    assert two.mask().any()
+    delete(two, 0)
+    two.click((30, 30))
+    with two.answered():
+        two.do("undo")
+    assert names(two) == ["Object 2", "Object 3"]
+    two.do("undo")
+    assert names(two) == ["Object 1", "Object 2", "Object 3"]
+
+
+def test_an_object_taken_up_keeps_its_mask_when_the_deletion_of_another_is_undone(two):
+    take_up(two, 1)
+    delete(two, 0)
+    assert two.button("undo").first.is_enabled()
+    two.page.keyboard.press("Control+z")
+    assert names(two) == ["Object 1", "Object 2"]
+    assert two.mask()[RIGHT.y, RIGHT.x]
+
+
 def test_the_object_at_work_can_be_deleted_and_brought_back_too(at_work):
     at_work.click(LEFT.centre)
     delete(at_work, 0)

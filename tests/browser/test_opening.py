@@ -20,16 +20,62 @@ def test_a_second_photo_chosen_while_one_is_encoded_takes_its_place(visitor, tmp
     assert visitor.alert() == ""
 
 
+def test_a_click_on_a_photo_that_is_still_on_its_way_is_answered_when_it_has_come(visitor, photo):
+    held = []
+    visitor.page.route("**/queue/join*", lambda route: held.append(route))
+    visitor.choose_file(photo)
+    visitor.wait_for("() => !document.querySelector('[data-part=incoming]').hidden")
+    stage = visitor.part("stage").bounding_box()
+    box = visitor.part("incoming").bounding_box()
+    scale = min(box["width"] / 300, box["height"] / 200)
+    left = box["x"] + (box["width"] - 300 * scale) / 2
+    top = box["y"] + (box["height"] - 200 * scale) / 2
+    for disc in (LEFT, RIGHT):  # the newest is meant
+        visitor.page.mouse.click(left + disc.x * scale, top + disc.y * scale)
+    with visitor.answered():
+        visitor.wait_for("() => document.querySelector('.sam').dataset.busy === 'yes'")
+        held[0].continue_()
+    ((point,),) = visitor.histories()
+    assert (point["type"], point["label"]) == ("point", 1)
+    assert abs(point["x"] - RIGHT.x) <= 1
+    assert abs(point["y"] - RIGHT.y) <= 1
+    assert visitor.mask()[RIGHT.y, RIGHT.x]
+    assert visitor.part("stage").bounding_box() == stage  # it has not moved under the pointer
+
+
+def test_a_click_on_one_photo_on_its_way_is_not_for_the_next(visitor, photo, tmp_path):
+    held = []
+    visitor.page.route("**/queue/join*", lambda route: held.append(route))
+    visitor.choose_file(photo)
+    visitor.wait_for("() => !document.querySelector('[data-part=incoming]').hidden")
+    visitor.part("incoming").click()
+    draw(307, 203, [RIGHT]).save(tmp_path / "other.png")
+    with visitor.opened():
+        visitor.choose_file(tmp_path / "other.png")
+        visitor.wait_for("() => document.querySelector('[data-part=incoming]').width === 307")
+        while len(held) < 2:
+            visitor.page.wait_for_timeout(50)
+        for route in held:
+            route.continue_()
+    visitor.page.wait_for_timeout(500)
+    assert visitor.histories() == []
+
+
 def test_escape_gives_up_the_photo_on_its_way_and_keeps_the_one_at_work(at_work, tmp_path):
     at_work.click(LEFT.centre)
     mask = at_work.mask()
     draw(307, 203, [RIGHT]).save(tmp_path / "other.png")
+    held = []
+    at_work.page.route("**/queue/join*", lambda route: held.append(route))
     at_work.page.locator("input[data-part=file]").set_input_files(tmp_path / "other.png")
     at_work.page.wait_for_selector(".sam[data-state=opening]")
     for command in ("undo", "clear", "mask", "cutout"):
         assert at_work.button(command).is_disabled()
+    while not held:
+        at_work.page.wait_for_timeout(50)
     at_work.page.keyboard.press("Escape")
     at_work.page.wait_for_selector(".sam[data-state=ready]")
+    held[0].continue_()
     at_work.page.wait_for_timeout(4000)
     assert at_work.count("ready") == 1
     assert at_work.part("photo").evaluate("(canvas) => canvas.width") == 300

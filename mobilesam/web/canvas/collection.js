@@ -11,7 +11,8 @@
  */
 function createCollection(root, part, {history, stage, photo, isFree, whenAnswered, onShow, onChange, reopen, busy, fail, calm, openFile}) {
   const most = props.limits.max_objects;
-  const note = createNote(part);
+  const note = createNote(part, onChange);
+  let noted = null;             // the clicks when the note came: what is done after them is undone first
   const objects = createObjects({
     history, most, onShow,
     onChange() {
@@ -29,12 +30,18 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     onToggle: objects.toggle,
     onRemove(id) {
       const item = objects.remove(id);
-      if (item) note.show('Deleted “' + item.name + '”.', 'Undo', objects.undelete);
+      if (item) tell('Deleted “' + item.name + '”.', objects.undelete);
     },
   });
   const keeper = createKeeper(objects.state);
   const downloads = createDownloads({token: () => photo() && photo().token, reopen, busy, fail});
   let pointer = null;
+
+  /** Says what has been done to the list, and offers to undo it. */
+  function tell(text, undo) {
+    noted = history.actions;
+    note.show(text, 'Undo', undo);
+  }
 
   /** Takes up the object under the crosshair or the pointer. */
   function takeUpThere() {
@@ -47,8 +54,13 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     if (!isFree()) return;
     const mine = photo() && photo().file;
     const masks = await downloads.load(file, stage.maskSide);
-    if (masks && photo().file === mine && objects.add(masks)) calm();
+    const undo = masks && photo().file === mine && objects.add(masks);
+    if (!undo) return;
+    calm();
+    tell(counted(masks, 'loaded'), undo);
   }
+
+  const counted = ({length}, done) => length + (length === 1 ? ' object was ' : ' objects were ') + done + '.';
 
   async function saveAll() {
     const {exported, keep} = objects;
@@ -73,9 +85,10 @@ function createCollection(root, part, {history, stage, photo, isFree, whenAnswer
     /** Keeps masks as objects, and offers to take that back. */
     add(masks) {
       const undo = objects.add(masks);
-      if (undo) note.show(masks.length + (masks.length === 1 ? ' object was kept.' : ' objects were kept.'), 'Undo', undo);
+      if (undo) tell(counted(masks, 'kept'), undo);
     },
-    get canUndo() { return note.canUndo; },
+    /** Whether the list is what undo is about: it is, unless there were clicks after. */
+    get canUndo() { return note.canUndo && (history.actions === noted || !history.canUndo); },
     undo: note.undo,
     load,
     /** A file of the mask on the stage, at the photo's own size. */

@@ -39,7 +39,7 @@ function createEverythingSettings(part) {
  *   onTake(rle): a region was chosen; its mask at the photo's own size
  *   onKeep([{rle, display, share, predicted_iou}, ...]): all are to be kept; `rle` at the photo's own size
  */
-function createEverything(root, part, {token, reopen, redraw, onChange, fail, onTake, onKeep}) {
+function createEverything(root, part, {token, reopen, redraw, onChange, fail, calm, onTake, onKeep}) {
   const layer = createRegionLayer(), settings = createEverythingSettings(part);
   let isOn = false, isReady = false, isFetching = false;
   let phase = 'none';           // running; paused, stopped or finished: what there is can be taken
@@ -133,6 +133,7 @@ function createEverything(root, part, {token, reopen, redraw, onChange, fail, on
   /** Finds everything, or shows again what was found with the same settings. */
   function begin() {
     if (!token()) return;
+    calm();
     const options = settings.read();
     const isKnown = run && phase !== 'stopped' && JSON.stringify(options) === JSON.stringify(run.options);
     if (!isKnown) {

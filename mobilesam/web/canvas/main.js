@@ -65,20 +65,26 @@ const intake = createIntake(root, part, {
 });
 const opening = createOpening(root, part, {
   limits: props.limits, busy, fail, calm: () => panel.alert(''), keep: collection.arriving,
-  onOpened(photo, reply, work) {
+  onOpened(photo, reply, work, early) {
     const tellOfLast = collection.putAway();
     opening.photo = photo;
     setTap(false);
     everything.reset();
     collection.begin();         // first, or the old clicks would be asked of the new photo
     stage.show(photo.picture, photo.width, photo.height);
+    panel.showReply(null, stage.photo);
     panel.showOpened(reply);
     collection.take(photo.file, work);
     tellOfLast();
     if (reply.notes.length) panel.alert(reply.notes.join(' '), 'note');
+    if (early && !work) {
+      const click = {from: early, to: early, moved: false, second: false, photo, scale: 1};
+      promptTool.begin(click);
+      promptTool.end(click);
+    }
     root.dataset.ready = Number(root.dataset.ready || 0) + 1;
   },
-  onReopened: panel.showOpened,
+  onReopened: panel.showOpened, reserve: stage.reserve,
 });
 const ask = createAsker({
   current() {
@@ -102,7 +108,7 @@ const ask = createAsker({
 });
 
 const everything = createEverything(root, part, {
-  token: () => opening.photo && opening.photo.token, reopen: opening.reopen, fail, redraw: stage.redrawMarks, onChange: showWork,
+  token: () => opening.photo && opening.photo.token, reopen: opening.reopen, fail, calm: () => panel.alert(''), redraw: stage.redrawMarks, onChange: showWork,
   onTake: (rle) => history.replace([{type: 'mask', rle}]),
   onKeep: collection.add,
 });
@@ -124,7 +130,7 @@ function fail(text) {
 function refresh() {
   panel.update({
     state: opening.isArriving ? 'opening' : opening.photo ? 'ready' : 'empty',
-    canUndo: history.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
+    canUndo: history.canUndo || collection.canUndo, canRedo: history.canRedo, canClear: history.actions.length > 0,
     hasMask: Boolean(shown && shown.share), hint: hintName(),
     canKeep: collection.canKeep, canSaveAll: collection.canSaveAll, canLoad: Boolean(opening.photo),
   });
@@ -155,7 +161,7 @@ function showReply(reply) {
   shown = reply;
   shownPrompt = lastPrompt();
   shownActions = reply ? history.actions : [];
-  panel.showReply(reply, stage.photo);
+  panel.showReply(reply, stage.size && stage.photo);
   if (reply) compare.refresh();
   else compare.close();
   collection.answered(reply);
@@ -218,7 +224,7 @@ function setTool(name) {
 
 const COMMANDS = {
   ...everything.commands,
-  'undo': () => (history.canUndo || !collection.canUndo ? history.undo() : collection.undo()), 'redo': history.redo, 'clear': history.clear,
+  'undo': () => (collection.canUndo ? collection.undo() : history.undo()), 'redo': history.redo, 'clear': history.clear,
   'browse': intake.browse, 'paste': intake.paste, 'camera': intake.openCamera,
   'shoot': intake.shoot, 'camera-close': intake.closeCamera,
   'cutout': () => shown && collection.save('cutout'), 'mask': () => shown && collection.save('mask'),
@@ -250,7 +256,7 @@ listenToKeys(root, part, {
   commands: COMMANDS, crosshair: stage.crosshair, choose, escape, giveUpOpening: opening.end,
 });
 
-panel.showReply(null, stage.photo);
+panel.showReply(null, null);
 setTool('click');
 brush.show();
 collection.begin();

@@ -87,7 +87,7 @@ function createObjectList(part, {onTakeUp, onRename, onToggle, onRemove}) {
 }
 
 /** A note above the foot of the page with one thing to do about it; show('') takes it away. */
-function createNote(part) {
+function createNote(part, onChange) {
   let timer = 0, undo = null;
   const show = (text, label = 'Undo', onUndo = null) => {
     clearTimeout(timer);
@@ -96,6 +96,7 @@ function createNote(part) {
     part['note-text'].textContent = text;
     part['note-undo'].textContent = label;
     if (text) timer = setTimeout(() => show(''), NOTE_MS);
+    onChange();
   };
   return {
     show,

@@ -6,13 +6,16 @@
  * `keep(file)` is told which photo is on its way, null when none is: Gradio reloads the page when the
  * server is restarted meanwhile. A photo that comes from there is not kept a second time.
  *
- * `onOpened(photo, reply, work)` takes the photo to the page and sets `photo`; `onReopened(reply)`
- * is told when the same one has a token again.
+ * `onOpened(photo, reply, work, early)` takes the photo to the page and sets `photo`; early is where
+ * it was clicked on its way, or null. `onReopened(reply)` is told when the same one has a token again.
+ * `reserve(width, height)` gives the stage its shape.
  */
-function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, onReopened}) {
+function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, onReopened, reserve}) {
   const openOnServer = createOpener();
   let arriving = false;         // whether a photo is being opened
   let count = 0;                // of the photos asked for; an older one's answer is dropped
+  let incoming = null;          // the picture of the one on its way,
+  let early = null;             // and where it was clicked last, as shares of its width and height
 
   const opening = {
     photo: null,                // {token, file, picture, width, height} of what the stage shows
@@ -25,6 +28,7 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
         return fail('The file is larger than ' + limits.max_mb + ' MB; use a smaller photo.');
       }
       const mine = ++count;
+      early = null;
       calm();
       const started = performance.now();
       let doing = 'Encoding the photo…';
@@ -46,7 +50,9 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
         const [height, width] = reply.size;
         const usable = picture && !reply.preview && sameShape(picture, width, height);
         const photo = {token: reply.token, file, width, height, picture: usable ? picture : await serverPicture(reply.token)};
-        if (mine === count) onOpened(photo, reply, work);
+        if (mine !== count) return;
+        const place = usable && early && {x: Math.floor(early.x * width), y: Math.floor(early.y * height)};
+        onOpened(photo, reply, work, place);
       } catch (error) {
         if (mine === count) fail('The photo could not be opened: ' + error.message);
       } finally {
@@ -85,6 +91,7 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
       arriving = false;
       keep(null);
       part.incoming.hidden = true;
+      incoming = null;
       busy('');
     },
   };
@@ -106,12 +113,39 @@ function createOpening(root, part, {limits, busy, fail, calm, keep, onOpened, on
 
   /** The photo on its way, over the one that stays if it cannot be opened. */
   function showIncoming(picture) {
-    const [width, height] = fitted(picture.width, picture.height, 1024);
+    incoming = picture;
+    if (!opening.photo) reserve(picture.width, picture.height);
+    part.incoming.hidden = false;
+    drawIncoming();
+  }
+
+  function drawIncoming() {
+    const [width, height] = fitted(incoming.width, incoming.height, 1024);
     part.incoming.width = width;
     part.incoming.height = height;
-    part.incoming.getContext('2d').drawImage(picture, 0, 0, width, height);
-    part.incoming.hidden = false;
+    const context = part.incoming.getContext('2d');
+    context.drawImage(incoming, 0, 0, width, height);
+    if (!early) return;
+    const {scale} = incomingRoom();
+    context.scale(1 / scale, 1 / scale);        // so that the marker is as large as any
+    drawPoint(context, {x: early.x * width * scale, y: early.y * height * scale}, 1);
   }
+
+  /** How large a pixel of that canvas shows, and where its picture begins: it is fitted into its box. */
+  function incomingRoom() {
+    const {width, height, left, top} = part.incoming.getBoundingClientRect();
+    const scale = Math.min(width / part.incoming.width, height / part.incoming.height);
+    return {scale, left: left + (width - scale * part.incoming.width) / 2, top: top + (height - scale * part.incoming.height) / 2};
+  }
+
+  // A click on a photo that is still on its way is answered when it has arrived.
+  part.incoming.addEventListener('click', (event) => {
+    const {scale, left, top} = incomingRoom();
+    const x = (event.clientX - left) / scale / part.incoming.width, y = (event.clientY - top) / scale / part.incoming.height;
+    if (!incoming || x < 0 || y < 0 || x >= 1 || y >= 1) return;
+    early = {x, y};
+    drawIncoming();
+  });
 
   return opening;
 }

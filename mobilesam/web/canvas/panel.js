@@ -2,7 +2,7 @@
 
 const HINTS = {
   empty: ['Open a photo, then click on a thing in it.', 'Open a photo, then tap on a thing in it.'],
-  opening: ['One moment, then click on a thing.', 'One moment, then tap on a thing.'],
+  opening: ['Click on a thing: its mask comes with the photo.', 'Tap on a thing: its mask comes with the photo.'],
   ready: ['Click on a thing, or drag a box round it.', 'Tap on a thing, or drag a box round it.'],
   negative: ['Now click on the thing itself.', 'Now tap on the thing itself.'],
   choose: ['One click can mean several things. Choose what you meant:', 'One tap can mean several things. Choose what you meant:'],
@@ -11,6 +11,8 @@ const HINTS = {
   regions: ['Click on a region to take it up, then correct it with clicks.', 'Tap on a region to take it up, then correct it with taps.'],
   nothing: ['Nothing was found there. Click elsewhere, or drag a box.', 'Nothing was found there. Tap elsewhere, or drag a box.'],
 };
+
+const THUMBNAIL_SIDE = 96, CANDIDATES = 3;
 
 function seconds(ms) {
   return (ms / 1000).toFixed(ms < 1000 ? 2 : 1) + ' s';
@@ -28,7 +30,8 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
   root.dataset.hover = window.matchMedia('(any-hover: hover)').matches ? 'yes' : 'no';
   const all = (name) => root.querySelectorAll('[data-do="' + name + '"]');
 
-  part.limits.textContent = 'JPEG, PNG, WebP, GIF, BMP or TIFF, up to ' + limits.max_mb + ' MB';
+  part.limits.textContent = 'JPEG, PNG, WebP, GIF, BMP or TIFF, up to ' + limits.max_mb + ' MB and '
+    + limits.max_megapixels + ' megapixels';
 
   for (const example of examples) {
     const button = document.createElement('button');
@@ -59,7 +62,7 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
   function showCandidates(reply, photo) {
     const focused = Array.from(part.candidates.children).indexOf(document.activeElement);
     part.candidates.replaceChildren();
-    if (!reply || reply.candidates.length < 2) return;
+    if (!reply || reply.candidates.length < 2) return keepRoom(photo);
     reply.candidates.forEach((candidate, index) => {
       const button = document.createElement('button');
       button.type = 'button';
@@ -78,6 +81,23 @@ function createPanel(root, part, {limits, examples, onChoose, onExample}) {
       part.candidates.append(button);
     });
     if (focused >= 0) part.candidates.children[focused].focus();
+  }
+
+  /** Their places stay when there are none: what is below must not move under a pointer. */
+  function keepRoom(photo) {
+    if (!photo) return;
+    const [width, height] = fitted(photo.width, photo.height, THUMBNAIL_SIDE);
+    for (let place = 0; place < CANDIDATES; place++) {
+      const vacant = document.createElement('div');
+      vacant.className = 'sam-candidate sam-vacant';
+      const canvas = document.createElement('canvas');
+      canvas.width = width;
+      canvas.height = height;
+      const label = document.createElement('span');
+      label.textContent = '\u00a0';
+      vacant.append(canvas, label);
+      part.candidates.append(vacant);
+    }
   }
 
   let alertTimer = 0;

@@ -190,7 +190,16 @@ function createStage(part, {tool, onView}) {
   observer.observe(area);
   observer.observe(frame);
 
+  /** Gives the stage the shape of a photo, which may still be on its way. */
+  function reserve(width, height) {
+    frame.style.setProperty('--ratio', width / height);
+    const scale = Math.max(SCALE_MOST, SIDE_LEAST_PX / Math.max(width, height));
+    frame.style.setProperty('--widest', width * scale + 'px');
+    frame.style.aspectRatio = width + ' / ' + height;
+  }
+
   return {
+    reserve,
     get size() { return size; },
     get photo() { return photo; },
     crosshair,
@@ -211,10 +220,7 @@ function createStage(part, {tool, onView}) {
       context.fillRect(0, 0, w, h);
       context.drawImage(picture, 0, 0, w, h);
       pictures = [photo, picture].filter((one) => one.width >= w);
-      frame.style.setProperty('--ratio', width / height);
-      const scale = Math.max(SCALE_MOST, SIDE_LEAST_PX / Math.max(width, height));
-      frame.style.setProperty('--widest', width * scale + 'px');
-      frame.style.aspectRatio = width + ' / ' + height;
+      reserve(width, height);
       cancelStroke();
       setMask(null, []);
       crosshair.reset();
