@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
-from mobilesam.paint import Stroke, mask_logits, painted, painted_logits
+from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
 from mobilesam.prompts import MAX_POINTS, BoxXYXY, Prompt, checked_label, checked_point
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -27,6 +27,7 @@ MAX_ACTIONS = 200
 MAX_PATH_POINTS = 20_000
 MAX_PAINTED_PX = 4e9
 """Over which the strokes of a history go, again and again; half a second of work."""
+_TOO_MANY_STROKES = "There are too many strokes of the brush; keep the object and go on."
 MAX_RADIUS_PX = 4096.0
 MAX_COUNTS_CHARACTERS = 4_000_000
 
@@ -161,10 +162,12 @@ def answer_history(
         recall: a memory of predictions, so that a click costs one decode however long the history.
 
     Raises:
-        PromptError: nothing is asked, a candidate is chosen that was not offered, or a stroke
-            leaves the photo.
+        PromptError: nothing is asked, a candidate is chosen that was not offered, a stroke
+            leaves the photo, or they go over more than 4 gigapixels.
         AnnotationError: a mask taken up is not one of this photo.
     """
+    if painted_px(history, original_size, input_size) > MAX_PAINTED_PX:
+        raise PromptError(_TOO_MANY_STROKES)
     empty = Answer(original_size, input_size)
     start, points = _start(history)
     answer = replace(empty, prompt=points)
@@ -225,9 +228,30 @@ def _check_inside(stroke: Stroke, size_hw: tuple[int, int]) -> None:
         raise PromptError(f"A stroke of the brush leaves the {width} x {height} photo.")
 
 
-def painted_px(history: History) -> float:
-    """What the strokes of a history cost; see `mobilesam.paint.Stroke.swept_px`."""
-    return sum(step.stroke.swept_px for step in history if isinstance(step, Paint))
+def painted_px(
+    history: History, original_size: tuple[int, int], input_size: tuple[int, int]
+) -> float:
+    """What the strokes of a history cost, see `mobilesam.paint.Stroke.swept_px`.
+
+    They are drawn on the mask, and once more on the logits for every click after them.
+
+    Args:
+        history: any.
+        original_size: (H, W) of the upright photo.
+        input_size: (H, W) of the photo within the model's square.
+    """
+    logits_hw = logits_size(input_size)
+    total = on_logits = 0.0
+    for step in history:
+        match step:
+            case Paint(stroke):
+                total += stroke.swept_px(original_size, original_size)
+                on_logits += stroke.swept_px(logits_hw, original_size)
+            case AddPoint():
+                total += on_logits
+            case SetBox() | SetMask():
+                on_logits = 0.0
+    return total
 
 
 def parse_history(raw: object) -> History:
@@ -240,7 +264,7 @@ def parse_history(raw: object) -> History:
 
     Raises:
         PromptError: it is anything else, longer than 200 actions, has more than 64 points, or
-            paints along more than 20,000 or over more than 4 gigapixels.
+            paints along more than 20,000.
     """
     if not isinstance(raw, list):
         raise PromptError("A history is a list of clicks, boxes and choices.")
@@ -251,8 +275,8 @@ def parse_history(raw: object) -> History:
         raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
     strokes = [step.stroke for step in history if isinstance(step, Paint)]
     points = sum(len(stroke.path) for stroke in strokes)
-    if points > MAX_PATH_POINTS or painted_px(history) > MAX_PAINTED_PX:
-        raise PromptError("There are too many strokes of the brush; keep the object and go on.")
+    if points > MAX_PATH_POINTS:
+        raise PromptError(_TOO_MANY_STROKES)
     return history
 
 

@@ -168,7 +168,7 @@ def _bytes_a_pixel(image: Image.Image) -> float:
     if "progressive" in image.info:  # it keeps two bytes of every sample until the last pass
         layers = getattr(image, "layer", [])
         samples = [across * down for _, across, down, *_ in layers]
-        return 4 + 2 * sum(samples) / max(samples, default=1)
+        return float(4 + 2 * sum(samples) / max(samples, default=1))
     return 0
 
 

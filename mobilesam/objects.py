@@ -10,6 +10,7 @@ from typing import Literal, cast, overload
 
 import numpy as np
 
+from mobilesam.effort import Effort
 from mobilesam.errors import PromptError
 from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle
 
@@ -80,9 +81,21 @@ class PackedObjects(Sequence[PhotoObject]):
     A hundred masks of a large photo would be gigabytes.
     """
 
-    def __init__(self, objects: Iterable[PhotoObject]) -> None:
-        """Takes the objects one by one."""
-        self._packed = [_packed(item) for item in objects]
+    def __init__(self, objects: Iterable[PhotoObject], effort: Effort | None = None) -> None:
+        """Takes the objects one by one.
+
+        Args:
+            objects: to be packed.
+            effort: bounds what is done with them, here and whenever one is looked at.
+
+        Raises:
+            PromptError: the effort is spent.
+        """
+        self._effort = effort
+        self._packed = []
+        for item in objects:
+            self._packed.append(_packed(item))
+            self._check()
 
     def __len__(self) -> int:
         """How many objects there are."""
@@ -96,9 +109,19 @@ class PackedObjects(Sequence[PhotoObject]):
 
     def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
         """The object at a place, with its mask."""
+        self._check()
         if isinstance(at, slice):
             return [_unpacked(*packed) for packed in self._packed[at]]
         return _unpacked(*self._packed[at])
+
+    @property
+    def sizes_hw(self) -> list[tuple[str, tuple[int, int]]]:
+        """Name and (H, W) of each, without a look at the masks."""
+        return [(name, (rle["size"][0], rle["size"][1])) for name, rle, _ in self._packed]
+
+    def _check(self) -> None:
+        if self._effort:
+            self._effort.check()
 
     def exclusive(self, keep: Keep) -> PackedObjects:
         """The objects without overlaps; see `exclusive`.
@@ -106,7 +129,7 @@ class PackedObjects(Sequence[PhotoObject]):
         Raises:
             PromptError: keep is not one of its words.
         """
-        result = PackedObjects([])
+        result = PackedObjects([], self._effort)
         result._packed = list(self._packed)
         for index, item in without_overlaps(self, keep):
             result._packed[index] = _packed(item)
@@ -119,11 +142,14 @@ def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> Non
     Raises:
         PromptError: a mask is not of the size (H, W).
     """
-    for item in objects:
-        if item.size_hw != tuple(size_hw):
-            height, width = item.size_hw
+    if isinstance(objects, PackedObjects):
+        sizes = objects.sizes_hw
+    else:
+        sizes = [(item.name, item.size_hw) for item in objects]
+    for name, (height, width) in sizes:
+        if (height, width) != tuple(size_hw):
             raise PromptError(
-                f'The mask of "{item.name}" is {width} x {height}, '
+                f'The mask of "{name}" is {width} x {height}, '
                 f"but the photo is {size_hw[1]} x {size_hw[0]}."
             )
 

@@ -36,13 +36,28 @@ class Stroke:
     radius: float
     label: int
 
-    @property
-    def swept_px(self) -> float:
-        """What it costs to draw it: about the pixels that it goes over, counted again and again."""
-        xy = np.array(self.path)
+    def swept_px(self, size_hw: tuple[int, int], original_size: tuple[int, int]) -> float:
+        """What it costs to draw it: about the pixels that it goes over, counted again and again.
+
+        Args:
+            size_hw: (H, W) of what it is drawn on.
+            original_size: (H, W) of the photo.
+        """
+        scale = max(size_hw) / max(original_size)
+        xy = np.array(self.path) * scale
         length = float(np.hypot(*np.diff(xy, axis=0).T).sum())
-        width = 2 * self.radius
+        width = min(2 * self.radius * scale, _widest(size_hw))
         return length * (width + _LINE_PX) + len(xy) * width**2
+
+
+def logits_size(input_size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of the photo within the logits.
+
+    Args:
+        input_size: (H, W) of the photo within the model's square of 1024.
+    """
+    height, width = (max(1, round(side / _LOGITS_PER_INPUT)) for side in input_size)
+    return height, width
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:
@@ -101,7 +116,7 @@ def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
     Returns:
         (1, 256, 256) float32, outside the photo as outside the mask.
     """
-    height, width = (max(1, round(side / _LOGITS_PER_INPUT)) for side in input_size)
+    height, width = logits_size(input_size)
     share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     side = max(height, width)
     logits = np.full((1, side, side), -CERTAIN_LOGIT, np.float32)
@@ -118,9 +133,13 @@ def _draw(
     # OpenCV counts from the centre of the first pixel, a photo from its edge.
     # It draws nothing for a single point, and a round dot for one that is there twice.
     path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-    # From anywhere within, twice the diagonal covers all; OpenCV takes no brush above its limit.
-    widest = min(2 * math.ceil(math.hypot(*canvas.shape)), _WIDEST_PX)
-    thickness = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), widest)
+    height, width = canvas.shape
+    thickness = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), _widest((height, width)))
     cv2.polylines(
         canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
     )
+
+
+def _widest(size_hw: tuple[int, int]) -> int:
+    """Twice the diagonal covers all from anywhere; OpenCV takes no brush above its limit."""
+    return min(2 * math.ceil(math.hypot(*size_hw)), _WIDEST_PX)

@@ -25,6 +25,7 @@ Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex is followed by the first."""
 
 _MAX_BRIDGE_ENDS = 2048
+_MERGED_AT_ONCE = 8
 _Hooks: TypeAlias = Mapping[int, Sequence[Outline]]
 
 
@@ -65,6 +66,15 @@ def mask_outlines(mask: Mask, frame: Frame) -> list[Outline]:
             outline = (outline + 1) // 2
         outlines.append(_without_collinear(outline) + np.array([x0, y0]))
     return outlines
+
+
+def count_outlines(mask: Mask) -> int:
+    """How many parts and holes the mask has: the cost of its polygons is the square of that."""
+    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
+    pixels = np.pad(mask[y0:y1, x0:x1].astype(np.uint8), 1)
+    parts = cv2.connectedComponents(pixels, connectivity=8)[0] - 1
+    holes = cv2.connectedComponents(1 - pixels, connectivity=4)[0] - 2  # without what is around it
+    return parts + max(holes, 0)
 
 
 def has_holes(mask: Mask) -> bool:
@@ -129,7 +139,13 @@ def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
-    filled: Mask = coco_mask.decode(coco_mask.merge(rles)).astype(bool)
+    # A few at a time: of all at once the time is the square, and nothing else could go on.
+    while len(rles) > 1:
+        rles = [
+            coco_mask.merge(rles[at : at + _MERGED_AT_ONCE])
+            for at in range(0, len(rles), _MERGED_AT_ONCE)
+        ]
+    filled: Mask = coco_mask.decode(rles[0]).astype(bool)
     return filled
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from mobilesam.effort import Effort
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.documents import (
     Fields,
@@ -131,7 +132,10 @@ def coco_document(photos: Iterable[CocoPhoto]) -> Fields:
 
 
 def read_coco(
-    document: object, size_hw: tuple[int, int], file_name: str | None = None
+    document: object,
+    size_hw: tuple[int, int],
+    file_name: str | None = None,
+    effort: Effort | None = None,
 ) -> PackedObjects:
     """The objects of one photo in a COCO file, ours or another program's.
 
@@ -139,8 +143,10 @@ def read_coco(
         document: parsed JSON, with compressed or uncompressed RLE or polygons.
         size_hw: (H, W) of the photo.
         file_name: which photo, where the file has several.
+        effort: bounds what is done.
 
     Raises:
+        PromptError: the effort is spent.
         AnnotationError: it is no such file, is for a photo of another size or with another name,
             is damaged, or asks for more than can be read.
     """
@@ -156,7 +162,7 @@ def read_coco(
         if fields_of(annotation, "An annotation").get("image_id") == image_id
     ]
     check_room(len(annotations), size_hw)
-    return PackedObjects(_read(annotations, names, size_hw))
+    return PackedObjects(_read(annotations, names, size_hw), effort)
 
 
 def _read(

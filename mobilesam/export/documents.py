@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilesam.effort import Effort
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle
 from mobilesam.objects import PackedObjects, PhotoObject
@@ -148,24 +149,27 @@ def object_from_file(name: object, mask: Mask, predicted_iou: Any) -> PhotoObjec
         raise AnnotationError(f"An object of the file cannot be used: {error}") from None
 
 
-def read_objects(value: object, size_hw: tuple[int, int]) -> PackedObjects:
+def read_objects(
+    value: object, size_hw: tuple[int, int], effort: Effort | None = None
+) -> PackedObjects:
     """Objects as a client sends them.
 
     Args:
         value: parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last may be left out.
         size_hw: (H, W) of the photo.
+        effort: bounds what is done with them.
 
     Raises:
         AnnotationError: it is no such list, a mask is damaged or of another size, or there is more
             than can be read.
-        PromptError: a name or a predicted IoU cannot be used.
+        PromptError: a name or a predicted IoU cannot be used, or the effort is spent.
     """
     rows = items_of(value, 'The objects, each {"name": ..., "rle": ...},')
     check_room(len(rows), size_hw)
     fields = [fields_of(row, "An object") for row in rows]
     if sum(map(_length_of_counts, fields)) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together; send fewer objects at a time.")
-    return PackedObjects(
+    objects = (
         PhotoObject(
             row.get("name"),  # type: ignore[arg-type]
             mask_from_coco_rle(row.get("rle"), size_hw),
@@ -173,6 +177,7 @@ def read_objects(value: object, size_hw: tuple[int, int]) -> PackedObjects:
         )
         for row in fields
     )
+    return PackedObjects(objects, effort)
 
 
 def _length_of_counts(fields: Fields) -> int:

@@ -21,6 +21,7 @@ from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
 from mobilesam.masks import mask_bounds_xyxy
 from mobilesam.objects import PhotoObject, check_sizes, class_names
+from mobilesam.polygons import count_outlines
 from mobilesam.settings import MEGA
 
 MAX_CUTOUT_PIXELS = 64 * MEGA
@@ -28,6 +29,9 @@ MAX_CUTOUT_PIXELS = 64 * MEGA
 
 MAX_EDGES = 2 * MEGA
 """Pixel edges of all masks together that polygons may follow; a photo's objects have thousands."""
+
+MAX_OUTLINES = 1000
+"""Parts and holes of one mask that polygons may follow; a photo's objects have a few."""
 
 _MAX_PHOTO_NAME = 100
 
@@ -126,7 +130,8 @@ FILE_FORMATS = tuple(_MAKERS)
 
 def _check_edges(objects: _Objects) -> None:
     """Checks that polygons round the masks can be made in a few seconds."""
-    if sum(map(_edges, objects)) > MAX_EDGES:
+    ragged = sum(map(_edges, objects)) > MAX_EDGES
+    if ragged or any(count_outlines(item.mask) > MAX_OUTLINES for item in objects):
         raise PromptError("These masks are too ragged for polygons; export them as coco_rle.")
 
 

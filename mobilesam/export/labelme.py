@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mobilesam.effort import Effort
 from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
     Fields,
@@ -59,7 +60,9 @@ def labelme_document(
     }
 
 
-def read_labelme(document: object, size_hw: tuple[int, int]) -> PackedObjects:
+def read_labelme(
+    document: object, size_hw: tuple[int, int], effort: Effort | None = None
+) -> PackedObjects:
     """The objects in a labelme file: its polygons, rectangles and masks.
 
     Shapes with the same label and group are parts of one object, as labelme has it.
@@ -67,8 +70,10 @@ def read_labelme(document: object, size_hw: tuple[int, int]) -> PackedObjects:
     Args:
         document: parsed JSON.
         size_hw: (H, W) of the photo.
+        effort: bounds what is done.
 
     Raises:
+        PromptError: the effort is spent.
         AnnotationError: it is no such file, is for a photo of another size, is damaged, asks for
             more than can be read, or has shapes without an area.
     """
@@ -84,7 +89,7 @@ def read_labelme(document: object, size_hw: tuple[int, int]) -> PackedObjects:
         label, group = fields.get("label"), fields.get("group_id")
         grouped = isinstance(label, str) and isinstance(group, int)
         groups.setdefault((label, group) if grouped else index, []).append(fields)
-    return PackedObjects(_read(groups.values(), size_hw))
+    return PackedObjects(_read(groups.values(), size_hw), effort)
 
 
 def _read(groups: Iterable[list[Fields]], size_hw: tuple[int, int]) -> Iterator[PhotoObject]:

@@ -19,8 +19,9 @@ from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.fetch import fetch_photo
-from mobilesam.web.lanes import Lane
+from mobilesam.web.lanes import Lane, Lanes
 from mobilesam.web.log import Request
+from mobilesam.web.replies import BusyError
 from mobilesam.web.uploads import UploadsOnly, checked_upload
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -45,9 +46,11 @@ class PhotoFile(gr.Image):
 
     Attributes:
         max_bytes: of a photo that is fetched from an address; uploads have Gradio's own limit.
+        lane: in which addresses are fetched.
     """
 
     max_bytes = ImageLimits().max_bytes
+    lane: Lane
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """The path that the client sent, as it is: `checked_upload` has the last word on it."""
@@ -60,8 +63,9 @@ class PhotoFile(gr.Image):
         if not is_http_url_like(url_or_file_path or ""):
             return await super().async_move_resource_to_block_cache(url_or_file_path)
         try:
-            return str(await fetch_photo(str(url_or_file_path), self.max_bytes))
-        except ImageError as error:
+            async with self.lane.turn():
+                return str(await fetch_photo(str(url_or_file_path), self.max_bytes))
+        except (ImageError, BusyError) as error:
             raise _shown_error(str(error)) from error
 
     def get_block_name(self) -> str:
@@ -99,24 +103,26 @@ class JsonInput(UploadsOnly, gr.JSON):
         return "json"
 
 
-def photo_input(limits: ImageLimits) -> PhotoFile:
+def photo_input(limits: ImageLimits, fetches: Lane) -> PhotoFile:
     """The endpoints' first argument.
 
     Args:
         limits: what a photo may be at most.
+        fetches: the lane in which addresses are fetched.
     """
     photo = PhotoFile(visible=False, label="image")
     photo.max_bytes = limits.max_bytes
+    photo.lane = fetches
     return photo
 
 
-def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: Lane) -> None:
+def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, lanes: Lanes) -> None:
     """Adds /segment to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
         limits: what a photo may be at most.
-        lane: in which the requests are answered.
+        lanes: in which requests are answered.
     """
 
     # Clients show these docstrings, and of an argument the first line alone.
@@ -144,7 +150,7 @@ def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: La
         embedding = _encode(segmenter, image)
         return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
 
-    photo = photo_input(limits)
+    photo = photo_input(limits, lanes.fetches)
     points, box, multimask = (
         JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
     )
@@ -153,16 +159,16 @@ def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: La
     box.schema = _or_null(_NUMBERS)
     multimask.schema = _or_null({"type": "boolean"})
     masks = gr.JSON(visible=False, label="masks")
-    add_endpoint(segment, lane, [photo, points, box, multimask], masks)
+    add_endpoint(segment, lanes.full_size, [photo, points, box, multimask], masks)
 
 
-def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits, lane: Lane) -> None:
+def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits, lanes: Lanes) -> None:
     """Adds /everything to the Blocks being built.
 
     Args:
         model: answers the requests; until it is loaded, they wait.
         limits: what a photo may be at most.
-        lane: in which the requests are answered.
+        lanes: in which requests are answered.
     """
 
     def everything(image: str | None, options: Any = None) -> dict[str, Any]:
@@ -181,12 +187,12 @@ def add_everything_endpoint(model: Future[Segmenter], limits: ImageLimits, lane:
         """
         return answer_everything(model.result(), image, options)
 
-    photo = photo_input(limits)
+    photo = photo_input(limits, lanes.fetches)
     options = JsonInput(visible=False, label="options")
     options.example = {"points_per_side": 16}
     options.schema = _or_null({"type": "object"})
     masks = gr.JSON(visible=False, label="masks")
-    add_endpoint(everything, lane, [photo, options], masks)
+    add_endpoint(everything, lanes.everything, [photo, options], masks)
 
 
 def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> dict[str, Any]:

@@ -9,21 +9,23 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from mobilesam.effort import Effort
 from mobilesam.errors import ImageError
 from mobilesam.export import FILE_FORMATS, export_file, read_objects
 from mobilesam.images import open_photo
 from mobilesam.settings import ImageLimits
 from mobilesam.web.api import JsonInput, add_endpoint, photo_input
-from mobilesam.web.lanes import Lane
+from mobilesam.web.kept import MAX_EFFORT_S
+from mobilesam.web.lanes import Lanes
 from mobilesam.web.uploads import checked_upload
 
 
-def add_export_endpoint(limits: ImageLimits, lane: Lane) -> None:
+def add_export_endpoint(limits: ImageLimits, lanes: Lanes) -> None:
     """Adds /export to the Blocks being built.
 
     Args:
         limits: what a photo may be at most.
-        lane: in which the requests are answered.
+        lanes: in which requests are answered.
     """
 
     # Clients show this docstring, and of an argument the first line alone.
@@ -46,7 +48,7 @@ def add_export_endpoint(limits: ImageLimits, lane: Lane) -> None:
             raise ImageError("Send a photo.")
         path = checked_upload(image)
         photo = open_photo(path, limits)
-        named = read_objects(objects, photo.size_hw)
+        named = read_objects(objects, photo.size_hw, Effort(MAX_EFFORT_S))
         name, data = export_file(format, photo, named, path.name)
         # In the folder of uploads, so that it is removed as they are.
         file = Path(get_upload_folder()) / secrets.token_hex(24) / name
@@ -54,11 +56,11 @@ def add_export_endpoint(limits: ImageLimits, lane: Lane) -> None:
         file.write_bytes(data)
         return str(file)
 
-    photo = photo_input(limits)
+    photo = photo_input(limits, lanes.fetches)
     objects, chosen = (JsonInput(visible=False, label=label) for label in ("objects", "format"))
     objects.example = [{"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}]
     objects.schema = {"type": "array", "items": {"type": "object"}}
     chosen.example = "coco_rle"
     chosen.schema = {"type": "string", "enum": list(FILE_FORMATS)}
     file = gr.File(visible=False, label="file")
-    add_endpoint(export, lane, [photo, objects, chosen], file)
+    add_endpoint(export, lanes.full_size, [photo, objects, chosen], file)

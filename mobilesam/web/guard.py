@@ -21,7 +21,7 @@ _DOORS = re.compile(
     | /(manifest\.json|robots\.txt)
     | /gradio_api/ (
         info/? | app_id/? | startup-events | theme\.css | upload | upload_progress
-        | queue/(join|data) | call/.* | cancel | reset/? | component_server/? | heartbeat/.*
+        | queue/(join|data) | call/.* | cancel | reset/? | component_server/? | heartbeat/[^/]{1,64}
         | mcp(/.*)?
         | file=(?!https?://).*      # else the server would fetch for anybody
     )""",
@@ -92,11 +92,13 @@ class Guard:
                     headers["Cache-Control"] = "private"
             await send(message)
 
-        app = self._app if _DOORS.fullmatch(path) else _CLOSED
+        if not _DOORS.fullmatch(path):
+            await _CLOSED(scope, receive, send_with_headers)
+            return
         try:
-            with self._bodies.bounded(scope, receive) as receive_within_bounds:
-                await app(scope, receive_within_bounds, send_with_headers)
-        except HTTPException as refusal:  # of one that was not read
+            async with self._bodies.bounded(scope, receive) as receive_within_bounds:
+                await self._app(scope, receive_within_bounds, send_with_headers)
+        except HTTPException as refusal:  # of one that did not reach the application
             answer = PlainTextResponse(refusal.detail, refusal.status_code)
             await answer(scope, receive, send_with_headers)
 

@@ -6,23 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mobilesam.effort import Effort
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
-from mobilesam.history import (
-    MAX_PAINTED_PX,
-    AddPoint,
-    Answer,
-    History,
-    SetBox,
-    painted_px,
-    parse_history,
-)
+from mobilesam.history import AddPoint, Answer, History, SetBox, parse_history
 from mobilesam.objects import PackedObjects, PhotoObject
 
 MAX_KEPT = 100
 MAX_PROMPTS = 2000
 """Clicks and boxes of all objects together; a decode each where the answers are forgotten."""
-MAX_PAINTED_TOGETHER_PX = 4 * MAX_PAINTED_PX
+MAX_EFFORT_S = 10.0
+"""Of the processor, for one file: a hundred objects of 12 megapixels, or their like."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,8 @@ def kept_objects(raw: object, keep: Any, play: Callable[[History], Answer]) -> P
         play: the answer to a history.
 
     Raises:
-        PromptError: it is anything else, or too many objects or clicks.
+        PromptError: it is anything else, too many objects or clicks, or takes too long; so may
+            whatever is done with the objects.
         AnnotationError: a mask of a history is not one of this photo.
     """
     kept = _parse_kept(raw)
@@ -60,7 +55,7 @@ def kept_objects(raw: object, keep: Any, play: Callable[[History], Answer]) -> P
             iou = item.predicted_iou if answer.predicted_iou is None else answer.predicted_iou
             yield PhotoObject(item.name, answer.mask(), iou)
 
-    packed = PackedObjects(made())
+    packed = PackedObjects(made(), Effort(MAX_EFFORT_S))
     return packed if keep is None else packed.exclusive(keep)
 
 
@@ -74,19 +69,21 @@ def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> Packed
 
     Raises:
         AnnotationError: it is no such file, is not for this photo, or has more than 100 objects.
+        PromptError: it takes too long; so may whatever is done with the objects.
     """
+    effort = Effort(MAX_EFFORT_S)
     document = parse_document(text) if isinstance(text, str) else None
     if not isinstance(document, dict) or not {"shapes", "annotations"} & document.keys():
         raise AnnotationError(
             "This file holds no masks that can be read; open a COCO or a labelme JSON."
         )
     if "shapes" in document:
-        objects = read_labelme(document, size_hw)
+        objects = read_labelme(document, size_hw, effort)
     else:
         images = document.get("images")
         several = isinstance(images, list) and len(images) > 1
-        objects = read_coco(document, size_hw, file_name if several else None)
-    objects = PackedObjects(item for item in objects if item.mask.any())
+        objects = read_coco(document, size_hw, file_name if several else None, effort)
+    objects = PackedObjects((item for item in objects if item.mask.any()), effort)
     if not objects:
         raise AnnotationError("There are no masks in this file.")
     if len(objects) > MAX_KEPT:
@@ -111,6 +108,4 @@ def _parse_kept(raw: object) -> list[KeptObject]:
         MAX_PROMPTS
     ):
         raise PromptError("There are too many clicks for one file; delete some objects.")
-    if sum(painted_px(item.history) for item in kept) > MAX_PAINTED_TOGETHER_PX:
-        raise PromptError("There are too many strokes for one file; delete some objects.")
     return kept

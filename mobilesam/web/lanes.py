@@ -7,7 +7,8 @@ everything, or save large photos, would take them all, to wait for one another.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -52,6 +53,18 @@ class Lane:
         statistics = self._threads.statistics()
         return {"before": statistics.tasks_waiting + statistics.borrowed_tokens}
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Inside, it is the turn of whoever came, whose work needs no thread.
+
+        Raises:
+            BusyError: there is no room.
+        """
+        if self.is_full:
+            raise BusyError(self._when_full)
+        async with self._threads:
+            yield
+
     async def run(self, work: Callable[[], T]) -> T:
         """Does a piece of work when its turn comes.
 
@@ -84,6 +97,7 @@ class Lanes:
         clicks: one decodes at a time; meanwhile the others read what came and write masks.
         full_size: a photo of 40 megapixels takes hundreds of megabytes while it is read or written.
         everything: for programs, who get it in one piece, of up to minutes.
+        fetches: of photos whose address a program gave; each may take many seconds.
         others: all else.
     """
 
@@ -96,4 +110,5 @@ class Lanes:
         self.clicks = Lane(4, 400, crowd)
         self.full_size = Lane(2, 32, crowd)
         self.everything = Lane(1, 8, crowd)
+        self.fetches = Lane(4, 16, crowd)
         self.others = Lane(16, 400, crowd)

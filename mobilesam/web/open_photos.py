@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mobilesam.web.replies import ExpiredError
+from mobilesam.web.replies import BusyError, ExpiredError
 from mobilesam.web.uploads import UploadStamp, remove_upload
 
 MAX_OPEN_PHOTOS = 4096
+MAX_WAITING_EACH = 3
+"""Photos of one visitor that wait to be encoded: the page wants the newest alone."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,17 @@ class OpenPhotos:
         return len(self._photos)
 
     def add(self, photo: OpenPhoto) -> str:
-        """Opens a photo and gives it a token."""
+        """Opens a photo and gives it a token.
+
+        Raises:
+            BusyError: several of the visitor's photos are waiting already.
+        """
         token = secrets.token_urlsafe(24)
         closed = {}
         with self._lock:
+            others = (one for one in self._photos.values() if one.visitor == photo.visitor)
+            if sum(not one.embedding_key for one in others) >= MAX_WAITING_EACH:
+                raise BusyError("Several of your photos are waiting already; one moment.")
             self._photos[token] = photo
             while len(self._photos) > MAX_OPEN_PHOTOS:
                 oldest, left = self._photos.popitem(last=False)

@@ -117,9 +117,9 @@ def build_demo(
             concurrency_limit=None,  # they wait in their lane
             api_visibility="private",
         )
-        add_segment_endpoint(model, limits, lanes.full_size)
-        add_everything_endpoint(model, limits, lanes.everything)
-        add_export_endpoint(limits, lanes.full_size)
+        add_segment_endpoint(model, limits, lanes)
+        add_everything_endpoint(model, limits, lanes)
+        add_export_endpoint(limits, lanes)
         demo.unload(leave)
     return demo
 

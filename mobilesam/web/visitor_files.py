@@ -20,6 +20,7 @@ MAX_AGE_S = 15 * 60
 MAX_BYTES = 4000 * MEGA
 """Of all files together."""
 _SWEEP_S = 15
+_FOLDER_BYTES = 4096
 _VARIABLE = "GRADIO_TEMP_DIR"
 
 
@@ -37,11 +38,13 @@ def visitor_files() -> Iterator[Path]:
         prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
     ) as folder:
         os.environ[_VARIABLE] = folder
+        tempfile.tempdir = folder  # what is cut off in the middle may lie there
         threading.Thread(target=_keep_sweeping, args=(Path(folder), stop), daemon=True).start()
         try:
             yield Path(folder)
         finally:
             stop.set()
+            tempfile.tempdir = None
             if parent is None:
                 del os.environ[_VARIABLE]
             else:
@@ -60,7 +63,7 @@ def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
             file = Path(place, name)
             with suppress(OSError):  # gone already
                 status = file.lstat()
-                found.append((status.st_mtime, status.st_size, file))
+                found.append((status.st_mtime, _taken_bytes(status), file))
         with suppress(OSError):  # not empty
             if Path(place) != folder and Path(place).stat().st_mtime < oldest:
                 Path(place).rmdir()
@@ -70,6 +73,11 @@ def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
         if written < oldest or held_bytes > max_bytes:
             with suppress(OSError):
                 file.unlink()
+
+
+def _taken_bytes(status: os.stat_result) -> int:
+    """What a file takes of the disk, be it of a single byte, and the folder round it."""
+    return max(status.st_size, 512 * getattr(status, "st_blocks", 0)) + _FOLDER_BYTES
 
 
 def _keep_sweeping(folder: Path, stop: threading.Event) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
@@ -17,10 +19,12 @@ from mobilesam.runtime import in_fresh_thread
 from mobilesam.web import bodies
 from mobilesam.web.guard import Guard
 
-PATH, QUEUED_PATH = "/gradio_api/upload", "/gradio_api/queue/join"
+PATH, QUEUED_PATH = "/gradio_api/component_server", "/gradio_api/queue/join"
+UPLOAD_PATH = "/gradio_api/upload"
 MAX_BODY_BYTES = 1000
 PIECE = 100
-FORM = "multipart/form-data; boundary=x"
+FORM = "multipart/form-data; boundary=xyz"
+KINDS = {PATH: "application/json", UPLOAD_PATH: FORM}
 
 Send = Callable[..., Awaitable[httpx.Response]]
 
@@ -31,7 +35,9 @@ class Reader:
     def __init__(self) -> None:
         self.read: list[int] = []
         self.may_answer = asyncio.Event()
-        routes = [Route(path, self._take, methods=["POST"]) for path in (PATH, QUEUED_PATH)]
+        routes = [
+            Route(path, self._take, methods=["POST"]) for path in (PATH, QUEUED_PATH, UPLOAD_PATH)
+        ]
         guard = Middleware(Guard, MAX_BODY_BYTES)
         self.app = Starlette(routes=routes, middleware=[guard])
 
@@ -99,10 +105,11 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read():
 
 def test_a_body_that_does_not_say_so_is_read_up_to_the_bound():
     async def scene(_reader: Reader, send: Send) -> None:
-        reply = await send(100 * MAX_BODY_BYTES, chunked=True)
-        assert (reply.status_code, reply.text) == (413, "The request is too large.")
+        for path in (PATH, UPLOAD_PATH):
+            reply = await send(100 * MAX_BODY_BYTES, chunked=True, kind=KINDS[path], path=path)
+            assert (reply.status_code, reply.text) == (413, "The request is too large.")
 
-    assert played(scene).read == [MAX_BODY_BYTES]
+    assert played(scene).read == [MAX_BODY_BYTES]  # the upload alone, as far as it may go
 
 
 def test_what_waits_in_gradios_queue_must_be_smaller(monkeypatch):
@@ -126,20 +133,71 @@ def test_json_of_a_great_many_lists_is_not_parsed(monkeypatch, mark, chunked):
         assert (await send(300, chunked, mark)).text == "taken"
         assert (await send(301, chunked, mark)).status_code == 413
         # A photo may have any bytes.
-        assert (await send(MAX_BODY_BYTES, chunked, mark, FORM)).text == "taken"
+        assert (await send(900, chunked, mark, FORM, UPLOAD_PATH)).text == "taken"
 
-    assert max(played(scene).read[:2]) <= 300
+    assert played(scene).read == [300, 900]
+
+
+@pytest.mark.parametrize("kind", [FORM, "multipart/x", "Multipart/form-data"])
+def test_a_form_is_an_upload_or_refused(kind):
+    async def scene(_reader: Reader, send: Send) -> None:
+        assert (await send(PIECE, kind=kind)).status_code == 415
+        assert (await send(PIECE, kind=kind, path=UPLOAD_PATH)).text == "taken"
+
+    assert played(scene).read == [PIECE]
+
+
+def test_an_upload_has_few_parts(monkeypatch):
+    async def scene(_reader: Reader, send: Send) -> None:
+        for chunked in (False, True):
+            parts = b"--xyz" * (bodies.MAX_PARTS + 1)
+            reply = await send(1, chunked, parts + b"--", FORM, UPLOAD_PATH)
+            assert reply.text == "taken"
+            reply = await send(1, chunked, parts + b"--xyz--", FORM, UPLOAD_PATH)
+            assert reply.status_code == 413
+
+    monkeypatch.setattr("tests.unit.test_bodies.PIECE", 7)  # so that delimiters are cut in two
+    played(scene)
+
+
+def test_the_name_of_a_session_is_short():
+    def body(length: int) -> bytes:
+        return json.dumps({"data": [], "session_hash": "s" * length}).encode()
+
+    async def scene(_reader: Reader, send: Send) -> None:
+        assert (await send(1, byte=body(64))).text == "taken"
+        for odd in (body(65), body(65).replace(b"session_hash", b"session\\u005fhash")):
+            assert (await send(1, byte=odd)).status_code == 400
+        for other in (b"[1]", b"{", b'{"session_hash": 5}', b"NaN"):
+            assert (await send(1, byte=other)).text == "taken"
+
+    played(scene)
 
 
 def test_a_body_must_arrive_in_time_or_as_fast_as_the_slowest(monkeypatch):
     monkeypatch.setattr(bodies, "PATIENCE_S", 0.2)
 
     async def scene(_reader: Reader, send: Send) -> None:
-        assert (await send(3 * PIECE, chunked=True, pause_s=0.02)).text == "taken"
-        reply = await send(9 * PIECE, chunked=True, pause_s=0.05)
-        assert (reply.status_code, reply.text) == (408, "The request arrives too slowly.")
-        monkeypatch.setattr(bodies, "SLOWEST_BYTES_S", PIECE / 0.06)
-        assert (await send(9 * PIECE, chunked=True, pause_s=0.05)).text == "taken"
+        for path, speed in (
+            (PATH, "SLOWEST_JSON_BYTES_S"),
+            (UPLOAD_PATH, "SLOWEST_UPLOAD_BYTES_S"),
+        ):
+            slow = functools.partial(send, chunked=True, kind=KINDS[path], path=path)
+            assert (await slow(3 * PIECE, pause_s=0.02)).text == "taken"
+            reply = await slow(9 * PIECE, pause_s=0.05)
+            assert (reply.status_code, reply.text) == (408, "The request arrives too slowly.")
+            monkeypatch.setattr(bodies, speed, PIECE / 0.06)
+            assert (await slow(9 * PIECE, pause_s=0.05)).text == "taken"
+
+    played(scene)
+
+
+def test_a_body_that_stands_still_is_given_up_however_fast_it_was(monkeypatch):
+    monkeypatch.setattr(bodies, "IDLE_S", 0.1)
+
+    async def scene(_reader: Reader, send: Send) -> None:
+        assert (await send(3 * PIECE, chunked=True, pause_s=0.05)).text == "taken"
+        assert (await send(3 * PIECE, chunked=True, pause_s=0.3)).status_code == 408
 
     played(scene)
 
@@ -156,20 +214,39 @@ def test_who_is_answered_late_is_not_too_slow(monkeypatch):
     played(scene, may_answer=False)
 
 
-def test_the_json_of_all_requests_together_is_bounded_while_they_are_answered(monkeypatch):
-    monkeypatch.setattr(bodies, "MAX_HELD_BYTES", 2 * MAX_BODY_BYTES)
+@pytest.mark.parametrize("path", [PATH, UPLOAD_PATH])
+def test_all_requests_together_are_bounded_while_they_are_answered(monkeypatch, path):
+    for bound in ("MAX_JSON_BYTES", "MAX_UPLOAD_BYTES"):
+        monkeypatch.setattr(bodies, bound, 2 * MAX_BODY_BYTES)
 
     async def scene(reader: Reader, send: Send) -> None:
-        held = [asyncio.create_task(send(MAX_BODY_BYTES)) for _ in range(2)]
+        ask = functools.partial(send, kind=KINDS[path], path=path)
+        held = [asyncio.create_task(ask(MAX_BODY_BYTES)) for _ in range(2)]
         while len(reader.read) < 2:
             await asyncio.sleep(0.01)
-        reply = await send(PIECE)
+        reply = await ask(PIECE)
         assert reply.status_code == 503
         assert "try again" in reply.text
-        photo = asyncio.create_task(send(PIECE, kind=FORM))  # it goes to the disk
+        other_path = ({*KINDS} - {path}).pop()
+        other = asyncio.create_task(send(PIECE, kind=KINDS[other_path], path=other_path))
         await asyncio.sleep(0.01)
         reader.may_answer.set()
-        assert [(await one).text for one in (*held, photo)] == ["taken"] * 3
-        assert (await send(MAX_BODY_BYTES)).text == "taken"
+        assert [(await one).text for one in (*held, other)] == ["taken"] * 3
+        assert (await ask(MAX_BODY_BYTES)).text == "taken"
 
     played(scene, may_answer=False)
+
+
+@pytest.mark.parametrize("path", [PATH, UPLOAD_PATH])
+def test_who_stalls_with_much_gives_way_to_who_asks_little(monkeypatch, path):
+    for bound in ("MAX_JSON_BYTES", "MAX_UPLOAD_BYTES"):
+        monkeypatch.setattr(bodies, bound, 10 * PIECE)
+
+    async def scene(_reader: Reader, send: Send) -> None:
+        ask = functools.partial(send, kind=KINDS[path], path=path)
+        stalled = asyncio.create_task(ask(10 * PIECE, chunked=True, pause_s=0.02))
+        await asyncio.sleep(0.15)
+        assert [(await ask(4 * PIECE)).text for _ in range(3)] == ["taken"] * 3
+        assert (await stalled).status_code == 503
+
+    played(scene)

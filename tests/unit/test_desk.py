@@ -127,6 +127,20 @@ def test_a_visitor_who_leaves_while_a_photo_waits_its_turn_leaves_nothing(
     assert not photo.exists()
 
 
+def test_a_visitor_may_have_a_few_photos_waiting(desk, photo, monkeypatch):
+    monkeypatch.setattr(open_photos, "MAX_WAITING_EACH", 2)
+
+    def admitted(visitor: str) -> dict:
+        return desk.admit({"path": str(photo), "name": "disc.png", "visitor": visitor})
+
+    first, second, third, other = (admitted(name) for name in ("one", "one", "one", "two"))
+    assert "waiting already" in third["error"]
+    assert other["ok"]
+    assert desk.open(first)["ok"]
+    assert admitted("one")["ok"]
+    assert desk.open(second)["ok"]
+
+
 def test_an_upload_goes_with_its_visitor_unless_it_has_been_uploaded_anew(desk, photo):
     content = photo.read_bytes()
     opened(desk, photo, "one")

@@ -173,6 +173,22 @@ def test_masks_of_another_photo_are_refused(export):
 
 
 @pytest.mark.parametrize("kind", ["coco_polygons", "yolo", "labelme"])
+@pytest.mark.parametrize("what", ["holes", "parts"])
+def test_polygons_of_very_many_holes_or_parts_are_refused(kind, what):
+    """They would take gigabytes: the square of their number."""
+    photo = Photo(np.zeros((3, 8003, 3), np.uint8))
+    for count, fits in ((900, True), (1100, False)):
+        mask = np.full((3, 8003), what == "holes")
+        mask[1, 1 : 2 * count : 2] = what == "parts"
+        item = PhotoObject("a", mask)
+        if fits:
+            assert export_file(kind, photo, [item], "a.jpg")[1]
+        else:
+            with pytest.raises(PromptError, match="too ragged"):
+                export_file(kind, photo, [item], "a.jpg")
+
+
+@pytest.mark.parametrize("kind", ["coco_polygons", "yolo", "labelme"])
 def test_polygons_round_noise_are_refused_at_once(kind):
     noise = PhotoObject("a", np.indices((1500, 1500)).sum(axis=0) % 2 == 0)
     photo = Photo(np.zeros((1500, 1500, 3), np.uint8))

@@ -18,6 +18,7 @@ from mobilesam.history import (
     SetBox,
     SetMask,
     answer_history,
+    painted_px,
     parse_history,
 )
 from mobilesam.masks import mask_to_coco_rle
@@ -377,19 +378,36 @@ def test_many_long_strokes_together_are_refused():
 
 
 def test_wide_strokes_are_bounded_by_what_they_go_over():
-    wide = {"type": "paint", "path": [[1, 1]], "radius": MAX_RADIUS_PX, "label": 1}
+    wide = Paint(Stroke(((1.0, 1.0),), MAX_RADIUS_PX, 1))
     most = int(MAX_PAINTED_PX // (2 * MAX_RADIUS_PX) ** 2)
-    assert len(parse_history([wide] * most)) == most
+    size_hw, input_hw = (5000, 8000), (640, 1024)
+    assert painted_px((wide,) * most, size_hw, input_hw) <= MAX_PAINTED_PX
     with pytest.raises(PromptError, match="too many strokes"):
-        parse_history([wide] * (most + 1))
+        answer_history((wide,) * (most + 1), size_hw, input_hw, FakeDecoder(), forgetful)
 
 
 def test_long_strokes_are_bounded_by_their_length_even_where_they_are_thin():
-    across = [[0, 0], [8000, 5000]]
-    there_and_back = {"type": "paint", "path": across * 500, "radius": 1, "label": 1}
-    assert len(parse_history([there_and_back] * 2)) == 2
+    there_and_back = Paint(Stroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1))
+    size_hw, input_hw = (5000, 8000), (640, 1024)
+
+    def play(times: int) -> None:
+        answer_history((there_and_back,) * times, size_hw, input_hw, FakeDecoder(), forgetful)
+
+    play(2)
     with pytest.raises(PromptError, match="too many strokes"):
-        parse_history([there_and_back] * 4)
+        play(4)
+
+
+def test_strokes_on_a_tiny_photo_are_bounded_by_what_they_go_over_in_the_logits():
+    """There each of its pixels is sixteen by sixteen, and every click draws them again."""
+    history = (Paint(Stroke(((8.0, 8.0),) * 1000, 16.0, 1)), *[AddPoint(8, 8, 1)] * 20)
+
+    def play(clicks: int) -> None:
+        answer_history(history[: 1 + clicks], (16, 16), (1024, 1024), FakeDecoder(), forgetful)
+
+    play(10)
+    with pytest.raises(PromptError, match="too many strokes"):
+        play(20)
 
 
 def test_a_wide_brush_on_a_tiny_photo_covers_it_and_takes_a_click():

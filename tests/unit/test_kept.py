@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mobilesam.history import painted_px, parse_history
 from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.web import kept, uploads
 from mobilesam.web.desk import Desk
@@ -142,15 +141,17 @@ def test_objects_that_make_no_file_are_answered_with_a_sentence(desk, token, obj
     assert "went wrong" not in reply["error"]
 
 
-def test_the_strokes_of_all_objects_together_are_bounded(desk, token, monkeypatch):
-    stroke = {"type": "paint", "path": [[10, 10], [170, 110]], "radius": 20, "label": 1}
-    items = [{"name": "thing", "history": [stroke]}] * 3
-    asked = {"token": token, "objects": items, "kind": "mask_png"}
-    cost = painted_px(parse_history([stroke]))
-    monkeypatch.setattr(kept, "MAX_PAINTED_TOGETHER_PX", 3 * cost)
-    assert desk.export(asked)["ok"]
-    monkeypatch.setattr(kept, "MAX_PAINTED_TOGETHER_PX", 3 * cost - 1)
-    assert "too many strokes" in desk.export(asked)["error"]
+@pytest.mark.parametrize("what", ["export", "load"])
+def test_a_file_takes_no_longer_than_a_bound(desk, token, monkeypatch, what):
+    shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [99, 99]]}
+    text = json.dumps({"shapes": [shape] * 50})
+    items = [{"name": "a", "history": [taken(LEFT)]}] * 50
+    asked = {"token": token, "objects": items, "kind": "coco_rle", "text": text}
+    assert getattr(desk, what)(asked)["ok"]
+    monkeypatch.setattr(kept, "MAX_EFFORT_S", 0.001)
+    reply = getattr(desk, what)(asked)
+    assert not reply["ok"]
+    assert "fewer objects" in reply["error"]
 
 
 @pytest.mark.parametrize("odd", ["first", "", 1, [], {}, True])

@@ -21,7 +21,7 @@ from mobilesam.settings import ImageLimits
 from mobilesam.web import api, log
 from mobilesam.web.desk import Desk
 from mobilesam.web.lanes import Lane
-from mobilesam.web.replies import answering
+from mobilesam.web.replies import BusyError, answering
 from mobilesam.web.ui import build_demo
 
 GRADIOS_THREADS = 40
@@ -113,6 +113,29 @@ def test_a_program_that_finds_a_lane_full_gets_the_sentence(slow):
         return await handle()
 
     assert played(scene) == "answered"
+
+
+def test_what_needs_no_thread_takes_its_turn_too():
+    async def scene() -> list[str]:
+        lane, told, let_go = Lane(1, 1, SENTENCE), [], asyncio.Event()
+
+        async def fetch(name: str) -> None:
+            try:
+                async with lane.turn():
+                    told.append(name)
+                    await let_go.wait()
+            except BusyError as error:
+                told.append(str(error))
+
+        tasks = [asyncio.create_task(fetch(name)) for name in "abc"]
+        await asyncio.sleep(0.05)
+        let_go.set()
+        await asyncio.gather(*tasks)
+        return told
+
+    told = played(scene)
+    assert sorted(told) == [SENTENCE, "a", "b"]
+    assert told.index("a") < told.index("b")
 
 
 def test_the_log_tells_the_time_in_a_lane_as_waiting(slow, caplog):

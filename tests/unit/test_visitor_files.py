@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_folder_goes_when_it_has_been_empty_as_long(tmp_path):
 
 def test_the_oldest_files_make_room_for_the_newest(tmp_path):
     files = [aged(tmp_path / str(age) / "photo.png", age) for age in (4, 3, 2, 1)]
-    each = files[0].stat().st_size
+    each = 4096 + 4096  # of a few bytes: a block, and the folder
     sweep(tmp_path, max_bytes=4 * each)
     assert all(file.exists() for file in files)
     sweep(tmp_path, max_bytes=3 * each - 1)
@@ -79,7 +80,9 @@ def test_uploads_go_to_a_folder_of_this_process_which_is_gone_at_the_end(
         assert folder.stat().st_mode & 0o777 == 0o700
         assert folder.is_relative_to(before) == given
         aged(folder / "a" / "photo.png", 0)
+        assert Path(tempfile.gettempdir()) == folder  # what is cut off lies there too
     assert not folder.exists()
+    assert Path(tempfile.gettempdir()) != folder
     assert get_upload_folder() == before
 
 
