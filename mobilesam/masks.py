@@ -70,6 +70,11 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def rle_area(rle: CocoRle) -> int:
+    """Pixels in the mask of an RLE that is known to be sound."""
+    return int(coco_mask.area(rle))
+
+
 def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     """The mask of a COCO RLE from anywhere: compressed (text) or uncompressed (a list of counts).
 
@@ -101,7 +106,8 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
         raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     inside = np.arange(runs.size) % 2 == 1
     # COCO counts down the columns.
-    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+    columns = np.repeat(inside, runs).reshape(width, height)
+    return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
 
 
 def _decompressed(text: str, most: int) -> NDArray[np.int64]:

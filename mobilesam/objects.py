@@ -12,7 +12,7 @@ import numpy as np
 
 from mobilesam.effort import Effort
 from mobilesam.errors import PromptError
-from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle
+from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
 
 MAX_NAME = 80
 
@@ -118,6 +118,17 @@ class PackedObjects(Sequence[PhotoObject]):
     def sizes_hw(self) -> list[tuple[str, tuple[int, int]]]:
         """Name and (H, W) of each, without a look at the masks."""
         return [(name, (rle["size"][0], rle["size"][1])) for name, rle, _ in self._packed]
+
+    @property
+    def rles(self) -> list[CocoRle]:
+        """The mask of each as it is packed."""
+        return [rle for _, rle, _ in self._packed]
+
+    def without_empty(self) -> PackedObjects:
+        """Those whose mask has a pixel at least."""
+        result = PackedObjects([], self._effort)
+        result._packed = [packed for packed in self._packed if rle_area(packed[1])]
+        return result
 
     def _check(self) -> None:
         if self._effort:

@@ -22,7 +22,7 @@ from mobilesam.errors import PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png
 from mobilesam.history import Answer, parse_history
 from mobilesam.images import Photo, scaled_size
-from mobilesam.masks import mask_area, mask_to_coco_rle
+from mobilesam.masks import CocoRle, mask_area, mask_to_coco_rle, rle_area
 from mobilesam.objects import PhotoObject
 from mobilesam.runtime import return_free_memory
 from mobilesam.web.kept import kept_objects, read_masks
@@ -217,7 +217,8 @@ class Desk:
         size_hw = self._embedding(opened).original_size
         display_hw = _fitted(size_hw, _display_side(query.get("side")))
         objects = read_masks(query.get("text"), size_hw, opened.file_name)
-        return {"objects": [_loaded(item, display_hw) for item in objects]}
+        loaded = (_loaded(*pair, display_hw) for pair in zip(objects, objects.rles, strict=True))
+        return {"objects": list(loaded)}
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
@@ -257,13 +258,13 @@ def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
 
 
-def _loaded(item: PhotoObject, display_hw: tuple[int, int]) -> dict[str, Any]:
+def _loaded(item: PhotoObject, rle: CocoRle, display_hw: tuple[int, int]) -> dict[str, Any]:
     shown = Answer(item.size_hw, item.size_hw, taken=item.mask).mask(display_hw)
     return {
         "name": item.name,
-        "rle": mask_to_coco_rle(item.mask),
+        "rle": rle,
         "display": mask_to_coco_rle(shown),
-        "share": round(mask_area(item.mask) / item.mask.size, 4),
+        "share": round(rle_area(rle) / item.mask.size, 4),
         "predicted_iou": item.predicted_iou,
     }
 

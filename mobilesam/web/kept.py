@@ -83,7 +83,7 @@ def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> Packed
         images = document.get("images")
         several = isinstance(images, list) and len(images) > 1
         objects = read_coco(document, size_hw, file_name if several else None, effort)
-    objects = PackedObjects((item for item in objects if item.mask.any()), effort)
+    objects = objects.without_empty()
     if not objects:
         raise AnnotationError("There are no masks in this file.")
     if len(objects) > MAX_KEPT:
