@@ -31,6 +31,9 @@ load: .venv/dev.done ## measure 1, 10, 50 and 200 visitors at once on the real a
 memory: .venv/dev.done ## measure memory over 1,000 photos and 10,000 clicks (20 minutes)
 	$(BIN)/python -m benchmarks.memory --json benchmarks/memory.json --picture docs/memory.png
 
+hostile: .venv/dev.done ## send hundreds of bad and huge files to the real app (5 minutes)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.hostile --json benchmarks/hostile.json
+
 # Strict: what the service does not know counts as not audited, and never as sound.
 audit: .venv/run.done .venv/audit.done ## look up known vulnerabilities of the installed packages (asks pypi.org)
 	@.venv/audit/bin/pip-audit --strict --progress-spinner off \
@@ -61,4 +64,4 @@ clean: ## remove what the other targets made
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	touch $@
 
-.PHONY: help run test check bench growth load memory audit clean
+.PHONY: help run test check bench growth load memory hostile audit clean

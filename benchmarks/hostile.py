@@ -1,4 +1,4 @@
-"""What bad files cost the running demo: `PYTHONPATH=. python -m benchmarks.hostile`.
+"""What bad files cost the running demo: `make hostile`.
 
 Every file of `tests/bombs.py` goes through upload and the page's `photo` event. The time is that of
 both together, with the encode of what is opened; the memory is what the process held at most above
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.machine import machine
 from benchmarks.serving import MODEL_IS_LOADED, ServedApp, served_app
 from tests.bad_files import BadFile
 from tests.bombs import KINDS, big_photos
@@ -47,7 +48,8 @@ def fault(http: httpx.Client, event: dict, file: BadFile) -> str | None:
     return None
 
 
-def measure(app: ServedApp, kinds: list[str]) -> None:
+def measure(app: ServedApp, kinds: list[str]) -> dict:
+    """Sends the files; how many, how many were mishandled, and which cost most."""
     rows = []
     with httpx.Client(base_url=app.address, timeout=300) as http:
         targets = http.get("config").json()["dependencies"]
@@ -63,22 +65,26 @@ def measure(app: ServedApp, kinds: list[str]) -> None:
                 if wrong:
                     print(f"{file.name}: {wrong}")
                     rows[-1] += (wrong,)
-    print(json.dumps({
+    return {
         "files": len(rows),
         "mishandled": sum(len(row) > 3 for row in rows),
         "slowest": [f"{name}: {seconds:.2f} s" for seconds, _, name, *_ in sorted(rows)[-3:]],
         "largest": [f"{row[2]}: {row[1]:.0f} MB" for row in sorted(rows, key=lambda r: r[1])[-3:]],
-    }, indent=1))  # fmt: skip
+    }  # fmt: skip
 
 
 def main() -> None:
     every = [*KINDS, "big photos"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kinds", nargs="+", choices=every, default=every)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
     with served_app() as app:
         app.seconds_to_line(MODEL_IS_LOADED)
-        measure(app, arguments.kinds)
+        figures = {"machine": machine(), **measure(app, arguments.kinds)}
+    print(json.dumps(figures, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

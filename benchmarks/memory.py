@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import time
@@ -38,6 +39,7 @@ Held = dict[str, float]
 async def visit(app: ServedApp, photos: int) -> list[Held]:
     """Lets all visitors come and go; what the process held after each, and at rest."""
     course: list[Held] = []
+    gone = itertools.count(1)
     async with browser(app.address) as client:
         facts = PageFacts.of((await client.get("config")).json())
 
@@ -49,7 +51,7 @@ async def visit(app: ServedApp, photos: int) -> list[Held]:
                     await _work(tab, number)
                 finally:
                     await tab.close()
-                course.append({"photos": len(course) + 1, **now_held(app)})
+                course.append({"photos": next(gone), **now_held(app)})
 
         for begin, end in ((0, min(SETTLED_AT, photos)), (SETTLED_AT, photos)):
             numbers = iter(range(begin, end))

@@ -38,13 +38,11 @@ def visitor_files() -> Iterator[Path]:
         prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
     ) as folder:
         os.environ[_VARIABLE] = folder
-        tempfile.tempdir = folder  # what is cut off in the middle may lie there
         threading.Thread(target=_keep_sweeping, args=(Path(folder), stop), daemon=True).start()
         try:
             yield Path(folder)
         finally:
             stop.set()
-            tempfile.tempdir = None
             if parent is None:
                 del os.environ[_VARIABLE]
             else:
