@@ -273,7 +273,7 @@ def _in_lane(handler: Callable[..., T], lane: Lane) -> Callable[..., Awaitable[T
     @functools.wraps(handler)
     async def handle(*args: Any) -> T:
         if lane.is_full:
-            raise _shown_error(lane.line({})["error"])
+            raise _shown_error(lane.refusal({})["error"])
         return await lane.run(functools.partial(handler, *args))
 
     return handle

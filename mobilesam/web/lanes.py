@@ -7,6 +7,8 @@ everything, or save large photos, would take them all, to wait for one another.
 from __future__ import annotations
 
 import functools
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +19,9 @@ from anyio import to_thread
 
 from mobilesam.web.log import asked_now
 from mobilesam.web.replies import BusyError, Reply, answering
+
+PROMISE_S = 20.0
+"""For an upload; a promise for longer would let a few who never come keep others out."""
 
 T = TypeVar("T")
 ServerFunction = Callable[[Any], Awaitable[Reply]]
@@ -39,6 +44,7 @@ class Lane:
         self._threads = anyio.CapacityLimiter(threads)
         self._most_waiting = most_waiting
         self._when_full = when_full
+        self._promised_at: deque[float] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -47,11 +53,26 @@ class Lane:
 
     @answering
     def line(self, _query: Mapping[str, Any]) -> Reply:
-        """How many there are before who comes now, if there is room for one more."""
-        if self.is_full:
-            raise BusyError(self._when_full)
+        """Promises a place to who has to upload something first; how many there are before."""
+        now = time.monotonic()
+        while self._promised_at and self._promised_at[0] < now - PROMISE_S:
+            self._promised_at.popleft()
         statistics = self._threads.statistics()
-        return {"before": statistics.tasks_waiting + statistics.borrowed_tokens}
+        before = statistics.tasks_waiting + len(self._promised_at)
+        if before >= self._most_waiting:
+            raise BusyError(self._when_full)
+        self._promised_at.append(now)
+        return {"before": before + statistics.borrowed_tokens}
+
+    def keep_promise(self) -> None:
+        """One of those who were promised a place has come."""
+        if self._promised_at:
+            self._promised_at.popleft()
+
+    @answering
+    def refusal(self, _query: Mapping[str, Any]) -> Reply:
+        """The reply to who finds the lane full."""
+        raise BusyError(self._when_full)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -83,7 +104,7 @@ class Lane:
 
         @functools.wraps(method)
         async def call(query: Any) -> Reply:
-            return self.line(query) if self.is_full else await self.run(partial(method, query))
+            return self.refusal(query) if self.is_full else await self.run(partial(method, query))
 
         return call
 

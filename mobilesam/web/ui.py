@@ -73,9 +73,8 @@ def build_demo(
             "name": upload.photo.orig_name or upload.photo.path,
             "visitor": request.session_hash,
         }
-        reply = lanes.photos.line(query)
-        if reply["ok"]:
-            reply = desk.admit(query)
+        lanes.photos.keep_promise()
+        reply = lanes.photos.refusal(query) if lanes.photos.is_full else desk.admit(query)
         if reply["ok"]:
             reply = await open_in_turn({"seq": upload.ticket, "token": reply["token"]})
         return gr.HTML(opened=reply)

@@ -20,7 +20,7 @@ from mobilesam.runtime import in_fresh_thread
 from mobilesam.settings import ImageLimits
 from mobilesam.web import api, log
 from mobilesam.web.desk import Desk
-from mobilesam.web.lanes import Lane
+from mobilesam.web.lanes import PROMISE_S, Lane
 from mobilesam.web.replies import BusyError, answering
 from mobilesam.web.ui import build_demo
 
@@ -84,8 +84,10 @@ def test_one_more_than_can_wait_is_told_at_once_and_there_is_room_again_afterwar
         call = lane.serving(slow.segment)
         tasks = await asked(call, range(2))
         with_room = lane.line({"seq": 70})
+        refused = [lane.line({"seq": 71})]
+        lane.keep_promise()
         tasks += await asked(call, range(2, 3))
-        refused = [lane.line({"seq": 71}), await call({"seq": 72})]
+        refused.append(await call({"seq": 72}))
         slow.let_go.set()
         await asyncio.gather(*tasks)
         return [with_room, *refused, await call({"seq": 73})]
@@ -95,6 +97,24 @@ def test_one_more_than_can_wait_is_told_at_once_and_there_is_room_again_afterwar
     assert told == {"ok": False, "seq": 71, "error": SENTENCE}
     assert refused == {"ok": False, "seq": 72, "error": SENTENCE}
     assert late["ok"]
+
+
+def test_a_promise_holds_for_a_while(slow, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("mobilesam.web.lanes.time.monotonic", lambda: now[0])
+
+    async def scene() -> list[bool]:
+        lane = Lane(1, 2, SENTENCE)
+        told = [lane.line({})["ok"] for _ in range(3)]
+        now[0] += PROMISE_S
+        told.append(lane.line({})["ok"])
+        now[0] += 1
+        told += [lane.line({})["ok"] for _ in range(3)]
+        lane.keep_promise()
+        told.append(lane.line({})["ok"])
+        return told
+
+    assert played(scene) == [True, True, False, False, True, True, False, True]
 
 
 def test_a_program_that_finds_a_lane_full_gets_the_sentence(slow):
