@@ -200,3 +200,12 @@ class Visitor:
             self.do(command)
         with open(saved.value.path(), "rb") as file:
             return saved.value.suggested_filename, file.read()
+
+
+def wait_for_held(visitor, held, count):
+    """Until so many requests are held back."""
+    for _ in range(400):
+        if len(held) >= count:
+            return
+        visitor.page.wait_for_timeout(50)
+    raise AssertionError(f"{len(held)} of {count} requests have come")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.driver import wait_for_held
 from tests.serving import LEFT, RIGHT, Disc, draw
 
 
@@ -33,7 +34,7 @@ def test_a_click_on_a_photo_that_is_still_on_its_way_is_answered_when_it_has_com
     for disc in (LEFT, RIGHT):  # the newest is meant
         visitor.page.mouse.click(left + disc.x * scale, top + disc.y * scale)
     with visitor.answered():
-        visitor.wait_for("() => document.querySelector('.sam').dataset.busy === 'yes'")
+        wait_for_held(visitor, held, 1)
         held[0].continue_()
     ((point,),) = visitor.histories()
     assert (point["type"], point["label"]) == ("point", 1)
@@ -53,8 +54,7 @@ def test_a_click_on_one_photo_on_its_way_is_not_for_the_next(visitor, photo, tmp
     with visitor.opened():
         visitor.choose_file(tmp_path / "other.png")
         visitor.wait_for("() => document.querySelector('[data-part=incoming]').width === 307")
-        while len(held) < 2:
-            visitor.page.wait_for_timeout(50)
+        wait_for_held(visitor, held, 2)
         for route in held:
             route.continue_()
     visitor.page.wait_for_timeout(500)
@@ -71,8 +71,7 @@ def test_escape_gives_up_the_photo_on_its_way_and_keeps_the_one_at_work(at_work,
     at_work.page.wait_for_selector(".sam[data-state=opening]")
     for command in ("undo", "clear", "mask", "cutout"):
         assert at_work.button(command).is_disabled()
-    while not held:
-        at_work.page.wait_for_timeout(50)
+    wait_for_held(at_work, held, 1)
     at_work.page.keyboard.press("Escape")
     at_work.page.wait_for_selector(".sam[data-state=ready]")
     held[0].continue_()

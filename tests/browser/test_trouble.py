@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 
-from tests.browser.driver import SERVER_CALLS, Visitor
+from tests.browser.driver import SERVER_CALLS, Visitor, wait_for_held
 from tests.serving import LEFT, RIGHT, draw, running_app
 
 PAUSE_MS = 400
@@ -300,6 +300,7 @@ def test_a_visitor_in_a_long_line_is_told_how_many_photos_were_before(visitor, p
         "() => document.querySelector('[data-part=busy]').innerText.includes('12 photos')"
     )
     with visitor.opened():
+        wait_for_held(visitor, held, 1)
         held[0].continue_()
     assert not visitor.part("busy").is_visible()
 
