@@ -113,8 +113,8 @@ class Lanes:
     """The lanes of one page.
 
     Attributes:
-        photos: opens photos. Two encodes at once take as long as one after the other; at about a
-            second each, whoever came behind a hundred would have given up before.
+        photos: opens photos. Two encodes at once take as long as one after the other; at a second
+            or two each, whoever came behind eighty would have given up before.
         clicks: one decodes at a time; meanwhile the others read what came and write masks.
         full_size: a photo of 40 megapixels takes hundreds of megabytes while it is read or written.
         everything: for programs, who get it in one piece, of up to minutes.
@@ -126,7 +126,7 @@ class Lanes:
         """All empty."""
         crowd = "Very many visitors are here just now; try again in a moment."
         self.photos = Lane(
-            1, 100, "Very many photos are waiting to be opened just now. Try again in a minute."
+            1, 80, "Very many photos are waiting to be opened just now. Try again in a minute."
         )
         self.clicks = Lane(4, 400, crowd)
         self.full_size = Lane(2, 32, crowd)
