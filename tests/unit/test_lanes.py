@@ -71,7 +71,7 @@ def test_all_are_answered_in_the_order_of_asking_so_many_at_once(slow, threads):
         return begun, await asyncio.gather(*tasks)
 
     begun, replies = played(scene)
-    assert begun == list(range(threads))
+    assert sorted(begun) == list(range(threads))  # two threads begin side by side
     assert [reply["seq"] for reply in replies] == list(range(8))
     assert all(reply["in_time"] for reply in replies)
     if threads == 1:
