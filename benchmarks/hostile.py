@@ -19,14 +19,8 @@ from benchmarks.machine import machine
 from benchmarks.serving import MODEL_IS_LOADED, ServedApp, served_app
 from tests.bad_files import BadFile
 from tests.bombs import KINDS, big_photos
+from tests.decoder_memory import resident_mb
 from tests.page import events, find
-
-
-def memory_mb(process_id: int, name: str) -> float:
-    """VmRSS or VmHWM."""
-    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * 1024 / 1e6
 
 
 def fault(http: httpx.Client, event: dict, file: BadFile) -> str | None:
@@ -57,10 +51,10 @@ def measure(app: ServedApp, kinds: list[str]) -> dict:
         for kind in kinds:
             for file in {**KINDS, "big photos": big_photos}[kind]():
                 Path(f"/proc/{app.process_id}/clear_refs").write_text("5", encoding="ascii")
-                before, started = memory_mb(app.process_id, "VmRSS"), time.perf_counter()
+                before, started = resident_mb("VmRSS", app.process_id), time.perf_counter()
                 wrong = fault(http, event, file)
                 seconds = time.perf_counter() - started
-                peak = memory_mb(app.process_id, "VmHWM") - before
+                peak = resident_mb("VmHWM", app.process_id) - before
                 rows.append((seconds, peak, file.name))
                 if wrong:
                     print(f"{file.name}: {wrong}")

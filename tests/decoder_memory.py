@@ -12,9 +12,9 @@ from tests.bad_files import encoded, picture
 from tests.bombs import big_photos
 
 
-def resident_mb(name):
-    """VmRSS, or VmHWM: the most since the last reset."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+def resident_mb(name, process="self"):
+    """VmRSS of a process, or VmHWM: the most since the last reset."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024 / 1e6
 

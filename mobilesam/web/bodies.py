@@ -161,8 +161,7 @@ class _Arriving:
         self._pool.held_bytes += len(piece)
         # The largest that is not whole goes first: a click is small, and stays.
         while self._pool.held_bytes > self._pool_most and not self._is_refused:
-            others = self._pool.arriving or {self}
-            max(others | {self}, key=lambda one: one._held_bytes).refuse()
+            max(self._pool.arriving | {self}, key=lambda one: one._held_bytes).refuse()
         if self._is_refused:
             raise HTTPException(*_TOO_MUCH)
 
