@@ -3,7 +3,7 @@
 import sys
 
 from mobilesam.errors import MobileSamError
-from mobilesam.web.start import serve_page
+from mobilesam.web.app import serve_page
 
 if __name__ == "__main__":
     try:

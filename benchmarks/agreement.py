@@ -27,7 +27,7 @@ from mobilesam import ImageError, Prompt
 from mobilesam.embedding import ImageEmbedding, encode_photo
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import Mask
-from mobilesam.model.network import Network, fast_network
+from mobilesam.model.backend import ModelBackend, fast_network
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import resolve_weights
 from mobilesam.predict import predict_masks
@@ -81,7 +81,7 @@ def relative_error(exact: torch.Tensor, rounded: torch.Tensor) -> float:
 
 
 def compare_prompt(
-    network: Network, exact: ImageEmbedding, rounded: ImageEmbedding, prompt: Prompt
+    network: ModelBackend, exact: ImageEmbedding, rounded: ImageEmbedding, prompt: Prompt
 ) -> Agreement:
     """Decodes the prompt on both embeddings with the one decoder."""
     ours, theirs = (predict_masks(network, embedding, prompt) for embedding in (exact, rounded))

@@ -46,9 +46,9 @@ class Wire:
 
     def __init__(self, session: CDPSession) -> None:
         self.sent = self.received = self.requests = 0
-        session.send("Network.enable")
-        session.on("Network.requestWillBeSent", self._on_request)
-        session.on("Network.dataReceived", self._on_data)
+        session.send("ModelBackend.enable")
+        session.on("ModelBackend.requestWillBeSent", self._on_request)
+        session.on("ModelBackend.dataReceived", self._on_data)
 
     def reset(self) -> None:
         self.sent = self.received = self.requests = 0

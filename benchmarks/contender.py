@@ -62,13 +62,13 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
     """
     from mobilesam import Prompt, Segmenter
     from mobilesam.embedding import ImageEmbedding, encode_photo
-    from mobilesam.model.network import choose_network, plain_network
-    from mobilesam.model.product import product
+    from mobilesam.model.backend import choose_backend, plain_network
+    from mobilesam.model.matmul import product
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
     from mobilesam.runtime import in_fresh_thread
 
-    choose = plain_network if plain else choose_network
+    choose = plain_network if plain else choose_backend
     network = in_fresh_thread(lambda: choose(load_sam(ROOT / "weights", torch.device("cpu"))))
     segmenter = Segmenter(network, resolve_weights("bundled"), "bundled")
     photo = segmenter.open(pixels)

@@ -24,7 +24,7 @@ from benchmarks.contender import point
 from benchmarks.machine import machine
 from benchmarks.walk import resized_example, walk
 from mobilesam import ImageEmbedding, Prompt, Segmenter
-from mobilesam.model.network import Network, choose_network
+from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import resolve_weights
 from mobilesam.predict import decode_batch
@@ -66,7 +66,7 @@ def median_ms(run: Callable[[], object], repeats: int) -> float:
     return 1000 * statistics.median(seconds)
 
 
-def prompt_row(network: Network, embedding: ImageEmbedding, count: int, repeats: int) -> Row:
+def prompt_row(network: ModelBackend, embedding: ImageEmbedding, count: int, repeats: int) -> Row:
     """So many single points, decoded in batches."""
     prompts = [Prompt([point(seed, embedding.original_size)], [1]) for seed in range(count)]
 
@@ -158,7 +158,7 @@ def main() -> None:
     repeats = arguments.repeats
 
     weights = resolve_weights("bundled")
-    network = choose_network(load_sam(weights.path, torch.device("cpu")))
+    network = choose_backend(load_sam(weights.path, torch.device("cpu")))
     segmenter = Segmenter(network, weights, "bundled")
     embedding = segmenter.encode(arguments.photo)
     shape_hw = embedding.original_size

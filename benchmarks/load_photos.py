@@ -91,13 +91,13 @@ def _segmenter() -> Any:
 
 
 def _answers(photo: bytes, histories: Sequence[JsonHistory]) -> list:
-    from mobilesam.history import parse_history
+    from mobilesam.interactions import parse_interactions
     from mobilesam.masks import mask_to_coco_rle
 
     segmenter = _segmenter()
     with Image.open(io.BytesIO(photo)) as picture:
         embedding = segmenter.encode(picture)
     return [
-        mask_to_coco_rle(segmenter.answer(embedding, parse_history(history)).mask())
+        mask_to_coco_rle(segmenter.answer(embedding, parse_interactions(history)).mask())
         for history in histories
     ]

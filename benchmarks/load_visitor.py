@@ -76,10 +76,10 @@ class Tab:
             raise NoAnswerError("The server ended the tab's heartbeat.")
 
     async def open(self, name: str, data: bytes) -> dict[str, Any]:
-        """Uploads a photo and has it opened: the reply of the desk."""
+        """Uploads a photo and has it opened: the reply of the handlers."""
         try:
             return await asyncio.wait_for(self._open(name, data), OPEN_TIMEOUT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise NoAnswerError("The page gave up waiting for the photo.") from None
 
     async def ask(self, function: str, query: dict[str, Any]) -> dict[str, Any]:

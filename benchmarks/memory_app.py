@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from mobilesam.web.desk import Desk
-from mobilesam.web.start import serve_page
+from mobilesam.web.app import serve_page
+from mobilesam.web.page.handlers import PageHandlers
 
 MARK = "held "
 _PERIOD_S = 1.0
@@ -23,7 +23,7 @@ _MADE_FOLDER_LETTERS = 48
 
 def say() -> None:
     """Says it for as long as the process runs."""
-    while not (desks := [one for one in gc.get_objects() if isinstance(one, Desk)]):
+    while not (desks := [one for one in gc.get_objects() if isinstance(one, PageHandlers)]):
         time.sleep(_PERIOD_S)
     while True:
         # One write, or the log's lines would come between this one and its end.
@@ -32,15 +32,15 @@ def say() -> None:
         time.sleep(_PERIOD_S)
 
 
-def held(desk: Desk) -> dict[str, float]:
+def held(handlers: PageHandlers) -> dict[str, float]:
     """Memory, embeddings, open photos and the folders of files made from them."""
-    cache = desk._segmenter.cache_info()
+    cache = handlers._segmenter.cache_info()
     folders = (path.name for path in Path(get_upload_folder()).iterdir())
     return {
         "rss_mb": resident_mb(Path("/proc/self/status").read_text(encoding="ascii")),
         "cache_mb": cache.bytes / 1e6,
-        "cache_bound_mb": desk._segmenter.settings.cache_bytes / 1e6,
-        "open_photos": len(desk._photos),
+        "cache_bound_mb": handlers._segmenter.settings.cache_bytes / 1e6,
+        "open_photos": len(handlers._photos),
         "made_folders": sum(len(name) == _MADE_FOLDER_LETTERS for name in folders),
         "threads": threading.active_count(),
         **heap_mb(),

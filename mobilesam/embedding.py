@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilesam.images import Photo, scaled_size
-from mobilesam.model.network import Network
+from mobilesam.model.backend import ModelBackend
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ImageEmbedding:
         return self.features.numel() * self.features.element_size()
 
 
-def encode_photo(network: Network, photo: Photo, key: str) -> ImageEmbedding:
+def encode_photo(network: ModelBackend, photo: Photo, key: str) -> ImageEmbedding:
     """Encodes a photo.
 
     The pixels are scaled with Pillow's bilinear filter as segment-anything's predictor does.
@@ -64,7 +64,7 @@ def encode_photo(network: Network, photo: Photo, key: str) -> ImageEmbedding:
     return ImageEmbedding(features, photo.size_hw, input_size, key, note)
 
 
-def _encode(network: Network, pixels: torch.Tensor) -> torch.Tensor:
+def _encode(network: ModelBackend, pixels: torch.Tensor) -> torch.Tensor:
     """The embedding; where the device's memory is full, tried once more when it has been tidied."""
     try:
         return network.encode(pixels.to(network.device).float())

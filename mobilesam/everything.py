@@ -24,7 +24,7 @@ from mobilesam.masks import (
     mask_from_coco_rle,
     mask_to_coco_rle,
 )
-from mobilesam.model.network import Network
+from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import in_fresh_thread
@@ -91,7 +91,7 @@ class EverythingProgress:
 
 
 def iter_everything(
-    network: Network, embedding: ImageEmbedding, options: EverythingOptions
+    network: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
 ) -> Generator[EverythingProgress, None, None]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
 
@@ -130,7 +130,7 @@ def iter_everything(
 
 
 def segment_everything(
-    network: Network, embedding: ImageEmbedding, options: EverythingOptions
+    network: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
 ) -> list[MaskRecord]:
     """`iter_everything` run to its end.
 
@@ -145,7 +145,7 @@ def segment_everything(
 
 
 def _decode_points(
-    network: Network,
+    network: ModelBackend,
     embedding: ImageEmbedding,
     points_xy: Sequence[tuple[float, float]],
     options: EverythingOptions,

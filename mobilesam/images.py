@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mobilesam.encoded import MeteredFile, exif_orientation, read_photo_file
 from mobilesam.errors import ImageError
+from mobilesam.image_file import MeteredFile, exif_orientation, read_photo_file
 from mobilesam.settings import MEGA, ImageLimits
 
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]

@@ -10,7 +10,7 @@ from typing import Literal, cast, overload
 
 import numpy as np
 
-from mobilesam.effort import Effort
+from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
 from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
 
@@ -81,7 +81,7 @@ class PackedObjects(Sequence[PhotoObject]):
     A hundred masks of a large photo would be gigabytes.
     """
 
-    def __init__(self, objects: Iterable[PhotoObject], effort: Effort | None = None) -> None:
+    def __init__(self, objects: Iterable[PhotoObject], effort: CpuBudget | None = None) -> None:
         """Takes the objects one by one.
 
         Args:

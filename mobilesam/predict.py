@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask
-from mobilesam.model.network import Network
+from mobilesam.model.backend import ModelBackend
 from mobilesam.prompts import Prompt
 
 LOGITS_SIDE = 256
@@ -96,7 +96,7 @@ def upscale_logits(
 
 
 def predict_masks(
-    network: Network,
+    network: ModelBackend,
     embedding: ImageEmbedding,
     prompt: Prompt,
     mask_input: NDArray[np.float32] | None = None,
@@ -133,7 +133,7 @@ def predict_masks(
 
 @torch.inference_mode()
 def decode_batch(
-    network: Network,
+    network: ModelBackend,
     embedding: ImageEmbedding,
     prompts: Sequence[Prompt],
     mask_input: NDArray[np.float32] | None = None,

@@ -23,10 +23,10 @@ from mobilesam.everything import (
     segment_everything,
 )
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.history import Answer, History, answer_history
 from mobilesam.images import ImageSource, Photo, open_photo
+from mobilesam.interactions import Answer, Interactions, replay
+from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.checkpoint import checkpoint_digest
-from mobilesam.model.network import Network, choose_network
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
@@ -47,7 +47,11 @@ class Segmenter:
     """
 
     def __init__(
-        self, network: Network, weights: Weights, checkpoint: str, settings: Settings | None = None
+        self,
+        network: ModelBackend,
+        weights: Weights,
+        checkpoint: str,
+        settings: Settings | None = None,
     ) -> None:
         """Wraps a network.
 
@@ -74,7 +78,7 @@ class Segmenter:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         settings: Settings | None = None,
-        choose: Callable[[Sam, Precision], Network] = choose_network,
+        choose: Callable[[Sam, Precision], ModelBackend] = choose_backend,
     ) -> Segmenter:
         """Loads a model.
 
@@ -98,7 +102,7 @@ class Segmenter:
         return cls(network, chosen, checkpoint_digest(chosen.path), settings)
 
     @property
-    def network_name(self) -> str:
+    def backend_name(self) -> str:
         """Which modules answer, for the log."""
         return self._network.name
 
@@ -156,8 +160,8 @@ class Segmenter:
             predict_masks, self._network, embedding, prompt, mask_input, multimask_output
         ).result()
 
-    def answer(self, embedding: ImageEmbedding, history: History) -> Answer:
-        """The answer to a visitor's clicks so far; see `mobilesam.history.answer_history`.
+    def answer(self, embedding: ImageEmbedding, history: Interactions) -> Answer:
+        """The answer to a visitor's clicks so far; see `mobilesam.interactions.replay`.
 
         Raises:
             PromptError: a step of the history cannot be used on this photo.
@@ -171,9 +175,7 @@ class Segmenter:
         def recall(so_far: bytes, compute: Callable[[], Prediction]) -> Prediction:
             return self._predictions.get_or_compute((embedding.key, so_far), compute)[0]
 
-        return answer_history(
-            history, embedding.original_size, embedding.input_size, predict, recall
-        )
+        return replay(history, embedding.original_size, embedding.input_size, predict, recall)
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float

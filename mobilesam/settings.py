@@ -39,7 +39,6 @@ class Settings:
         cache_bytes: bound of the embedding cache.
         mcp: whether assistants find the endpoints as MCP tools.
         limits: what a photo may be at most.
-        zero_gpu: whether a Space lends a GPU by the call; it says so itself.
     """
 
     weights: str | None = None
@@ -48,7 +47,6 @@ class Settings:
     cache_bytes: int = 512 * MEGA
     mcp: bool = False
     limits: ImageLimits = ImageLimits()
-    zero_gpu: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -67,7 +65,6 @@ class Settings:
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", 20),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", 40),
             ),
-            zero_gpu=env.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
         )
 
 

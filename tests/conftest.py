@@ -19,7 +19,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
 from torch import nn
 
 from mobilesam import Segmenter, Settings
-from mobilesam.model.network import plain_network
+from mobilesam.model.backend import plain_network
 from mobilesam.model.sam import build_sam, load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, Weights
 

@@ -4,7 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from mobilesam.web import start, stop
+from mobilesam.web import app as start
+from mobilesam.web.server import shutdown as stop
 
 LINGER_S = 1.0
 
@@ -36,25 +37,25 @@ def slow_load(folder):
 def slow_work(_folder):
     """Encodes, clicks and files take a second longer; everything in a photo far longer."""
     from mobilesam import segmenter
-    from mobilesam.web import desk
+    from mobilesam.web.page import handlers
 
     work = segmenter.Segmenter
     segmenter.encode_photo = _lingering("encode", segmenter.encode_photo)
     work.answer = _lingering("click", work.answer)
-    desk.mask_png = _lingering("export", desk.mask_png)
+    handlers.mask_png = _lingering("export", handlers.mask_png)
     work.iter_everything = _lingering("everything", work.iter_everything)
 
 
 def short_line(folder):
     """Slow work, and one visitor at most waits for a photo."""
-    from mobilesam.web import lanes
+    from mobilesam.web.server import queues
 
     def begin(self):
         all_lanes(self)
-        self.photos = lanes.Lane(1, 1, "Come back later.")
+        self.photos = queues.WorkQueue(1, 1, "Come back later.")
 
-    all_lanes = lanes.Lanes.__init__
-    lanes.Lanes.__init__ = begin
+    all_lanes = queues.WorkQueues.__init__
+    queues.WorkQueues.__init__ = begin
     slow_work(folder)
 
 

@@ -136,7 +136,7 @@ def batch(args: Namespace) -> int:
 
 def serve(args: Namespace) -> int:
     """`serve`: the page, as app.py starts it."""
-    from mobilesam.web.start import serve_page  # imports gradio, which the others do without
+    from mobilesam.web.app import serve_page  # imports gradio, which the others do without
 
     serve_page(args.weights, args.device, args.host, args.port, args.mcp)
     return 0

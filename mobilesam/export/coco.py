@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from mobilesam.effort import Effort
+from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.documents import (
     Fields,
@@ -135,7 +135,7 @@ def read_coco(
     document: object,
     size_hw: tuple[int, int],
     file_name: str | None = None,
-    effort: Effort | None = None,
+    effort: CpuBudget | None = None,
 ) -> PackedObjects:
     """The objects of one photo in a COCO file, ours or another program's.
 

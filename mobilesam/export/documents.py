@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilesam.effort import Effort
+from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle
 from mobilesam.objects import PackedObjects, PhotoObject
@@ -150,7 +150,7 @@ def object_from_file(name: object, mask: Mask, predicted_iou: Any) -> PhotoObjec
 
 
 def read_objects(
-    value: object, size_hw: tuple[int, int], effort: Effort | None = None
+    value: object, size_hw: tuple[int, int], effort: CpuBudget | None = None
 ) -> PackedObjects:
     """Objects as a client sends them.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilesam.effort import Effort
+from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
     Fields,
@@ -61,7 +61,7 @@ def labelme_document(
 
 
 def read_labelme(
-    document: object, size_hw: tuple[int, int], effort: Effort | None = None
+    document: object, size_hw: tuple[int, int], effort: CpuBudget | None = None
 ) -> PackedObjects:
     """The objects in a labelme file: its polygons, rectangles and masks.
 

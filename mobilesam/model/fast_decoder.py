@@ -23,8 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.frozen import LayerNorm, Linear
-from mobilesam.model.product import product
+from mobilesam.model.inference_layers import LayerNorm, Linear
+from mobilesam.model.matmul import product
 
 _FEW_TOKENS = 16
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.frozen import LayerNorm, Linear
-from mobilesam.model.product import product
+from mobilesam.model.inference_layers import LayerNorm, Linear
+from mobilesam.model.matmul import product
 from mobilesam.model.tiny_vit import TinyVitEncoder
 
 _FRONT_STRIDE = 8

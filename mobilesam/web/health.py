@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import mobilesam
-from mobilesam.web.desk import Desk
+from mobilesam.web.page.handlers import PageHandlers
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.segmenter import Segmenter
 
 
-def health_route(model: Future[Segmenter], desk: Desk) -> Route:
+def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
     """The route, for the application that serves the page.
 
     It answers 200 when photos are answered, and 503 while the model is being loaded or when that
@@ -25,7 +25,7 @@ def health_route(model: Future[Segmenter], desk: Desk) -> Route:
 
     Args:
         model: the segmenter, or the promise of one.
-        desk: counts the open photos.
+        handlers: counts the open photos.
     """
     started = time.monotonic()
 
@@ -34,7 +34,7 @@ def health_route(model: Future[Segmenter], desk: Desk) -> Route:
         report = {
             "version": mobilesam.__version__,
             "uptime_s": round(time.monotonic() - started),
-            "open_photos": desk.open_photos,
+            "open_photos": handlers.open_photos,
             **_model_report(model),
         }
         return JSONResponse(
@@ -57,6 +57,6 @@ def _model_report(model: Future[Segmenter]) -> dict[str, Any]:
         "status": "ready",
         "weights": segmenter.weights.kind,
         "device": str(segmenter.device),
-        "modules": segmenter.network_name,
+        "modules": segmenter.backend_name,
         "cache": {**cache._asdict(), "max_bytes": segmenter.settings.cache_bytes},
     }

@@ -27,7 +27,7 @@ def sent(http, name, data):
 
 
 def opened(http, open_photo, name, data):
-    """The desk's reply for a file, or the status with which Gradio refused it."""
+    """The handlers's reply for a file, or the status with which Gradio refused it."""
     upload = sent(http, name, data)
     assert upload.status_code < 500, name
     if upload.status_code != 200:

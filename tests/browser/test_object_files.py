@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilesam.web.kept import MAX_KEPT
+from mobilesam.web.page.object_payload import MAX_KEPT
 from tests.browser.objects import (
     coco_masks,
     delete,

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
 from mobilesam import Prediction, Prompt, Segmenter
-from mobilesam.history import AddPoint
 from mobilesam.images import open_photo
+from mobilesam.interactions import AddPoint
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXPECTATIONS = json.loads((Path(__file__).parent / "expectations.json").read_text(encoding="utf-8"))

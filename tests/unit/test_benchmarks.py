@@ -37,7 +37,7 @@ from benchmarks.machine import high_water_mark_mb
 from benchmarks.memory import memory_figures
 from benchmarks.memory_app import resident_mb
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
-from mobilesam.history import parse_history
+from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_to_coco_rle
 
 
@@ -197,7 +197,7 @@ def test_every_visitor_has_a_photo_and_clicks_of_its_own_and_always_the_same() -
     assert histories_of(3) == histories_of(3)
     assert histories_of(3) != histories_of(4)
     for history in histories_of(3):
-        parse_history(history)
+        parse_interactions(history)
 
 
 def test_memory_is_compared_with_that_after_the_first_hundred_photos() -> None:

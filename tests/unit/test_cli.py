@@ -21,7 +21,7 @@ from mobilesam.cli.main import main
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
 from mobilesam.export import cutout_png
 from mobilesam.images import open_photo
-from mobilesam.web.start import serve_page
+from mobilesam.web.app import serve_page
 from tests.stub_options import KEEP_ALL
 from tests.terminal import Terminal
 
@@ -359,7 +359,7 @@ def test_weights_and_device_reach_the_model(photo, monkeypatch, tmp_path, capsys
 
 def test_serve_starts_the_page_that_app_starts(run, monkeypatch):
     asked = []
-    monkeypatch.setattr("mobilesam.web.start.serve_page", lambda *args: asked.append(args))
+    monkeypatch.setattr("mobilesam.web.app.serve_page", lambda *args: asked.append(args))
     argv = [
         "--weights",
         "bundled",
@@ -386,8 +386,8 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch):
             asked.update(options)
             raise OSError("Cannot find empty port in range: 80-80")  # as Gradio does
 
-    monkeypatch.setattr("mobilesam.web.start.tune_allocator", lambda: None)
-    monkeypatch.setattr("mobilesam.web.ui.build_demo", lambda *_: Page())
+    monkeypatch.setattr("mobilesam.web.app.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.web.blocks.build_demo", lambda *_: Page())
     with pytest.raises(MobileSamError, match="the port is taken"):
         serve_page(host="127.0.0.1", port=80)
     assert (asked["server_name"], asked["server_port"]) == ("127.0.0.1", 80)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from mobilesam.errors import MobileSamError
 from mobilesam.prompts import prompt_from_rows
-from mobilesam.web import uploads
-from mobilesam.web.desk import Desk
+from mobilesam.web.page.handlers import PageHandlers
+from mobilesam.web.server import uploads
 from tests.opening import opened
 
 FUNCTIONS = ("about", "segment", "everything", "regions", "export", "load", "preview")
@@ -83,19 +83,19 @@ ALWAYS = settings(
 
 
 @pytest.fixture
-def desk(segmenter, disc, tmp_path, monkeypatch):
-    """A desk, and a token of a photo that is open."""
+def handlers(segmenter, disc, tmp_path, monkeypatch):
+    """A handlers, and a token of a photo that is open."""
     monkeypatch.setattr(uploads, "get_upload_folder", lambda: str(tmp_path))
     Image.fromarray(disc).save(tmp_path / "disc.png")
     model = Future()
     model.set_result(segmenter)
-    desk = Desk(model, tmp_path)
-    return desk, opened(desk, tmp_path / "disc.png")["token"]
+    handlers = PageHandlers(model, tmp_path)
+    return handlers, opened(handlers, tmp_path / "disc.png")["token"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_any_json_gets_a_reply_that_json_can_carry(desk, tmp_path, caplog, name):
-    server, token = desk
+def test_any_json_gets_a_reply_that_json_can_carry(handlers, tmp_path, caplog, name):
+    server, token = handlers
 
     @settings(ALWAYS, max_examples=50)
     @given(QUERIES, st.booleans())

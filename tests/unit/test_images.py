@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from mobilesam import ImageError, ImageLimits
-from mobilesam.encoded import MAX_JPEG_SCANS
+from mobilesam.image_file import MAX_JPEG_SCANS
 from mobilesam.images import open_photo
 from tests.bad_files import ORIENTATION_TAG, picture, png_of
 

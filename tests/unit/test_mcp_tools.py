@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mobilesam import ImageError, ImageLimits, MobileSamError
-from mobilesam.web import mcp_tools
+from mobilesam.web.api import mcp as mcp_tools
 
 
 def test_without_the_package_it_is_said_how_to_install_it(monkeypatch):

@@ -14,8 +14,8 @@ from PIL import Image
 import mobilesam
 from mobilesam import ImageError, MobileSamError, Prompt, PromptError, Segmenter, Settings
 from mobilesam import segmenter as segmenter_module
-from mobilesam.history import AddPoint, SetBox
-from mobilesam.model.network import plain_network
+from mobilesam.interactions import AddPoint, SetBox
+from mobilesam.model.backend import plain_network
 
 CENTRE = Prompt([(90, 60)], [1])
 EMBEDDING_BYTES = 256 * 64 * 64 * 4

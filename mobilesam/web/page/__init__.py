@@ -1,0 +1,1 @@
+"""The page: the prompt canvas component and the server functions that answer it."""

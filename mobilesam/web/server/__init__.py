@@ -1,0 +1,1 @@
+"""What any web application needs: middleware, work queues, storage of uploads, a request log."""

@@ -1,0 +1,127 @@
+"""Photos by address: from the public internet, a bounded size, whatever redirects say."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from mobilesam import ImageError
+from mobilesam.runtime import in_fresh_thread
+from mobilesam.web.server import remote_image as fetch
+
+PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
+NOT_PUBLIC = [
+    "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+    "100.100.100.200", "192.0.0.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255",
+    "::", "::1", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8",
+    "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_are_public(address):
+    assert fetch.is_public(address)
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_private_and_translated_addresses_are_not(address):
+    assert not fetch.is_public(address)
+
+
+class Site(BaseHTTPRequestHandler):
+    """/photo.jpg is one; /to?X redirects to X; anything else is missing."""
+
+    def do_GET(self):
+        self.server.hosts.append(self.headers["Host"])
+        path, _, target = self.path.partition("?")
+        if path == "/to":
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+            return
+        self.send_response(200 if path == "/a%20photo.jpg" else 404)
+        self.end_headers()
+        self.wfile.write(bytes(1000))
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def site(monkeypatch, tmp_path):
+    """A local server that counts as public by this address, and by no other of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server.hosts = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(fetch, "get_upload_folder", lambda: str(tmp_path))
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def fetch_photo(url, max_bytes):
+    """Runs the coroutine in a thread that has no event loop yet; pytest's has Playwright's."""
+    return in_fresh_thread(lambda: asyncio.run(fetch.fetch_photo(url, max_bytes)))
+
+
+@pytest.fixture
+def get(site):
+    def run(path, max_bytes=1000, host="127.0.0.1"):
+        url = f"http://{host}:{site.server_port}{path}"
+        return fetch_photo(url, max_bytes)
+
+    return run
+
+
+def test_a_photo_is_fetched_into_the_upload_folder_under_its_name(get, site, tmp_path):
+    path = get("/a%20photo.jpg", host="localhost")
+    assert path.read_bytes() == bytes(1000)
+    assert path.name == "a photo.jpg"
+    assert path.parents[1] == tmp_path
+    assert site.hosts == [f"localhost:{site.server_port}"]
+
+
+def test_a_redirect_is_followed(get):
+    assert get("/to?/a%20photo.jpg").name == "a photo.jpg"
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.2/", "http://[::1]/", "file:///etc/passwd"])
+def test_a_redirect_to_what_is_not_public_is_refused(get, target):
+    with pytest.raises(ImageError, match="not on the public internet"):
+        get(f"/to?{target}")
+
+
+def test_redirects_end(get):
+    with pytest.raises(ImageError, match="does not answer as it should"):
+        get("/to?/to?/to?/to?/to?/to?/to?/to?/a%20photo.jpg")
+
+
+def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
+    with pytest.raises(ImageError, match="larger than"):
+        get("/a%20photo.jpg", max_bytes=999)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
+def test_what_is_no_address_gets_one_sentence(site, url):
+    with pytest.raises(ImageError, match="upload the photo instead"):
+        fetch_photo(url, 1000)
+
+
+def test_an_error_page_is_no_photo(get):
+    with pytest.raises(ImageError, match="does not answer as it should"):
+        get("/missing.jpg")
+
+
+def test_who_never_answers_is_given_up(get, monkeypatch):
+    async def never(*args):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(fetch, "_fetch", never)
+    monkeypatch.setattr(fetch, "_TIME_LIMIT_S", 0.05)
+    with pytest.raises(ImageError, match="does not answer"):
+        get("/a%20photo.jpg")
