@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar, overload
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     TypeAdapter,
@@ -162,7 +163,7 @@ def explaining(error: type[MobileSamError], name: str = "The request") -> Iterat
         raise error(_sentence(details, name)) from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Validated:
     """Base of pydantic dataclasses whose constructor raises PromptError for invalid arguments."""
 
@@ -193,9 +194,10 @@ def _path(loc: tuple[int | str, ...], name: str) -> str:
     """Where in the input the error is, such as `points[3][0]`."""
     if not loc or isinstance(loc[0], int):
         loc = (name, *loc)
-    parts = (f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in loc)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in loc)
     return "".join(parts).removeprefix(".")
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
+    """A name of the input for an error, cut if it is long."""
     return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
