@@ -63,9 +63,10 @@ def test_decoding_in_another_thread_is_charged(segmenter, stub_sam, disc, monkey
 
     embedding = segmenter.encode(disc)
     log = tuple(AddPoint(60 + 5 * number, 60, 1) for number in range(5))
-    with monkeypatch.context() as patch, pytest.raises(PromptError, match="too long"):
+    with monkeypatch.context() as patch:
         patch.setattr(stub_sam.mask_decoder.module, "forward", slow)
-        segmenter.answer(embedding, log, CpuBudget(0.35))
+        with pytest.raises(PromptError, match="too long"):
+            segmenter.answer(embedding, log, CpuBudget(0.35))
     assert stub_sam.mask_decoder.calls == 2
     with pytest.raises(PromptError, match="too long"):
         segmenter.answer(embedding, log, CpuBudget(-1))
