@@ -100,11 +100,6 @@ def iter_everything(
     the generator ends the work, and other prompts are answered between two batches. Unlike
     segment-anything, it always drops empty masks.
 
-    Args:
-        backend: the modules of the model.
-        embedding: of the photo.
-        options: grid and thresholds.
-
     Yields:
         The progress after each batch of prompts; the records of the last one are the result.
 

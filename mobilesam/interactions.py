@@ -103,7 +103,7 @@ def parse_interactions(raw: object) -> Interactions:
             {"type": "stroke", "path": [[x, y], ...], "radius", "label"}.
 
     Raises:
-        PromptError: the input is anything else, or exceeds one of the limits above.
+        PromptError: the input is anything else, or exceeds a limit.
     """
     if isinstance(raw, list) and len(raw) > MAX_INTERACTIONS:
         raise PromptError(
@@ -162,14 +162,7 @@ class Answer:
         return painted_logits(logits, self.strokes, self.original_size, self.input_size)
 
     def mask(self, size_hw: tuple[int, int] | None = None) -> Mask:
-        """The mask with its strokes.
-
-        Args:
-            size_hw: (H, W) to scale the photo's frame to; None for the photo's own size.
-
-        Returns:
-            (H, W) bool.
-        """
+        """The (H, W) bool mask with its strokes, scaled to `size_hw` or at the photo's size."""
         size_hw = size_hw or self.original_size
         if self.prediction is not None:
             base = self.prediction.mask(self.index, size_hw)

@@ -50,14 +50,7 @@ class Segmenter:
         checkpoint: str,
         settings: Settings | None = None,
     ) -> None:
-        """Creates a segmenter from a loaded model; see `from_weights` for one from a file.
-
-        Args:
-            backend: the modules of the model.
-            weights: where they came from.
-            checkpoint: digest of the weights.
-            settings: None for the defaults.
-        """
+        """Creates a segmenter from a loaded model; see the attributes, and `from_weights`."""
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
@@ -117,10 +110,9 @@ class Segmenter:
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
-        """The photo's embedding, from the cache if it is there.
+        """The embedding of a photo: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
 
-        Args:
-            image: a path, a PIL image, an (H, W, 3) uint8 RGB array, or an opened Photo.
+        It comes from the cache if the photo has been encoded before.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -158,12 +150,9 @@ class Segmenter:
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
     ) -> Answer:
-        """The mask that follows from a log of interactions; see `mobilesam.interactions.replay`.
+        """The result of a log of interactions; see `mobilesam.interactions.replay`.
 
-        Args:
-            embedding: of the photo.
-            interactions: at least one.
-            budget: charged with the processor time of the decoder's thread.
+        Decoding is charged to the budget.
 
         Raises:
             PromptError: an interaction cannot be used on this photo, or the budget is spent.
@@ -186,7 +175,7 @@ class Segmenter:
         """Masks of the whole photo from a grid of points.
 
         Args:
-            embedding: of the photo.
+            embedding: the photo.
             points_per_side: from 1 to 64.
             **thresholds: see `mobilesam.EverythingOptions`; the defaults depend on the weights.
 
@@ -204,10 +193,7 @@ class Segmenter:
         return iter_everything(self._backend, embedding, options)
 
     def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
-        """The options of `everything`, with defaults that suit the weights in use.
-
-        Args:
-            given: options by name, possibly from JSON.
+        """The given options of `everything`, and the defaults that suit the weights in use.
 
         Raises:
             PromptError: an option is unknown or out of range.
