@@ -70,12 +70,10 @@ class Settings:
 
 def _precision(env: Mapping[str, str]) -> Precision:
     text = env.get("MOBILESAM_PRECISION") or "auto"
-    for precision in get_args(Precision):
-        if text == precision:
-            return cast(Precision, precision)
-    raise MobileSamError(
-        f"MOBILESAM_PRECISION must be one of {', '.join(get_args(Precision))}, not {text!r}."
-    )
+    choices = get_args(Precision)
+    if text not in choices:
+        raise MobileSamError(f"MOBILESAM_PRECISION must be one of {', '.join(choices)}.")
+    return cast(Precision, text)
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

@@ -60,7 +60,7 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
 
     Args:
         sam: the model in eval mode.
-        precision: of the encoder on a CPU; `"auto"` for the rule above.
+        precision: of the encoder on a CPU; `"auto"` applies the rule above.
     """
     if sam.device.type != "cpu":
         fallback = choose_backend(copy.deepcopy(sam).cpu(), precision)
@@ -80,17 +80,23 @@ def plain_backend(sam: Sam) -> ModelBackend:
         embedding: torch.Tensor = sam.image_encoder(sam.preprocess(rgb))
         return embedding
 
-    return _backend(sam, encode, sam.mask_decoder, "plain float32")
+    with torch.inference_mode():
+        image_pe = sam.prompt_encoder.get_dense_pe()
+    return ModelBackend(
+        encode=encode,
+        prompt_encoder=sam.prompt_encoder,
+        mask_decoder=sam.mask_decoder,
+        image_pe=image_pe,
+        image_size=sam.image_encoder.img_size,
+        mask_threshold=sam.mask_threshold,
+        name="plain float32",
+    )
 
 
 def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
-    """The fast modules for a CPU.
-
-    Args:
-        sam: the model; weights that have to be rearranged are copied.
-        dtype: of the encoder. The decoder stays in float32.
-    """
+    """The fast modules for a CPU, the encoder in `dtype` and the decoder in float32."""
     encoder = FastEncoder(cast(TinyVitEncoder, sam.image_encoder), dtype)
+    decoder = FastDecoder(sam.mask_decoder)
     mean, std = cast(torch.Tensor, sam.pixel_mean), cast(torch.Tensor, sam.pixel_std)
 
     @torch.inference_mode()
@@ -98,7 +104,7 @@ def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
         return encoder((rgb - mean) / std)
 
     name = f"fast {str(dtype).removeprefix('torch.')}"
-    return _backend(sam, encode, FastDecoder(sam.mask_decoder), name)
+    return replace(plain_backend(sam), encode=encode, mask_decoder=decoder, name=name)
 
 
 def bfloat16_is_faster() -> bool:
@@ -117,22 +123,3 @@ def bfloat16_is_faster() -> bool:
     if not bool(error < _BFLOAT16_TOLERANCE):
         return False
     return speedup(lambda: linear(x, weight), lambda: x16 @ weight16) > _MIN_BFLOAT16_SPEEDUP
-
-
-def _backend(
-    sam: Sam,
-    encode: Callable[[torch.Tensor], torch.Tensor],
-    mask_decoder: Callable[..., tuple[torch.Tensor, torch.Tensor]],
-    name: str,
-) -> ModelBackend:
-    with torch.inference_mode():
-        image_pe = sam.prompt_encoder.get_dense_pe()
-    return ModelBackend(
-        encode,
-        sam.prompt_encoder,
-        mask_decoder,
-        image_pe,
-        sam.image_encoder.img_size,
-        sam.mask_threshold,
-        name,
-    )

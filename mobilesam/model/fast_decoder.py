@@ -59,8 +59,7 @@ class FastDecoder(nn.Module):
             image_embeddings: (1, 256, 64, 64).
             image_pe: (1, 256, 64, 64) positional encoding.
             sparse_prompt_embeddings: (B, N, 256).
-            dense_prompt_embeddings: (B, 256, 64, 64), expanded from one pixel if there is no
-                mask_input.
+            dense_prompt_embeddings: (B, 256, 64, 64).
             multimask_output: whether to return three candidates or one.
 
         Returns:
@@ -70,23 +69,20 @@ class FastDecoder(nn.Module):
         position = _tokens_of(image_pe)
         dense = dense_prompt_embeddings
         if dense.stride(2) == 0 and dense.stride(3) == 0:
-            dense = dense[:1]  # no mask_input: the same for all prompts
+            dense = dense[:1]  # expanded from one pixel: there is no mask_input
         image = _tokens_of(image_embeddings) + _tokens_of(dense)
-        point = torch.cat(
-            [self.own_tokens.expand(prompts, -1, -1), sparse_prompt_embeddings], dim=1
-        )
-        queries = point
+        own_tokens = self.own_tokens.expand(prompts, -1, -1)
+        queries = point = torch.cat([own_tokens, sparse_prompt_embeddings], dim=1)
         for layer in self.layers:
             queries, image = layer(queries, point, image, position)
         keys = image + position
-        wanted = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
-        read = [0, *range(1, 1 + self.num_mask_tokens)[wanted]]  # the output tokens
-        queries, point = queries[:, read], point[:, read]
-        queries = self.final_norm(
-            queries + self.final_attention.to_image(queries + point, keys, image)
-        )
-        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, wanted]
-        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, wanted)
+        selected = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
+        outputs = [0, *range(1, 1 + self.num_mask_tokens)[selected]]  # the IoU and mask tokens
+        queries, point = queries[:, outputs], point[:, outputs]
+        attended = self.final_attention.to_image(queries + point, keys, image)
+        queries = self.final_norm(queries + attended)
+        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, selected]
+        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, selected)
         return self.upscaling.masks(image, hyper), iou_predictions
 
 
@@ -101,15 +97,8 @@ class _Attention:
     def __init__(self, attention: Any) -> None:
         self.heads = attention.num_heads
         self.width = attention.internal_dim // attention.num_heads
-        self.q, self.k, self.v, self.out = (
-            Linear.of(layer)
-            for layer in (
-                attention.q_proj,
-                attention.k_proj,
-                attention.v_proj,
-                attention.out_proj,
-            )
-        )
+        self.q, self.k = Linear.of(attention.q_proj), Linear.of(attention.k_proj)
+        self.v, self.out = Linear.of(attention.v_proj), Linear.of(attention.out_proj)
 
     def between_tokens(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Standard attention between any two sets of tokens."""
@@ -122,11 +111,11 @@ class _Attention:
         self, tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
         """Attention from prompt tokens to the image: (B, N, C)."""
-        if not self._few(tokens, keys):
+        if not _has_few_tokens(tokens, keys):
             return self.between_tokens(tokens, keys, values)
         prompts, count, channels = tokens.shape
         q = self._split(self.q(tokens)) * self.width**-0.5
-        scores = self._on_image(q @ self._per_head(self.k), keys)
+        scores = _batched_linear((q @ self._per_head(self.k)).flatten(1, 2), keys)
         out = _batched_linear(scores.softmax(-1), values.mT)
         out = out.view(prompts, self.heads, count, channels)
         return self.out(_merge(out @ self._per_head(self.v).mT) + self.v.bias)
@@ -137,8 +126,8 @@ class _Attention:
         """The image plus its attention to the prompt tokens: (B, P, C)."""
         prompts, count, channels = k.shape
         keys = self._split(self.k(k)) * self.width**-0.5
-        if self._few(k, queries):
-            scores = self._on_image(keys @ self._per_head(self.q), queries)
+        if _has_few_tokens(k, queries):
+            scores = _batched_linear((keys @ self._per_head(self.q)).flatten(1, 2), queries)
             scores += (keys @ self.q.bias.view(self.heads, self.width, 1)).flatten(1, 2)
         else:
             scores = (keys @ self._split(self.q(queries)).mT).flatten(1, 2)
@@ -149,9 +138,6 @@ class _Attention:
         values += self.out.bias / self.heads
         return _batched_linear(weights.mT, values.mT).add_(image)
 
-    def _few(self, tokens: torch.Tensor, image: torch.Tensor) -> bool:
-        return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
-
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(B, N, heads * width) to (B, heads, N, width)."""
         return x.view(*x.shape[:2], self.heads, self.width).transpose(1, 2)
@@ -160,10 +146,9 @@ class _Attention:
         """The layer's weight as (heads, width, C)."""
         return layer.weight.view(self.heads, self.width, -1)
 
-    @staticmethod
-    def _on_image(absorbed: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """(B, heads, N, C) against (K, P, C): (B, heads * N, P)."""
-        return _batched_linear(absorbed.flatten(1, 2), image)
+
+def _has_few_tokens(tokens: torch.Tensor, image: torch.Tensor) -> bool:
+    return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
 
 
 def _batched_linear(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -196,7 +181,7 @@ class _Layer:
         queries: torch.Tensor,
         point: torch.Tensor,
         image: torch.Tensor,
-        position: torch.Tensor,
+        image_pe: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.is_first:
             queries = self.self_attention.between_tokens(queries, queries, queries)
@@ -204,7 +189,7 @@ class _Layer:
             with_point = queries + point
             queries = queries + self.self_attention.between_tokens(with_point, with_point, queries)
         queries = self.norms[0](queries)
-        keys = image + position
+        keys = image + image_pe
         queries = self.norms[1](queries + self.to_image.to_image(queries + point, keys, image))
         queries = self.norms[2](queries + self.fc2(F.relu(self.fc1(queries))))
         image = self.from_tokens.from_tokens(image, keys, queries + point, queries)

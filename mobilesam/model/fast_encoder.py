@@ -24,37 +24,28 @@ from mobilesam.model.inference_layers import LayerNorm, Linear
 from mobilesam.model.matmul import linear
 from mobilesam.model.tiny_vit import TinyVitEncoder
 
-_FRONT_STRIDE = 8
-_FRONT_REACH = 2  # rows of the output beyond the photo that are still in its receptive field
+_EARLY_STRIDE = 8
+_EARLY_REACH = 2  # rows of the output beyond the photo that are still in its receptive field
 
 
 class FastEncoder:
-    """A replacement for `TinyVitEncoder` that takes one unpadded photo.
-
-    Attributes:
-        dtype: of weights and activations; bfloat16 is faster only on a CPU with AMX.
-    """
+    """A replacement for `TinyVitEncoder` that takes one unpadded photo."""
 
     def __init__(self, encoder: TinyVitEncoder, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of an encoder in eval mode.
-
-        Args:
-            encoder: the reference; it is not changed.
-            dtype: float32 or bfloat16.
-        """
+        """Copies the weights of an encoder in eval mode, in float32 or bfloat16."""
         self.dtype = dtype
         trunk: Any = encoder.trunk
         stages = list(trunk.stages)
-        self._patch_embed = [
-            _conv(trunk.patch_embed.conv1, dtype),
-            _conv(trunk.patch_embed.conv2, dtype),
-        ]
+        embed = trunk.patch_embed
+        self._patch_embed = [_conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
         self._mbconvs = [_MbConv(block, dtype) for block in stages[0].blocks]
-        self._mergings = [_Merging(stage.downsample, dtype) for stage in stages[1:]]
+        self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages[1:]]
         self._blocks = [[_Block(block, dtype) for block in stage.blocks] for stage in stages[1:]]
         self._neck = _Neck(encoder.neck, dtype)
         self._side = encoder.img_size
-        self._blank = self._front(torch.zeros(1, self._side, self._side, 3, dtype=dtype))
+        self._blank_features = self._early_layers(
+            torch.zeros(1, self._side, self._side, 3, dtype=dtype)
+        )
 
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -66,23 +57,23 @@ class FastEncoder:
         Returns:
             (1, 256, 64, 64) float32 image embedding in NHWC memory order.
         """
-        x = self._front_of_photo(pixels)
+        x = self._early_features(pixels)
         for stage, blocks in enumerate(self._blocks):
             if stage:
-                x = self._mergings[stage](x)
+                x = self._patch_mergings[stage](x)
             for block in blocks:
                 x = block(x)
         return self._neck(x).float().permute(0, 3, 1, 2)
 
-    def _front_of_photo(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _early_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """The early layers' output for a photo padded to the square, (1, 128, 128, C)."""
         height, width = pixels.shape[2:]
         kept_hw, crop_hw = zip(*(self._extent(side) for side in (height, width)), strict=True)
         padding = (0, crop_hw[1] - width, 0, crop_hw[0] - height)
         crop = F.pad(pixels.to(self.dtype), padding).permute(0, 2, 3, 1).contiguous()
         rows, columns = kept_hw
-        full = self._blank.clone()
-        full[:, :rows, :columns] = self._front(crop)[:, :rows, :columns]
+        full = self._blank_features.clone()
+        full[:, :rows, :columns] = self._early_layers(crop)[:, :rows, :columns]
         return full
 
     def _extent(self, side: int) -> tuple[int, int]:
@@ -91,18 +82,18 @@ class FastEncoder:
         The last output row of a cropped input is wrong, because convolutions see the edge of the
         crop there: it is computed and discarded.
         """
-        reached = -(-side // _FRONT_STRIDE) + _FRONT_REACH
-        if (reached + 1) * _FRONT_STRIDE >= self._side:
-            return self._side // _FRONT_STRIDE, self._side
-        return reached, (reached + 1) * _FRONT_STRIDE
+        reached = -(-side // _EARLY_STRIDE) + _EARLY_REACH
+        if (reached + 1) * _EARLY_STRIDE >= self._side:
+            return self._side // _EARLY_STRIDE, self._side
+        return reached, (reached + 1) * _EARLY_STRIDE
 
-    def _front(self, x: torch.Tensor) -> torch.Tensor:
+    def _early_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Patch embedding, first stage and first PatchMerging: (1, h, w, 3) to (1, h/8, w/8, C)."""
         first, second = self._patch_embed
         x = second(F.gelu(first(x)))
         for mbconv in self._mbconvs:
             x = mbconv(x)
-        return self._mergings[0](x)
+        return self._patch_mergings[0](x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +120,8 @@ def _conv(conv_norm: Any, dtype: torch.dtype) -> _Conv:
     return _Conv(weight, fused.bias.detach().to(dtype), fused.stride, fused.padding, fused.groups)
 
 
-class _MbConv:
-    """timm's MBConv."""
+class _PatchMerging:
+    """timm's PatchMerging."""
 
     def __init__(self, block: Any, dtype: torch.dtype) -> None:
         self.expand, self.depthwise, self.project = (
@@ -138,20 +129,14 @@ class _MbConv:
         )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = F.gelu(self.depthwise(F.gelu(self.expand(x))))
-        return F.gelu(self.project(hidden).add_(x))
+        return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
 
 
-class _Merging:
-    """timm's PatchMerging."""
-
-    def __init__(self, merging: Any, dtype: torch.dtype) -> None:
-        self.expand, self.depthwise, self.project = (
-            _conv(conv, dtype) for conv in (merging.conv1, merging.conv2, merging.conv3)
-        )
+class _MbConv(_PatchMerging):
+    """timm's MBConv: the same convolutions with a residual connection."""
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
+        return F.gelu(super().__call__(x).add_(x))
 
 
 class _Block:
