@@ -75,6 +75,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # Telemetry asks huggingface.co for a list of its own, whatever the endpoint is.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     return Hub()
 
 
@@ -150,7 +152,9 @@ def write_to_cache(content: bytes) -> Path:
     snapshot().parent.mkdir(parents=True)
     (repository() / "refs").mkdir()
     (repository() / "refs" / "main").write_text(REVISION)
-    snapshot().write_bytes(content)
+    (repository() / "blobs").mkdir()
+    (repository() / "blobs" / SHA256).write_bytes(content)
+    snapshot().symlink_to(repository() / "blobs" / SHA256)
     return snapshot()
 
 
