@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mobilesam import Segmenter
-from mobilesam.model.backend import plain_network
+from mobilesam.model.backend import plain_backend
 from mobilesam.web.page import handlers as desk_module
 from mobilesam.web.page import photo_sessions as open_photos
 from mobilesam.web.page.handlers import PageHandlers
@@ -56,7 +56,7 @@ def test_an_upload_is_opened_under_a_token_that_cannot_be_guessed(handlers, phot
 
 
 def test_a_visitor_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, folder, photo):
-    network = plain_network(stub_sam)
+    network = plain_backend(stub_sam)
 
     def full(_pixels):
         raise torch.OutOfMemoryError("CUDA out of memory.")

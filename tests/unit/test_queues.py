@@ -16,7 +16,7 @@ import pytest
 from gradio.routes import App
 
 from mobilesam import Segmenter
-from mobilesam.runtime import in_fresh_thread
+from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import ImageLimits
 from mobilesam.web.api import endpoints as api
 from mobilesam.web.blocks import build_demo
@@ -51,7 +51,7 @@ def slow() -> Slow:
 
 def played(scene: Callable[[], Awaitable[T]]) -> T:
     """In a thread of its own: Gradio would leave an event loop behind in this one."""
-    return in_fresh_thread(lambda: asyncio.run(scene()))
+    return run_in_new_thread(lambda: asyncio.run(scene()))
 
 
 async def asked(call: Callable[[dict], Awaitable[dict]], numbers: range) -> list[asyncio.Task]:

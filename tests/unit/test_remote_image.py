@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mobilesam import ImageError
-from mobilesam.runtime import in_fresh_thread
+from mobilesam.runtime import run_in_new_thread
 from mobilesam.web.server import remote_image as fetch
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
@@ -65,7 +65,7 @@ def site(monkeypatch, tmp_path):
 
 def fetch_photo(url, max_bytes):
     """Runs the coroutine in a thread that has no event loop yet; pytest's has Playwright's."""
-    return in_fresh_thread(lambda: asyncio.run(fetch.fetch_photo(url, max_bytes)))
+    return run_in_new_thread(lambda: asyncio.run(fetch.fetch_photo(url, max_bytes)))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mobilesam.runtime import in_fresh_thread
+from mobilesam.runtime import run_in_new_thread
 from mobilesam.web.server import request_limits as bodies
 from mobilesam.web.server.middleware import SecurityMiddleware
 
@@ -83,7 +83,7 @@ def played(scene: Callable[[Reader, Send], Awaitable[object]], may_answer: bool 
             await scene(reader, send)
             return reader
 
-    return in_fresh_thread(lambda: asyncio.run(play()))
+    return run_in_new_thread(lambda: asyncio.run(play()))
 
 
 @pytest.mark.parametrize("chunked", [False, True])
