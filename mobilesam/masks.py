@@ -112,7 +112,7 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     """
     height, width = size_hw
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
-        raise AnnotationError(f"The \"size\" of a run-length mask must be [{height}, {width}].")
+        raise AnnotationError(f"A run-length mask must state that its size is [{height}, {width}].")
     counts = rle.get("counts")
     if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (height * width + 1):
         raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
