@@ -261,7 +261,7 @@ def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 
 def _loaded(item: PhotoObject, rle: CocoRle, display_hw: tuple[int, int]) -> dict[str, Any]:
-    shown = Answer(item.size_hw, item.size_hw, taken=item.mask).mask(display_hw)
+    shown = Answer(item.size_hw, item.size_hw, edited_mask=item.mask).mask(display_hw)
     return {
         "name": item.name,
         "rle": rle,
