@@ -77,6 +77,11 @@ def parse_document(data: bytes | str) -> object:
     return parsed
 
 
+def json_bytes(document: JsonObject) -> bytes:
+    """Encodes an annotation document."""
+    return json.dumps(document, allow_nan=False).encode("ascii") + b"\n"
+
+
 def validate_file(model: type[ModelT], document: object, file_format: str) -> ModelT:
     """Validates a parsed annotation file against its schema.
 

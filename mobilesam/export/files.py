@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -13,7 +12,7 @@ import numpy as np
 
 from mobilesam.errors import PromptError
 from mobilesam.export.coco import coco_document, coco_photo
-from mobilesam.export.documents import JsonObject
+from mobilesam.export.documents import json_bytes
 from mobilesam.export.file_names import photo_file_name, safe_file_stem
 from mobilesam.export.labelme import labelme_document
 from mobilesam.export.pictures import cutouts_zip, index_png, mask_png
@@ -88,17 +87,17 @@ def _cutouts(photo: Photo, objects: _Objects, _name: str) -> bytes:
 
 
 def _coco_rle(photo: Photo, objects: _Objects, name: str) -> bytes:
-    return _json(coco_document([coco_photo(name, photo.size_hw, objects, "rle")]))
+    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects, "rle")]))
 
 
 def _coco_polygons(photo: Photo, objects: _Objects, name: str) -> bytes:
     _check_polygon_cost(objects)
-    return _json(coco_document([coco_photo(name, photo.size_hw, objects, "polygons")]))
+    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects, "polygons")]))
 
 
 def _labelme(photo: Photo, objects: _Objects, name: str) -> bytes:
     _check_polygon_cost(objects)
-    return _json(labelme_document(name, photo.size_hw, objects))
+    return json_bytes(labelme_document(name, photo.size_hw, objects))
 
 
 def _yolo(photo: Photo, objects: _Objects, name: str) -> bytes:
@@ -132,10 +131,6 @@ def _check_polygon_cost(objects: _Objects) -> None:
     edges = sum(_count_edges(item.mask) for item in objects)
     if edges > MAX_EDGES or any(count_outlines(item.mask) > MAX_OUTLINES for item in objects):
         raise PromptError("These masks are too ragged for polygons. Export them as coco_rle.")
-
-
-def _json(document: JsonObject) -> bytes:
-    return json.dumps(document, allow_nan=False).encode("ascii") + b"\n"
 
 
 def _count_edges(mask: Mask) -> int:

@@ -1,4 +1,4 @@
-"""The finished photos of a batch on disk: a kill at any moment costs the photo at work, no more."""
+"""A journal of finished work on disk: after a crash, only the unfinished photo is repeated."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, BinaryIO
 from mobilesam.errors import MobileSamError
 
 
-class PartFile:
-    """JSON lines {"key": ..., "record": ...}, each on disk before the next photo begins.
+class Journal:
+    """JSON lines {"key": ..., "record": ...}, each flushed to disk when it is appended.
 
-    A record is found again by its key alone, which stands for all that the record depends on; so a
-    file of other prompts or other weights does no harm. One process at a time may have it open.
+    A key identifies everything that its record depends on, so records of other prompts or other
+    weights do no harm. Only one process at a time can open a journal.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it, and reads what is complete in it.
+        """Opens or creates the file and reads its complete lines.
 
         Raises:
-            MobileSamError: it cannot be opened, or another run has it.
+            MobileSamError: the file cannot be opened, or another process has opened it.
         """
         self._path = path
         self._records: dict[str, Any] = {}
@@ -34,10 +34,10 @@ class PartFile:
             raise self._failure(error) from error
         if not _lock(self._file):
             self._file.close()
-            raise MobileSamError(f"Another run is writing {path}; wait for its end.")
+            raise MobileSamError(f"Another process is writing {path}. Wait until it has finished.")
         self._read()
 
-    def __enter__(self) -> PartFile:
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(
@@ -46,18 +46,18 @@ class PartFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):  # a line that a full disk did not take, tried again
+        with suppress(OSError):  # closing flushes again what a full disk refused
             self._file.close()
 
     def get(self, key: str) -> Any | None:
-        """The record, if it is there."""
+        """The record of a key, or None."""
         return self._records.get(key)
 
     def append(self, key: str, record: Any) -> None:
-        """Keeps a record; when this returns, it is on disk.
+        """Appends a record and waits until it is on disk.
 
         Raises:
-            MobileSamError: it cannot be written.
+            MobileSamError: the file cannot be written.
         """
         line = json.dumps({"key": key, "record": record}).encode("ascii") + b"\n"
         try:
@@ -72,9 +72,9 @@ class PartFile:
         """Deletes the file.
 
         Raises:
-            MobileSamError: it cannot be deleted.
+            MobileSamError: the file cannot be deleted.
         """
-        if sys.platform == "win32":  # which deletes no open file
+        if sys.platform == "win32":  # an open file cannot be deleted there
             self._file.close()
         try:
             self._path.unlink(missing_ok=True)
@@ -85,22 +85,22 @@ class PartFile:
         self._file.seek(0)
         complete = 0
         for line in self._file:
-            if not line.endswith(b"\n"):  # torn by a kill
+            if not line.endswith(b"\n"):  # cut off by a crash
                 break
             complete += len(line)
             try:
                 item = json.loads(line)
                 self._records[item["key"]] = item["record"]
-            except (ValueError, TypeError, KeyError):  # not ours; its photo is done again
+            except (ValueError, TypeError, KeyError):  # damaged; its photo is repeated
                 continue
-        self._file.truncate(complete)  # or the next record would be glued to the torn one
+        self._file.truncate(complete)  # or the next record would be appended to the cut-off line
 
     def _failure(self, error: OSError) -> MobileSamError:
         return MobileSamError(f"{self._path} cannot be used: {error.strerror or error}.")
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Takes the file for this process, until it is closed; whether it was free."""
+    """Locks the file until it is closed; False if another process has locked it."""
     if sys.platform != "win32":
         import fcntl
 
