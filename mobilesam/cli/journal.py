@@ -7,9 +7,9 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
+from mobilesam.cli.output import reporting_errors
 from mobilesam.errors import MobileSamError
 
 
@@ -28,10 +28,8 @@ class Journal:
         """
         self._path = path
         self._records: dict[str, Any] = {}
-        try:
+        with reporting_errors(path):
             self._file: BinaryIO = path.open("a+b")
-        except OSError as error:
-            raise self._failure(error) from error
         if not _lock(self._file):
             self._file.close()
             raise MobileSamError(f"Another process is writing {path}. Wait until it has finished.")
@@ -40,12 +38,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # closing flushes again what a full disk refused
             self._file.close()
 
@@ -60,12 +53,10 @@ class Journal:
             MobileSamError: the file cannot be written.
         """
         line = json.dumps({"key": key, "record": record}).encode("ascii") + b"\n"
-        try:
+        with reporting_errors(self._path):
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._failure(error) from error
         self._records[key] = record
 
     def remove(self) -> None:
@@ -76,10 +67,8 @@ class Journal:
         """
         if sys.platform == "win32":  # an open file cannot be deleted there
             self._file.close()
-        try:
+        with reporting_errors(self._path):
             self._path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._failure(error) from error
 
     def _read(self) -> None:
         self._file.seek(0)
@@ -94,9 +83,6 @@ class Journal:
             except (ValueError, TypeError, KeyError):  # damaged; its photo is repeated
                 continue
         self._file.truncate(complete)  # or the next record would be appended to the cut-off line
-
-    def _failure(self, error: OSError) -> MobileSamError:
-        return MobileSamError(f"{self._path} cannot be used: {error.strerror or error}.")
 
 
 def _lock(file: BinaryIO) -> bool:

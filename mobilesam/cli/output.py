@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mobilesam.cli.messages import UsageError
@@ -41,6 +42,15 @@ def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
     return path
 
 
+@contextmanager
+def reporting_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError into a MobileSamError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise MobileSamError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes a temporary file beside `path`, then renames it.
 
@@ -49,13 +59,12 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MobileSamError(f"{path} cannot be written: {error.strerror or error}.") from error
+        with reporting_errors(path):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

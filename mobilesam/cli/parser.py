@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +25,6 @@ EVERYTHING_OPTIONS = {
     "min_mask_region_area": "remove islands and holes with fewer pixels than this (default: 0)",
 }
 """The help of each option of `mobilesam.EverythingOptions`, with its defaults."""
-_MAX_DIGITS = 9
 _COUNTS = ("points_per_side", "min_mask_region_area")
 
 _ABOUT = """\
@@ -145,7 +143,7 @@ def _add_everything(parser: _Parser) -> None:
     _add_photo(parser)
     for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
-        kind, metavar = (_count, "N") if name in _COUNTS else (_number, "NUMBER")
+        kind, metavar = (int, "N") if name in _COUNTS else (float, "NUMBER")
         parser.add_argument(option, type=kind, metavar=metavar, help=meaning)
     _add_out(parser)
     _add_model(parser)
@@ -206,42 +204,25 @@ def _add_model(parser: _Parser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > _MAX_DIGITS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _number(text: str) -> float:
+def _coordinates(text: str, form: str, example: str) -> tuple[float, ...]:
+    numbers = text.split(",")
     try:
-        number = float(text)
+        if len(numbers) == form.count(",") + 1:
+            return tuple(map(float, numbers))
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return number
-
-
-def _numbers(text: str, form: str, example: str) -> tuple[float, ...]:
-    parts = text.split(",")
-    try:
-        if len(parts) == form.count(",") + 1:
-            return tuple(_number(part) for part in parts)
-    except argparse.ArgumentTypeError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is not {form} in pixels, such as {example}")
 
 
 def _point(text: str) -> tuple[float, ...]:
-    return _numbers(text, "X,Y", "320,240")
+    return _coordinates(text, "X,Y", "320,240")
 
 
 def _box(text: str) -> tuple[float, ...]:
-    return _numbers(text, "X0,Y0,X1,Y1", "10,10,200,300")
+    return _coordinates(text, "X0,Y0,X1,Y1", "10,10,200,300")
 
 
 def _port(text: str) -> int:
-    port = _count(text)
-    if not 1 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
-    return int(text)
+    if text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")

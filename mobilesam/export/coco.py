@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, FailFast, Field
+from pydantic import BaseModel, Field
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
@@ -19,13 +19,12 @@ from mobilesam.export.documents import (
     Items,
     JsonObject,
     PolygonReader,
-    check_object_count,
     check_photo_size,
-    file_object,
+    pack_objects,
     validate_file,
 )
-from mobilesam.masks import mask_from_coco_rle, mask_to_json
-from mobilesam.objects import PackedObjects, PhotoObject, check_sizes
+from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
+from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
 
@@ -95,12 +94,7 @@ def coco_photo(
     objects: Sequence[PhotoObject],
     segmentation: Segmentation = "rle",
 ) -> CocoPhoto:
-    """Describes a photo, with an annotation for each object whose mask is not empty.
-
-    Raises:
-        PromptError: a mask does not have the photo's size, or `segmentation` is unknown.
-    """
-    check_sizes(objects, size_hw)
+    """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
     annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.mask.any())
     return CocoPhoto(file_name, size_hw, annotations)
 
@@ -136,7 +130,7 @@ def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
 
 
 _Id = Annotated[Annotated[int, Field(strict=True)] | str, expected("an id: a whole number or text")]
-_Polygons = Annotated[list[list[Any]], Field(min_length=1), FailFast()]
+_Polygons = Annotated[list[list[Any]], Field(min_length=1, fail_fast=True)]
 
 
 class _Image(BaseModel):
@@ -190,8 +184,8 @@ def read_coco(
     # By repr, because an attacker can choose integers whose hashes all collide.
     names = {repr(category.id): category.name for category in content.categories}
     annotations = [item for item in content.annotations if item.image_id == image.id]
-    check_object_count(len(annotations), size_hw)
-    return PackedObjects(_objects(annotations, names, size_hw), budget)
+    found = _masks(annotations, names, size_hw)
+    return pack_objects(len(annotations), found, size_hw, budget)
 
 
 def _find_image(
@@ -207,9 +201,9 @@ def _find_image(
     return images[0]
 
 
-def _objects(
+def _masks(
     annotations: Iterable[_Annotation], names: Mapping[str, str], size_hw: tuple[int, int]
-) -> Iterator[PhotoObject]:
+) -> Iterator[tuple[str, Mask, float | None]]:
     reader = PolygonReader(size_hw)
     for annotation in annotations:
         category = repr(annotation.category_id)
@@ -220,4 +214,4 @@ def _objects(
             mask = mask_from_coco_rle(segmentation, size_hw)
         else:
             mask = fill_edges([reader.read(polygon) for polygon in segmentation], size_hw)
-        yield file_object(names[category], mask, annotation.predicted_iou)
+        yield names[category], mask, annotation.predicted_iou

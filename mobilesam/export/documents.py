@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, FailFast, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
@@ -44,7 +44,7 @@ JsonObject = dict[str, Any]
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-Items = Annotated[list[T], Field(strict=True), FailFast()]
+Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
 
 
@@ -83,15 +83,10 @@ def json_bytes(document: JsonObject) -> bytes:
 
 
 def validate_file(model: type[ModelT], document: object, file_format: str) -> ModelT:
-    """Validates a parsed annotation file against its schema.
-
-    Args:
-        model: the schema.
-        document: parsed JSON.
-        file_format: `"COCO"` or `"labelme"`, for the error.
+    """Validates parsed JSON against the schema of `"COCO"` or `"labelme"` files.
 
     Raises:
-        AnnotationError: the document does not match.
+        AnnotationError: the document does not match the schema.
     """
     try:
         return validate(model, document, AnnotationError, "it")
@@ -110,40 +105,34 @@ def read_objects(
         budget: limits the time spent on the objects.
 
     Raises:
-        AnnotationError: the list does not match, a mask is damaged or of another size, or the
-            bounds above are exceeded.
-        PromptError: a name cannot be used, or the budget is exhausted.
+        AnnotationError: the list does not match, a mask is damaged or of another size, a name
+            cannot be used, or the bounds above are exceeded.
+        PromptError: the budget is exhausted.
     """
     sent = validate(_SENT_OBJECTS, rows, AnnotationError, "objects")
-    check_object_count(len(sent), size_hw)
     if sum(_counts_length(row.rle) for row in sent) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together. Send fewer objects at a time.")
-    objects = (
-        PhotoObject(row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou)
-        for row in sent
-    )
-    return PackedObjects(objects, budget)
+    found = ((row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
+    return pack_objects(len(sent), found, size_hw, budget)
 
 
-def check_photo_size(height: float | None, width: float | None, size_hw: tuple[int, int]) -> None:
-    """Checks the photo's size in a file against the photo.
+def pack_objects(
+    count: int,
+    found: Iterable[tuple[str, Mask, float | None]],
+    size_hw: tuple[int, int],
+    budget: CpuBudget | None,
+) -> PackedObjects:
+    """Packs the objects of a document one by one, if there are not too many.
 
-    Raises:
-        AnnotationError: the sizes differ.
-    """
-    if (height, width) != tuple(size_hw):
-        raise AnnotationError(
-            f"These annotations are for a photo of another size. "
-            f"This photo is {size_hw[1]} x {size_hw[0]}."
-        )
-
-
-def check_object_count(count: int, size_hw: tuple[int, int]) -> None:
-    """Checks the number of objects of a photo before any mask is decoded.
+    Args:
+        count: how many objects `found` has.
+        found: name, (H, W) mask and predicted IoU of each object.
+        size_hw: (H, W) of the photo.
+        budget: limits the time spent on the objects.
 
     Raises:
-        AnnotationError: there are more than MAX_DOCUMENT_OBJECTS, or their masks would have more
-            than MAX_MASK_PIXELS.
+        AnnotationError: there are more than MAX_DOCUMENT_OBJECTS, their masks would have more than
+            MAX_MASK_PIXELS, or a name cannot be used.
     """
     most = min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // (size_hw[0] * size_hw[1]))
     if count > most:
@@ -151,24 +140,31 @@ def check_object_count(count: int, size_hw: tuple[int, int]) -> None:
             f"There are {count} objects; at most {most} can be read for a photo of this size."
         )
 
+    def objects() -> Iterator[PhotoObject]:
+        for name, mask, predicted_iou in found:
+            try:
+                item = PhotoObject(name, mask, predicted_iou)
+            except PromptError as error:
+                raise AnnotationError(f"An object cannot be used: {error}") from None
+            yield item
 
-def file_object(name: str, mask: Mask, predicted_iou: float | None) -> PhotoObject:
-    """An object of a file.
+    return PackedObjects(objects(), budget)
 
-    Raises:
-        AnnotationError: the name cannot be used.
-    """
-    try:
-        return PhotoObject(name, mask, predicted_iou)
-    except PromptError as error:
-        raise AnnotationError(f"An object of this file cannot be used: {error}") from None
+
+def check_photo_size(height: float | None, width: float | None, size_hw: tuple[int, int]) -> None:
+    """Raises AnnotationError if a document is for a photo of another size."""
+    if (height, width) != tuple(size_hw):
+        raise AnnotationError(
+            f"These annotations are for a photo of another size. "
+            f"This photo is {size_hw[1]} x {size_hw[0]}."
+        )
 
 
 class PolygonReader:
     """Reads the polygons of one file and bounds their total length."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
-        """Starts at length 0, for a photo of size (H, W)."""
+        """Starts with a length of 0, for a photo of size (H, W)."""
         self._size_hw = size_hw
         self._length_px = 0.0
 

@@ -20,7 +20,7 @@ from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
 from mobilesam.masks import Mask, mask_bounds_xyxy
 from mobilesam.objects import PhotoObject, check_sizes
-from mobilesam.polygons import count_outlines
+from mobilesam.polygons import count_parts_and_holes
 from mobilesam.settings import MEGA
 
 MAX_CUTOUT_PIXELS = 64 * MEGA
@@ -129,7 +129,8 @@ FILE_FORMATS = tuple(_MAKERS)
 def _check_polygon_cost(objects: _Objects) -> None:
     """Checks that the polygons of all masks can be traced within a few seconds."""
     edges = sum(_count_edges(item.mask) for item in objects)
-    if edges > MAX_EDGES or any(count_outlines(item.mask) > MAX_OUTLINES for item in objects):
+    outlines = max(sum(count_parts_and_holes(item.mask)) for item in objects)
+    if edges > MAX_EDGES or outlines > MAX_OUTLINES:
         raise PromptError("These masks are too ragged for polygons. Export them as coco_rle.")
 
 

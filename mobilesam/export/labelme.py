@@ -19,16 +19,15 @@ from mobilesam.export.documents import (
     Items,
     JsonObject,
     PolygonReader,
-    check_object_count,
     check_photo_size,
-    file_object,
+    pack_objects,
     polygon_xy,
     validate_file,
 )
 from mobilesam.export.pictures import mask_png
 from mobilesam.masks import Mask, mask_bounds_xyxy
-from mobilesam.objects import PackedObjects, PhotoObject, check_sizes
-from mobilesam.polygons import fill_centres, has_holes, mask_outlines
+from mobilesam.objects import PackedObjects, PhotoObject
+from mobilesam.polygons import count_parts_and_holes, fill_centres, mask_outlines
 from mobilesam.schemas import Number, expected
 
 LABELME_VERSION = "5.5.0"
@@ -48,11 +47,7 @@ def labelme_document(
         file_name: the photo's file name; labelme looks for the photo beside the document.
         size_hw: (H, W) of the photo.
         objects: of the photo.
-
-    Raises:
-        PromptError: a mask does not have the photo's size.
     """
-    check_sizes(objects, size_hw)
     return {
         "version": LABELME_VERSION,
         "flags": {},
@@ -75,7 +70,7 @@ def _to_shape(item: PhotoObject) -> JsonObject:
     if item.predicted_iou is not None:
         shape["predicted_iou"] = item.predicted_iou
     outlines = mask_outlines(item.mask, "centres")
-    if len(outlines) == 1 and len(outlines[0]) >= 3 and not has_holes(item.mask):
+    if len(outlines[0]) >= 3 and count_parts_and_holes(item.mask) == (1, 0):
         return shape | {"shape_type": "polygon", "points": outlines[0].tolist()}
     x0, y0, x1, y1 = mask_bounds_xyxy(item.mask)
     png = mask_png(item.mask[y0:y1, x0:x1])
@@ -122,21 +117,22 @@ def read_labelme(
     height, width = content.imageHeight, content.imageWidth
     if (height, width) != (None, None):  # old files do not have them
         check_photo_size(height, width, size_hw)
-    check_object_count(len(content.shapes), size_hw)
     groups: dict[object, list[_Shape]] = {}
     for index, shape in enumerate(content.shapes):
         grouped = isinstance(shape.group_id, int)
         groups.setdefault((shape.label, shape.group_id) if grouped else index, []).append(shape)
-    return PackedObjects(_objects(groups.values(), size_hw), budget)
+    return pack_objects(len(content.shapes), _masks(groups.values(), size_hw), size_hw, budget)
 
 
-def _objects(groups: Iterable[list[_Shape]], size_hw: tuple[int, int]) -> Iterator[PhotoObject]:
+def _masks(
+    groups: Iterable[list[_Shape]], size_hw: tuple[int, int]
+) -> Iterator[tuple[str, Mask, float | None]]:
     reader = PolygonReader(size_hw)
     for parts in groups:
         union = np.zeros(size_hw, bool)
         for shape in parts:
             union |= _shape_mask(shape, size_hw, reader)
-        yield file_object(parts[0].label, union, parts[0].predicted_iou)
+        yield parts[0].label, union, parts[0].predicted_iou
 
 
 def _shape_mask(shape: _Shape, size_hw: tuple[int, int], reader: PolygonReader) -> Mask:

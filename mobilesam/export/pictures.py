@@ -13,7 +13,7 @@ from mobilesam.errors import PromptError
 from mobilesam.export.file_names import safe_file_stem
 from mobilesam.images import Photo
 from mobilesam.masks import Mask, mask_bounds_xyxy
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PhotoObject
 
 MAX_INDEX = 255
 _PHOTO_COMPRESSION = 3
@@ -55,16 +55,13 @@ def index_png(objects: Sequence[PhotoObject]) -> bytes:
     masks overlap, the later object wins.
 
     Args:
-        objects: of one photo.
+        objects: of one photo, at least one.
 
     Raises:
-        PromptError: there are no objects, more than 255, or masks of different sizes.
+        PromptError: there are more than 255 objects.
     """
-    if not objects:
-        raise PromptError("There are no objects yet. Add one first.")
     if len(objects) > MAX_INDEX:
         raise PromptError(f"An index image can hold at most {MAX_INDEX} objects.")
-    check_sizes(objects, objects[0].size_hw)
     indices = np.zeros(objects[0].size_hw, np.uint8)
     for index, item in enumerate(objects, start=1):
         indices[item.mask] = index
@@ -77,17 +74,7 @@ def cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:
     """A ZIP archive of cut-outs named `<index>-<name>.png`; empty masks are skipped.
 
     The index is 1-based, as in `index_png`, and makes the names unique.
-
-    Args:
-        photo: the upright photo.
-        objects: of the photo.
-
-    Raises:
-        PromptError: all masks are empty, or a mask does not have the photo's size.
     """
-    check_sizes(objects, photo.size_hw)
-    if not any(item.mask.any() for item in objects):
-        raise PromptError("All masks are empty, so there is nothing to cut out.")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
         for index, item in enumerate(objects, start=1):

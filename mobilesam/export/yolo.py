@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilesam.errors import PromptError
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PhotoObject
 from mobilesam.polygons import joined_outline, mask_outlines
 
 _WITHIN_PIXEL = 0.25
@@ -29,13 +28,9 @@ def yolo_labels(
     Args:
         objects: of the photo; those with an empty mask are skipped.
         size_hw: (H, W) of the photo, which normalises the coordinates.
-        class_names: of all classes, in the order of their indices.
-
-    Raises:
-        PromptError: a mask does not have the photo's size, or a name is not in class_names.
+        class_names: of all objects, in the order of the class indices.
     """
-    check_sizes(objects, size_hw)
-    return "".join(_line(item, class_names) for item in objects if item.mask.any())
+    return "".join(_line(item, size_hw, class_names) for item in objects if item.mask.any())
 
 
 def yolo_data_yaml(class_names: Sequence[str]) -> str:
@@ -47,14 +42,12 @@ def yolo_data_yaml(class_names: Sequence[str]) -> str:
     return "\n".join(["train: images", "val: images", "names:", *classes, ""])
 
 
-def _line(item: PhotoObject, class_names: Sequence[str]) -> str:
-    if item.name not in class_names:
-        raise PromptError(f'"{item.name}" is not one of the classes.')
+def _line(item: PhotoObject, size_hw: tuple[int, int], class_names: Sequence[str]) -> str:
     outline = joined_outline(mask_outlines(item.mask, "centres"))
     # Readers take a line with fewer than three vertices for a box.
     missing = max(0, _MIN_VERTICES - len(outline))
     outline = np.concatenate([outline, outline[:1].repeat(missing, axis=0)])
-    height, width = item.size_hw
+    height, width = size_hw
     normalised = (outline + _WITHIN_PIXEL) / (width, height)
     coordinates = " ".join(f"{number:.6f}" for number in normalised.ravel().tolist())
     return f"{class_names.index(item.name)} {coordinates}\n"
