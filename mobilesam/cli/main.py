@@ -16,7 +16,7 @@ _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status.
 
-    `argv` defaults to sys.argv. Raises SystemExit, as argparse does, for an invalid command line and
+    `argv` defaults to sys.argv. Like argparse, raises SystemExit for an invalid command line and
     after `--help`.
     """
     args = build_parser().parse_args(argv)
