@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -60,10 +60,8 @@ def coco_annotation(
         **extra: further numbers, such as stability_score.
 
     Raises:
-        PromptError: the mask is empty, or `segmentation` is unknown.
+        PromptError: the mask is empty.
     """
-    if segmentation not in get_args(Segmentation):
-        raise PromptError('segmentation must be "rle" or "polygons".')
     if not item.mask.any():
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
     fields = mask_to_json(item.mask, iscrowd=0)

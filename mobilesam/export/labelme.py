@@ -42,12 +42,7 @@ def labelme_document(
 
     A mask in one part without holes becomes a `polygon`, which can be edited in labelme; any other
     mask, and one too thin for three vertices, becomes a `mask`. Both are exact. Empty masks are
-    skipped.
-
-    Args:
-        file_name: the photo's file name; labelme looks for the photo beside the document.
-        size_hw: (H, W) of the photo.
-        objects: of the photo.
+    skipped. labelme looks for `file_name` beside the document.
     """
     return {
         "version": LABELME_VERSION,
