@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 from anyio import to_thread
 
-from mobilesam.web.server.replies import BusyError, Reply, busy_reply
+from mobilesam.web.server.replies import BusyError, Reply, refusal
 from mobilesam.web.server.request_log import queued_at
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class WorkQueue:
             try:
                 return await self.run(functools.partial(method, query))
             except BusyError as error:
-                return busy_reply(query, str(error))
+                return refusal(method.__name__, query, error)
 
         return call
 

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.web.server.request_log import RequestLog
@@ -37,7 +37,6 @@ def answering(
     Args:
         method: a method or coroutine method that handles a query.
     """
-
     call: Callable[..., Any] = method
 
     @functools.wraps(method)
@@ -54,13 +53,16 @@ def answering(
             reply.update(await call(self, _checked(query)))
         return reply
 
-    handler: Any = handle_async if inspect.iscoroutinefunction(method) else handle
-    return handler
+    handler = handle_async if inspect.iscoroutinefunction(method) else handle
+    return cast(Callable[[Owner, Any], Returned], handler)
 
 
-def busy_reply(query: Any, message: str) -> Reply:
-    """The reply to a query for which the server is too busy."""
-    return {**_new_reply(query), "ok": False, "error": message}
+def refusal(name: str, query: Any, error: MobileSamError) -> Reply:
+    """The reply to a query that is refused before its handler, by that name, is called."""
+    reply = _new_reply(query)
+    with _errors_in(reply, name):
+        raise error
+    return reply
 
 
 def _new_reply(query: Any) -> Reply:
