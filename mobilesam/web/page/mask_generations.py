@@ -6,6 +6,7 @@ a click needs. The memory of all generations together is bounded here.
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mobilesam.masks import mask_to_json
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
 
@@ -25,7 +27,7 @@ MAX_GENERATIONS = 32
 """An unfinished one holds the photo's embedding, 4 MiB."""
 MAX_BYTES = 256 * MEGA
 MAX_REPLY_BYTES = 4 * MEGA
-"""Of the masks in one reply; a single larger mask is sent nevertheless."""
+"""Of the masks in one reply; a larger mask is sent alone."""
 TURN_S = 0.5
 PATIENCE_S = 1.0
 IDLE_S = 60.0
@@ -36,12 +38,10 @@ class _Generation:
 
     def __init__(self, steps: Steps, used_at: float) -> None:
         self.id = secrets.token_urlsafe(12)
-        self.steps: Steps | None = steps  # None once finished; entered with the turn lock held
+        self.steps: Steps | None = steps  # None once finished
         self.used_at = used_at
-        self.is_computing = False
-        self.done = self.total = self.held_bytes = 0
+        self.done = self.total = self.held_bytes = self.last_id = 0
         self.masks: dict[int, MaskRecord] = {}  # by id, the highest predicted IoU first
-        self.last_id = 0
 
     def update(self, progress: EverythingProgress) -> None:
         """Replaces the masks. Known ones keep their id; no id is used twice."""
@@ -56,25 +56,22 @@ class _Generation:
         self.held_bytes = progress.held_bytes
 
     def finish(self) -> None:
-        """Releases the embedding and the masks that were dropped; a running batch still ends."""
+        """Releases the embedding and the masks that were filtered out."""
         self.steps = None
-        self.held_bytes = sum(_size(record) for record in self.masks.values())
+        self.held_bytes = sum(len(record.rle["counts"]) for record in self.masks.values())
 
     def reply(self, after: int, waiting: bool) -> dict[str, Any]:
-        """See `MaskGenerations.advance`."""
         masks = self.masks
         unsent = sorted(mask_id for mask_id in masks if mask_id > after)
         sent: list[dict[str, Any]] = []
-        sent_bytes = 0
+        room_bytes = MAX_REPLY_BYTES
         for mask_id in unsent:
             record = masks[mask_id]
-            sent_bytes += _size(record)
-            if sent and sent_bytes > MAX_REPLY_BYTES:
+            room_bytes -= len(record.rle["counts"])
+            if sent and room_bytes < 0:
                 break
             iou = round(record.predicted_iou, 3)
-            sent.append(
-                {"id": mask_id, "rle": record.rle, "area": record.area, "predicted_iou": iou}
-            )
+            sent.append(mask_to_json(record.rle, id=mask_id, predicted_iou=iou))
         return {
             "generation": self.id,
             "done": self.done,
@@ -87,18 +84,14 @@ class _Generation:
 
 
 class MaskGenerations:
-    """The mask generations of all photos, at most one for each; may be shared between threads.
+    """The mask generations of all photos, at most one for each; safe to share between threads.
 
-    One that is not called for a minute is dropped. Where there are too many, or they hold too many
-    bytes, the least recently used are dropped.
+    A mask generation that is not called for a minute is dropped. If there are too many, or they
+    hold too many bytes, the least recently used are dropped.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """There is none yet.
-
-        Args:
-            clock: seconds.
-        """
+        """Creates an empty collection; the clock returns seconds."""
         self._clock = clock
         self._by_token: OrderedDict[str, _Generation] = OrderedDict()  # last used last
         self._lock = threading.Lock()
@@ -107,15 +100,14 @@ class MaskGenerations:
         self._turn = threading.Lock()
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._by_token)
+        return len(self._by_token)
 
     def start(self, token: str, steps: Steps) -> str:
         """Replaces the photo's mask generation by a new one; computes nothing yet.
 
         Args:
             token: of the photo.
-            steps: of `Segmenter.iter_everything`.
+            steps: from `Segmenter.iter_everything`.
 
         Returns:
             The id of the mask generation.
@@ -128,9 +120,9 @@ class MaskGenerations:
         return generation.id
 
     def advance(self, token: str, generation_id: object, after: int) -> dict[str, Any]:
-        """Computes for half a second, unless it is finished or another one has the turn.
+        """Computes for half a second, unless it is finished or another one is being computed.
 
-        A call whose reply was lost can be repeated: `after` says which masks the page has.
+        A call whose reply was lost can be repeated: `after` says which masks have arrived.
 
         Args:
             token: of the photo.
@@ -138,15 +130,14 @@ class MaskGenerations:
             after: the highest mask id that the page has received.
 
         Returns:
-            `generation` (its id), `done` and `total` prompts, `waiting` (whether another one had
-            the turn), `ids` (of all current masks, the highest predicted IoU first), `masks` (those
-            with an id above `after`, ascending: `id`, `rle` at the photo's own size, `area` in
-            pixels, `predicted_iou`; as many as fit into a reply), and `finished` (whether all is
-            computed and sent).
+            `generation` (its id), `done` and `total` prompts, `waiting` (another one was being
+            computed), `ids` of all current masks, the highest predicted IoU first, `masks` with an
+            id above `after`, ascending, as many as fit into a reply (`id`, `rle` at the photo's own
+            size, `bbox`, `area`, `predicted_iou`), and `finished`: all is computed and sent.
 
         Raises:
             ExpiredError: the photo has no such mask generation.
-            PromptError: too many masks were found; it is dropped.
+            PromptError: too many masks were found, which ends it.
         """
         generation = self._find(token, generation_id)
         waiting = False
@@ -155,9 +146,6 @@ class MaskGenerations:
             if not waiting:
                 try:
                     self._compute(generation)
-                except BaseException:
-                    self.forget([token], generation)
-                    raise
                 finally:
                     self._turn.release()
                 self._find(token, generation_id)  # it may have been replaced meanwhile
@@ -171,12 +159,11 @@ class MaskGenerations:
         """
         self._find(token, generation_id).finish()
 
-    def forget(self, tokens: Iterable[str], only: _Generation | None = None) -> None:
-        """Drops the mask generations of photos, or only a certain one."""
+    def forget(self, tokens: Iterable[str]) -> None:
+        """Drops the mask generations of photos."""
         with self._lock:
             for token in tokens:
-                if only in (None, self._by_token.get(token)):
-                    self._drop(token)
+                self._drop(token)
 
     def _find(self, token: str, generation_id: object) -> _Generation:
         with self._lock:
@@ -189,30 +176,31 @@ class MaskGenerations:
             return generation
 
     def _compute(self, generation: _Generation) -> None:
-        """Computes batches until the turn is over."""
-        ends_at = self._clock() + TURN_S
-        steps = generation.steps
+        """Computes batches until the turn is over. The turn lock is held."""
+        steps, started = generation.steps, self._clock()
         progress: EverythingProgress | None = None
-        generation.is_computing = True
+        # A batch of a very large photo can take longer than IDLE_S.
+        generation.used_at = math.inf
         try:
             while steps is not None and generation.steps is not None:  # None: stopped meanwhile
                 progress = next(steps)
-                if progress.done == progress.total or self._clock() >= ends_at:
+                if progress.done == progress.total or self._clock() - started >= TURN_S:
                     break
             if progress is not None:
                 generation.update(progress)
+        except BaseException:
+            generation.finish()
+            raise
         finally:
             generation.used_at = self._clock()
-            generation.is_computing = False
         if generation.steps is None or generation.done == generation.total:
             generation.finish()
 
     def _drop_excess(self) -> None:
-        """Drops idle mask generations, and the least recently used of too many. Lock held."""
+        """Drops idle mask generations, and the oldest of too many. The lock is held."""
         now = self._clock()
         for token, generation in list(self._by_token.items()):
-            # A batch of a very large photo can take longer than a page may stay away.
-            if now - generation.used_at > IDLE_S and not generation.is_computing:
+            if now - generation.used_at > IDLE_S:
                 self._drop(token)
         held_bytes = sum(generation.held_bytes for generation in self._by_token.values())
         while len(self._by_token) > MAX_GENERATIONS or (
@@ -223,11 +211,7 @@ class MaskGenerations:
             self._drop(oldest)
 
     def _drop(self, token: str) -> None:
-        """Drops the mask generation of a photo, if it has one. Lock held."""
+        """The lock is held."""
         generation = self._by_token.pop(token, None)
         if generation is not None:
             generation.finish()
-
-
-def _size(record: MaskRecord) -> int:
-    return len(record.rle["counts"])
