@@ -110,7 +110,7 @@ def new_upload_path(name: str) -> Path:
     """
     folder = upload_folder() / secrets.token_hex(24)
     folder.mkdir(parents=True)
-    return folder / (strip_invalid_filename_characters(Path(name).name) or "photo")
+    return folder / strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
 
 
 def upload_stamp(path: Path) -> UploadStamp:
