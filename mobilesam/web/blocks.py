@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from mobilesam.interactions import MAX_ACTIONS, MAX_PATH_POINTS
+from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_everything_endpoint, add_segment_endpoint
@@ -102,7 +102,7 @@ def build_demo(
                 "max_mb": limits.max_bytes / MEGA,
                 "max_megapixels": limits.max_pixels / MEGA,
                 "max_points": MAX_POINTS,
-                "max_steps": MAX_ACTIONS,
+                "max_steps": MAX_INTERACTIONS,
                 "max_path": MAX_PATH_POINTS,
                 "max_objects": MAX_KEPT,
             },
