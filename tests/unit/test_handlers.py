@@ -243,8 +243,7 @@ def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch
 
 
 def test_the_user_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, folder, photo):
-    make = getattr(backends, "plain_backend", None) or backends.plain_network
-    backend = make(stub_sam)
+    backend = backends.plain_backend(stub_sam)
 
     def full(_pixels):
         raise torch.OutOfMemoryError("CUDA out of memory.")
