@@ -386,7 +386,7 @@ def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
 def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, photo, monkeypatch):
     counts = []
     monkeypatch.setattr(
-        handlers_module, "release_free_memory", lambda: counts.append(handlers.open_photos)
+        handlers_module, "return_free_memory", lambda: counts.append(handlers.open_photos)
     )
     for session in ("one", "two", "two"):
         opened(handlers, photo, session)
@@ -403,7 +403,7 @@ def test_now_and_then_free_memory_is_released_while_tabs_are_open(
 ):
     monkeypatch.setattr(handlers_module, "_TRIM_EVERY", 3)
     times = []
-    monkeypatch.setattr(handlers_module, "release_free_memory", lambda: times.append(number))
+    monkeypatch.setattr(handlers_module, "return_free_memory", lambda: times.append(number))
     path = folder / "disc.png"
     for number in range(1, 8):
         Image.fromarray(draw_disc(number)).save(path)

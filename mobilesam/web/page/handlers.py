@@ -25,7 +25,7 @@ from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, sa
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
 from mobilesam.masks import mask_area, mask_to_coco_rle
-from mobilesam.runtime import release_free_memory
+from mobilesam.runtime import return_free_memory
 from mobilesam.web.page.mask_generations import MaskGenerations
 from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
@@ -248,7 +248,7 @@ class PageHandlers:
         photos = self._photos.of_session(session)
         self._close(photos)
         if photos and not self._photos:
-            await to_thread.run_sync(release_free_memory)
+            await to_thread.run_sync(return_free_memory)
 
     def _admit(self, query: Mapping[str, Any]) -> PhotoSession:
         """Registers an upload under a new token."""
@@ -277,7 +277,7 @@ class PageHandlers:
         elapsed_ms = 1000 * (time.perf_counter() - started)
         session.embedding_key = embedding.key
         if not was_cached and next(self._encodes) % _TRIM_EVERY == 0:
-            release_free_memory()
+            return_free_memory()
         return {
             "token": session.token,
             "state": "done",
@@ -285,7 +285,7 @@ class PageHandlers:
             "ms": round(elapsed_ms),
             "cached": was_cached,
             "notes": [*photo.notes, *filter(None, [embedding.note])],
-            "preview": not photo.browser_shows_same_pixels,
+            "preview": not photo.browser_agrees,
         }
 
     def _close(self, photos: list[PhotoSession]) -> None:
