@@ -128,7 +128,7 @@ class PageHandlers:
             if photo.opening is None and await wait_until_loaded(self._model, _POLL_S):
                 self._photos.get(photo.token)  # it may have been closed meanwhile
                 photo.opening = self._queues.photos.submit(partial(self._encode, photo))
-            if photo.opening and await photo.opening.wait(_POLL_S):
+            if photo.opening and (photo.opening.done or await photo.opening.wait(_POLL_S)):
                 self._photos.get(photo.token)
                 photo.expiry.cancel()
                 return photo.opening.result()
