@@ -1,7 +1,6 @@
 """Work queues: each kind of work has threads of its own and a bounded number of waiting requests.
 
-Gradio would run everything in one pool of threads, where a few dozen requests for slow work would
-block all clicks.
+Gradio would run everything in one pool of threads, in which slow work would block all clicks.
 """
 
 from __future__ import annotations
@@ -11,25 +10,21 @@ import functools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import to_thread
 
-from mobilesam.web.server.replies import BusyError, Reply, busy_reply
+from mobilesam.web.server.replies import BusyError, Reply, refusal
 from mobilesam.web.server.request_log import queued_at
 
 T = TypeVar("T")
 ServerFunction = Callable[[Any], Awaitable[Reply]]
-_Slot = asyncio.Future[None]
 
 
 class WorkQueue:
-    """First in, first out: at most so many at once, and at most so many waiting.
-
-    To be used within one event loop. A full queue raises BusyError.
-    """
+    """First in, first out, to be used in one event loop. A full queue raises BusyError."""
 
     def __init__(self, threads: int, max_waiting: int, busy_message: str) -> None:
         """Creates an empty queue.
@@ -39,25 +34,15 @@ class WorkQueue:
             max_waiting: how many more may wait.
             busy_message: the sentence for requests that are refused.
         """
-        self.busy_message = busy_message
-        self._limiter = anyio.CapacityLimiter(threads)
         self._max_waiting = max_waiting
+        self._busy_message = busy_message
+        self._limiter = anyio.CapacityLimiter(threads)
         self._threads = self._free = threads
-        self._waiting: deque[_Slot] = deque()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a new request would be refused."""
-        return not self._free and len(self._waiting) >= self._max_waiting
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     def submit(self, work: Callable[[], T]) -> QueuedWork[T]:
-        """Runs a function in a thread as soon as a slot is free; call this in the event loop."""
-        queued_at.set(time.perf_counter())
-        slot = self._enter()
-        task = asyncio.create_task(self._run(slot, work))
-        # asyncio would log the error of work whose result is never asked for.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return QueuedWork(self, slot, task)
+        """Runs a function in a thread as soon as a slot is free."""
+        return QueuedWork(self, work, self._limiter)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Submits a function and returns its result; a cancelled wait leaves the queue."""
@@ -70,13 +55,13 @@ class WorkQueue:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Holds a slot while the body of the `async with` statement runs, without a thread."""
-        slot = self._enter()
+        """Waits for a slot and holds it, for work that needs no thread."""
+        slot = self.enter()
         try:
             await slot
             yield
         finally:
-            self._leave(slot)
+            self.leave(slot)
 
     def serving(self, method: Callable[[Any], Reply]) -> ServerFunction:
         """The method as a server function that runs in this queue.
@@ -90,32 +75,32 @@ class WorkQueue:
             try:
                 return await self.run(functools.partial(method, query))
             except BusyError as error:
-                return busy_reply(query, str(error))
+                return refusal(method.__name__, query, error)
 
         return call
 
-    def position(self, slot: _Slot) -> int:
-        """How many pieces of work are ahead of a slot; 0 if it is taken."""
-        if slot not in self._waiting:
-            return 0
-        return self._waiting.index(slot) + self._threads - self._free
-
-    def _enter(self) -> _Slot:
-        """A future that is done as soon as a slot is taken."""
-        if self.is_full:
-            raise BusyError(self.busy_message)
-        slot: _Slot = asyncio.get_running_loop().create_future()
+    def enter(self) -> asyncio.Future[None]:
+        """A slot, which is done as soon as it is free."""
+        if not self._free and len(self._waiting) >= self._max_waiting:
+            raise BusyError(self._busy_message)
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(slot)
         self._fill()
         return slot
 
-    def _leave(self, slot: _Slot) -> None:
-        if slot.cancelled():
-            with suppress(ValueError):
-                self._waiting.remove(slot)
-        else:
+    def leave(self, slot: asyncio.Future[None]) -> None:
+        """Frees a slot, or gives up waiting for it if it was cancelled."""
+        if not slot.cancelled():
             self._free += 1
             self._fill()
+        elif slot in self._waiting:
+            self._waiting.remove(slot)
+
+    def position(self, slot: asyncio.Future[None]) -> int:
+        """How many pieces of work are ahead of a slot; 0 once it is free."""
+        if slot not in self._waiting:
+            return 0
+        return self._waiting.index(slot) + self._threads - self._free
 
     def _fill(self) -> None:
         while self._free and self._waiting:
@@ -124,22 +109,20 @@ class WorkQueue:
                 self._free -= 1
                 slot.set_result(None)
 
-    async def _run(self, slot: _Slot, work: Callable[[], T]) -> T:
-        try:
-            await slot
-            return await to_thread.run_sync(work, limiter=self._limiter)
-        finally:
-            self._leave(slot)
-
 
 class QueuedWork(Generic[T]):
-    """Work that waits, runs or is done."""
+    """Work that waits, runs or is done; made by `WorkQueue.submit`."""
 
-    def __init__(self, queue: WorkQueue, slot: _Slot, task: asyncio.Task[T]) -> None:
-        """Created by `WorkQueue.submit`."""
+    def __init__(
+        self, queue: WorkQueue, work: Callable[[], T], limiter: anyio.CapacityLimiter
+    ) -> None:
+        """Enters the queue."""
+        queued_at.set(time.perf_counter())
         self._queue = queue
-        self._slot = slot
-        self._task = task
+        self._slot = queue.enter()
+        self._task = asyncio.create_task(self._run(work, limiter))
+        # asyncio would log the error of work whose result is never asked for.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     @property
     def position(self) -> int:
@@ -164,6 +147,13 @@ class QueuedWork(Generic[T]):
         """Leaves the queue, unless the work has started."""
         self._slot.cancel()
 
+    async def _run(self, work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
+        try:
+            await self._slot
+            return await to_thread.run_sync(work, limiter=limiter)
+        finally:
+            self._queue.leave(self._slot)
+
 
 class WorkQueues:
     """The queues of one application.
@@ -182,9 +172,8 @@ class WorkQueues:
     def __init__(self) -> None:
         """Creates empty queues."""
         busy = "The server is busy. Try again shortly."
-        self.photos = WorkQueue(
-            1, 80, "Too many photos are waiting to be opened. Try again in a minute."
-        )
+        photos_busy = "Too many photos are waiting to be opened. Try again in a minute."
+        self.photos = WorkQueue(1, 80, photos_busy)
         self.clicks = WorkQueue(4, 400, busy)
         self.full_size = WorkQueue(2, 32, busy)
         self.segment = WorkQueue(2, 32, busy)

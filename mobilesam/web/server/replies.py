@@ -7,13 +7,14 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.web.server.request_log import RequestLog
 
 Reply: TypeAlias = dict[str, Any]
 Owner = TypeVar("Owner")
+Returned = TypeVar("Returned", bound=Reply | Awaitable[Reply])
 
 
 class ExpiredError(MobileSamError):
@@ -24,19 +25,9 @@ class BusyError(MobileSamError):
     """The server cannot accept more work at the moment."""
 
 
-@overload
 def answering(
-    method: Callable[[Owner, Mapping[str, Any]], Awaitable[Reply]],
-) -> Callable[[Owner, Any], Awaitable[Reply]]: ...
-
-
-@overload
-def answering(
-    method: Callable[[Owner, Mapping[str, Any]], Reply],
-) -> Callable[[Owner, Any], Reply]: ...
-
-
-def answering(method: Callable[[Owner, Mapping[str, Any]], Any]) -> Callable[[Owner, Any], Any]:
+    method: Callable[[Owner, Mapping[str, Any]], Returned],
+) -> Callable[[Owner, Any], Returned]:
     """Turns the errors of a method into replies; an exception would reach the page as nothing.
 
     The decorated method accepts any JSON as its query. Its reply has `ok`, the query's `seq`, and
@@ -46,27 +37,32 @@ def answering(method: Callable[[Owner, Mapping[str, Any]], Any]) -> Callable[[Ow
     Args:
         method: a method or coroutine method that handles a query.
     """
+    call: Callable[..., Any] = method
 
     @functools.wraps(method)
     def handle(self: Owner, query: Any) -> Reply:
         reply = _new_reply(query)
         with _errors_in(reply, method.__name__):
-            reply.update(method(self, _checked(query)))
+            reply.update(call(self, _checked(query)))
         return reply
 
     @functools.wraps(method)
     async def handle_async(self: Owner, query: Any) -> Reply:
         reply = _new_reply(query)
         with _errors_in(reply, method.__name__):
-            reply.update(await method(self, _checked(query)))
+            reply.update(await call(self, _checked(query)))
         return reply
 
-    return handle_async if inspect.iscoroutinefunction(method) else handle
+    handler = handle_async if inspect.iscoroutinefunction(method) else handle
+    return cast(Callable[[Owner, Any], Returned], handler)
 
 
-def busy_reply(query: Any, message: str) -> Reply:
-    """The reply to a query for which the server is too busy."""
-    return {**_new_reply(query), "ok": False, "error": message}
+def refusal(name: str, query: Any, error: MobileSamError) -> Reply:
+    """The reply to a query that is refused before its handler, by that name, is called."""
+    reply = _new_reply(query)
+    with _errors_in(reply, name):
+        raise error
+    return reply
 
 
 def _new_reply(query: Any) -> Reply:

@@ -27,7 +27,8 @@ def configure_logging() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # uvicorn's logger has handlers of its own.
     for target in (*logging.getLogger().handlers, logging.getLogger("uvicorn.error")):
         target.addFilter(MessageFilter())
@@ -82,7 +83,7 @@ class RequestLog:
             raise
         finally:
             logger.info(
-                "id=%s name=%s outcome=%s queued_ms=%.0f work_ms=%.0f",
+                "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f",
                 self.id,
                 self._name,
                 outcome,

@@ -14,11 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-import gradio as gr
-from gradio.components import Component
-from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
 from mobilesam.errors import ImageError
@@ -36,7 +33,10 @@ UploadStamp: TypeAlias = tuple[int, int]
 
 @contextmanager
 def temporary_storage() -> Iterator[Path]:
-    """Creates a private folder, and has Gradio store uploads there until the block ends."""
+    """Creates a private folder, and has Gradio store uploads there until the block ends.
+
+    Enter it before gradio is imported: some of its modules read the variable only then.
+    """
     parent = os.environ.get(_VARIABLE)
     if parent:
         Path(parent).mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,13 @@ def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
                 file.unlink()
 
 
+def upload_folder() -> Path:
+    """The folder in which Gradio stores uploads."""
+    from gradio.utils import get_upload_folder
+
+    return Path(get_upload_folder()).resolve()
+
+
 def checked_upload(path: str) -> Path:
     """The resolved path of an upload.
 
@@ -90,7 +97,7 @@ def checked_upload(path: str) -> Path:
     """
     with suppress(OSError, ValueError):
         resolved = Path(path).resolve()
-        if resolved.is_relative_to(Path(get_upload_folder()).resolve()) and resolved.is_file():
+        if resolved.is_relative_to(upload_folder()) and resolved.is_file():
             return resolved
     raise ImageError("The server does not have the photo. Upload it and try again.")
 
@@ -101,9 +108,9 @@ def new_upload_path(name: str) -> Path:
     Args:
         name: of the file; characters that are not safe are removed.
     """
-    folder = Path(get_upload_folder(), secrets.token_hex(24))
+    folder = upload_folder() / secrets.token_hex(24)
     folder.mkdir(parents=True)
-    return folder / (strip_invalid_filename_characters(Path(name).name) or "photo")
+    return folder / strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
 
 
 def upload_stamp(path: Path) -> UploadStamp:
@@ -119,8 +126,8 @@ def remove_upload(path: Path, stamp: UploadStamp) -> None:
             path.unlink()
 
 
-class UploadsOnly(Component):
-    """Mixin for components whose value may contain uploads but no URLs.
+class UploadsOnly:
+    """Mixin for Gradio components whose value may contain uploads but no URLs.
 
     Gradio downloads every URL in a client's JSON that looks like a file, of any size and into
     memory, before the handler sees the value.
@@ -132,11 +139,15 @@ class UploadsOnly(Component):
         """Returns the path of an upload; URLs go to `fetch`."""
         if is_http_url_like(url_or_file_path or ""):
             return await self.fetch(str(url_or_file_path))
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+        moved = await super().async_move_resource_to_block_cache(  # type: ignore[misc]
+            url_or_file_path
+        )
+        return cast(str | None, moved)
 
-    async def fetch(self, url: str) -> str:
+    async def fetch(self, url: str) -> str:  # noqa: ARG002
         """Refuses the URL; a subclass may download it and return the path."""
-        del url
+        import gradio as gr
+
         raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
 
 
