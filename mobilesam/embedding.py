@@ -45,11 +45,6 @@ def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmb
 
     The pixels are scaled with Pillow's bilinear filter, as segment-anything's predictor does.
 
-    Args:
-        backend: the modules of the model.
-        photo: the upright photo.
-        key: the `key` of the result.
-
     Raises:
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """

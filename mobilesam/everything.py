@@ -100,11 +100,6 @@ def iter_everything(
     the generator ends the work, and other prompts are answered between two batches. Unlike
     segment-anything, it always drops empty masks.
 
-    Args:
-        backend: the modules of the model.
-        embedding: of the photo.
-        options: grid and thresholds.
-
     Yields:
         The progress after each batch of prompts; the records of the last one are the result.
 
@@ -128,21 +123,6 @@ def iter_everything(
                 )
         select = partial(_select, tuple(found), options, cleaned)
         yield EverythingProgress(start + len(points), len(grid_xy), held_bytes, select)
-
-
-def segment_everything(
-    backend: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
-) -> list[MaskRecord]:
-    """As `iter_everything`, but returns the final result.
-
-    Returns:
-        The records, the highest predicted IoU first.
-
-    Raises:
-        PromptError: too many masks pass the thresholds.
-    """
-    *_, last = iter_everything(backend, embedding, options)
-    return last.records
 
 
 def _decode_points(

@@ -55,15 +55,7 @@ class Prediction:
         return np.stack([self.mask(index) for index in range(len(self.low_res_logits))])
 
     def mask(self, index: int, size_hw: tuple[int, int] | None = None) -> Mask:
-        """One candidate's mask.
-
-        Args:
-            index: which candidate.
-            size_hw: (H, W) to scale the photo's frame to; None for the photo's own size.
-
-        Returns:
-            (H, W) bool.
-        """
+        """The (H, W) bool mask of one candidate, scaled to `size_hw` or at the photo's size."""
         size_hw = size_hw or self.original_size
         logits = upscale_logits(self.low_res_logits[index], self.input_size, size_hw)
         return logits > self.mask_threshold
@@ -105,8 +97,8 @@ def predict_masks(
     """Decodes one prompt.
 
     Args:
-        backend: the modules of the model.
-        embedding: of the photo.
+        backend: the model.
+        embedding: the photo.
         prompt: at least one point or a box, within the photo.
         mask_input: (1, 256, 256) logits of an earlier prediction, to be refined.
         multimask_output: True for three candidates, False for one, None for SAM's rule: three for
@@ -142,11 +134,11 @@ def decode_batch(
     """Decodes prompts with equal numbers of points, either all with a box or all without.
 
     Args:
-        backend: the modules of the model.
-        embedding: of the photo.
+        backend: the model.
+        embedding: the photo.
         prompts: B prompts.
-        mask_input: (1, 256, 256) float32 logits for all of them, or None.
-        multimask_output: three candidates instead of one.
+        mask_input: (1, 256, 256) float32 logits for all of them.
+        multimask_output: whether C is 3 or 1.
 
     Returns:
         low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device.

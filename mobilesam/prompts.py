@@ -78,10 +78,7 @@ class Prompt(Validated):
         return Prompt(self.point_coords, self.point_labels, box)
 
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
-        """Checks the prompt against the photo.
-
-        Args:
-            size_hw: (H, W) of the upright original.
+        """Checks the prompt against the (H, W) of the upright photo.
 
         Raises:
             PromptError: the prompt is empty, or a point or the box lies outside the photo.
@@ -108,11 +105,7 @@ _ROWS = TypeAdapter(Annotated[list[_PointRow], Field(strict=True, max_length=MAX
 
 
 def prompt_from_rows(points: object, box: object) -> Prompt:
-    """A prompt from JSON.
-
-    Args:
-        points: [[x, y, label], ...], or None for no points.
-        box: [x0, y0, x1, y1], or None for no box.
+    """A prompt from JSON: [[x, y, label], ...] or None, and [x0, y0, x1, y1] or None.
 
     Raises:
         PromptError: the input has another form, or makes no valid prompt.

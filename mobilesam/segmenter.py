@@ -18,12 +18,7 @@ from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.errors import MobileSamError
-from mobilesam.everything import (
-    EverythingProgress,
-    MaskRecord,
-    iter_everything,
-    segment_everything,
-)
+from mobilesam.everything import EverythingProgress, MaskRecord, iter_everything
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.interactions import Answer, DecoderRequest, Interactions, replay
@@ -55,14 +50,7 @@ class Segmenter:
         checkpoint: str,
         settings: Settings | None = None,
     ) -> None:
-        """Creates a segmenter from a loaded model; see `from_weights` for one from a file.
-
-        Args:
-            backend: the modules of the model.
-            weights: where they came from.
-            checkpoint: digest of the weights.
-            settings: None for the defaults.
-        """
+        """Creates a segmenter from a loaded model; see the attributes, and `from_weights`."""
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
@@ -122,10 +110,9 @@ class Segmenter:
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
-        """The photo's embedding, from the cache if it is there.
+        """The embedding of a photo: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
 
-        Args:
-            image: a path, a PIL image, an (H, W, 3) uint8 RGB array, or an opened Photo.
+        It comes from the cache if the photo has been encoded before.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -158,17 +145,14 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return self._decode(embedding, prompt, mask_input, multimask_output)[0]
+        return self._decode(None, embedding, prompt, mask_input, multimask_output)
 
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
     ) -> Answer:
-        """The mask that follows from a log of interactions; see `mobilesam.interactions.replay`.
+        """The result of a log of interactions; see `mobilesam.interactions.replay`.
 
-        Args:
-            embedding: of the photo.
-            interactions: at least one.
-            budget: charged with the processor time of the decoder's thread.
+        Decoding is charged to the budget.
 
         Raises:
             PromptError: an interaction cannot be used on this photo, or the budget is spent.
@@ -180,7 +164,7 @@ class Segmenter:
             while True:
                 if budget:
                     budget.check()
-                request = steps.send(self._remembered(embedding, request, budget))
+                request = steps.send(self._recalled(embedding, request, budget))
         except StopIteration as end:
             answer: Answer = end.value
             return answer
@@ -191,7 +175,7 @@ class Segmenter:
         """Masks of the whole photo from a grid of points.
 
         Args:
-            embedding: of the photo.
+            embedding: the photo.
             points_per_side: from 1 to 64.
             **thresholds: see `mobilesam.EverythingOptions`; the defaults depend on the weights.
 
@@ -199,7 +183,8 @@ class Segmenter:
             PromptError: an option is unknown or out of range, or too many masks pass.
         """
         options = self.everything_options({"points_per_side": points_per_side, **thresholds})
-        return segment_everything(self._backend, embedding, options)
+        *_, last = self.iter_everything(embedding, options)
+        return last.records
 
     def iter_everything(
         self, embedding: ImageEmbedding, options: EverythingOptions
@@ -208,10 +193,7 @@ class Segmenter:
         return iter_everything(self._backend, embedding, options)
 
     def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
-        """The options of `everything`, with defaults that suit the weights in use.
-
-        Args:
-            given: options by name, possibly from JSON.
+        """The given options of `everything`, and the defaults that suit the weights in use.
 
         Raises:
             PromptError: an option is unknown or out of range.
@@ -222,41 +204,31 @@ class Segmenter:
         """Hits, misses, entries and bytes of the embedding cache."""
         return self._embeddings.info()
 
-    def _remembered(
+    def _recalled(
         self, embedding: ImageEmbedding, request: DecoderRequest, budget: CpuBudget | None
     ) -> Prediction:
-        """The prediction for a request, decoded if it is not remembered."""
+        """The prediction for a request, from memory or decoded now."""
 
         def decode() -> Prediction:
             mask_input = request.mask_input
             # SAM's rule returns three candidates for a single point; a refinement returns one.
             multimask_output = None if mask_input is None else False
-            prediction, cpu_s = self._decode(
-                embedding, request.prompt, mask_input, multimask_output
-            )
-            if budget:
-                budget.charge(cpu_s)
-            return prediction
+            return self._decode(budget, embedding, request.prompt, mask_input, multimask_output)
 
         return self._predictions.get_or_compute((embedding.key, request.key), decode)[0]
 
-    def _decode(
-        self,
-        embedding: ImageEmbedding,
-        prompt: Prompt,
-        mask_input: NDArray[np.float32] | None,
-        multimask_output: bool | None,
-    ) -> tuple[Prediction, float]:
-        """The prediction, and the processor time in seconds that the decoder's thread spent."""
+    def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
+        """Runs `predict_masks` in the decoder's thread and charges its processor time."""
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()
-            prediction = predict_masks(
-                self._backend, embedding, prompt, mask_input, multimask_output
-            )
+            prediction = predict_masks(self._backend, *request)
             return prediction, time.thread_time() - started
 
-        return self._decoding.submit(timed).result()
+        prediction, cpu_s = self._decoding.submit(timed).result()
+        if budget:
+            budget.charge(cpu_s)
+        return prediction
 
 
 def _device(name: str | None) -> torch.device:
