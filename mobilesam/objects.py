@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from numbers import Real
-from typing import Literal, cast, get_args, overload
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
 from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
+from mobilesam.schemas import Number, Plain, validate
 
 MAX_NAME = 80
 """Characters of an object's name."""
@@ -22,6 +23,8 @@ MAX_OBJECTS = 100
 
 Keep = Literal["later", "predicted_iou"]
 """Which of several overlapping objects keeps a pixel, see `PackedObjects.exclusive`."""
+
+_PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +53,8 @@ class PhotoObject:
             raise PromptError("An object's mask must be an (H, W) bool array.")
         if 0 in mask.shape:
             raise PromptError("An object's mask must have at least one pixel.")
-        if self.predicted_iou is not None:
-            object.__setattr__(self, "predicted_iou", _finite(self.predicted_iou))
+        iou = validate(_PREDICTED_IOU, self.predicted_iou, name="A predicted IoU")
+        object.__setattr__(self, "predicted_iou", iou)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -98,9 +101,8 @@ class _PackedObject:
         return cls(item.name, mask_to_coco_rle(item.mask), item.predicted_iou)
 
     def unpack(self) -> PhotoObject:
-        return PhotoObject(
-            self.name, mask_from_coco_rle(self.rle, self.size_hw), self.predicted_iou
-        )
+        mask = mask_from_coco_rle(self.rle, self.size_hw)
+        return PhotoObject(self.name, mask, self.predicted_iou)
 
 
 class PackedObjects(Sequence[PhotoObject]):
@@ -129,17 +131,9 @@ class PackedObjects(Sequence[PhotoObject]):
         """The number of objects."""
         return len(self._packed)
 
-    @overload
-    def __getitem__(self, at: int) -> PhotoObject: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[PhotoObject]: ...
-
-    def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
-        """Decodes one object, or a slice of them."""
+    def __getitem__(self, at: Any) -> Any:
+        """Decodes the object at an index."""
         self._check_budget()
-        if isinstance(at, slice):
-            return [packed.unpack() for packed in self._packed[at]]
         return self._packed[at].unpack()
 
     @property
@@ -184,8 +178,7 @@ class PackedObjects(Sequence[PhotoObject]):
         taken = np.zeros(result[0].size_hw, bool)
         for index in reversed(order):
             item = self[index]
-            free = PhotoObject(item.name, item.mask & ~taken, item.predicted_iou)
-            result[index] = _PackedObject.pack(free)
+            result[index] = _PackedObject.pack(replace(item, mask=item.mask & ~taken))
             taken |= item.mask
         return self._with(result)
 
@@ -219,14 +212,3 @@ def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> Non
 
 def _rank(predicted_iou: float | None) -> float:
     return -math.inf if predicted_iou is None else predicted_iou
-
-
-def _finite(value: object) -> float:
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            number = float(cast(float, value))
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise PromptError("A predicted IoU must be a finite number.")
