@@ -61,7 +61,6 @@ async function openDatabase() {
     if (request.result.objectStoreNames.contains(TABLE)) request.result.deleteObjectStore(TABLE);
     request.result.createObjectStore(TABLE);
   };
-  request.onblocked = () => {};  // by a tab with an older page: nothing is kept until it is closed
   return settled(request);
 }
 
