@@ -2,7 +2,7 @@
 // How the page reaches the server: the functions that Gradio offers it, uploads, and the files to fetch.
 
 /**
- * @typedef {{seq?: number, expired?: boolean, error: string, ok: false}} Refusal
+ * @typedef {{ok: false, seq?: number, error: string, expired?: boolean, isLost?: boolean}} Refusal - isLost: no answer came
  * @typedef {Refusal | {ok: true, seq?: number, [field: string]: any}} Reply
  * @typedef {(name: string, query: object, onTrouble?: () => void) => Promise<Reply>} Call
  */
@@ -41,7 +41,7 @@ export function createCall(functions) {
       onTrouble();
       if (delay !== null) await wait(delay);
     }
-    return {ok: false, error: NO_ANSWER};
+    return {ok: false, error: NO_ANSWER, isLost: true};
   };
 }
 
