@@ -100,17 +100,19 @@ function listenToSpace(canvas, isReady, onChange) {
   window.addEventListener('blur', () => hold(false));
 }
 
+/** What the pointers that are down do, until all are up. @typedef {'gesture' | 'pan' | 'pinch' | null} Mode */
+
 /** Listens to mouse, pen, fingers, wheel and Space on a canvas.
  * @type {(canvas: HTMLCanvasElement, handlers: GestureHandlers) => void} */
 export function listenToGestures(canvas, handlers) {
   const {isReady, begin, move, end, cancel, beginTransform, transform, hover, leave} = handlers;
   /** @type {Map<number, Point>} the pointers that are down */
   const pointers = new Map();
-  /** @type {'gesture' | 'pan' | 'pinch' | null} until all pointers are up */
+  /** @type {Mode} */
   let mode = null;
   let start = {x: 0, y: 0}, moved = false, initial = {x: 0, y: 0, length: 0}, isSpaceHeld = false;
 
-  /** @param {typeof mode} next */
+  /** @param {Mode} next */
   function setMode(next) {
     mode = next;
     canvas.dataset.grab = next === 'pan' || next === 'pinch' ? 'yes' : isSpaceHeld ? 'ready' : 'no';

@@ -1,8 +1,9 @@
 // @ts-check
 // The masks of the objects that are not edited, below the one that is.
-/** @import {DrawnObject, Exclusive, Bitmap, Projection, Rle, Size} from '../core/types.js' */
+/** @import {DrawnObject, Exclusive, Projection, Rle, Size} from '../core/types.js' */
 /** @import {TracedMask} from './mask_painting.js' */
 import {withoutOverlaps} from '../core/overlaps.js';
+import {decodeForDisplay} from '../core/rle.js';
 import {freshContext} from './canvas2d.js';
 import {drawTraced, traceMask} from './mask_painting.js';
 
@@ -19,9 +20,8 @@ function fillPixel(colour) {
  * Creates the layer; `canvas` shows it at fit, `draw` draws it into a close-up.
  * @param {HTMLCanvasElement} canvas
  * @param {number} displaySide
- * @param {(rle: Rle) => Bitmap} decode to display size
  */
-export function createObjectLayer(canvas, displaySide, decode) {
+export function createObjectLayer(canvas, displaySide) {
   /** @type {{traced: TracedMask, colour: string}[]} */
   let drawn = [];
   let painted = '', version = 0;
@@ -32,7 +32,7 @@ export function createObjectLayer(canvas, displaySide, decode) {
   function cached({rle, colour}) {
     let entry = cache.get(rle);
     if (entry?.colour !== colour) {
-      entry = {colour, traced: traceMask(decode(rle), fillPixel(colour))};
+      entry = {colour, traced: traceMask(decodeForDisplay(rle, displaySide), fillPixel(colour))};
       cache.set(rle, entry);
     }
     return entry;

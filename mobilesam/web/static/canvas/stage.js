@@ -1,9 +1,9 @@
 // @ts-check
 // The photo with its masks and markers, what is seen of it, and the gestures on it.
-/** @import {DrawnObject, Exclusive, Gesture, Interaction, Point, Rle, Size, Stroke, Tool} from '../core/types.js' */
+/** @import {DrawnObject, Exclusive, Gesture, Interaction, Point, Rle, Size, Stroke, Tool, View} from '../core/types.js' */
 /** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
-import {createRleDecoder} from '../core/rle.js';
+import {decodeForDisplay} from '../core/rle.js';
 import {FIT, constrained, panned, projection, revealing, toImage, toScreen, transformed, zoomed} from '../core/viewport.js';
 import {clearCanvas, contextOf, createCanvas, freshContext, resize} from './canvas2d.js';
 import {createCloseup} from './closeup.js';
@@ -35,8 +35,7 @@ const MARGIN_PX = 32;           // the crosshair keeps that distance from the ed
  */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;
-  const decode = createRleDecoder(displaySide);
-  const closeup = createCloseup(refs.closeup), objects = createObjectLayer(refs.layer, displaySide, decode);
+  const closeup = createCloseup(refs.closeup), objects = createObjectLayer(refs.layer, displaySide);
   let size = {width: 0, height: 0};     // of the photo; zero while there is none
   /** @type {Picture[]} */
   let pictures = [];            // the photo to draw from, the smallest first
@@ -105,7 +104,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
 
   /** @type {(rle: Rle | null, newer: Stroke[]) => void} */
   function setMask(rle, newer) {
-    const bitmap = rle && decode(rle);
+    const bitmap = rle && decodeForDisplay(rle, displaySide);
     hasMask = bitmap !== null;
     strokes = newer;
     if (bitmap) paintMask(answered, bitmap);
@@ -114,7 +113,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     draw();
   }
 
-  /** @param {import('../core/types.js').View} next */
+  /** @param {View} next */
   function setView(next) {
     view = next;
     draw();

@@ -85,20 +85,9 @@ export function displaySize({size: [height, width]}, side) {
   return [displayHeight, displayWidth];
 }
 
-/**
- * A decoder to display size that keeps what it has decoded for as long as the RLE is in use.
- * @param {number} side
- * @returns {(rle: Rle) => Bitmap}
- */
-export function createRleDecoder(side) {
-  /** @type {WeakMap<Rle, Bitmap>} */
-  const cache = new WeakMap();
-  return (rle) => {
-    const bitmap = cache.get(rle) ?? decodeRle(rle, displaySize(rle, side));
-    cache.set(rle, bitmap);
-    return bitmap;
-  };
-}
+/** Decodes a mask at display size.
+ * @type {(rle: Rle, side: number) => Bitmap} */
+export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
 
 /**
  * The share of the photo that a mask covers, 0 to 1.
