@@ -73,7 +73,8 @@ export function traceMask(bitmap, colour) {
 }
 
 /** Draws a traced mask's outline in lines [colour, width in CSS pixels], or its fill if there are none.
- * @type {(context: CanvasRenderingContext2D, traced: TracedMask, projection: Projection, photo: Size, lines?: [string, number][]) => void} */
+ * @type {(context: CanvasRenderingContext2D, traced: TracedMask, at: Projection, photo: Size,
+ *   lines?: [string, number][]) => void} */
 export function drawTraced(context, traced, {scale, left, top}, photo, lines = []) {
   const [height, width] = traced.size, scaleX = scale * photo.width / width;
   context.save();

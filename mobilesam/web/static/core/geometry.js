@@ -1,59 +1,35 @@
 // @ts-check
 /** @import {Box, Point, Size} from './types.js' */
 
-/**
- * @param {number} value
- * @param {number} min
- * @param {number} max
- */
+/** @type {(value: number, min: number, max: number) => number} */
 export const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 
-/**
- * Width and height scaled down to a longest side.
- * @param {number} width
- * @param {number} height
- * @param {number} side
- * @returns {[width: number, height: number]}
- */
+/** Width and height scaled down to a longest side.
+ * @type {(width: number, height: number, side: number) => [width: number, height: number]} */
 export function fitted(width, height, side) {
   const scale = Math.min(1, side / Math.max(width, height));
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
-/**
- * @param {Point} point
- * @param {Size} size
- */
+/** @type {(point: Point, size: Size) => boolean} */
 export function isInside({x, y}, size) {
   return x >= 0 && y >= 0 && x <= size.width && y <= size.height;
 }
 
-/**
- * The nearest point within a size.
- * @param {Point} point
- * @param {Size} size
- * @returns {Point}
- */
+/** The nearest point within a size.
+ * @type {(point: Point, size: Size) => Point} */
 export function clampedTo({x, y}, size) {
   return {x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)};
 }
 
-/**
- * The pixel that holds a point.
- * @param {Point} point
- * @param {Size} size
- * @returns {Point}
- */
+/** The pixel that holds a point.
+ * @type {(point: Point, size: Size) => Point} */
 export function pixelAt({x, y}, size) {
   return {x: clamp(Math.floor(x), 0, size.width - 1), y: clamp(Math.floor(y), 0, size.height - 1)};
 }
 
-/**
- * The smallest box of whole pixels that holds two imagePoints.
- * @param {Point} a
- * @param {Point} b
- * @returns {Box}
- */
+/** The smallest box of whole pixels that holds two imagePoints.
+ * @type {(a: Point, b: Point) => Box} */
 export function boxBetween(a, b) {
   return [
     Math.floor(Math.min(a.x, b.x)), Math.floor(Math.min(a.y, b.y)),
@@ -61,11 +37,8 @@ export function boxBetween(a, b) {
   ];
 }
 
-/**
- * The fewest points of a path that keep it within a tolerance (Ramer, Douglas and Peucker).
- * @param {[x: number, y: number][]} path
- * @param {number} tolerance
- */
+/** The fewest points of a path that keep it within a tolerance (Ramer, Douglas and Peucker).
+ * @type {(path: [x: number, y: number][], tolerance: number) => [x: number, y: number][]} */
 export function simplifiedPath(path, tolerance) {
   const keep = new Set([0, path.length - 1]);
   const open = [[0, path.length - 1]];

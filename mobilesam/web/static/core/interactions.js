@@ -1,19 +1,15 @@
 // @ts-check
 /** @import {Interaction, Stroke} from './types.js' */
 
-/**
- * Whether interactions select anything: with negative points and erasing strokes alone the decoder
+/** Whether interactions select anything: with negative points and erasing strokes alone the decoder
  * would return an arbitrary mask.
- * @param {Interaction[]} interactions
- */
+ * @type {(interactions: Interaction[]) => boolean} */
 export function isAnswerable(interactions) {
   return interactions.some((item) => item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1));
 }
 
-/**
- * The last interaction that is not the choice of a candidate.
- * @param {Interaction[]} interactions
- */
+/** The last interaction that is not the choice of a candidate.
+ * @type {(interactions: Interaction[]) => Interaction | undefined} */
 export function lastPrompt(interactions) {
   return interactions.filter((item) => item.type !== 'candidate').pop();
 }

@@ -49,11 +49,8 @@ export function createMaskStack(side) {
       if (isChanged) stack();
       return isChanged;
     },
-    /**
-     * The id of the mask on top at an imagePoint, or 0.
-     * @param {Point} imagePoint
-     * @param {Size} photo
-     */
+    /** The id of the mask on top at an imagePoint, or 0.
+     * @type {(imagePoint: Point, photo: Size) => number} */
     idAt({x, y}, photo) {
       const [height, width] = size;
       const column = Math.floor(x / photo.width * width), row = Math.floor(y / photo.height * height);

@@ -3,6 +3,7 @@
 // its interactions are in the undo stack of the page, and its mask is on the stage.
 /** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
 /** @import {UndoStack} from './undo_stack.js' */
+import {pixelAt} from './geometry.js';
 import {coverage, hasPixel} from './rle.js';
 
 const PALETTE = [             // none near the blue of the mask that is edited
@@ -10,16 +11,11 @@ const PALETTE = [             // none near the blue of the mask that is edited
 ];
 const DEFAULT_NAME = /^Object (\d+)$/;
 
-/**
- * @param {PhotoObject} item
- * @returns {item is PhotoObject & {reply: Reply}}
- */
+/** @type {(item: PhotoObject) => item is PhotoObject & {reply: Reply}} */
 export const hasMask = (item) => Boolean(item.reply && item.reply.coverage);
 
-/**
- * The predicted IoU of an object's mask: the decoder's, or the one that came with an added mask.
- * @param {PhotoObject} item
- */
+/** The predicted IoU of an object's mask: the decoder's, or the one that came with an added mask.
+ * @type {(item: PhotoObject) => number | null} */
 export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? predicted_iou;
 
 /**
@@ -47,12 +43,9 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   /** @param {number} id */
   const find = (id) => items.find((item) => item.id === id);
 
-  /**
-   * Appends a new object. Its name and colour are free, also beside those of the removed object, which
+  /** Appends a new object. Its name and colour are free, also beside those of the removed object, which
    * may come back.
-   * @param {Partial<PhotoObject>} [given]
-   * @returns {PhotoObject}
-   */
+   * @type {(given?: Partial<PhotoObject>) => PhotoObject} */
   function create(given = {}) {
     const others = removed ? [...items, removed.item] : items;
     const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
@@ -117,23 +110,18 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
         return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
       });
     },
-    /**
-     * The id of the uppermost object that shows at an imagePoint within the photo, or null.
-     * @param {Point} imagePoint
-     * @param {Size} photo
-     */
+    /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
+     * @type {(imagePoint: Point, photo: Size) => number | null} */
     idAt({x, y}, photo) {
       const there = listed().filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
-        const column = Math.floor(x / photo.width * width), row = Math.floor(y / photo.height * height);
-        return item !== active && item.visible && hasPixel(rle, column, row);
+        const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
+        return item !== active && item.visible && hasPixel(rle, pixel.x, pixel.y);
       }).pop();
       return there ? there.id : null;
     },
-    /**
-     * Sets the reply to the interactions in the undo stack, null where they are not answerable.
-     * @param {Reply | null} reply
-     */
+    /** Sets the reply to the interactions in the undo stack, null where they are not answerable.
+     * @type {(reply: Reply | null) => void} */
     setReply(reply) {
       if (active.reply === reply) return;
       active.reply = reply;
@@ -166,20 +154,16 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       item.name = name.trim() || item.name;
       changed();
     },
-    /**
-     * Shows or hides an object; the active one always shows.
-     * @param {number} id
-     */
+    /** Shows or hides an object; the active one always shows.
+     * @type {(id: number) => void} */
     toggle(id) {
       const item = find(id);
       if (!item || item === active) return;
       item.visible = !item.visible;
       changed();
     },
-    /**
-     * Deletes an object; `restoreRemoved` brings the last one back to its place.
-     * @param {number} id
-     */
+    /** Deletes an object; `restoreRemoved` brings the last one back to its place.
+     * @type {(id: number) => PhotoObject | null} */
     remove(id) {
       const item = find(id);
       if (!item) return null;

@@ -2,11 +2,9 @@
 /** @import {Bitmap} from './types.js' */
 import {boundsOf} from './rle.js';
 
-/**
- * The edges between inside and outside as [x0, y0, x1, y1, ...] in pixels of the mask; edges that follow
+/** The edges between inside and outside as [x0, y0, x1, y1, ...] in pixels of the mask; edges that follow
  * one another in a line are one.
- * @param {Bitmap} bitmap
- */
+ * @type {(bitmap: Bitmap) => number[]} */
 export function outlineEdges(bitmap) {
   const {size: [height], data} = bitmap, [x0, y0, x1, y1] = boundsOf(bitmap);
   /** @type {number[]} */

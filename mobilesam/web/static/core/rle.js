@@ -4,10 +4,8 @@
 /** @import {Bitmap, Box, Rle} from './types.js' */
 import {fitted} from './geometry.js';
 
-/**
- * COCO's compressed counts as run lengths (rleFrString in pycocotools).
- * @param {string} counts
- */
+/** COCO's compressed counts as run lengths (rleFrString in pycocotools).
+ * @type {(counts: string) => number[]} */
 export function parseCounts(counts) {
   /** @type {number[]} */
   const runs = [];
@@ -24,23 +22,17 @@ export function parseCounts(counts) {
   return runs;
 }
 
-/**
- * For every pixel of a source axis the first target pixel whose nearest source pixel is that or a later
+/** For every pixel of a source axis the first target pixel whose nearest source pixel is that or a later
  * one; the centre of target pixel t lies at (t + 0.5) * sourceLength / targetLength.
- * @param {number} sourceLength
- * @param {number} targetLength
- */
+ * @type {(sourceLength: number, targetLength: number) => Int32Array} */
 function firstTargets(sourceLength, targetLength) {
   return Int32Array.from({length: sourceLength + 1}, (_, source) => (
     Math.max(0, Math.ceil((2 * source * targetLength - sourceLength) / (2 * sourceLength)))));
 }
 
-/**
- * The mask at a size, by the nearest pixel, as [start, end, start, end, ...]: ranges of pixels inside,
+/** The mask at a size, by the nearest pixel, as [start, end, start, end, ...]: ranges of pixels inside,
  * column by column. It reads the runs only, so a mask of many megapixels is as fast as its outline is short.
- * @param {Rle} rle
- * @param {[height: number, width: number]} size
- */
+ * @type {(rle: Rle, size: [height: number, width: number]) => number[]} */
 export function insideRanges({size: [height, width], counts}, [toHeight, toWidth]) {
   /** @type {number[]} */
   const ranges = [];
@@ -62,24 +54,16 @@ export function insideRanges({size: [height, width], counts}, [toHeight, toWidth
   return ranges;
 }
 
-/**
- * Decodes a mask, at its own size or at another one.
- * @param {Rle} rle
- * @param {[height: number, width: number]} [size]
- * @returns {Bitmap}
- */
+/** Decodes a mask, at its own size or at another one.
+ * @type {(rle: Rle, size?: [height: number, width: number]) => Bitmap} */
 export function decodeRle(rle, size = rle.size) {
   const data = new Uint8Array(size[0] * size[1]), ranges = insideRanges(rle, size);
   for (let k = 0; k < ranges.length; k += 2) data.fill(1, ranges[k], ranges[k + 1]);
   return {size, data};
 }
 
-/**
- * The size at which a mask is shown: its longest side at most `side`.
- * @param {Rle} rle
- * @param {number} side
- * @returns {[height: number, width: number]}
- */
+/** The size at which a mask is shown: its longest side at most `side`.
+ * @type {(rle: Rle, side: number) => [height: number, width: number]} */
 export function displaySize({size: [height, width]}, side) {
   const [displayWidth, displayHeight] = fitted(width, height, side);
   return [displayHeight, displayWidth];
@@ -89,21 +73,15 @@ export function displaySize({size: [height, width]}, side) {
  * @type {(rle: Rle, side: number) => Bitmap} */
 export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
 
-/**
- * The share of the photo that a mask covers, 0 to 1.
- * @param {Rle} rle
- */
+/** The share of the photo that a mask covers, 0 to 1.
+ * @type {(rle: Rle) => number} */
 export function coverage({size: [height, width], counts}) {
   const area = parseCounts(counts).reduce((sum, run, index) => (index % 2 ? sum + run : sum), 0);
   return area / (height * width);
 }
 
-/**
- * Whether the pixel in a column and a row is inside.
- * @param {Rle} rle
- * @param {number} x
- * @param {number} y
- */
+/** Whether the pixel in a column and a row is inside.
+ * @type {(rle: Rle, x: number, y: number) => boolean} */
 export function hasPixel({size: [height], counts}, x, y) {
   let left = x * height + y, isIn = true;
   for (const run of parseCounts(counts)) {
@@ -114,11 +92,8 @@ export function hasPixel({size: [height], counts}, x, y) {
   return false;
 }
 
-/**
- * The smallest box that holds a mask; zeros for an empty one.
- * @param {Bitmap} bitmap
- * @returns {Box}
- */
+/** The smallest box that holds a mask; zeros for an empty one.
+ * @type {(bitmap: Bitmap) => Box} */
 export function boundsOf({size: [height, width], data}) {
   let x0 = width, y0 = height, x1 = 0, y1 = 0;
   for (let x = 0; x < width; x++) {

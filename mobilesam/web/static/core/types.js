@@ -7,23 +7,17 @@
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {[x0: number, y0: number, x1: number, y1: number]} Box */
 
-/**
- * A mask in COCO's compressed run-length encoding.
- * @typedef {{size: [height: number, width: number], counts: string}} Rle
- */
-/**
- * A decoded mask: one byte a pixel, 1 inside, column by column as COCO counts them.
- * @typedef {{size: [height: number, width: number], data: Uint8Array}} Bitmap
- */
+/** A mask in COCO's compressed run-length encoding.
+ * @typedef {{size: [height: number, width: number], counts: string}} Rle */
+/** A decoded mask: one byte a pixel, 1 inside, column by column as COCO counts them.
+ * @typedef {{size: [height: number, width: number], data: Uint8Array}} Bitmap */
 
 /** @typedef {{type: 'point', x: number, y: number, label: number}} PointInteraction */
 /** @typedef {{type: 'box', box: Box}} BoxInteraction */
 /** @typedef {{type: 'candidate', index: number}} CandidateInteraction */
 /** @typedef {{type: 'mask', rle: Rle}} MaskInteraction */
-/**
- * A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases.
- * @typedef {{type: 'stroke', path: [x: number, y: number][], radius: number, label: number}} Stroke
- */
+/** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases.
+ * @typedef {{type: 'stroke', path: [x: number, y: number][], radius: number, label: number}} Stroke */
 /** @typedef {PointInteraction | BoxInteraction | CandidateInteraction | MaskInteraction | Stroke} Interaction */
 
 /** @typedef {{rle: Rle, predicted_iou: number}} Candidate */
@@ -38,39 +32,21 @@
  * @property {number} ms
  */
 
-/**
- * A mask of automatic mask generation, at the photo's own size; ids start at 1.
- * @typedef {{id: number, rle: Rle, area: number, predicted_iou: number}} GeneratedMask
- */
+/** A mask of automatic mask generation, at the photo's own size; ids start at 1.
+ * @typedef {{id: number, rle: Rle, area: number, predicted_iou: number}} GeneratedMask */
 
-/**
- * What the server accepts, and the sizes at which the page shows masks.
- * @typedef {object} Limits
- * @property {number} max_mb
- * @property {number} max_megapixels
- * @property {number} max_points
- * @property {number} max_interactions
- * @property {number} max_path_points
- * @property {number} max_radius_px
- * @property {number} max_objects
- * @property {number} display_side
- * @property {number} thumbnail_side
- * @property {number} open_timeout_s
- */
+/** What the server accepts, and the sizes at which the page shows masks.
+ * @typedef {{max_mb: number, max_megapixels: number, max_points: number, max_interactions: number,
+ *   max_path_points: number, max_radius_px: number, max_objects: number, display_side: number,
+ *   thumbnail_side: number, open_timeout_s: number}} Limits */
 
-/**
- * What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle
+/** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle
  * of the canvas, 0 to 1 in each direction. It stays valid when the window changes its size.
- * @typedef {{zoom: number, x: number, y: number}} View
- */
-/**
- * Where a photo is shown: a canvas in CSS pixels, CSS pixels per photo pixel at zoom 1, the photo's size.
- * @typedef {{width: number, height: number, fit: number, photo: Size}} Viewport
- */
-/**
- * CSS pixels per photo pixel, and the screenPoint of the photo's upper left corner.
- * @typedef {{scale: number, left: number, top: number}} Projection
- */
+ * @typedef {{zoom: number, x: number, y: number}} View */
+/** Where a photo is shown: a canvas in CSS pixels, CSS pixels per photo pixel at zoom 1, the photo's size.
+ * @typedef {{width: number, height: number, fit: number, photo: Size}} Viewport */
+/** CSS pixels per photo pixel, and the screenPoint of the photo's upper left corner.
+ * @typedef {{scale: number, left: number, top: number}} Projection */
 
 /**
  * A click or drag on the photo, by pointer or keyboard.
@@ -101,8 +77,7 @@
 /** @typedef {{states: Interaction[][], index: number}} UndoState */
 /** @typedef {null | 'later' | 'predicted_iou'} Exclusive the object that gets a pixel of several; null: all of them */
 
-/**
- * @typedef {object} PhotoObject
+/** @typedef {object} PhotoObject
  * @property {number} id
  * @property {string} name
  * @property {string} colour '#rrggbb'

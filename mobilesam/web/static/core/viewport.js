@@ -9,44 +9,26 @@ export const FIT = Object.freeze({zoom: 1, x: 0.5, y: 0.5});
 export const MAX_ZOOM = 16;
 const FIT_BELOW = 1.001;        // a zoom that looks like the whole photo is the whole photo
 
-/**
- * @param {View} view
- * @param {Viewport} viewport
- * @returns {Projection}
- */
+/** @type {(view: View, viewport: Viewport) => Projection} */
 export function projection(view, {width, height, fit, photo}) {
   const scale = fit * view.zoom;
   return {scale, left: width / 2 - view.x * photo.width * scale, top: height / 2 - view.y * photo.height * scale};
 }
 
-/**
- * @param {View} view
- * @param {Viewport} viewport
- * @param {Point} imagePoint
- * @returns {Point}
- */
+/** @type {(view: View, viewport: Viewport, imagePoint: Point) => Point} */
 export function toScreen(view, viewport, imagePoint) {
   const {scale, left, top} = projection(view, viewport);
   return {x: left + imagePoint.x * scale, y: top + imagePoint.y * scale};
 }
 
-/**
- * @param {View} view
- * @param {Viewport} viewport
- * @param {Point} screenPoint
- * @returns {Point}
- */
+/** @type {(view: View, viewport: Viewport, screenPoint: Point) => Point} */
 export function toImage(view, viewport, screenPoint) {
   const {scale, left, top} = projection(view, viewport);
   return {x: (screenPoint.x - left) / scale, y: (screenPoint.y - top) / scale};
 }
 
-/**
- * The nearest view that leaves no needless empty space: the photo covers the canvas, or is centred.
- * @param {View} view
- * @param {Viewport} viewport
- * @returns {View}
- */
+/** The nearest view that leaves no needless empty space: the photo covers the canvas, or is centred.
+ * @type {(view: View, viewport: Viewport) => View} */
 export function constrained(view, {width, height, fit, photo}) {
   if (view.zoom < FIT_BELOW) return FIT;
   const zoom = Math.min(view.zoom, MAX_ZOOM);
@@ -58,14 +40,8 @@ export function constrained(view, {width, height, fit, photo}) {
   return {zoom, x: along(view.x, photo.width, width), y: along(view.y, photo.height, height)};
 }
 
-/**
- * The photo scaled by a factor and moved so that what was at one screenPoint is at another.
- * @param {View} view
- * @param {Viewport} viewport
- * @param {number} factor
- * @param {Point} from
- * @param {Point} to
- */
+/** The photo scaled by a factor and moved so that what was at one screenPoint is at another.
+ * @type {(view: View, viewport: Viewport, factor: number, from: Point, to: Point) => View} */
 export function transformed(view, viewport, factor, from, to) {
   const {width, height, fit, photo} = viewport;
   const zoom = clamp(view.zoom * factor, 1, MAX_ZOOM), scale = fit * zoom;
@@ -77,35 +53,20 @@ export function transformed(view, viewport, factor, from, to) {
   }, viewport);
 }
 
-/**
- * The photo scaled by a factor around a screenPoint.
- * @param {View} view
- * @param {Viewport} viewport
- * @param {number} factor
- * @param {Point} screenPoint
- */
+/** The photo scaled by a factor around a screenPoint.
+ * @type {(view: View, viewport: Viewport, factor: number, screenPoint: Point) => View} */
 export function zoomed(view, viewport, factor, screenPoint) {
   return transformed(view, viewport, factor, screenPoint, screenPoint);
 }
 
-/**
- * The photo moved by CSS pixels.
- * @param {View} view
- * @param {Viewport} viewport
- * @param {number} dx
- * @param {number} dy
- */
+/** The photo moved by CSS pixels.
+ * @type {(view: View, viewport: Viewport, dx: number, dy: number) => View} */
 export function panned(view, viewport, dx, dy) {
   return transformed(view, viewport, 1, {x: 0, y: 0}, {x: dx, y: dy});
 }
 
-/**
- * The photo moved just far enough to show an imagePoint, a margin in CSS pixels from the edge.
- * @param {View} view
- * @param {Viewport} viewport
- * @param {Point} imagePoint
- * @param {number} margin
- */
+/** The photo moved just far enough to show an imagePoint, a margin in CSS pixels from the edge.
+ * @type {(view: View, viewport: Viewport, imagePoint: Point, margin: number) => View} */
 export function revealing(view, viewport, imagePoint, margin) {
   const {x, y} = toScreen(view, viewport, imagePoint);
   /** @type {(position: number, length: number) => number} */
