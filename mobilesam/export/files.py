@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -15,12 +14,13 @@ import numpy as np
 from mobilesam.errors import PromptError
 from mobilesam.export.coco import coco_document, coco_photo
 from mobilesam.export.documents import Fields
+from mobilesam.export.file_names import photo_file_name, safe_file_stem
 from mobilesam.export.labelme import labelme_document
-from mobilesam.export.pictures import cutouts_zip, file_stem, index_png, mask_png
+from mobilesam.export.pictures import cutouts_zip, index_png, mask_png
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
 from mobilesam.masks import mask_bounds_xyxy
-from mobilesam.objects import PhotoObject, check_sizes, class_names
+from mobilesam.objects import PhotoObject, check_sizes
 from mobilesam.polygons import count_outlines
 from mobilesam.settings import MEGA
 
@@ -32,8 +32,6 @@ MAX_EDGES = 2 * MEGA
 
 MAX_OUTLINES = 1000
 """Parts and holes of one mask that polygons may follow; a photo's objects have a few."""
-
-_MAX_PHOTO_NAME = 100
 
 _Objects: TypeAlias = Sequence[PhotoObject]
 
@@ -65,9 +63,9 @@ def export_file(
     check_sizes(objects, photo.size_hw)
     if not any(item.mask.any() for item in objects):
         raise PromptError("All masks are empty, so there is nothing to export.")
-    name = _plain_name(photo_name)
+    name = photo_file_name(photo_name)
     ending, make = _MAKERS[file_format]
-    stem = file_stem(PurePosixPath(name).stem, "photo")
+    stem = safe_file_stem(PurePosixPath(name).stem)
     return f"{stem}-{ending}", make(photo, objects, name)
 
 
@@ -105,7 +103,7 @@ def _labelme(photo: Photo, objects: _Objects, name: str) -> bytes:
 def _yolo(photo: Photo, objects: _Objects, name: str) -> bytes:
     """data.yaml and labels/<the photo's stem>.txt, as YOLO finds them beside images/<photo>."""
     _check_edges(objects)
-    names = class_names(objects)
+    names = list(dict.fromkeys(item.name for item in objects))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         # ZipInfos of their own date: equal objects make equal files.
@@ -149,10 +147,3 @@ def _edges(item: PhotoObject) -> int:
 def _bounds_area(item: PhotoObject) -> int:
     x0, y0, x1, y1 = mask_bounds_xyxy(item.mask)
     return (x1 - x0) * (y1 - y0)
-
-
-def _plain_name(photo_name: str) -> str:
-    """The last part of a path, with nothing that a reader could take for a way out of a folder."""
-    last = re.split(r"[/\\]", photo_name)[-1]
-    plain = "".join(c for c in last if c.isprintable() and c not in '<>:"|?*').strip()
-    return plain[-_MAX_PHOTO_NAME:] if plain.strip(".") else "photo"
