@@ -1,4 +1,4 @@
-"""MobileSAM: click on a thing in a photo and get its mask.
+"""MobileSAM: click an object in a photo and get its mask.
 
 segmenter = mobilesam.Segmenter.from_weights()
 embedding = segmenter.encode("photo.jpg")
@@ -49,9 +49,9 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# Imported when first asked for (PEP 562): importing torch takes seconds, and who only wants the
-# version, the help text or the page's first view shall not wait for it.
-_HOMES = {
+# Imported on first access (PEP 562): importing torch takes seconds, which the version, the help
+# text and the page do not need.
+_MODULES = {
     "AnnotationError": "errors",
     "CacheInfo": "cache",
     "EverythingOptions": "everything_options",
@@ -71,6 +71,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -14,9 +14,11 @@ import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
 from PIL import Image
+from pydantic import TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.everything_options import EverythingOptions
 from mobilesam.export import FILE_FORMATS, export_file, read_objects
 from mobilesam.images import open_photo
 from mobilesam.masks import mask_to_json
@@ -182,10 +184,12 @@ def add_everything_endpoint(
         """
         return answer_everything(loaded(model), image, options)
 
-    options_schema = _or_null({"type": "object"})
+    fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
+    properties = {name: {"type": field["type"]} for name, field in fields.items()}
+    schema = _or_null({"type": "object", "properties": properties})
     inputs = [
         _photo_input(limits, queues.fetches),
-        _json_input("options", options_schema, {"points_per_side": 16}),
+        _json_input("options", schema, {"points_per_side": 16}),
     ]
     masks = gr.JSON(visible=False, label="masks")
     _add_endpoint(everything, queues.everything, inputs, masks, model)

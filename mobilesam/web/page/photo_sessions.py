@@ -109,9 +109,7 @@ class PhotoSessions:
         for photo in photos:
             with self._lock:
                 self._photos.pop(photo.token, None)
-                is_open_elsewhere = any(
-                    other.path == photo.path for other in self._photos.values()
-                )
+                is_open_elsewhere = any(other.path == photo.path for other in self._photos.values())
             if photo.expiry:
                 photo.expiry.cancel()
             if photo.opening:
