@@ -130,21 +130,6 @@ def iter_everything(
         yield EverythingProgress(start + len(points), len(grid_xy), held_bytes, select)
 
 
-def segment_everything(
-    backend: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
-) -> list[MaskRecord]:
-    """As `iter_everything`, but returns the final result.
-
-    Returns:
-        The records, the highest predicted IoU first.
-
-    Raises:
-        PromptError: too many masks pass the thresholds.
-    """
-    *_, last = iter_everything(backend, embedding, options)
-    return last.records
-
-
 def _decode_points(
     backend: ModelBackend,
     embedding: ImageEmbedding,

@@ -15,10 +15,6 @@ from mobilesam.schemas import Number, Plain, Validated, WholeNumber, expected, s
 if TYPE_CHECKING:  # options are checked before torch is imported
     from mobilesam.model.weights import WeightsKind
 
-MAX_POINTS_PER_SIDE = 64
-MAX_REGION_AREA = 1_000_000
-_MAX_OFFSET = 100
-
 # The bundled model's logits are flat and its predicted IoU is low: with segment-anything's
 # thresholds most photos have no masks at all. These were chosen by looking at the masks of the
 # example photos (python -m benchmarks.everything compares the two).
@@ -26,21 +22,11 @@ _DEFAULTS_BY_KIND: dict[str, dict[str, float]] = {
     "bundled": {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.3}
 }
 
+_Side = Annotated[WholeNumber, Field(ge=1, le=64), Plain, expected("a whole number from 1 to 64")]
 _Fraction = Annotated[Number, Field(ge=0, le=1), Plain, expected("a number from 0 to 1")]
-_PointsPerSide = Annotated[
-    WholeNumber,
-    Field(ge=1, le=MAX_POINTS_PER_SIDE),
-    Plain,
-    expected(f"a whole number from 1 to {MAX_POINTS_PER_SIDE}"),
-]
-_Offset = Annotated[
-    Number, Field(ge=0, le=_MAX_OFFSET), Plain, expected(f"a number from 0 to {_MAX_OFFSET}")
-]
+_Offset = Annotated[Number, Field(ge=0, le=100), Plain, expected("a number from 0 to 100")]
 _Area = Annotated[
-    WholeNumber,
-    Field(ge=0, le=MAX_REGION_AREA),
-    Plain,
-    expected(f"a whole number from 0 to {MAX_REGION_AREA}"),
+    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1,000,000")
 ]
 
 
@@ -49,7 +35,7 @@ class EverythingOptions(Validated):
     """Options with the defaults of segment-anything's SamAutomaticMaskGenerator, except the grid.
 
     Attributes:
-        points_per_side: the grid has this number squared of points; 1 to 64.
+        points_per_side: the grid has the square of this number of points; 1 to 64.
         pred_iou_thresh: drops masks whose predicted IoU is not above it; 0 to 1, 0 drops none.
         stability_score_thresh: drops masks that change too much with the threshold; 0 to 1.
         stability_score_offset: how far the mask threshold, a logit, is moved for that; 0 to 100.
@@ -62,7 +48,7 @@ class EverythingOptions(Validated):
         PromptError: an option is not a number in its range.
     """
 
-    points_per_side: _PointsPerSide = 16
+    points_per_side: _Side = 16
     pred_iou_thresh: _Fraction = 0.88
     stability_score_thresh: _Fraction = 0.95
     stability_score_offset: _Offset = 1.0
@@ -72,10 +58,6 @@ class EverythingOptions(Validated):
     @classmethod
     def for_weights(cls, kind: WeightsKind, given: Mapping[str, Any]) -> EverythingOptions:
         """The given options, and for the others the defaults that suit the weights.
-
-        Args:
-            kind: see `mobilesam.model.weights.Weights`.
-            given: options by name, possibly from JSON.
 
         Raises:
             PromptError: an option is unknown or out of range.

@@ -30,8 +30,16 @@ MAX_PATH_POINTS = 20_000
 MAX_RADIUS_PX = 4096.0
 MAX_PAINTED_PX = 4e9
 """Pixels that the strokes cover, overlaps counted again: about half a second of work."""
-MAX_COUNTS_CHARACTERS = 4_000_000
 _TOO_MANY_STROKES = "There are too many brush strokes. Undo some of them."
+
+_SizeHW = tuple[WholeNumber, WholeNumber]
+_Counts = Annotated[str, Field(strict=True, max_length=4_000_000)]
+_Path = Annotated[tuple[PointXY, ...], Field(min_length=1, max_length=MAX_PATH_POINTS), FailFast()]
+_Radius = Annotated[
+    Number,
+    Field(gt=0, le=MAX_RADIUS_PX),
+    expected(f"above 0 and at most {MAX_RADIUS_PX:g} pixels"),
+]
 
 
 @dataclass(frozen=True)
@@ -64,17 +72,8 @@ class ChooseCandidate:
 class SetMask:
     """A mask to edit, as COCO's compressed RLE; it replaces all interactions before it."""
 
-    size_hw: Annotated[
-        tuple[WholeNumber, WholeNumber], Field(validation_alias=AliasPath("rle", "size"))
-    ]
-    counts: Annotated[
-        str,
-        Field(
-            strict=True,
-            max_length=MAX_COUNTS_CHARACTERS,
-            validation_alias=AliasPath("rle", "counts"),
-        ),
-    ]
+    size_hw: Annotated[_SizeHW, Field(validation_alias=AliasPath("rle", "size"))]
+    counts: Annotated[_Counts, Field(validation_alias=AliasPath("rle", "counts"))]
     type: Literal["mask"] = "mask"
 
 
@@ -82,14 +81,8 @@ class SetMask:
 class AddStroke(Stroke):
     """A brush stroke on the current mask; it stays on top of later predictions."""
 
-    path: Annotated[
-        tuple[PointXY, ...], Field(min_length=1, max_length=MAX_PATH_POINTS), FailFast()
-    ]
-    radius: Annotated[
-        Number,
-        Field(gt=0, le=MAX_RADIUS_PX),
-        expected(f"a number of pixels above 0, at most {MAX_RADIUS_PX:g}"),
-    ]
+    path: _Path
+    radius: _Radius
     label: Label
     type: Literal["stroke"] = "stroke"
 
@@ -97,13 +90,8 @@ class AddStroke(Stroke):
 Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | AddStroke
 Interactions: TypeAlias = tuple[Interaction, ...]
 
-_SCHEMA = TypeAdapter(
-    Annotated[
-        list[Annotated[Interaction, Field(discriminator="type")]],
-        Field(strict=True),
-        FailFast(),
-    ]
-)
+_Tagged = Annotated[Interaction, Field(discriminator="type")]
+_SCHEMA = TypeAdapter(Annotated[list[_Tagged], Field(strict=True), FailFast()])
 
 
 def parse_interactions(raw: object) -> Interactions:
@@ -138,7 +126,7 @@ class Answer:
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square.
         prompt: all points and the box so far.
-        prediction: the decoder's candidates for the prompt; None if there was no prompt yet.
+        prediction: the decoder's candidates; None if there was no prompt yet.
         index: the chosen candidate.
         edited_mask: the (H, W) mask that is being edited; only used without a prediction.
         strokes: drawn on top.
@@ -200,8 +188,7 @@ class DecoderRequest:
     """A prediction that a replay needs.
 
     Attributes:
-        key: digest of the interactions that lead to it; equal keys mean equal predictions on the
-            same photo.
+        key: digest of the interactions so far; on one photo it determines the prediction.
         prompt: points and box.
         refines: the answer whose mask the prediction refines.
     """
@@ -219,23 +206,16 @@ class DecoderRequest:
 def replay(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> Generator[DecoderRequest, Prediction, Answer]:
-    """Plays a log from its start: yields what the decoder is asked, is sent its predictions.
+    """Computes the answer to a log; a generator that yields requests and is sent predictions.
 
-    A click on an existing mask refines it: the mask's logits become mask_input. A new box starts
-    afresh from the prompt alone, because it may mark another object; a mask to edit starts afresh
-    without any prompt. Brush strokes stay on top of later predictions until a box or a mask
-    starts afresh.
+    A click refines the mask so far: its logits become mask_input. A box starts afresh from the
+    prompt alone, because it may mark another object; a mask to edit starts afresh without any
+    prompt. Brush strokes stay on top of later predictions until a box or a mask starts afresh.
 
     Args:
         interactions: at least one.
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square.
-
-    Yields:
-        A request; the generator must be sent the prediction for it.
-
-    Returns:
-        The answer after the last interaction.
 
     Raises:
         PromptError: the log makes no mask, chooses a candidate that does not exist, or has strokes
@@ -301,14 +281,9 @@ def _check_inside(stroke: Stroke, size_hw: tuple[int, int]) -> None:
 def painted_px(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> float:
-    """What the strokes of a log cost, see `mobilesam.paint.Stroke.swept_px`.
+    """The cost of all strokes, which every later click draws again on its mask_input.
 
-    They are drawn on the mask, and again on the logits for every click after them.
-
-    Args:
-        interactions: a log.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square.
+    Arguments as for `replay`; see `mobilesam.paint.Stroke.swept_px` for the unit.
     """
     logits_hw = logits_size(input_size)
     total = on_logits = 0.0

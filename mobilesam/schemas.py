@@ -1,7 +1,6 @@
-"""Validation of JSON with pydantic; its errors become sentences that a person understands.
+"""Validation of JSON with pydantic, whose errors become sentences for users.
 
-The models themselves are in the modules of their subjects: `prompts`, `interactions`,
-`everything_options`. The page, the HTTP API, MCP and the command line all use them.
+The models are in the modules of their subjects: `prompts`, `interactions`, `everything_options`.
 """
 
 from __future__ import annotations
@@ -9,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Annotated, Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     TypeAdapter,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
@@ -29,16 +25,14 @@ from pydantic_core import ArgsKwargs, ErrorDetails, PydanticCustomError
 from mobilesam.errors import MobileSamError, PromptError
 
 T = TypeVar("T")
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_MAX_NAME = 40  # characters of a name of the input that an error repeats
+_MAX_NAME = 40  # characters of a name in the input that an error repeats
 
-# By pydantic's type of error. Python's names of types mean nothing to a user of the page.
+# By pydantic's type of error, whose own messages speak of Python's types.
 _PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
     "unexpected_keyword_argument": "is not a known field",
-    "unexpected_positional_argument": "is not a known field",
     "float_type": "must be a finite number",
     "finite_number": "must be a finite number",
     "int_type": "must be a whole number",
@@ -48,7 +42,6 @@ _PROBLEMS = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_unicode": "contains characters that are not valid text",
-    "string_too_short": "must have {min_length} or more characters",
     "string_too_long": "must have at most {max_length} characters",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
@@ -66,10 +59,57 @@ _PROBLEMS = {
 }
 
 
+def validate(
+    schema: type[T] | TypeAdapter[T],
+    raw: object,
+    error: type[MobileSamError] = PromptError,
+    name: str = "The request",
+) -> T:
+    """Turns JSON into a typed value.
+
+    Args:
+        schema: a pydantic model, or a TypeAdapter of any type.
+        raw: parsed JSON, not trusted.
+        error: the class of error for invalid input.
+        name: of the whole input, for errors.
+
+    Raises:
+        MobileSamError: `error`, with one sentence that names the field and what is expected.
+    """
+    with explaining(error, name):
+        adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
+        return adapter.validate_python(raw)
+
+
+@contextmanager
+def explaining(error: type[MobileSamError], name: str = "The request") -> Iterator[None]:
+    """Turns pydantic's ValidationError into `error` with one sentence; see `validate`."""
+    try:
+        yield
+    except ValidationError as invalid:
+        details = invalid.errors(include_url=False, include_input=False)[0]
+        raise error(_sentence(details, name)) from None
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Validated:
+    """Base of pydantic dataclasses whose constructor raises PromptError for invalid arguments."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, given: Any, handler: Any) -> Any:
+        if isinstance(given, ArgsKwargs):  # pydantic would call positional arguments 0, 1, ...
+            names = [field.name for field in fields(cls)]
+            named = dict(zip(names, given.args, strict=False))
+            given = ArgsKwargs(given.args[len(names) :], {**named, **(given.kwargs or {})})
+        with explaining(PromptError):
+            return handler(given)
+
+
 def expected(what: str) -> WrapValidator:
     """Annotates a type, as the last item, with its error: "<field> must be <what>"."""
 
-    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    def check(value: Any, handler: Any) -> Any:
         try:
             return handler(value)
         except ValidationError:
@@ -90,8 +130,7 @@ def listed(*names: str) -> BeforeValidator:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists and lists as tuples, nested ones too; numpy's numbers as Python's."""
-    if hasattr(value, "tolist"):  # numpy arrays and scalars, torch tensors
+    if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
@@ -101,7 +140,7 @@ def _int_if_whole(value: Any) -> Any:
 
 
 Plain = BeforeValidator(_plain)
-"""Annotates a field that accepts numpy arrays and torch tensors besides sequences."""
+"""Annotates a field that accepts the arrays and numbers of numpy and torch, too."""
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite number; neither a bool nor text."""
@@ -115,89 +154,23 @@ Label = Annotated[
     BeforeValidator(_int_if_whole),
     expected("1 (foreground) or 0 (background)"),
 ]
-"""A point's or a stroke's label; 1.0 counts as 1, as it does in JSON."""
-
-
-@overload
-def validate(
-    schema: type[ModelT], raw: object, error: type[MobileSamError] = ..., name: str = ...
-) -> ModelT: ...
-
-
-@overload
-def validate(
-    schema: TypeAdapter[T], raw: object, error: type[MobileSamError] = ..., name: str = ...
-) -> T: ...
-
-
-def validate(
-    schema: type[BaseModel] | TypeAdapter[Any],
-    raw: object,
-    error: type[MobileSamError] = PromptError,
-    name: str = "The request",
-) -> Any:
-    """Turns JSON into a typed value.
-
-    Args:
-        schema: a pydantic model, or a TypeAdapter of any type.
-        raw: parsed JSON, not trusted.
-        error: what is raised for invalid input.
-        name: what errors call the whole of `raw`.
-
-    Raises:
-        MobileSamError: `error`, with one sentence that names the field and what is expected.
-    """
-    with explaining(error, name):
-        if isinstance(schema, TypeAdapter):
-            return schema.validate_python(raw)
-        return schema.model_validate(raw)
-
-
-@contextmanager
-def explaining(error: type[MobileSamError], name: str = "The request") -> Iterator[None]:
-    """Turns pydantic's ValidationError into `error` with one sentence; see `validate`."""
-    try:
-        yield
-    except ValidationError as invalid:
-        details = invalid.errors(include_url=False, include_input=False)[0]
-        raise error(_sentence(details, name)) from None
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Validated:
-    """Base of pydantic dataclasses whose constructor raises PromptError for invalid arguments."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
-        if isinstance(given, ArgsKwargs):  # pydantic would call positional arguments 0, 1, ...
-            names = [field.name for field in fields(cls)]
-            named = dict(zip(names, given.args, strict=False))
-            given = ArgsKwargs(given.args[len(names) :], {**named, **(given.kwargs or {})})
-        with explaining(PromptError):
-            return handler(given)
+"""The label of a point or a stroke; 1.0 counts as 1, as JSON does not distinguish them."""
 
 
 def _sentence(details: ErrorDetails, name: str) -> str:
-    context = details.get("ctx", {})
-    match details["type"]:
-        case "value_error":  # raised by a validator of this package, as a sentence
-            return str(context["error"])
-        case "expected":
-            problem = details["msg"]
-        case kind:
-            problem = _PROBLEMS.get(kind, "cannot be used").format(**context)
-    return f"{_path(details['loc'], name)} {problem}."
-
-
-def _path(loc: tuple[int | str, ...], name: str) -> str:
-    """Where in the input the error is, such as `points[3][0]`."""
+    """The path in the input, such as `points[3][0]`, and what is wrong there."""
+    kind, loc, context = details["type"], details["loc"], details.get("ctx", {})
+    if kind == "value_error":  # a validator raised a sentence
+        return str(context["error"])
+    problem = _PROBLEMS.get(kind, "cannot be used").format(**context)
+    if kind == "expected":
+        problem = details["msg"]
     if not loc or isinstance(loc[0], int):
         loc = (name, *loc)
-    parts = (f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in loc)
-    return "".join(parts).removeprefix(".")
+    path = "".join(f"[{at}]" if isinstance(at, int) else f".{shortened(at)}" for at in loc)
+    return f"{path.removeprefix('.')} {problem}."
 
 
 def shortened(name: str) -> str:
-    """A name of the input for an error, cut if it is long."""
+    """A name from the input for an error, cut if it is long."""
     return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."

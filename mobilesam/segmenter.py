@@ -18,12 +18,7 @@ from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.errors import MobileSamError
-from mobilesam.everything import (
-    EverythingProgress,
-    MaskRecord,
-    iter_everything,
-    segment_everything,
-)
+from mobilesam.everything import EverythingProgress, MaskRecord, iter_everything
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.images import ImageSource, Photo, open_photo
 from mobilesam.interactions import Answer, DecoderRequest, Interactions, replay
@@ -158,7 +153,7 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return self._decode(embedding, prompt, mask_input, multimask_output)[0]
+        return self._decode(None, embedding, prompt, mask_input, multimask_output)
 
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
@@ -180,7 +175,7 @@ class Segmenter:
             while True:
                 if budget:
                     budget.check()
-                request = steps.send(self._remembered(embedding, request, budget))
+                request = steps.send(self._recalled(embedding, request, budget))
         except StopIteration as end:
             answer: Answer = end.value
             return answer
@@ -199,7 +194,8 @@ class Segmenter:
             PromptError: an option is unknown or out of range, or too many masks pass.
         """
         options = self.everything_options({"points_per_side": points_per_side, **thresholds})
-        return segment_everything(self._backend, embedding, options)
+        *_, last = self.iter_everything(embedding, options)
+        return last.records
 
     def iter_everything(
         self, embedding: ImageEmbedding, options: EverythingOptions
@@ -222,41 +218,31 @@ class Segmenter:
         """Hits, misses, entries and bytes of the embedding cache."""
         return self._embeddings.info()
 
-    def _remembered(
+    def _recalled(
         self, embedding: ImageEmbedding, request: DecoderRequest, budget: CpuBudget | None
     ) -> Prediction:
-        """The prediction for a request, decoded if it is not remembered."""
+        """The prediction for a request, from memory or decoded now."""
 
         def decode() -> Prediction:
             mask_input = request.mask_input
             # SAM's rule returns three candidates for a single point; a refinement returns one.
             multimask_output = None if mask_input is None else False
-            prediction, cpu_s = self._decode(
-                embedding, request.prompt, mask_input, multimask_output
-            )
-            if budget:
-                budget.charge(cpu_s)
-            return prediction
+            return self._decode(budget, embedding, request.prompt, mask_input, multimask_output)
 
         return self._predictions.get_or_compute((embedding.key, request.key), decode)[0]
 
-    def _decode(
-        self,
-        embedding: ImageEmbedding,
-        prompt: Prompt,
-        mask_input: NDArray[np.float32] | None,
-        multimask_output: bool | None,
-    ) -> tuple[Prediction, float]:
-        """The prediction, and the processor time in seconds that the decoder's thread spent."""
+    def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
+        """Runs `predict_masks` in the decoder's thread and charges its processor time."""
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()
-            prediction = predict_masks(
-                self._backend, embedding, prompt, mask_input, multimask_output
-            )
+            prediction = predict_masks(self._backend, *request)
             return prediction, time.thread_time() - started
 
-        return self._decoding.submit(timed).result()
+        prediction, cpu_s = self._decoding.submit(timed).result()
+        if budget:
+            budget.charge(cpu_s)
+        return prediction
 
 
 def _device(name: str | None) -> torch.device:

@@ -46,9 +46,9 @@ STEPS = st.one_of(
     record(type=st.just("box"), box=st.just([5, 5, 90, 60])),
     record(type=st.just("candidate"), index=st.integers(-1, 3)),
     record(type=st.just("mask"), rle=record(size=st.just([120, 180]), counts=st.text(max_size=9))),
-    record(type=st.just("paint"), path=st.lists(XY), radius=st.floats(0, 5000), label=LABELS),
+    record(type=st.just("stroke"), path=st.lists(XY), radius=st.floats(0, 5000), label=LABELS),
     st.builds(lambda xy, one: {"type": "point", "x": xy[0], "y": xy[1], "label": one}, XY, LABELS),
-    st.builds(lambda xy: {"type": "paint", "path": [xy], "radius": 9, "label": 1}, XY),
+    st.builds(lambda xy: {"type": "stroke", "path": [xy], "radius": 9, "label": 1}, XY),
 )
 HISTORIES = st.lists(STEPS, max_size=4)
 RLE = record(size=st.just([120, 180]), counts=st.lists(st.integers(-1, 21_600), max_size=4))

@@ -1,4 +1,4 @@
-"""The facade: one encode a photo, whoever asks and however often."""
+"""The facade: one encode for each photo, decoding in one thread, errors, and CPU budgets."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
 ):
     """More threads that compute than cores slow every one of them down; see runtime.py."""
     decoded_in, encoded_in = set(), []
-    predict, encode = segmenter_module.predict_masks, segmenter_module.encode_photo
+    predict, encode = segmenter_module.predict_masks, segmenter_module.compute_embedding
 
     def noted_predict(*args):
         decoded_in.add(threading.current_thread())
@@ -270,7 +270,7 @@ def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
         return encode(*args)
 
     monkeypatch.setattr(segmenter_module, "predict_masks", noted_predict)
-    monkeypatch.setattr(segmenter_module, "encode_photo", noted_encode)
+    monkeypatch.setattr(segmenter_module, "compute_embedding", noted_encode)
 
     def visit():
         segmenter.predict(segmenter.encode(disc), Prompt([(20, 20)], [1]))
