@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mobilesam import Segmenter
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueues
-
-T = TypeVar("T")
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine, in an event loop in a thread of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
+from tests.event_loop import run_async
 
 
 def new_handlers(segmenter: Segmenter | None, files: Path) -> PageHandlers:
@@ -45,4 +36,4 @@ def opened(
         query = {"seq": 1, "path": str(path), "name": name, "session": session}
         return await poll(handlers, await handlers.open(query))
 
-    return run(open_upload())
+    return run_async(open_upload())

@@ -24,7 +24,8 @@ from mobilesam.web.page import photo_sessions
 from mobilesam.web.page.component import PromptCanvas
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
-from tests.opening import new_handlers, opened, poll, run
+from tests.event_loop import run_async
+from tests.opening import new_handlers, opened, poll
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
 BUSY = "Too many photos."
@@ -109,7 +110,7 @@ def test_a_photo_reports_its_position_until_it_is_encoded(
         held.released.set()
         return replies, [await poll(handlers, reply) for reply in replies]
 
-    replies, last = run(scene())
+    replies, last = run_async(scene())
     assert [reply["state"] for reply in replies] == ["encoding", "queued", "queued"]
     assert [reply["position"] for reply in replies] == [0, 1, 2]
     assert [reply["state"] for reply in last] == ["done"] * 3
@@ -121,7 +122,7 @@ def test_a_call_is_answered_within_about_a_second(handlers, photo, held):
         held.released.set()
         return reply
 
-    assert run(scene())["state"] == "encoding"
+    assert run_async(scene())["state"] == "encoding"
 
 
 def test_the_last_reply_can_be_asked_for_again(handlers, photo):
@@ -129,7 +130,7 @@ def test_the_last_reply_can_be_asked_for_again(handlers, photo):
         reply = await poll(handlers, await handlers.open(upload(photo)))
         return reply, await handlers.open({"seq": 1, "token": reply["token"]})
 
-    reply, again = run(scene())
+    reply, again = run_async(scene())
     assert reply["state"] == "done"
     assert again == reply
 
@@ -145,7 +146,7 @@ def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, 
         handlers._model.set_result(segmenter)
         return waiting, await poll(handlers, waiting)
 
-    waiting, reply = run(scene())
+    waiting, reply = run_async(scene())
     assert waiting["state"] == "loading_model"
     assert reply["state"] == "done"
 
@@ -153,7 +154,7 @@ def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, 
 def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
     handlers = new_handlers(None, folder)
     handlers._model.set_exception(RuntimeError("broken"))
-    for reply in (opened(handlers, photo), run(handlers.model_info({}))):
+    for reply in (opened(handlers, photo), run_async(handlers.model_info({}))):
         assert not reply["ok"]
         assert "went wrong" in reply["error"]
         assert "broken" not in reply["error"]
@@ -169,7 +170,7 @@ def test_only_so_many_photos_wait_for_the_model(folder, photo, another, monkeypa
         first = await handlers.open(upload(photo))
         return first, await handlers.open(upload(another(1), "two"))
 
-    first, second = run(scene())
+    first, second = run_async(scene())
     assert first["state"] == "loading_model"
     assert "still loading" in second["error"]
     assert files_in(folder) == ["disc.png"]
@@ -188,7 +189,7 @@ def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
         handlers._model.set_result(segmenter)
         return loading, await task
 
-    loading, info = run(scene())
+    loading, info = run_async(scene())
     assert loading == {"ok": True, "seq": 3, "loaded": False}
     assert info["loaded"]
     assert info["device"] == "CPU"
@@ -208,7 +209,7 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
         held.released.set()
         return refused, await poll(handlers, first)
 
-    refused, reply = run(scene())
+    refused, reply = run_async(scene())
     assert refused["error"] == BUSY
     assert reply["state"] == "done"
     assert files_in(folder) == ["disc.png"]
@@ -229,7 +230,7 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
         held.released.set()
         return await poll(handlers, first), await handlers.open({"token": abandoned["token"]})
 
-    reply, abandoned = run(scene())
+    reply, abandoned = run_async(scene())
     assert reply["state"] == "done"
     assert abandoned["expired"]
     assert stub_sam.image_encoder.calls == 1
@@ -245,7 +246,7 @@ def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch
         await asyncio.sleep(0.7)
         return reply
 
-    token = run(scene())["token"]
+    token = run_async(scene())["token"]
     assert handlers.segment({"token": token, "interactions": CLICK})["ok"]
 
 
@@ -317,7 +318,7 @@ def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, h
         held.released.set()
         return await task
 
-    assert run(scene())["expired"]
+    assert run_async(scene())["expired"]
     assert handlers.open_photos == 0
     assert files_in(folder) == []
 
@@ -335,7 +336,7 @@ def test_a_tab_closed_while_its_photo_waits_costs_no_encode(
         await poll(handlers, first)
         return await handlers.open({"token": second["token"]})
 
-    assert run(scene())["expired"]
+    assert run_async(scene())["expired"]
     assert stub_sam.image_encoder.calls == 1
     assert files_in(folder) == ["disc.png"]
 
@@ -354,7 +355,7 @@ def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held,
         fourth = await handlers.open(upload(another(4)))
         return third, other, fourth
 
-    third, other, fourth = run(scene())
+    third, other, fourth = run_async(scene())
     assert "waiting to be opened" in third["error"]
     assert other["ok"]
     assert fourth["ok"]
@@ -366,9 +367,9 @@ def test_an_upload_is_removed_with_its_tab_unless_it_was_uploaded_again(handlers
     photo.unlink()
     photo.write_bytes(content)  # Gradio stores equal uploads of two users in one place
     theirs = opened(handlers, photo, "two")
-    run(handlers.on_unload("one"))
+    run_async(handlers.on_unload("one"))
     assert handlers.preview({"token": theirs["token"]})["ok"]
-    run(handlers.on_unload("two"))
+    run_async(handlers.on_unload("two"))
     assert not photo.exists()
 
 
@@ -385,7 +386,7 @@ def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
     "odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}, {"session": None}]
 )
 def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
-    reply = run(handlers.open({**upload(photo), **odd}))
+    reply = run_async(handlers.open({**upload(photo), **odd}))
     assert "Reload the page" in reply["error"]
     assert handlers.open_photos == 0
 
@@ -398,10 +399,10 @@ def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, pho
     for session in ("one", "two", "two"):
         opened(handlers, photo, session)
     for session in ("nobody", "one"):
-        run(handlers.on_unload(session))
+        run_async(handlers.on_unload(session))
     assert counts == []
-    run(handlers.on_unload("two"))
-    run(handlers.on_unload("two"))
+    run_async(handlers.on_unload("two"))
+    run_async(handlers.on_unload("two"))
     assert counts == [0]
 
 
@@ -424,7 +425,7 @@ def test_closing_a_tab_removes_its_photos_and_files_and_no_others(handlers, phot
     query = {"interactions": CLICK, "kind": "mask"}
     my_file = handlers.export({**query, "token": mine["token"]})
     their_file = handlers.export({**query, "token": theirs["token"]})
-    run(handlers.on_unload("one"))
+    run_async(handlers.on_unload("one"))
     assert not Path(my_file["path"]).exists()
     assert Path(their_file["path"]).exists()
     assert handlers.segment({"token": mine["token"], "interactions": CLICK})["expired"]
@@ -489,12 +490,12 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
             odd = await call("open", 7)
             return reply, info, answer, odd
 
-    _, info, answer, odd = run(scene())
+    _, info, answer, odd = run_async(scene())
     assert info["loaded"]
     assert answer["ok"]
     assert not odd["ok"]
     assert json.dumps(answer)
-    run(handlers.on_unload("somebody else's"))
+    run_async(handlers.on_unload("somebody else's"))
     assert handlers.open_photos == 1
-    run(handlers.on_unload("the tab"))
+    run_async(handlers.on_unload("the tab"))
     assert handlers.open_photos == 0

@@ -14,7 +14,8 @@ from PIL import Image
 
 from mobilesam.errors import MobileSamError
 from mobilesam.prompts import prompt_from_rows
-from tests.opening import new_handlers, opened, run
+from tests.event_loop import run_async
+from tests.opening import new_handlers, opened
 
 FUNCTIONS = (
     "open", "model_info", "segment", "everything", "export", "load_masks", "preview",
@@ -98,7 +99,7 @@ def test_any_json_gets_a_reply_that_json_can_carry(handlers, tmp_path, caplog, n
 
     def call(query):
         reply = getattr(server, name)(query)
-        return run(reply) if asyncio.iscoroutine(reply) else reply
+        return run_async(reply) if asyncio.iscoroutine(reply) else reply
 
     @settings(ALWAYS, max_examples=50)
     @given(QUERIES, st.booleans())

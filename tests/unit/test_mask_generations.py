@@ -14,7 +14,8 @@ from mobilesam.masks import mask_to_coco_rle
 from mobilesam.web.page import mask_generations as module
 from mobilesam.web.page.mask_generations import IDLE_S, MAX_GENERATIONS, TURN_S, MaskGenerations
 from mobilesam.web.server.replies import ExpiredError
-from tests.opening import new_handlers, opened, run
+from tests.event_loop import run_async
+from tests.opening import new_handlers, opened
 from tests.stub_options import KEEP_ALL
 
 SIZE_HW = (40, 60)
@@ -334,7 +335,7 @@ def test_a_finished_one_has_the_masks_of_the_python_api(handlers, segmenter, ope
 
 
 def test_the_page_is_told_the_options_that_suit_the_weights(handlers, segmenter):
-    options = run(handlers.model_info({}))["everything"]
+    options = run_async(handlers.model_info({}))["everything"]
     assert options["points_per_side"] == 16
     assert options["pred_iou_thresh"] == segmenter.everything_options({}).pred_iou_thresh
 
@@ -343,7 +344,7 @@ def test_it_is_dropped_with_its_tab(handlers, open_photo):
     mine, theirs = open_photo("one"), open_photo("two")
     handlers.everything(query(mine))
     their_id = handlers.everything(query(theirs))["generation"]
-    run(handlers.on_unload("one"))
+    run_async(handlers.on_unload("one"))
     assert len(handlers._generations) == 1
     assert handlers.everything(query(theirs, generation=their_id))["ok"]
 
