@@ -110,7 +110,7 @@ def _stored(data_url: str, limits: ImageLimits) -> Path:
     try:
         data = base64.b64decode(body if header.endswith(";base64") else "?", validate=True)
     except ValueError:
-        raise ImageError("The data URL is not valid base64. Send the photo's URL instead.") from None
+        raise ImageError("The data URL is not valid base64. Send a URL instead.") from None
     path = new_upload_path("photo")
     path.write_bytes(data)
     return path
