@@ -123,7 +123,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 /** @type {(page: Page, commands: Record<string, () => unknown>) => void} */
 function listenToButtons({root, refs}, commands) {
   root.addEventListener('click', ({target}) => {
-    if (target === refs.help || target === refs.compare) return target.close();      // beside the dialog's contents
+    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // beside its contents
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (button && !button.disabled) commands[button.dataset.do ?? '']();
   });

@@ -113,7 +113,7 @@ export function createPage(root, limits) {
 /**
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
- * @param {Partial<HTMLElementTagNameMap[Name]>} properties
+ * @param {object} properties
  * @param {(Node | string)[]} children
  */
 export function element(name, properties, ...children) {
