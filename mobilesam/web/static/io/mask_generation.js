@@ -79,10 +79,7 @@ export function createMaskGeneration({call, token, reopen, onProgress, onMasks, 
   }
 
   return {
-    /**
-     * Generates masks, or goes on where it was paused with the same options.
-     * @param {Options} options
-     */
+    /** Generates masks, or goes on where it was paused with the same options. @param {Options} options */
     start(options) {
       const isKnown = !['none', 'stopped'].includes(phase) && JSON.stringify(options) === JSON.stringify(generation.options);
       if (isKnown && phase !== 'paused') return;

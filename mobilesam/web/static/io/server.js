@@ -18,10 +18,7 @@ const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
 /** @param {number} ms */
 export const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-/**
- * The address of a file that the server hands out.
- * @param {string} path - on the server
- */
+/** The address of a file that the server hands out. @param {string} path - on the server */
 export function fileUrl(path) {
   return API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');
 }
