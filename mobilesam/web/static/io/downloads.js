@@ -16,21 +16,8 @@ export function saveAs(url, name) {
   link.click();
 }
 
-/**
- * @param {object} options
- * @param {Call} options.call
- * @param {() => string | undefined} options.token of the open photo
- * @param {() => Promise<boolean>} options.reopen opens a photo again that the server no longer knows
- * @param {(text: string) => void} options.setBusy
- * @param {(text: string) => void} options.fail
- */
-export function createDownloads({call, token, reopen, setBusy, fail}) {
-  /** @param {string} name @param {object} query @returns {Promise<Reply>} */
-  async function ask(name, query) {
-    const reply = await call(name, {...query, token: token()});
-    return !reply.ok && reply.expired && await reopen() ? call(name, {...query, token: token()}) : reply;
-  }
-
+/** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
+export function createDownloads({ask, setBusy, fail}) {
   /**
    * The reply to a query that takes a while; null where it failed.
    * @param {string} text tells what is being done
@@ -62,7 +49,6 @@ export function createDownloads({call, token, reopen, setBusy, fail}) {
     },
     /** The masks in a COCO or labelme file, for `objects.add`; null where there are none. @param {File} file */
     async loadMasks(file) {
-      if (!token()) return fail('Open the photo first, then load its masks.');
       if (file.size > MAX_MASK_FILE_BYTES) return fail('The mask file is larger than 20 MB. Split it by photo.');
       const text = await file.text().catch(() => null);
       if (text === null) return fail('The file could not be read. Choose it again.');
