@@ -17,8 +17,8 @@ afterEach(() => mock.timers.reset());
 /** A call that gives these replies one after the other, and keeps what was asked. */
 function scripted(...replies) {
   const queries = [];
-  const call = async (name, query) => {
-    queries.push({name, ...query});
+  const call = async (_, query) => {
+    queries.push(query);
     return replies.shift();
   };
   return {call, queries};
@@ -98,7 +98,7 @@ const DONE = {ok: true, token: 't', state: 'done', size: [2, 3]};
 test('opening a photo is polled, and tells the position in the queue', async () => {
   const {reply, queries, texts} = opened([waiting('loading_model'), waiting('queued', 2), waiting('queued', 1), waiting('encoding'), DONE]);
   assert.equal(await reply, DONE);
-  assert.deepEqual(queries[0], {name: 'open', path: '/uploads/a.png', name: 'a.png'});
+  assert.deepEqual(queries[0], {path: '/uploads/a.png', name: 'a.png'});
   assert.ok(queries.slice(1).every(({token, path}) => token === 't' && !path));
   assert.deepEqual(texts.slice(1), [
     'Loading the model…', '2 photos are ahead of yours…', '1 photo is ahead of yours…', 'Encoding the photo…',
