@@ -25,7 +25,7 @@ const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width
 /** @param {Page} page @param {Options} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
-  const incoming = createIncoming(refs.incoming);
+  const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of the photos asked for; the replies for older ones are dropped
   /** @type {Promise<any> | null} */
   let reopening = null;
