@@ -100,7 +100,7 @@ test('opening a photo is polled, and tells the position in the queue', async () 
   assert.equal(await reply, DONE);
   assert.deepEqual(queries[0], {path: '/uploads/a.png', name: 'a.png'});
   assert.ok(queries.slice(1).every(({token, path}) => token === 't' && !path));
-  assert.deepEqual(texts.slice(1), [
+  assert.deepEqual(texts.slice(2), [
     'Loading the model…', '2 photos are ahead of yours…', '1 photo is ahead of yours…', 'Encoding the photo…',
   ]);
 });
