@@ -4,13 +4,12 @@
 /** @import {Example} from './panels/photo_info.js' */
 /** @import {Call} from './io/server.js' */
 /** @import {Page} from './panels/page.js' */
-import {isAnswerable} from './core/interactions.js';
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createFileIntake} from './io/file_intake.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader} from './io/photo_loader.js';
 import {createSegmentRequests} from './io/segment_requests.js';
-import {createCall, wait} from './io/server.js';
+import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCamera} from './panels/camera.js';
 import {createCompare} from './panels/compare.js';
@@ -26,30 +25,14 @@ import {reflect} from './panels/reflect.js';
 import {createResult} from './panels/result.js';
 import {createToolBars} from './panels/tool_bars.js';
 
-const MODEL_PAUSE_MS = 1000;
-
-/** @type {(page: Page, call: Call) => Promise<void>} */
-async function watchModel({store, fail}, call) {
-  for (;;) {
-    const reply = await call('model_info', {});
-    if (reply.ok && reply.loaded) return store.set({modelInfo: /** @type {any} */ (reply)});
-    if (!reply.ok && !reply.isLost) return void fail(reply.error);
-    await wait(MODEL_PAUSE_MS);
-  }
-}
-
 /** @typedef {ReturnType<typeof createParts>} Parts */
 /** @param {Page} page @param {Call} call */
 function createParts(page, call) {
   const {store, fail, setBusy} = page;
-  const token = () => store.get().photo?.token, reopen = () => opening.reopen();
+  const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
   const requestMask = createSegmentRequests({
-    call, reopen,
-    current() {
-      const {photo, interactions} = store.get();
-      if (!photo || !isAnswerable(interactions)) return null;
-      return {token: photo.token, interactions, side: editor.stage.maskSide, isCurrent: () => store.get().interactions === interactions};
-    },
+    ask,
+    current: () => editor.question(),
     onAsk: (askedSeq) => store.set({askedSeq}),
     onSlow: (slowText) => store.set({slowText}),
     onReply: (reply) => editor.receive(reply),
@@ -58,13 +41,13 @@ function createParts(page, call) {
     requestMask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply),
   });
-  const downloads = createDownloads({call, token, reopen, setBusy, fail});
+  const downloads = createDownloads({ask, setBusy, fail});
   const session = createSessionStore(() => panel.objects.snapshot());
   const panel = createObjectsPanel(page, editor, {
     downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, snapshot),
   });
   const everything = createEverything(page, {
-    createGeneration: (handlers) => createMaskGeneration({call, token, reopen, onError: fail, ...handlers}),
+    createGeneration: (handlers) => createMaskGeneration({ask, onError: fail, ...handlers}),
     redraw: editor.stage.redrawMarks,
     onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
     onKeep: (masks) => panel.add(masks, 'kept'),
@@ -123,7 +106,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 /** @type {(page: Page, commands: Record<string, () => unknown>) => void} */
 function listenToButtons({root, refs}, commands) {
   root.addEventListener('click', ({target}) => {
-    if (target === refs.help || target === refs.compare) return target.close();      // beside the dialog's contents
+    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // beside its contents
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (button && !button.disabled) commands[button.dataset.do ?? '']();
   });
@@ -148,7 +131,7 @@ export function mount({element, props, server}) {
   listenToKeys(page, editor.stage.crosshair, commands, editor.choose);
   editor.showBrushSize();
   store.set({isMounted: true});
-  watchModel(page, call);
+  waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {
     const {photo, isOpening} = store.get();
     if (kept && !photo && !isOpening) opening.open(kept.file, kept.work, true);

@@ -1,11 +1,7 @@
 // @ts-check
 // What this tab works on, kept in the browser, so that a reload brings it back: Gradio reloads the page
-// when the network fails, phones discard pages in the background, browsers crash.
-//
-// The tab's name is in sessionStorage, which lives as long as the tab; photo and work are in IndexedDB
-// under that name. Where a browser refuses either, nothing is kept, and everything else works.
-
-/** @typedef {{file: File, work: any}} Kept - a photo, and what `objects.state()` gave of it or null */
+// when the network fails, phones discard pages in the background, browsers crash. The tab's name is in
+// sessionStorage, which lives as long as the tab; photo and work are in IndexedDB under that name.
 
 const DATABASE = 'mobilesam';
 const TABLE = 'kept';
@@ -16,11 +12,7 @@ const CLAIM_MS = 1500;          // a page that is being left releases its name s
 
 const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
 
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 function settled(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -28,11 +20,7 @@ function settled(request) {
   });
 }
 
-/**
- * Whether no other page has this name; if so, it is ours as long as the page lives.
- * @param {string} name
- * @returns {Promise<boolean>}
- */
+/** Claims a name for as long as the page lives; whether no other page has it. @type {(name: string) => Promise<boolean>} */
 function claim(name) {
   if (!navigator.locks) return Promise.resolve(true);
   return new Promise((resolve) => {
@@ -70,9 +58,7 @@ async function removeOld(table) {
   keys.forEach((key, k) => { if (!(values[k].savedAt > Date.now() - MAX_AGE_MS)) table.delete(key); });
 }
 
-/**
- * @param {() => any} currentWork - what to keep of the open photo
- */
+/** @param {() => any} currentWork - what to keep of the open photo */
 export function createSessionStore(currentWork) {
   let timer = 0, photoId = '';
   const ready = Promise.all([tabName(), openDatabase()]);
@@ -105,18 +91,12 @@ export function createSessionStore(currentWork) {
   window.addEventListener('pagehide', () => { if (timer) save(); });
   document.addEventListener('visibilitychange', () => { if (timer && document.hidden) save(); });
   return {
-    /**
-     * A photo is being opened; null: none is any longer.
-     * @param {File | null} file
-     */
+    /** A photo is being opened; null: none is any longer. @param {File | null} file */
     setOpening(file) {
       if (file) put(':opening', {file});
       else access('readwrite', (table, tab) => settled(table.delete(tab + ':opening')));
     },
-    /**
-     * Another photo replaces the one before.
-     * @param {File} file
-     */
+    /** Another photo replaces the one before. @param {File} file */
     setPhoto(file) {
       photoId = newId();
       put(':photo', {photoId, file});
@@ -125,8 +105,8 @@ export function createSessionStore(currentWork) {
     /** The work has changed; it is saved soon. */
     touch() { if (photoId && !timer) timer = setTimeout(save, SAVE_DELAY_MS); },
     /**
-     * What an earlier page of this tab worked on, or null.
-     * @returns {Promise<Kept | null>}
+     * What an earlier page of this tab worked on: the photo, and what `currentWork` gave for it or null.
+     * @returns {Promise<{file: File, work: any} | null>}
      */
     async load() {
       await access('readwrite', removeOld);

@@ -1,14 +1,13 @@
 // @ts-check
 // The list of objects beside the photo.
 /** @import {PhotoObject} from '../core/types.js' */
+/** @import {Objects} from '../core/objects.js' */
 /** @import {Page, PageState} from './page.js' */
 import {hasMask, predictedIou} from '../core/objects.js';
 import {element} from './page.js';
 
-/**
- * @typedef {{edit: (id: number) => void, rename: (id: number, name: string) => void, toggle: (id: number) => void, remove: (id: number) => void}} Actions
- * @typedef {ReturnType<typeof createRow>} Row
- */
+/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
+/** @typedef {ReturnType<typeof createRow>} Row */
 
 const MAX_NAME = 80;
 const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
@@ -58,10 +57,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
   Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
 }
 
-/**
- * @param {Page} page
- * @param {Actions} actions
- */
+/** @param {Page} page @param {Actions} actions */
 export function createObjectList({refs, store}, actions) {
   /** @type {Map<number, Row>} */
   const rows = new Map();

@@ -4,12 +4,6 @@
 /** @import {Page, Photo} from './page.js' */
 import {createIncoming} from './incoming.js';
 
-/**
- * @typedef {object} PhotoLoader
- * @property {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>} open
- * @property {(token: string) => Promise<ImageBitmap>} preview
- */
-
 const CLOCK_MS = 100;
 
 /** @param {{cached: boolean, ms: number}} reply */
@@ -19,26 +13,24 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
 /**
- * @param {Page} page
- * @param {object} options
- * @param {PhotoLoader} options.loader
- * @param {(width: number, height: number) => void} options.reserve gives the stage the shape of a photo
- * @param {(file: File | null) => void} options.onOpening a photo is on its way, or none any longer; not told of one
- *   that was restored
- * @param {(photo: Photo, notes: string[], work: any, click: Point | null) => void} options.onOpened with the work to
- *   restore, and the pixel that was clicked meanwhile
+ * @typedef {object} Options
+ * @property {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
+ *   preview: (token: string) => Promise<ImageBitmap>}} loader
+ * @property {(width: number, height: number) => void} reserve gives the stage the shape of a photo
+ * @property {(file: File | null) => void} onOpening a photo that was not restored is on its way; null: none is any longer
+ * @property {(photo: Photo, notes: string[], work: any, click: Point | null) => void} onOpened the work is to be restored;
+ *   click: the pixel that was clicked meanwhile
  */
+
+/** @param {Page} page @param {Options} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming);
   let count = 0;                // of the photos asked for; the replies for older ones are dropped
-  /** @type {Promise<boolean> | null} */
+  /** @type {Promise<any> | null} */
   let reopening = null;
 
-  /**
-   * Shows what is being done and for how long; returns how to change the text and how to end it.
-   * @param {() => boolean} isShown
-   */
+  /** Shows what is being done and for how long, until it is ended. @param {() => boolean} isShown */
   function showProgress(isShown) {
     const started = performance.now();
     let text = 'Opening the photo…';
@@ -95,25 +87,23 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
 
   /** Sends the photo once more that the server no longer knows; everything on the page stays. */
   async function sendAgain() {
-    const forgotten = store.get().photo;
-    if (!forgotten) return false;
+    const forgotten = /** @type {Photo} */ (store.get().photo);
     const isWanted = () => store.get().photo === forgotten;
     const isShown = () => isWanted() && !store.get().isOpening;
     const progress = showProgress(isShown);
     const reply = await loader.open(forgotten.file, progress.set, isWanted);
     progress.end();
     if (isShown()) setBusy('');
-    if (!isWanted()) return true;
-    if (!reply.ok) { fail(reply.error); return false; }
-    store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
-    return true;
+    if (!isWanted()) return {ok: false, error: 'Another photo was opened.'};
+    if (reply.ok) store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
+    return reply;
   }
 
   return {
     open,
     /** Gives up the photo that is on its way. */
     end,
-    /** Whether the server knows the photo again. */
+    /** Gives the open photo to the server again; resolves to the reply. */
     reopen() {
       reopening ??= sendAgain().finally(() => { reopening = null; });
       return reopening;

@@ -59,30 +59,20 @@ export const isUndoNote = ({note, interactions, canUndo}) => (
  *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs
  */
 
-/**
- * @param {HTMLElement} root
- * @returns {Refs}
- */
+/** @param {HTMLElement} root @returns {Refs} */
 function findRefs(root) {
   const camelCase = (/** @type {string} */ name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
   const nodes = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-part]'));
   return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
 }
 
-/**
- * @param {HTMLElement} root
- * @param {Limits} limits
- */
+/** @param {HTMLElement} root @param {Limits} limits */
 export function createPage(root, limits) {
   const store = createStore(initialState);
   return {
     root, limits, store,
     refs: findRefs(root),
-    /**
-     * All buttons of a command.
-     * @param {string} command
-     * @returns {NodeListOf<HTMLButtonElement>}
-     */
+    /** All buttons of a command. @param {string} command @returns {NodeListOf<HTMLButtonElement>} */
     buttons: (command) => root.querySelectorAll(`[data-do="${command}"]`),
     /** @param {string} text */
     fail(text) {
@@ -92,11 +82,7 @@ export function createPage(root, limits) {
     clearAlert() { store.set({alert: null}); },
     /** @param {string} busyText */
     setBusy(busyText) { store.set({busyText}); },
-    /**
-     * Says what was done, and offers to undo it or to do something else about it.
-     * @param {string} text
-     * @param {() => void} act
-     */
+    /** Says what was done, and offers to undo it or the like. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
     },
@@ -113,7 +99,7 @@ export function createPage(root, limits) {
 /**
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
- * @param {Partial<HTMLElementTagNameMap[Name]>} properties
+ * @param {object} properties
  * @param {(Node | string)[]} children
  */
 export function element(name, properties, ...children) {
