@@ -313,6 +313,7 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "000.png", "points": {}}, "000.png, line 2: points must be a list"),
         ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
         ({"file": "000.png", "box": "all"}, "line 2: box must be [x0, y0, x1, y1]"),
+<<<<<<< HEAD
 =======
         ({"file": "000.png", "points": [[1, 1]]}, "000.png, line 2: points[0] must be [x, y"),
         ({"file": "000.png", "points": [[1, 1, 7]]}, "000.png, line 2: points[0][2] must be 1"),
@@ -326,6 +327,8 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
         ({"file": "000.png", "box": "all"}, "000.png, line 2: box must be [x0, y0"),
 >>>>>>> files
+=======
+>>>>>>> page
         (
             {"file": "000.png", "box": [1, 1, 9, 9], "name": ""},
             "000.png, line 2: Give the object a name.",

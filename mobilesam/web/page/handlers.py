@@ -244,7 +244,7 @@ class PageHandlers:
 
     async def on_unload(self, session: str) -> None:
         """Closes all photos of a tab that was closed."""
-        photos = self._photos.of_session(session)
+        photos = [photo for photo in self._photos.all() if photo.session == session]
         self._close(photos)
         if photos and not self._photos:
             await to_thread.run_sync(return_free_memory)
@@ -258,8 +258,7 @@ class PageHandlers:
         folder = self._files / secrets.token_hex(24)
         photo = PhotoSession(upload, upload_stamp(upload), Path(name).name, folder, session)
         try:
-            waiting_for_model = 0 if self._model.done() else self._photos.waiting()
-            if waiting_for_model >= _MAX_WAITING_FOR_MODEL:
+            if not self._model.done() and len(self._photos) >= _MAX_WAITING_FOR_MODEL:
                 raise BusyError("The model is still loading. Open the photo again in a minute.")
             self._close(self._photos.add(photo))
         except BusyError:
