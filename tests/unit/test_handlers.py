@@ -151,6 +151,26 @@ def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, 
     assert reply["state"] == "done"
 
 
+def test_several_polls_at_once_queue_a_photo_once(segmenter, folder, photo, monkeypatch):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    handlers = new_handlers(None, folder)
+    submitted = []
+    submit = handlers._queues.photos.submit
+    monkeypatch.setattr(
+        handlers._queues.photos, "submit", lambda work: submitted.append(work) or submit(work)
+    )
+
+    async def scene():
+        reply = await handlers.open(upload(photo))
+        polls = [asyncio.create_task(poll(handlers, reply)) for _ in range(5)]
+        await asyncio.sleep(0.01)  # they wait for the model
+        handlers._model.set_result(segmenter)
+        return await asyncio.gather(*polls)
+
+    assert {reply["state"] for reply in run_async(scene())} == {"done"}
+    assert len(submitted) == 1
+
+
 def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
     handlers = new_handlers(None, folder)
     handlers._model.set_exception(RuntimeError("broken"))

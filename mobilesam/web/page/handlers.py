@@ -43,7 +43,7 @@ DISPLAY_SIDE = 1024
 """The largest long side of a mask to display."""
 THUMBNAIL_SIDE = 96
 OPEN_TIMEOUT_S = 15.0
-"""A photo that waits is dropped when the page has not polled it for so long."""
+"""How long a waiting photo is kept without a poll of the page."""
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
@@ -57,7 +57,7 @@ class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
     def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
-        """Makes no use of the model before it is loaded.
+        """Can be called before the model is loaded.
 
         Args:
             model: the segmenter, which may still be loading.
@@ -77,7 +77,7 @@ class PageHandlers:
         return len(self._photos)
 
     def server_functions(self) -> list[Callable[..., Awaitable[Reply]]]:
-        """The functions that the page calls by their names, each in its queue."""
+        """The functions that the page can call, each in its queue."""
 
         # Gradio passes the request where the annotation says so. Its JSON has been read already.
         async def open(query: Any, request: gr.Request) -> Reply:
@@ -125,8 +125,9 @@ class PageHandlers:
         photo.expiry = loop.call_later(OPEN_TIMEOUT_S, self._close, [photo])
         try:
             if photo.opening is None and await wait_until_loaded(self._model, _POLL_S):
-                self._photos.get(photo.token)  # it may have been closed meanwhile
-                photo.opening = self._queues.photos.submit(partial(self._encode, photo))
+                self._photos.get(photo.token)  # it may have been closed, or queued by another poll
+                queue, work = self._queues.photos, partial(self._encode, photo)
+                photo.opening = photo.opening or queue.submit(work)
             if photo.opening and (photo.opening.done or await photo.opening.wait(_POLL_S)):
                 self._photos.get(photo.token)
                 photo.expiry.cancel()
