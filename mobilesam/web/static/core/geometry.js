@@ -36,21 +36,16 @@ export function boxBetween(a, b) {
 /** The fewest points of a path that keep it within a tolerance (Ramer, Douglas and Peucker).
  * @type {(path: [x: number, y: number][], tolerance: number) => [x: number, y: number][]} */
 export function simplifiedPath(path, tolerance) {
-  const keep = new Set([0, path.length - 1]);
-  const open = [[0, path.length - 1]];
-  for (let segment = open.pop(); segment; segment = open.pop()) {
-    const [first, last] = segment, [x0, y0] = path[first], [x1, y1] = path[last];
-    const dx = x1 - x0, dy = y1 - y0, squaredLength = dx * dx + dy * dy;
-    let farthest = -1, maxDistance = tolerance;
-    for (let k = first + 1; k < last; k++) {
-      const [x, y] = path[k];
-      const t = squaredLength ? clamp(((x - x0) * dx + (y - y0) * dy) / squaredLength, 0, 1) : 0;
-      const distance = Math.hypot(x - x0 - t * dx, y - y0 - t * dy);
-      if (distance > maxDistance) { maxDistance = distance; farthest = k; }
-    }
-    if (farthest < 0) continue;
-    keep.add(farthest);
-    open.push([first, farthest], [farthest, last]);
+  const end = path.length - 1, [x0, y0] = path[0], [x1, y1] = path[end];
+  const dx = x1 - x0, dy = y1 - y0, squaredLength = dx * dx + dy * dy;
+  let farthest = 0, maxDistance = tolerance;
+  for (let k = 1; k < end; k++) {
+    const [x, y] = path[k];
+    const t = squaredLength ? clamp(((x - x0) * dx + (y - y0) * dy) / squaredLength, 0, 1) : 0;
+    const distance = Math.hypot(x - x0 - t * dx, y - y0 - t * dy);
+    if (distance > maxDistance) { maxDistance = distance; farthest = k; }
   }
-  return path.filter((_, k) => keep.has(k));
+  if (!farthest) return end ? [path[0], path[end]] : path;
+  const before = simplifiedPath(path.slice(0, farthest + 1), tolerance);
+  return [...before.slice(0, -1), ...simplifiedPath(path.slice(farthest), tolerance)];
 }

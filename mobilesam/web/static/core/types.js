@@ -40,38 +40,42 @@
  *   max_path_points: number, max_radius_px: number, max_objects: number, max_name: number, display_side: number,
  *   thumbnail_side: number, open_timeout_s: number}} Limits */
 
-/** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle
- * of the canvas, 0 to 1 in each direction. It stays valid when the window changes its size.
+/** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle of the canvas,
+ * 0 to 1 in each direction. It remains valid when the canvas changes its size.
  * @typedef {{zoom: number, x: number, y: number}} View */
-/** Where a photo is shown: a canvas in CSS pixels, CSS pixels per photo pixel at zoom 1, the photo's size.
- * @typedef {{width: number, height: number, fit: number, photo: Size}} Viewport */
-/** CSS pixels per photo pixel, and the screenPoint of the photo's upper left corner.
- * @typedef {{scale: number, left: number, top: number}} Projection */
+/** Where the photo is drawn: CSS pixels per photo pixel, the screenPoint of its upper left corner, and the size of the
+ * canvas in CSS pixels.
+ * @typedef {Size & {scale: number, left: number, top: number, photo: Size}} Projection */
 
-/**
- * A click or drag on the photo, by pointer or keyboard.
+/** A click or drag on the photo, by pointer or keyboard.
  * @typedef {object} Gesture
  * @property {Point} from imagePoint within the photo
  * @property {Point} to imagePoint within the photo
+ * @property {Point[]} passed the imagePoints since the last call, `to` included
  * @property {boolean} moved whether it is more than a click
  * @property {boolean} isNegative made with the right button, Shift or Alt
  * @property {Size} photo
  * @property {number} scale CSS pixels per photo pixel
  */
-/**
- * What gestures on the photo mean.
+/** What pointers and the crosshair do with a gesture.
+ * @typedef {object} GestureHandlers
+ * @property {boolean} isInProgress
+ * @property {(imagePoint: Point, isNegative: boolean) => void} begin
+ * @property {(imagePoints: Point[], moved: boolean) => void} move the gesture has passed all the points
+ * @property {() => void} end
+ * @property {() => boolean} cancel returns whether it was more than a press
+ */
+/** What gestures on the photo mean. `draw` draws below the markers; `hover` gets the imagePoint of the pointer or
+ * of the crosshair, null when the pointer has left.
  * @typedef {object} Tool
- * @property {(gesture: Gesture) => void} begin
- * @property {(gesture: Gesture) => void} move
+ * @property {(gesture: Gesture) => void} [begin]
+ * @property {(gesture: Gesture) => void} [move]
  * @property {(gesture: Gesture) => void} end
- * @property {() => void} cancel
- * @property {(context: CanvasRenderingContext2D, toScreen: (imagePoint: Point) => Point) => void} draw
- *   draws the gesture in progress
- * @property {(context: CanvasRenderingContext2D, screenPoint: Point, scale: number) => void} cursor
- * @property {(context: CanvasRenderingContext2D, toScreen: (imagePoint: Point) => Point, photo: Size) => void} [under]
- *   draws below the markers
+ * @property {() => void} [cancel]
+ * @property {(context: CanvasRenderingContext2D, toScreen: (imagePoint: Point) => Point, gesture: Gesture | null,
+ *   photo: Size) => void} [draw]
+ * @property {(context: CanvasRenderingContext2D, screenPoint: Point, scale: number) => void} [cursor]
  * @property {(imagePoint: Point | null, photo: Size) => void} [hover]
- *   the pointer or the crosshair has moved there; null: it has left the photo
  */
 
 /** @typedef {{states: Interaction[][], index: number}} UndoState */
