@@ -12,7 +12,7 @@ beforeEach(() => {
   brush = createBrush({
     limits: LIMITS, interactions: () => interactions, isRemoving: () => isRemoving,
     onStroke: (stroke) => interactions.push(stroke), onDraw() { draws++; },
-    onSize: (size) => sizes.push(size), onError: (text) => errors.push(text),
+    onSize: () => sizes.push(brush.size), onError: (text) => errors.push(text),
   });
 });
 

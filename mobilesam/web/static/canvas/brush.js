@@ -3,35 +3,26 @@
 // mask; the server applies them at the photo's own resolution (mobilesam/paint.py).
 /** @import {Interaction, Limits, Stroke, Tool} from '../core/types.js' */
 import {clamp, simplifiedPath} from '../core/geometry.js';
-import {countPathPoints} from '../core/interactions.js';
 import {strokeWithRim} from './markers.js';
 
 const MIN_PX = 4, MAX_PX = 160, START_PX = 36;  // diameter on the screen
 const STEP = 1.25;              // of the keys
 const TOLERANCE_PX = 0.5;       // on the screen, hence invisible
 
-/** @param {number} value */
-const rounded = (value) => Math.round(10 * value) / 10;
+const rounded = (/** @type {number} */ value) => Math.round(10 * value) / 10;
 
-/** Creates the brush.
- * @param {object} options
- * @param {Pick<Limits, 'max_interactions' | 'max_path_points' | 'max_radius_px'>} options.limits
- * @param {() => Interaction[]} options.interactions those of the page, for the limits
- * @param {() => boolean} options.isRemoving whether strokes erase without the right button too
- * @param {(stroke: Stroke) => void} options.onStroke a stroke is complete
- * @param {() => void} options.onDraw the stroke in progress has changed
- * @param {(diameterPx: number) => void} options.onSize
- * @param {(message: string) => void} options.onError
- */
+/** Creates the brush. `isRemoving` tells whether strokes erase without the right button too; `onDraw` is called when the
+ * stroke in progress has changed, `onStroke` when it is complete.
+ * @param {{limits: Pick<Limits, 'max_interactions' | 'max_path_points' | 'max_radius_px'>, isRemoving: () => boolean,
+ *   interactions: () => Interaction[], onStroke: (stroke: Stroke) => void, onDraw: () => void, onSize: () => void,
+ *   onError: (message: string) => void}} options */
 export function createBrush({limits, interactions, isRemoving, onStroke, onDraw, onSize, onError}) {
   let diameter = START_PX;
-  /** @type {Stroke | null} */
-  let stroke = null;            // in progress
+  let stroke = /** @type {Stroke | null} */ (null);  // in progress
 
-  /** @param {number} px */
-  function setDiameter(px) {
+  function setDiameter(/** @type {number} */ px) {
     diameter = clamp(px, MIN_PX, MAX_PX);
-    onSize(diameter);
+    onSize();
   }
 
   /** @type {Tool} */
@@ -48,9 +39,10 @@ export function createBrush({limits, interactions, isRemoving, onStroke, onDraw,
     end({moved, scale}) {
       if (!stroke) return;
       const {path, radius, label} = stroke, others = interactions();
+      const pointCount = others.reduce((sum, item) => sum + (item.type === 'stroke' ? item.path.length : 0), 0);
       const simplified = moved ? simplifiedPath(path, TOLERANCE_PX / scale) : path.slice(0, 1);
       stroke = null;
-      if (others.length < limits.max_interactions && countPathPoints(others) + simplified.length <= limits.max_path_points) {
+      if (others.length < limits.max_interactions && pointCount + simplified.length <= limits.max_path_points) {
         return onStroke({type: 'stroke', path: simplified.map(([x, y]) => [rounded(x), rounded(y)]), radius: rounded(radius), label});
       }
       onDraw();
@@ -74,8 +66,7 @@ export function createBrush({limits, interactions, isRemoving, onStroke, onDraw,
     get size() { return diameter; },
     /** The size on a logarithmic scale, 0 for the smallest and 1 for the largest. */
     get share() { return Math.log(diameter / MIN_PX) / Math.log(MAX_PX / MIN_PX); },
-    /** @param {number} share */
-    setShare(share) { setDiameter(MIN_PX * (MAX_PX / MIN_PX) ** share); },
+    setShare(/** @type {number} */ share) { setDiameter(MIN_PX * (MAX_PX / MIN_PX) ** share); },
     smaller() { setDiameter(diameter / STEP); },
     larger() { setDiameter(diameter * STEP); },
   };

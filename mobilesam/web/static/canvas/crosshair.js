@@ -9,10 +9,12 @@ const LARGE_STEPS = 8;          // of an arrow key with Shift
 const MARGIN_PX = 32;           // between the crosshair and the edge of the canvas
 
 /** Creates the crosshair; its gesture in progress is a box.
- * @type {(viewport: Viewport, gestures: GestureHandlers, onMove: (imagePoint: Point) => void, onHide: () => void) => Crosshair} */
+ * @param {Viewport} viewport
+ * @param {GestureHandlers} gestures
+ * @param {(imagePoint: Point) => void} onMove
+ * @param {() => void} onHide */
 export function createCrosshair(viewport, gestures, onMove, onHide) {
-  /** @type {Point | null} */
-  let at = null;
+  let at = /** @type {Point | null} */ (null);
   let isShown = false;
 
   /** Moves to the middle of a pixel. @type {(imagePoint: Point) => Point} */
@@ -39,17 +41,21 @@ export function createCrosshair(viewport, gestures, onMove, onHide) {
       isShown = false;
       onHide();
     },
+    /** For another photo: the crosshair starts in the middle again. */
     reset() { at = null; isShown = false; },
+    /** @type {(dx: number, dy: number, isLarge: boolean) => void} */
     step(dx, dy, isLarge) {
       if (!isShown || !at) { show(); return; }
       const step = Math.max(1, Math.round(STEP_PX / viewport.projection().scale)) * (isLarge ? LARGE_STEPS : 1);
       moveTo({x: at.x + dx * step, y: at.y + dy * step});
     },
+    /** Clicks, or ends the box. @param {boolean} isNegative */
     mark(isNegative) {
       const point = show();
       if (!gestures.isInProgress) gestures.begin(point, isNegative);
       gestures.end();
     },
+    /** Begins a box at this corner, or ends it. */
     corner() {
       const point = show();
       if (gestures.isInProgress) return gestures.end();
@@ -58,13 +64,3 @@ export function createCrosshair(viewport, gestures, onMove, onHide) {
     },
   };
 }
-
-/** @typedef {object} Crosshair
- * @property {Point | null} imagePoint null while it is hidden
- * @property {() => Point} show
- * @property {() => void} hide
- * @property {() => void} reset for another photo: it starts in the middle again
- * @property {(dx: number, dy: number, isLarge: boolean) => void} step
- * @property {(isNegative: boolean) => void} mark clicks, or ends the box
- * @property {() => void} corner begins a box at this corner, or ends it
- */

@@ -18,8 +18,7 @@ const MAX_NOTCH_PX = 120;
 const PINCH_GAIN = 5;           // a trackpad's pinch sends small deltas
 const ZOOM_PER_PX = 0.002;
 
-/** The position of an event on an element.
- * @type {(event: MouseEvent, element: Element) => Point} */
+/** The position of an event on an element. @type {(event: MouseEvent, element: Element) => Point} */
 export function screenPointOf(event, element) {
   const box = element.getBoundingClientRect();
   return {x: event.clientX - box.left, y: event.clientY - box.top};
@@ -54,33 +53,30 @@ function listenToWheel(canvas, viewport) {
   }, {passive: false});
 }
 
-/** Follows the Space key where it is meant for the photo.
- * @type {(canvas: HTMLCanvasElement, viewport: Viewport, onChange: (isHeld: boolean) => void) => void} */
+/** Listens to the Space key where it is meant for the photo. Returns whether it is held.
+ * @type {(canvas: HTMLCanvasElement, viewport: Viewport, onChange: () => void) => () => boolean} */
 function listenToSpace(canvas, viewport, onChange) {
   // A button that was reached by Tab keeps its Space; one that was clicked before does not.
   let isHeld = false, isTabbed = false;
-  /** @param {Element} target */
-  const isForPhoto = (target) => (
+  const isForPhoto = (/** @type {Element} */ target) => (
     target === canvas || (canvas.matches(':hover') && !isTabbed && !target.matches('input, textarea, dialog *')));
-  /** @param {boolean} next */
-  function hold(next) {
+  function hold(/** @type {boolean} */ next) {
     isHeld = next;
-    onChange(isHeld);
+    onChange();
+  }
+  function onKey(/** @type {KeyboardEvent} */ event) {
+    const {key, type, target} = event, isDown = type === 'keydown';
+    if (key === 'Tab') isTabbed = true;
+    if (key !== ' ' || !(isHeld || (isDown && viewport.isReady && isForPhoto(/** @type {Element} */ (target))))) return;
+    event.preventDefault();
+    hold(isDown);
   }
 
   document.addEventListener('pointerdown', () => { isTabbed = false; }, {capture: true});
-  document.addEventListener('keydown', (event) => {
-    if (event.key === 'Tab') isTabbed = true;
-    if (event.key !== ' ' || !viewport.isReady || !(isHeld || isForPhoto(/** @type {Element} */ (event.target)))) return;
-    event.preventDefault();
-    hold(true);
-  });
-  document.addEventListener('keyup', (event) => {
-    if (event.key !== ' ' || !isHeld) return;
-    event.preventDefault();
-    hold(false);
-  });
+  document.addEventListener('keydown', onKey);
+  document.addEventListener('keyup', onKey);
   window.addEventListener('blur', () => hold(false));
+  return () => isHeld;
 }
 
 /** What the pointers do, from the first press until all are released. @typedef {'gesture' | 'transform' | null} Mode */
@@ -92,19 +88,18 @@ function listenToSpace(canvas, viewport, onChange) {
 export function listenToGestures(canvas, viewport, gestures, hover) {
   /** @type {Map<number, Point>} the pointers that are down */
   const pointers = new Map();
-  /** @type {Mode} */
-  let mode = null;
-  let start = {x: 0, y: 0}, moved = false, isSpaceHeld = false;
+  let mode = /** @type {Mode} */ (null);
+  let start = {x: 0, y: 0}, moved = false;
   let initial = {x: 0, y: 0, length: 0}, initialView = viewport.view;
 
-  /** @param {MouseEvent} event */
-  const imagePointOf = (event) => viewport.toImage(screenPointOf(event, canvas));
+  const imagePointOf = (/** @type {MouseEvent} */ event) => viewport.toImage(screenPointOf(event, canvas));
 
-  /** @param {Mode} next */
-  function setMode(next) {
+  function setMode(/** @type {Mode} */ next) {
     mode = next;
-    canvas.dataset.grab = next === 'transform' ? 'yes' : isSpaceHeld ? 'ready' : 'no';
+    canvas.dataset.grab = next === 'transform' ? 'yes' : isSpaceHeld() ? 'ready' : 'no';
   }
+
+  const isSpaceHeld = listenToSpace(canvas, viewport, () => setMode(mode));
 
   /** The centre of the pointers, and the distance of the first two. */
   function spread() {
@@ -118,8 +113,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     initialView = viewport.view;
   }
 
-  /** @param {PointerEvent} event */
-  function press(event) {
+  function press(/** @type {PointerEvent} */ event) {
     if (!viewport.isReady) return;
     event.preventDefault();
     const screenPoint = screenPointOf(event, canvas);
@@ -136,7 +130,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     if (pointers.size === 2) {
       gestures.cancel();
       startTransform();
-    } else if (event.button === 1 || (isSpaceHeld && event.button === 0)) {
+    } else if (event.button === 1 || (isSpaceHeld() && event.button === 0)) {
       startTransform();
     } else if (mode === null && (event.button === 0 || event.button === 2)) {
       start = screenPoint;
@@ -146,8 +140,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     }
   }
 
-  /** @param {PointerEvent} event */
-  function drag(event) {
+  function drag(/** @type {PointerEvent} */ event) {
     const screenPoint = screenPointOf(event, canvas);
     if (!pointers.has(event.pointerId)) return hover(screenPoint);
     pointers.set(event.pointerId, screenPoint);
@@ -163,8 +156,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     viewport.transform(initial.length ? now.length / initial.length : 1, initial, now, initialView);
   }
 
-  /** @param {PointerEvent} event */
-  function lift(event) {
+  function lift(/** @type {PointerEvent} */ event) {
     if (!pointers.delete(event.pointerId)) return;
     const wasGesture = mode === 'gesture';
     if (pointers.size) return startTransform();
@@ -186,8 +178,4 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   canvas.addEventListener('pointerleave', () => hover(null));
   listenToWheel(canvas, viewport);
   canvas.addEventListener('wheel', () => { if (mode === 'transform') startTransform(); }, {passive: true});
-  listenToSpace(canvas, viewport, (isHeld) => {
-    isSpaceHeld = isHeld;
-    setMode(mode);
-  });
 }

@@ -1,11 +1,11 @@
 // @ts-check
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
-/** @import {Box, Point} from '../core/types.js' */
+/** @import {Box, Context, Point} from '../core/types.js' */
 
 const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
 
 /** Strokes the current path with a dark rim, visible on any background.
- * @type {(context: CanvasRenderingContext2D, colour: string, width: number) => void} */
+ * @type {(context: Context, colour: string, width: number) => void} */
 export function strokeWithRim(context, colour, width) {
   context.strokeStyle = 'rgba(0,0,0,.55)';
   context.lineWidth = width + 2;
@@ -15,7 +15,7 @@ export function strokeWithRim(context, colour, width) {
   context.stroke();
 }
 
-/** @type {(context: CanvasRenderingContext2D, box: Box, toScreen: (imagePoint: Point) => Point, isDashed: boolean) => void} */
+/** @type {(context: Context, box: Box, toScreen: (imagePoint: Point) => Point, isDashed: boolean) => void} */
 export function drawBox(context, [x0, y0, x1, y1], toScreen, isDashed) {
   const from = toScreen({x: x0, y: y0}), to = toScreen({x: x1, y: y1});
   context.setLineDash(isDashed ? [6, 4] : []);
@@ -25,7 +25,7 @@ export function drawBox(context, [x0, y0, x1, y1], toScreen, isDashed) {
   context.setLineDash([]);
 }
 
-/** @type {(context: CanvasRenderingContext2D, screenPoint: Point, label: number) => void} */
+/** @type {(context: Context, screenPoint: Point, label: number) => void} */
 export function drawPoint(context, {x, y}, label) {
   context.beginPath();
   context.arc(x, y, 8, 0, 7);
@@ -48,7 +48,7 @@ export function drawPoint(context, {x, y}, label) {
 }
 
 /** Leaves the middle free, so that the pixel there can be seen.
- * @type {(context: CanvasRenderingContext2D, screenPoint: Point) => void} */
+ * @type {(context: Context, screenPoint: Point) => void} */
 export function drawCrosshair(context, {x, y}) {
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {

@@ -1,6 +1,6 @@
 // @ts-check
 // The generated masks on the photo, and the tool that picks one of them.
-/** @import {GeneratedMask, Point, Size, Tool} from '../core/types.js' */
+/** @import {Context, GeneratedMask, Point, Size, Tool} from '../core/types.js' */
 import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
 import {paintMask} from './mask_painting.js';
@@ -13,25 +13,20 @@ const FILL_ALPHA = 0x6b000000, EDGE_ALPHA = 0xe6000000;
 
 /** @param {number} side the longest side at which the masks are shown */
 export function createMaskLayer(side) {
-  /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */
-  const entries = new Map();
-  /** @type {[height: number, width: number]} */
-  let size = [0, 0];
+  const entries = /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */ (new Map());
+  let size = /** @type {[height: number, width: number]} */ ([0, 0]);
   let top = new Uint32Array(0);         // the id of the uppermost mask at every pixel, column by column
   const overlay = createCanvas(1, 1), highlight = createCanvas(1, 1);
   let hovered = 0;
 
-  /** Stacks the masks, smaller ones above larger ones. */
-  function stack() {
+  /** Paints the masks, smaller ones above larger ones. */
+  function paint() {
+    const [height, width] = size;
     top = new Uint32Array(size[0] * size[1]);
     const largestFirst = [...entries.values()].sort((a, b) => b.mask.area - a.mask.area);
     for (const {mask: {id}, ranges} of largestFirst) {
       for (let k = 0; k < ranges.length; k += 2) top.fill(id, ranges[k], ranges[k + 1]);
     }
-  }
-
-  function paint() {
-    const [height, width] = size;
     paintPixels(overlay, size, (index, x, y) => {
       const id = top[index];
       if (!id) return 0;
@@ -53,9 +48,7 @@ export function createMaskLayer(side) {
       const removed = [...entries.keys()].filter((id) => !ids.includes(id));
       removed.forEach((id) => entries.delete(id));
       if (!entries.has(hovered)) hovered = 0;
-      if (!added.length && !removed.length) return;
-      stack();
-      paint();
+      if (added.length || removed.length) paint();
     },
     /** The id of the uppermost mask at an imagePoint, or 0. @type {(imagePoint: Point, photo: Size) => number} */
     idAt({x, y}, photo) {
@@ -70,7 +63,7 @@ export function createMaskLayer(side) {
       if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size));
       hovered = id;
     },
-    /** Draws on a photo with these corners. @type {(context: CanvasRenderingContext2D, from: Point, to: Point) => void} */
+    /** Draws on a photo with these corners. @type {(context: Context, from: Point, to: Point) => void} */
     draw(context, from, to) {
       const width = to.x - from.x, height = to.y - from.y;
       context.imageSmoothingEnabled = width < 2 * overlay.width;
@@ -83,8 +76,7 @@ export function createMaskLayer(side) {
 /** Creates the tool that highlights the mask under the pointer and picks it on a click; `onHover` is called with 0
  * where there is none.
  * @param {{layer: ReturnType<typeof createMaskLayer>, onPick: (id: number) => void, onHover: (id: number) => void}} options
- * @returns {Tool}
- */
+ * @returns {Tool} */
 export function createMaskTool({layer, onPick, onHover}) {
   /** @type {(imagePoint: Point | null, photo: Size) => void} */
   function hover(imagePoint, photo) {

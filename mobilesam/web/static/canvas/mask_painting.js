@@ -1,6 +1,6 @@
 // @ts-check
 // Draws masks as pixels of a canvas, or as shapes that stay sharp at every zoom.
-/** @import {Bitmap, Projection, Stroke} from '../core/types.js' */
+/** @import {Bitmap, Context, Projection, Stroke} from '../core/types.js' */
 import {contoursOf} from '../core/contours.js';
 import {paintPixels} from './canvas2d.js';
 
@@ -22,7 +22,7 @@ export function paintMask(canvas, {size, data}) {
 }
 
 /** Paints brush strokes on a canvas that contains only the mask; its unit is a pixel of the photo.
- * @type {(context: CanvasRenderingContext2D, strokes: Stroke[]) => void} */
+ * @type {(context: Context, strokes: Stroke[]) => void} */
 export function paintStrokes(context, strokes) {
   context.save();
   context.lineCap = context.lineJoin = 'round';
@@ -43,10 +43,10 @@ export function paintStrokes(context, strokes) {
   context.restore();
 }
 
-/** The shape of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskShape */
+/** The shape of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
 
-/** @type {(bitmap: Bitmap) => MaskShape} */
-export function maskShape(bitmap) {
+/** @type {(bitmap: Bitmap) => MaskPath} */
+export function maskPath(bitmap) {
   const path = new Path2D();
   for (const [first, ...others] of contoursOf(bitmap)) {
     path.moveTo(first.x, first.y);
@@ -57,9 +57,9 @@ export function maskShape(bitmap) {
 }
 
 /** Fills a shape and draws lines around it, their widths in CSS pixels.
- * @type {(context: CanvasRenderingContext2D, shape: MaskShape, projection: Projection,
+ * @type {(context: Context, shape: MaskPath, projection: Projection,
  *   style: {fill?: string, lines?: [colour: string, width: number][]}) => void} */
-export function drawShape(context, {path, size: [height, width]}, {scale, left, top, photo}, {fill, lines = []}) {
+export function drawMaskPath(context, {path, size: [height, width]}, {scale, left, top, photo}, {fill, lines = []}) {
   const scaleX = scale * photo.width / width;
   context.save();
   context.translate(left, top);

@@ -1,11 +1,11 @@
 // @ts-check
 // The masks of the objects that are not edited, below the mask that is edited.
-/** @import {DrawnObject, Exclusive, Projection, Rle, Size} from '../core/types.js' */
-/** @import {MaskShape} from './mask_painting.js' */
+/** @import {Context, DrawnObject, Exclusive, Projection, Rle, Size} from '../core/types.js' */
+/** @import {MaskPath} from './mask_painting.js' */
 import {withoutOverlaps} from '../core/overlaps.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {freshContext} from './canvas2d.js';
-import {drawShape, maskShape} from './mask_painting.js';
+import {drawMaskPath, maskPath} from './mask_painting.js';
 
 const ALPHA = '57';             // of the fill, appended to '#rrggbb'
 
@@ -13,25 +13,22 @@ const ALPHA = '57';             // of the fill, appended to '#rrggbb'
  * @param {HTMLCanvasElement} canvas
  * @param {number} displaySide */
 export function createObjectLayer(canvas, displaySide) {
-  /** @type {{shape: MaskShape, colour: string}[]} */
-  let drawn = [];
+  let drawn = /** @type {{shape: MaskPath, colour: string}[]} */ ([]);
   let painted = '';             // what the canvas shows
-  /** @type {WeakMap<Rle, MaskShape>} */
-  const cache = new WeakMap();
+  const cache = /** @type {WeakMap<Rle, MaskPath>} */ (new WeakMap());
 
-  /** @param {Rle} rle */
-  function shapeOf(rle) {
-    const shape = cache.get(rle) ?? maskShape(decodeForDisplay(rle, displaySide));
+  function shapeOf(/** @type {Rle} */ rle) {
+    const shape = cache.get(rle) ?? maskPath(decodeForDisplay(rle, displaySide));
     cache.set(rle, shape);
     return shape;
   }
 
-  /** @type {(context: CanvasRenderingContext2D, projection: Projection) => void} */
+  /** @type {(context: Context, projection: Projection) => void} */
   function draw(context, projection) {
-    for (const {shape, colour} of drawn) drawShape(context, shape, projection, {fill: colour + ALPHA});
+    for (const {shape, colour} of drawn) drawMaskPath(context, shape, projection, {fill: colour + ALPHA});
     // All outlines are above all fills, so that each can be followed where objects overlap.
     for (const {shape, colour} of drawn) {
-      drawShape(context, shape, projection, {lines: [['rgba(0,0,0,.6)', 3.5], [colour, 2]]});
+      drawMaskPath(context, shape, projection, {lines: [['rgba(0,0,0,.6)', 3.5], [colour, 2]]});
     }
   }
 
@@ -41,7 +38,7 @@ export function createObjectLayer(canvas, displaySide) {
     set(objects, exclusive) {
       const bitmaps = exclusive && objects.length > 1 ? withoutOverlaps(objects, exclusive, displaySide) : null;
       drawn = objects.flatMap(({rle, colour, isShown}, index) => (
-        isShown ? [{shape: bitmaps ? maskShape(bitmaps[index]) : shapeOf(rle), colour}] : []));
+        isShown ? [{shape: bitmaps ? maskPath(bitmaps[index]) : shapeOf(rle), colour}] : []));
       painted = '';
     },
     /** Paints the canvas that lies on the photo, if that has changed.

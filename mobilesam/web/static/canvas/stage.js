@@ -14,38 +14,27 @@ import {paintMask, paintStrokes} from './mask_painting.js';
 import {createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
-const MAX_SCALE = 4;            // a tiny photo enlarged further is a blur,
-const MIN_SIDE_PX = 400;        // but it must be large enough to click into
+const MAX_SCALE = 4, MIN_SIDE_PX = 400;         // of a tiny photo: further enlarged is a blur, smaller is hard to click
 const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens too
-
-/** The elements of the stage; `marks` receives the events of pointers and keys.
- * @typedef {Record<'stage' | 'frame', HTMLElement>
- *   & Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks', HTMLCanvasElement>} StageRefs */
 
 /** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
  * the size of the stage has changed.
- * @param {StageRefs} refs
- * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options
- */
+ * @param {Record<'stage' | 'frame', HTMLElement>
+ *   & Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks', HTMLCanvasElement>} refs
+ * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;
   const drawCloseup = createCloseup(refs.closeup), objects = createObjectLayer(refs.layer, displaySide);
-  /** @type {Picture[]} */
-  let pictures = [];            // the photo to draw from, in ascending order of size
-  /** @type {Gesture | null} */
-  let gesture = null;
+  let pictures = /** @type {Picture[]} */ ([]);            // the photo to draw from, in ascending order of size
+  let gesture = /** @type {Gesture | null} */ (null);
   let beganInside = false;
-  /** @type {Interaction[]} */
-  let interactions = [];
-  /** @type {Point | null} */
-  let pointer = null;           // the screenPoint that the mouse is over
-  /** @type {Rle | null} */
-  let rle = null;               // of the newest mask
+  let interactions = /** @type {Interaction[]} */ ([]);
+  let pointer = /** @type {Point | null} */ (null);           // the screenPoint that the mouse is over
+  let rle = /** @type {Rle | null} */ (null);               // of the newest mask
   /** @type {Bitmap} */
   let bitmap;
   const answered = createCanvas(1, 1);  // shows the bitmap
-  /** @type {Stroke[]} */
-  let strokes = [];             // those that the mask does not contain yet
+  let strokes = /** @type {Stroke[]} */ ([]);             // those that the mask does not contain yet
 
   const viewport = createViewport(() => {
     const {width, height} = marks.getBoundingClientRect();
@@ -197,14 +186,12 @@ export function createStage(refs, {tool, displaySide, onView}) {
       strokes = [];
       drawMask();
     },
-    /** @param {Interaction[]} next */
-    setInteractions(next) { interactions = next; drawMarks(); },
+    setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
     /** Shows other strokes on the same mask. @param {Stroke[]} newer */
     showStrokes(newer) { showMask(rle, newer); },
-    /** @param {Tool} next */
-    setTool(next) {
+    setTool(/** @type {Tool} */ next) {
       if (next === tool) return;
       gestures.cancel();
       tool = next;

@@ -1,17 +1,14 @@
 // @ts-check
-/** @import {Box, PointInteraction, Tool} from '../core/types.js' */
+/** @import {Box, Point, Tool} from '../core/types.js' */
 import {boxBetween, pixelAt} from '../core/geometry.js';
 import {drawBox} from './markers.js';
 
 const MIN_BOX_PX = 4;           // on the screen; a thinner box is a click with an unsteady hand
 
-/** Creates the tool for prompts: a click is a point, a drag is a box.
- * @param {object} options
- * @param {(point: Pick<PointInteraction, 'x' | 'y' | 'label'>) => void} options.onPoint
- * @param {(box: Box) => void} options.onBox
- * @param {() => boolean} options.isRemoving whether clicks are negative without the right button too
- * @returns {Tool}
- */
+/** Creates the tool for prompts: a click is a point, a drag is a box. `isRemoving` tells whether clicks are negative
+ * without the right button too.
+ * @type {(options: {onPoint: (point: Point & {label: number}) => void, onBox: (box: Box) => void,
+ *   isRemoving: () => boolean}) => Tool} */
 export function createPromptTool({onPoint, onBox, isRemoving}) {
   return {
     end({from, to, moved, isNegative, photo, scale}) {

@@ -7,8 +7,7 @@
 export function contoursOf({size: [height, width], data}) {
   /** @type {(x: number, y: number) => number} */
   const at = (x, y) => (x >= 0 && y >= 0 && x < width && y < height ? data[x * height + y] : 0);
-  /** @type {Point[]} */
-  const corners = [];           // down the columns
+  const corners = /** @type {Point[]} */ ([]);           // down the columns
   const first = Math.floor(data.indexOf(1) / height), last = Math.floor(data.lastIndexOf(1) / height);
   for (let x = first; x <= last + 1; x++) {
     for (let y = 0; y <= height; y++) {
@@ -22,8 +21,7 @@ export function contoursOf({size: [height, width], data}) {
   const across = new Uint32Array(corners.length);
   byRow.forEach((corner, rank) => { across[corner] = byRow[rank ^ 1]; });
   const isUsed = new Uint8Array(corners.length);
-  /** @type {Point[][]} */
-  const contours = [];
+  const contours = /** @type {Point[][]} */ ([]);
   for (let start = isUsed.indexOf(0); start >= 0; start = isUsed.indexOf(0, start)) {
     const contour = [];
     for (let corner = start; !isUsed[corner]; corner = across[corner ^ 1]) {

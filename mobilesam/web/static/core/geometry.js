@@ -14,18 +14,15 @@ export function fitted(width, height, side) {
 /** @type {(point: Point, size: Size) => boolean} */
 export const isInside = ({x, y}, size) => x >= 0 && y >= 0 && x <= size.width && y <= size.height;
 
-/** The nearest point within a size.
- * @type {(point: Point, size: Size) => Point} */
+/** The nearest point within a size. @type {(point: Point, size: Size) => Point} */
 export const clampedTo = ({x, y}, size) => ({x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)});
 
-/** The pixel that holds a point.
- * @type {(point: Point, size: Size) => Point} */
+/** The pixel that holds a point. @type {(point: Point, size: Size) => Point} */
 export function pixelAt({x, y}, size) {
   return {x: clamp(Math.floor(x), 0, size.width - 1), y: clamp(Math.floor(y), 0, size.height - 1)};
 }
 
-/** The smallest box of whole pixels that holds two imagePoints.
- * @type {(a: Point, b: Point) => Box} */
+/** The smallest box of whole pixels that holds two imagePoints. @type {(a: Point, b: Point) => Box} */
 export function boxBetween(a, b) {
   return [
     Math.floor(Math.min(a.x, b.x)), Math.floor(Math.min(a.y, b.y)),

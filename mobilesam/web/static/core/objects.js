@@ -23,13 +23,10 @@ export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? 
  * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,
  *   onFull: () => void}} options */
 export function createObjects({undoStack, maxObjects, onShow, onChange, onFull}) {
-  /** @type {PhotoObject[]} */
-  let items = [];
+  let items = /** @type {PhotoObject[]} */ ([]);
   let lastId = 0;
-  /** @type {{item: PhotoObject, index: number} | null} */
-  let removed = null;
-  /** @type {Exclusive} */
-  let exclusive = null;
+  let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
+  let exclusive = /** @type {Exclusive} */ (null);
   let isChanged = false;        // since the last export
   let active = create();
 
@@ -66,16 +63,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     else items = items.filter((item) => item !== active);
   }
 
-  /** @param {PhotoObject} item */
-  function activate(item) {
+  function activate(/** @type {PhotoObject} */ item) {
     const {undo, reply} = item;       // restoring the undo stack resets the reply
     active = item;
     undoStack.restore(undo);
     if (reply) onShow(reply);
   }
 
-  /** @param {number} count */
-  function hasRoomFor(count) {
+  function hasRoomFor(/** @type {number} */ count) {
     const hasRoom = listed().length + count <= maxObjects;
     if (!hasRoom) onFull();
     return hasRoom;
@@ -126,8 +121,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       activate(create());
       changed();
     },
-    /** @param {number} id */
-    edit(id) {
+    edit(/** @type {number} */ id) {
       const item = find(id);
       if (!item || item === active) return;
       leave();
@@ -199,8 +193,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       active.undo = undoStack.save();
       return {items: items.map((item) => ({...item})), active: active.id, exclusive};
     },
-    /** @param {ObjectsSnapshot} snapshot */
-    restore(snapshot) {
+    restore(/** @type {ObjectsSnapshot} */ snapshot) {
       items = snapshot.items.map((item) => ({...item}));
       exclusive = snapshot.exclusive;
       lastId = Math.max(...items.map(({id}) => id));

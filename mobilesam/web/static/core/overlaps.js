@@ -10,12 +10,10 @@ export function withoutOverlaps(items, exclusive, side) {
   const sizes = items.map(({rle}) => displaySize(rle, side));
   const size = sizes.reduce((a, b) => (a[0] * a[1] >= b[0] * b[1] ? a : b), [1, 1]);
   const order = [...items.keys()];
-  /** @param {number} index */
-  const rank = (index) => items[index].predicted_iou ?? -Number.MAX_VALUE;
+  const rank = (/** @type {number} */ index) => items[index].predicted_iou ?? -Number.MAX_VALUE;
   if (exclusive === 'predicted_iou') order.sort((a, b) => rank(a) - rank(b));
   const taken = new Uint8Array(size[0] * size[1]);
-  /** @type {Bitmap[]} */
-  const bitmaps = [];
+  const bitmaps = /** @type {Bitmap[]} */ ([]);
   for (const index of order.reverse()) {
     const bitmap = bitmaps[index] = decodeRle(items[index].rle, size), {data} = bitmap;
     for (let pixel = 0; pixel < data.length; pixel++) {

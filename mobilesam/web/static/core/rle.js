@@ -4,11 +4,9 @@
 /** @import {Bitmap, Rle} from './types.js' */
 import {fitted} from './geometry.js';
 
-/** COCO's compressed counts as run lengths (rleFrString in pycocotools).
- * @type {(counts: string) => number[]} */
+/** COCO's compressed counts as run lengths (rleFrString in pycocotools). @type {(counts: string) => number[]} */
 export function parseCounts(counts) {
-  /** @type {number[]} */
-  const runs = [];
+  const runs = /** @type {number[]} */ ([]);
   for (let position = 0; position < counts.length;) {
     let value = 0, shift = 0, code;
     do {
@@ -34,8 +32,7 @@ function firstTargets(sourceLength, targetLength) {
  * It reads the runs only, so the time depends on the length of the outline, not on the number of pixels.
  * @type {(rle: Rle, size: [height: number, width: number]) => number[]} */
 export function insideRanges({size: [height, width], counts}, [toHeight, toWidth]) {
-  /** @type {number[]} */
-  const ranges = [];
+  const ranges = /** @type {number[]} */ ([]);
   const firstRow = firstTargets(height, toHeight), firstColumn = firstTargets(width, toWidth);
   let position = 0;
   parseCounts(counts).forEach((run, index) => {
@@ -72,15 +69,13 @@ export function displaySize({size: [height, width]}, side) {
 /** @type {(rle: Rle, side: number) => Bitmap} */
 export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
 
-/** The share of pixels inside, 0 to 1.
- * @type {(rle: Rle) => number} */
+/** The share of pixels inside, 0 to 1. @type {(rle: Rle) => number} */
 export function coverage({size: [height, width], counts}) {
   const area = parseCounts(counts).reduce((sum, run, index) => (index % 2 ? sum + run : sum), 0);
   return area / (height * width);
 }
 
-/** Whether the pixel in column x and row y is inside.
- * @type {(rle: Rle, x: number, y: number) => boolean} */
+/** Whether the pixel in column x and row y is inside. @type {(rle: Rle, x: number, y: number) => boolean} */
 export function hasPixel({size: [height], counts}, x, y) {
   let left = x * height + y;
   return parseCounts(counts).findIndex((run) => (left -= run) < 0) % 2 === 1;

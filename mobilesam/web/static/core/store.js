@@ -2,17 +2,14 @@
 
 /** Creates an observable store: one object that is replaced, never mutated.
  * @template {object} State
- * @param {State} initial
- */
+ * @param {State} initial */
 export function createStore(initial) {
   let state = Object.freeze({...initial});
-  /** @type {((state: Readonly<State>, previous: Readonly<State>) => void)[]} */
-  const listeners = [];
+  const listeners = /** @type {((state: Readonly<State>, previous: Readonly<State>) => void)[]} */ ([]);
 
   return {
     get: () => state,
-    /** Merges a patch; listeners are called only if it changes a value.
-     * @param {Partial<State>} patch */
+    /** Merges a patch; listeners are called only if it changes a value. @param {Partial<State>} patch */
     set(patch) {
       const keys = /** @type {(keyof State)[]} */ (Object.keys(patch));
       if (keys.every((key) => Object.is(state[key], patch[key]))) return;

@@ -1,36 +1,27 @@
 // @ts-check
 // Types that the modules of the page share.
-//
 // A screenPoint is in CSS pixels of the canvas, an imagePoint in pixels of the upright photo.
 
+/** @typedef {CanvasRenderingContext2D} Context */
 /** @typedef {{x: number, y: number}} Point */
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {[x0: number, y0: number, x1: number, y1: number]} Box */
 
 /** A mask in COCO's compressed run-length encoding.
  * @typedef {{size: [height: number, width: number], counts: string}} Rle */
-/** A decoded mask: one byte a pixel, 1 inside, column by column as COCO counts them.
+/** A decoded mask: one byte a pixel, 1 inside, column by column.
  * @typedef {{size: [height: number, width: number], data: Uint8Array}} Bitmap */
 
-/** @typedef {{type: 'point', x: number, y: number, label: number}} PointInteraction */
-/** @typedef {{type: 'box', box: Box}} BoxInteraction */
-/** @typedef {{type: 'candidate', index: number}} CandidateInteraction */
-/** @typedef {{type: 'mask', rle: Rle}} MaskInteraction */
 /** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases.
  * @typedef {{type: 'stroke', path: [x: number, y: number][], radius: number, label: number}} Stroke */
-/** @typedef {PointInteraction | BoxInteraction | CandidateInteraction | MaskInteraction | Stroke} Interaction */
+/** @typedef {{type: 'point', x: number, y: number, label: number} | {type: 'box', box: Box} | {type: 'mask', rle: Rle}
+ *   | {type: 'candidate', index: number} | Stroke} Interaction */
 
 /** @typedef {{rle: Rle, predicted_iou: number}} Candidate */
-/**
- * The server's answer to interactions: a mask and, after a single click, the candidates for it.
- * @typedef {object} Reply
- * @property {Rle} rle
- * @property {number} coverage the share of the photo that the mask covers, 0 to 1
- * @property {number} index the chosen candidate
- * @property {number | null} predicted_iou null where the mask is not the decoder's
- * @property {Candidate[]} candidates
- * @property {number} ms
- */
+/** The server's answer to interactions: a mask, the share of the photo that it covers (0 to 1), and after a single click
+ * the candidates, of which `index` is chosen. The predicted IoU is null where the mask is not the decoder's.
+ * @typedef {{rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[],
+ *   ms: number}} Reply */
 
 /** A mask of automatic mask generation, at the photo's own size; ids start at 1.
  * @typedef {{id: number, rle: Rle, area: number, predicted_iou: number}} GeneratedMask */
@@ -72,9 +63,9 @@
  * @property {(gesture: Gesture) => void} [move]
  * @property {(gesture: Gesture) => void} end
  * @property {() => void} [cancel]
- * @property {(context: CanvasRenderingContext2D, toScreen: (imagePoint: Point) => Point, gesture: Gesture | null,
+ * @property {(context: Context, toScreen: (imagePoint: Point) => Point, gesture: Gesture | null,
  *   photo: Size) => void} [draw]
- * @property {(context: CanvasRenderingContext2D, screenPoint: Point, scale: number) => void} [cursor]
+ * @property {(context: Context, screenPoint: Point, scale: number) => void} [cursor]
  * @property {(imagePoint: Point | null, photo: Size) => void} [hover]
  */
 

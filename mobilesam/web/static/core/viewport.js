@@ -4,14 +4,12 @@ import {clamp, isInside} from './geometry.js';
 
 export const MAX_ZOOM = 16;
 const FIT_BELOW = 1.001;        // a smaller zoom cannot be told from the whole photo
-/** @type {View} */
-const FIT = {zoom: 1, x: 0.5, y: 0.5};
+const FIT = /** @type {View} */ ({zoom: 1, x: 0.5, y: 0.5});
 
-/** Creates the viewport of a photo: what is seen of it, and the conversion of screenPoints and imagePoints.
- * @param {() => {width: number, height: number, photoWidth: number}} measure the canvas, and the width of the photo
- *   at zoom 1, in CSS pixels
- * @param {() => void} onChange
- */
+/** Creates the viewport of a photo. `measure` returns the size of the canvas and the width of the photo at zoom 1, in
+ * CSS pixels.
+ * @param {() => {width: number, height: number, photoWidth: number}} measure
+ * @param {() => void} onChange */
 export function createViewport(measure, onChange) {
   let photo = {width: 0, height: 0};            // zero while there is none
   let view = FIT;
@@ -70,8 +68,7 @@ export function createViewport(measure, onChange) {
     get centre() { return {x: view.x * photo.width, y: view.y * photo.height}; },
     /** @param {Point} imagePoint */
     isVisible: (imagePoint) => isInside(toScreen(imagePoint), measure()),
-    /** @param {Size} size */
-    open(size) { photo = size; show(FIT); },
+    open(/** @type {Size} */ size) { photo = size; show(FIT); },
     fit() { show(FIT); },
     /** The canvas has changed its size. */
     refresh() { show(view); },
