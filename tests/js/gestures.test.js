@@ -23,7 +23,7 @@ beforeEach(() => {
   canvas = new Canvas();
   const record = (name) => (...args) => { calls.push([name, ...args]); };
   const viewport = {
-    isReady: true, view: 'the view', get zoom() { return zoom; },
+    isReady: true, get view() { return {zoom}; },
     transform: record('transform'), toImage: ({x, y}) => ({x: x / 2, y: y / 2}),
   };
   const gestures = {begin: record('begin'), move: record('move'), end: record('end'), cancel: record('cancel')};
@@ -80,7 +80,7 @@ test('the middle button moves the photo and makes no gesture', () => {
   assert.equal(canvas.dataset.grab, 'yes');
   send('pointermove', 80, 40);
   const [name, factor, from, to, start] = calls.at(-1);
-  assert.deepEqual([name, factor, from.x, to.x, start], ['transform', 1, 50, 80, 'the view']);
+  assert.deepEqual([name, factor, from.x, to.x, start], ['transform', 1, 50, 80, {zoom: 1}]);
   send('pointerup', 80, 40);
   assert.ok(!names().includes('begin') && !names().includes('end'));
   assert.equal(canvas.dataset.grab, 'no');

@@ -1,5 +1,3 @@
-// @ts-check
-
 /** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
 export function contextOf(canvas) {
   const context = canvas.getContext('2d');

@@ -1,32 +1,27 @@
-// @ts-check
 // The visible part of the photo and the masks when zoomed in, drawn at the resolution of the screen.
-/** @import {Bitmap, Context, Projection, Stroke} from '../core/types.js' */
+/** @import {Projection, Rle, Stroke} from '../core/types.js' */
 /** @import {MaskPath} from './mask_painting.js' */
 /** @import {ObjectLayer} from './object_layer.js' */
 import {createCanvas, freshContext} from './canvas2d.js';
-import {MASK_FILL, drawMaskPath, maskPath, paintStrokes} from './mask_painting.js';
+import {MASK_FILL, drawMaskPath, paintStrokes} from './mask_painting.js';
 
 /** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** The photo in several sizes in ascending order, the objects, and the mask that is edited with its newer strokes.
- * @typedef {{pictures: Picture[], objects: ObjectLayer, mask: Bitmap, strokes: Stroke[]}} Content */
+ * @typedef {{pictures: Picture[], objects: ObjectLayer, mask: Rle | null, strokes: Stroke[]}} Content */
 
 const SHARP_FROM_PX = 4;        // photo pixels of that size are drawn as squares, smaller ones are smoothed
 /** @type {{fill: string, lines: [colour: string, width: number][]}} */
 const MASK_STYLE = {fill: MASK_FILL, lines: [['rgb(10,74,160)', 3], ['#fff', 1.5]]};
 
 /** Creates the function that draws what is visible.
- * @type {(canvas: HTMLCanvasElement) => (projection: Projection, content: Content) => void} */
-export function createCloseup(canvas) {
-  const maskCanvas = createCanvas(1, 1);        // separate: erasing must not affect the photo
-  let drawnMask = /** @type {Bitmap | null} */ (null);
-  let path = /** @type {MaskPath | null} */ (null);
+ * @type {(canvas: HTMLCanvasElement, pathOf: (rle: Rle) => MaskPath) => (projection: Projection, content: Content) => void} */
+export function createCloseup(canvas, pathOf) {
+  const maskCanvas = createCanvas(1, 1);  // separate: erasing must not affect the photo
 
-  /** @type {(projection: Projection, mask: Bitmap, strokes: Stroke[]) => void} */
+  /** @type {(projection: Projection, mask: Rle | null, strokes: Stroke[]) => void} */
   function drawMask(projection, mask, strokes) {
-    if (mask !== drawnMask || !path) path = maskPath(mask);
-    drawnMask = mask;
     const {scale, left, top, width, height, photo} = projection, context = freshContext(maskCanvas, width, height);
-    drawMaskPath(context, path, projection, MASK_STYLE);
+    if (mask) drawMaskPath(context, pathOf(mask), projection, MASK_STYLE);
     context.save();
     context.translate(left, top);
     context.scale(scale, scale);

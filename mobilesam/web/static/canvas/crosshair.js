@@ -1,4 +1,3 @@
-// @ts-check
 // A crosshair that the arrow keys move, and gestures made with it.
 /** @import {GestureHandlers, Point} from '../core/types.js' */
 /** @import {Viewport} from '../core/viewport.js' */

@@ -1,4 +1,3 @@
-// @ts-check
 // Mouse, pen, touch and wheel on the canvas. One finger, the left or the right button make a gesture. Two
 // fingers, the middle button, or the left one while Space is held move the photo; a second finger cancels
 // the gesture of the first.
@@ -33,7 +32,7 @@ function isPageAtTop() {
 function listenToWheel(canvas, viewport) {
   let rolledAt = -Infinity, isZooming = false;
   /** @param {WheelEvent} event */
-  const shouldZoom = ({target, deltaY}) => target === canvas && (viewport.zoom > 1 || (deltaY < 0 && (isPageAtTop()
+  const shouldZoom = ({target, deltaY}) => target === canvas && (viewport.view.zoom > 1 || (deltaY < 0 && (isPageAtTop()
     || (document.activeElement === canvas && canvas.getBoundingClientRect().top >= 0))));
 
   document.addEventListener('wheel', (event) => {   // also beside the canvas, where a scroll may begin
@@ -124,7 +123,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
       setMode(null);
       hover(event.pointerType === 'touch' ? null : screenPoint);
     }
-    if (pointers.size === 2) return;              // a third finger
+    if (pointers.size === 2) return;  // a third finger
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, screenPoint);
     if (pointers.size === 2) {

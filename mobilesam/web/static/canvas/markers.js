@@ -1,4 +1,3 @@
-// @ts-check
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
 /** @import {Box, Context, Point} from '../core/types.js' */
 

@@ -1,4 +1,3 @@
-// @ts-check
 // The generated masks on the photo, and the tool that picks one of them.
 /** @import {Context, GeneratedMask, Point, Size, Tool} from '../core/types.js' */
 import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
@@ -15,7 +14,7 @@ const FILL_ALPHA = 0x6b000000, EDGE_ALPHA = 0xe6000000;
 export function createMaskLayer(side) {
   const entries = /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */ (new Map());
   let size = /** @type {[height: number, width: number]} */ ([0, 0]);
-  let top = new Uint32Array(0);         // the id of the uppermost mask at every pixel, column by column
+  let top = new Uint32Array(0);  // the id of the uppermost mask at every pixel, column by column
   const overlay = createCanvas(1, 1), highlight = createCanvas(1, 1);
   let hovered = 0;
 

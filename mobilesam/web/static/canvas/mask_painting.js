@@ -1,7 +1,7 @@
-// @ts-check
 // Draws masks as pixels of a canvas, or as shapes that stay sharp at every zoom.
-/** @import {Bitmap, Context, Projection, Stroke} from '../core/types.js' */
+/** @import {Bitmap, Context, Projection, Rle, Stroke} from '../core/types.js' */
 import {contoursOf} from '../core/contours.js';
+import {decodeForDisplay} from '../core/rle.js';
 import {paintPixels} from './canvas2d.js';
 
 const FILL_PIXEL = 0x6bff8a1e;          // MASK_FILL as 0xAABBGGRR
@@ -28,7 +28,7 @@ export function paintStrokes(context, strokes) {
   context.lineCap = context.lineJoin = 'round';
   for (const {path, radius, label} of strokes) {
     context.beginPath();
-    context.moveTo(path[0][0] - 0.01, path[0][1]);      // a line of no length would not be drawn
+    context.moveTo(path[0][0] - 0.01, path[0][1]);  // a line of no length would not be drawn
     for (const [x, y] of path) context.lineTo(x, y);
     context.lineWidth = 2 * radius;
     // Erase first: where the mask is already, it must not become darker.
@@ -43,7 +43,7 @@ export function paintStrokes(context, strokes) {
   context.restore();
 }
 
-/** The shape of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
+/** The outline of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
 
 /** @type {(bitmap: Bitmap) => MaskPath} */
 export function maskPath(bitmap) {
@@ -56,8 +56,19 @@ export function maskPath(bitmap) {
   return {path, size: bitmap.size};
 }
 
-/** Fills a shape and draws lines around it, their widths in CSS pixels.
- * @type {(context: Context, shape: MaskPath, projection: Projection,
+/** Creates a function that returns the path of a mask at display size, and caches it while the mask exists.
+ * @type {(side: number) => (rle: Rle) => MaskPath} */
+export function createMaskPaths(side) {
+  const paths = /** @type {WeakMap<Rle, MaskPath>} */ (new WeakMap());
+  return (rle) => {
+    const path = paths.get(rle) ?? maskPath(decodeForDisplay(rle, side));
+    paths.set(rle, path);
+    return path;
+  };
+}
+
+/** Fills a mask and draws lines around it, their widths in CSS pixels.
+ * @type {(context: Context, path: MaskPath, projection: Projection,
  *   style: {fill?: string, lines?: [colour: string, width: number][]}) => void} */
 export function drawMaskPath(context, {path, size: [height, width]}, {scale, left, top, photo}, {fill, lines = []}) {
   const scaleX = scale * photo.width / width;

@@ -1,9 +1,7 @@
-// @ts-check
 // The masks of the objects that are not edited, below the mask that is edited.
 /** @import {Context, DrawnObject, Exclusive, Projection, Rle, Size} from '../core/types.js' */
 /** @import {MaskPath} from './mask_painting.js' */
 import {withoutOverlaps} from '../core/overlaps.js';
-import {decodeForDisplay} from '../core/rle.js';
 import {freshContext} from './canvas2d.js';
 import {drawMaskPath, maskPath} from './mask_painting.js';
 
@@ -11,24 +9,18 @@ const ALPHA = '57';             // of the fill, appended to '#rrggbb'
 
 /** Creates the layer: `canvas` shows it at fit, `draw` draws it in a close-up.
  * @param {HTMLCanvasElement} canvas
- * @param {number} displaySide */
-export function createObjectLayer(canvas, displaySide) {
-  let drawn = /** @type {{shape: MaskPath, colour: string}[]} */ ([]);
+ * @param {number} displaySide
+ * @param {(rle: Rle) => MaskPath} pathOf */
+export function createObjectLayer(canvas, displaySide, pathOf) {
+  let drawn = /** @type {{path: MaskPath, colour: string}[]} */ ([]);
   let painted = '';             // what the canvas shows
-  const cache = /** @type {WeakMap<Rle, MaskPath>} */ (new WeakMap());
-
-  function shapeOf(/** @type {Rle} */ rle) {
-    const shape = cache.get(rle) ?? maskPath(decodeForDisplay(rle, displaySide));
-    cache.set(rle, shape);
-    return shape;
-  }
 
   /** @type {(context: Context, projection: Projection) => void} */
   function draw(context, projection) {
-    for (const {shape, colour} of drawn) drawMaskPath(context, shape, projection, {fill: colour + ALPHA});
+    for (const {path, colour} of drawn) drawMaskPath(context, path, projection, {fill: colour + ALPHA});
     // All outlines are above all fills, so that each can be followed where objects overlap.
-    for (const {shape, colour} of drawn) {
-      drawMaskPath(context, shape, projection, {lines: [['rgba(0,0,0,.6)', 3.5], [colour, 2]]});
+    for (const {path, colour} of drawn) {
+      drawMaskPath(context, path, projection, {lines: [['rgba(0,0,0,.6)', 3.5], [colour, 2]]});
     }
   }
 
@@ -38,7 +30,7 @@ export function createObjectLayer(canvas, displaySide) {
     set(objects, exclusive) {
       const bitmaps = exclusive && objects.length > 1 ? withoutOverlaps(objects, exclusive, displaySide) : null;
       drawn = objects.flatMap(({rle, colour, isShown}, index) => (
-        isShown ? [{shape: bitmaps ? maskPath(bitmaps[index]) : shapeOf(rle), colour}] : []));
+        isShown ? [{path: bitmaps ? maskPath(bitmaps[index]) : pathOf(rle), colour}] : []));
       painted = '';
     },
     /** Paints the canvas that lies on the photo, if that has changed.

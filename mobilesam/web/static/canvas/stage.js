@@ -1,6 +1,5 @@
-// @ts-check
 // The photo with its masks and markers, what is seen of it, and the gestures on it.
-/** @import {Bitmap, DrawnObject, Exclusive, Gesture, GestureHandlers, Interaction, Point, Rle, Stroke, Tool} from '../core/types.js' */
+/** @import {DrawnObject, Exclusive, Gesture, GestureHandlers, Interaction, Point, Rle, Stroke, Tool} from '../core/types.js' */
 /** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
 import {decodeForDisplay} from '../core/rle.js';
@@ -10,11 +9,12 @@ import {createCloseup} from './closeup.js';
 import {createCrosshair} from './crosshair.js';
 import {listenToGestures} from './gestures.js';
 import {drawBox, drawCrosshair, drawPoint} from './markers.js';
-import {paintMask, paintStrokes} from './mask_painting.js';
+import {createMaskPaths, paintMask, paintStrokes} from './mask_painting.js';
 import {createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
-const MAX_SCALE = 4, MIN_SIDE_PX = 400;         // of a tiny photo: further enlarged is a blur, smaller is hard to click
+const MAX_SCALE = 4;            // a tiny photo enlarged further is a blur,
+const MIN_SIDE_PX = 400;        // but it must be large enough to click into
 const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens too
 
 /** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
@@ -24,17 +24,16 @@ const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens
  * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;
-  const drawCloseup = createCloseup(refs.closeup), objects = createObjectLayer(refs.layer, displaySide);
-  let pictures = /** @type {Picture[]} */ ([]);            // the photo to draw from, in ascending order of size
+  const pathOf = createMaskPaths(displaySide), drawCloseup = createCloseup(refs.closeup, pathOf);
+  const objects = createObjectLayer(refs.layer, displaySide, pathOf);
+  let pictures = /** @type {Picture[]} */ ([]);  // the photo to draw from, in ascending order of size
   let gesture = /** @type {Gesture | null} */ (null);
   let beganInside = false;
   let interactions = /** @type {Interaction[]} */ ([]);
-  let pointer = /** @type {Point | null} */ (null);           // the screenPoint that the mouse is over
-  let rle = /** @type {Rle | null} */ (null);               // of the newest mask
-  /** @type {Bitmap} */
-  let bitmap;
-  const answered = createCanvas(1, 1);  // shows the bitmap
-  let strokes = /** @type {Stroke[]} */ ([]);             // those that the mask does not contain yet
+  let pointer = /** @type {Point | null} */ (null);  // the screenPoint that the mouse is over
+  let rle = /** @type {Rle | null} */ (null);  // of the newest mask
+  const answered = createCanvas(1, 1);  // shows it, without the strokes
+  let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
 
   const viewport = createViewport(() => {
     const {width, height} = marks.getBoundingClientRect();
@@ -42,15 +41,15 @@ export function createStage(refs, {tool, displaySide, onView}) {
   }, () => {
     drawLayers();
     drawMarks();
-    onView(viewport.zoom);
+    onView(viewport.view.zoom);
   });
 
   /** At fit the layers of photo and masks show as they are; zoomed in, the close-up shows instead. */
   function drawLayers() {
     if (!viewport.isReady || !marks.clientWidth) return;
-    const isZoomed = viewport.zoom > 1;
+    const isZoomed = viewport.view.zoom > 1;
     stage.dataset.zoomed = isZoomed ? 'yes' : 'no';
-    if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: bitmap, strokes});
+    if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, strokes});
     else objects.drawFit(frame.clientWidth, frame.clientHeight, viewport.photo);
   }
 
@@ -86,8 +85,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
   function setMask(next) {
     const {width, height} = viewport.photo;
     rle = next;
-    bitmap = decodeForDisplay(rle ?? {size: [height, width], counts: ''}, displaySide);
-    paintMask(answered, bitmap);
+    paintMask(answered, decodeForDisplay(rle ?? {size: [height, width], counts: ''}, displaySide));
   }
 
   /** Shows a mask, or none, and the strokes that it does not contain yet.
@@ -165,7 +163,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     imagePointAt: viewport.toImage,
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
-      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY) * viewport.zoom;
+      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY) * viewport.view.zoom;
       return Math.min(displaySide, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density));
     },
     /** Shows a photo with this size; the picture may be smaller.

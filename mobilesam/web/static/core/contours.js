@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Bitmap, Point} from './types.js' */
 
 /** The closed lines between inside and outside, as corners in pixels of the mask. Two of them cross where
@@ -7,7 +6,7 @@
 export function contoursOf({size: [height, width], data}) {
   /** @type {(x: number, y: number) => number} */
   const at = (x, y) => (x >= 0 && y >= 0 && x < width && y < height ? data[x * height + y] : 0);
-  const corners = /** @type {Point[]} */ ([]);           // down the columns
+  const corners = /** @type {Point[]} */ ([]);  // down the columns
   const first = Math.floor(data.indexOf(1) / height), last = Math.floor(data.lastIndexOf(1) / height);
   for (let x = first; x <= last + 1; x++) {
     for (let y = 0; y <= height; y++) {

@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Box, Point, Size} from './types.js' */
 
 /** @type {(value: number, min: number, max: number) => number} */

@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Interaction, Stroke} from './types.js' */
 
 /** Whether there is more than negative points and erasing strokes, for which the decoder returns an arbitrary mask.
@@ -19,9 +18,9 @@ export function strokesSince(answered, interactions) {
   let strokes = /** @type {Stroke[]} */ ([]);
   let isSame = true;
   interactions.forEach((item, index) => {
-    isSame &&= item === answered[index];      // false from there on, also after an undo further back
+    isSame &&= item === answered[index];  // false from there on, also after an undo further back
     if (isSame) return;
-    if (item.type === 'box' || item.type === 'mask') strokes = [];       // start a new mask
+    if (item.type === 'box' || item.type === 'mask') strokes = [];  // start a new mask
     if (item.type === 'stroke') strokes.push(item);
   });
   return strokes;

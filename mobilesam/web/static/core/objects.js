@@ -1,4 +1,3 @@
-// @ts-check
 // The objects of a photo, each with a name, a colour and interactions. One is active: it is being edited, its
 // interactions are in the undo stack of the page, and its mask is on the stage.
 /** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
@@ -64,7 +63,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   }
 
   function activate(/** @type {PhotoObject} */ item) {
-    const {undo, reply} = item;       // restoring the undo stack resets the reply
+    const {undo, reply} = item;  // restoring the undo stack resets the reply
     active = item;
     undoStack.restore(undo);
     if (reply) onShow(reply);
@@ -87,13 +86,13 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     markSaved() { isChanged = false; },
     /** For the stage, which draws the mask that is edited itself. @returns {DrawnObject[]} */
     get drawn() {
-      return listed().filter(hasMask).map((item) => ({
+      return items.filter(hasMask).map((item) => ({
         rle: item.reply.rle, colour: item.colour, predicted_iou: predictedIou(item), isShown: item.visible && item !== active,
       }));
     },
     /** For the server: all objects with a mask, visible or not. */
     get exported() {
-      return listed().filter(hasMask).map((item) => {
+      return items.filter(hasMask).map((item) => {
         const {states, index} = item === active ? undoStack.save() : item.undo;
         return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
       });
@@ -101,12 +100,12 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
      * @type {(imagePoint: Point, photo: Size) => number | null} */
     idAt({x, y}, photo) {
-      const there = listed().filter(hasMask).filter((item) => {
+      const hit = items.filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
         const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
         return item !== active && item.visible && hasPixel(rle, pixel.x, pixel.y);
       });
-      return there.pop()?.id ?? null;
+      return hit.pop()?.id ?? null;
     },
     /** Sets the reply to the interactions in the undo stack. @param {Reply | null} reply */
     setReply(reply) {
@@ -149,7 +148,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       const item = find(id);
       if (!item) return null;
       const index = items.indexOf(item);
-      if (item === active) leave();     // saves its undo stack
+      if (item === active) leave();  // saves its undo stack
       items = items.filter((other) => other !== item);
       removed = {item, index};
       if (item === active) activate(create());

@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Bitmap, Exclusive, Rle} from './types.js' */
 import {decodeRle, displaySize} from './rle.js';
 

@@ -1,4 +1,3 @@
-// @ts-check
 // Masks in COCO's compressed run-length encoding. Runs go down the columns and alternate between
 // outside and inside, outside first.
 /** @import {Bitmap, Rle} from './types.js' */

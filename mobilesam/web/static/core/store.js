@@ -1,5 +1,3 @@
-// @ts-check
-
 /** Creates an observable store: one object that is replaced, never mutated.
  * @template {object} State
  * @param {State} initial */

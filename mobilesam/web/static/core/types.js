@@ -1,4 +1,3 @@
-// @ts-check
 // Types that the modules of the page share.
 // A screenPoint is in CSS pixels of the canvas, an imagePoint in pixels of the upright photo.
 
@@ -34,8 +33,7 @@
 /** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle of the canvas,
  * 0 to 1 in each direction. It remains valid when the canvas changes its size.
  * @typedef {{zoom: number, x: number, y: number}} View */
-/** Where the photo is drawn: CSS pixels per photo pixel, the screenPoint of its upper left corner, and the size of the
- * canvas in CSS pixels.
+/** CSS pixels per photo pixel, the screenPoint of the photo's upper left corner, and the size of the canvas in CSS pixels.
  * @typedef {Size & {scale: number, left: number, top: number, photo: Size}} Projection */
 
 /** A click or drag on the photo, by pointer or keyboard.
@@ -48,14 +46,9 @@
  * @property {Size} photo
  * @property {number} scale CSS pixels per photo pixel
  */
-/** What pointers and the crosshair do with a gesture.
- * @typedef {object} GestureHandlers
- * @property {boolean} isInProgress
- * @property {(imagePoint: Point, isNegative: boolean) => void} begin
- * @property {(imagePoints: Point[], moved: boolean) => void} move the gesture has passed all the points
- * @property {() => void} end
- * @property {() => boolean} cancel returns whether it was more than a press
- */
+/** What pointers and the crosshair do with the gesture; `cancel` returns whether it was more than a press.
+ * @typedef {{isInProgress: boolean, begin: (imagePoint: Point, isNegative: boolean) => void,
+ *   move: (passed: Point[], moved: boolean) => void, end: () => void, cancel: () => boolean}} GestureHandlers */
 /** What gestures on the photo mean. `draw` draws below the markers; `hover` gets the imagePoint of the pointer or
  * of the crosshair, null when the pointer has left.
  * @typedef {object} Tool

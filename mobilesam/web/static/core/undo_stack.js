@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Interaction, UndoState} from './types.js' */
 
 /** Creates the undo stack of the interactions. Every change makes a new list, so that clearing can be undone too.

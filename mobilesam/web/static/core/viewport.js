@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Point, Projection, Size, View} from './types.js' */
 import {clamp, isInside} from './geometry.js';
 
@@ -11,7 +10,7 @@ const FIT = /** @type {View} */ ({zoom: 1, x: 0.5, y: 0.5});
  * @param {() => {width: number, height: number, photoWidth: number}} measure
  * @param {() => void} onChange */
 export function createViewport(measure, onChange) {
-  let photo = {width: 0, height: 0};            // zero while there is none
+  let photo = {width: 0, height: 0};  // zero while there is none
   let view = FIT;
 
   /** @type {(of?: View) => Projection} */
@@ -63,7 +62,6 @@ export function createViewport(measure, onChange) {
     get photo() { return photo; },
     get isReady() { return photo.width > 0; },
     get view() { return view; },
-    get zoom() { return view.zoom; },
     /** The imagePoint in the middle of the canvas. */
     get centre() { return {x: view.x * photo.width, y: view.y * photo.height}; },
     /** @param {Point} imagePoint */
