@@ -1,6 +1,6 @@
 /** @import {Interaction, Stroke} from './types.js' */
 
-/** Whether there is more than negative points and erasing strokes, for which the decoder returns an arbitrary mask.
+/** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask.
  * @type {(interactions: Interaction[]) => boolean} */
 export function isAnswerable(interactions) {
   return interactions.some((item) => item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1));
@@ -12,7 +12,7 @@ export function lastPrompt(interactions) {
   return interactions.filter((item) => item.type !== 'candidate').pop();
 }
 
-/** The strokes that are not in the mask that was the answer to `answered`.
+/** The strokes that the mask for the `answered` interactions does not contain yet.
  * @type {(answered: Interaction[], interactions: Interaction[]) => Stroke[]} */
 export function strokesSince(answered, interactions) {
   let strokes = /** @type {Stroke[]} */ ([]);

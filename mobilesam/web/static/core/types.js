@@ -30,8 +30,8 @@
  *   max_path_points: number, max_radius_px: number, max_objects: number, max_name: number, display_side: number,
  *   thumbnail_side: number, open_timeout_s: number}} Limits */
 
-/** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle of the canvas,
- * 0 to 1 in each direction. It remains valid when the canvas changes its size.
+/** The visible part of a photo: the zoom (1 for the whole photo), and the point of the photo in the middle of the
+ * canvas, 0 to 1 in each direction. It remains valid when the canvas changes its size.
  * @typedef {{zoom: number, x: number, y: number}} View */
 /** CSS pixels per photo pixel, the screenPoint of the photo's upper left corner, and the size of the canvas in CSS pixels.
  * @typedef {Size & {scale: number, left: number, top: number, photo: Size}} Projection */
