@@ -5,19 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-
-class Sized(Protocol):
-    """A value whose size in bytes is known."""
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        ...
-
-
-V = TypeVar("V", bound=Sized)
+V = TypeVar("V")
 
 
 class CacheInfo(NamedTuple):
@@ -34,31 +24,31 @@ class LruCache(Generic[V]):
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = 0
 
     def get(self, key: Hashable) -> V | None:
         """The value, which becomes the most recently used one; None if there is none."""
         with self._lock:
-            value = self._values.get(key)
-            if value is not None:
-                self._values.move_to_end(key)
-                self._hits += 1
-            return value
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            self._hits += 1
+            return self._entries[key][0]
 
-    def put(self, key: Hashable, value: V) -> None:
-        """Stores a computed value; one that is there already stays."""
+    def put(self, key: Hashable, value: V, nbytes: int) -> None:
+        """Stores a computed value, unless there is one already."""
         with self._lock:
             self._misses += 1
-            if key in self._values:
+            if key in self._entries:
                 return
-            self._values[key] = value
-            self._bytes += value.nbytes
-            while self._bytes > self._max_bytes and len(self._values) > 1:
-                self._bytes -= self._values.popitem(last=False)[1].nbytes
+            self._entries[key] = value, nbytes
+            self._bytes += nbytes
+            while self._bytes > self._max_bytes and len(self._entries) > 1:
+                self._bytes -= self._entries.popitem(last=False)[1][1]
 
     def info(self) -> CacheInfo:
         """The counters."""
         with self._lock:
-            return CacheInfo(self._hits, self._misses, len(self._values), self._bytes)
+            return CacheInfo(self._hits, self._misses, len(self._entries), self._bytes)

@@ -174,20 +174,15 @@ class Answer:
 def replay(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> Generator[tuple[bytes, Answer], Prediction, Answer]:
-    """Computes the answer to a log; a generator, so that the caller makes the predictions.
+    """Computes the answer to a log; the caller decodes the prompts, and sends the predictions.
 
-    A click refines the mask so far: its logits become mask_input. A box starts afresh from the
-    prompt alone, because it may mark another object; a mask to edit starts afresh without any
-    prompt. Brush strokes stay on top of later predictions until a box or a mask starts afresh.
-
-    Args:
-        interactions: at least one.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square.
+    A click refines the mask so far: its logits become mask_input. A box starts again from the
+    prompt alone, because it may mark another object; a mask to edit starts again without a prompt.
+    Brush strokes stay on top of later predictions until a box or a mask starts again.
 
     Yields:
-        For each prediction, a key that determines it on one photo, and the answer to be refined:
-        its `prompt` includes the new click or box, its `mask_input` the mask before it.
+        For each prediction, a digest that determines it on one photo, and the answer to refine:
+        its `prompt` includes the new click or box, its `mask_input` is the mask before that.
 
     Raises:
         PromptError: the log makes no mask, chooses a candidate that does not exist, or has points
@@ -202,7 +197,6 @@ def replay(
     answer = Answer(
         original_size, input_size, reduce(_prompt_after, interactions[:start], Prompt())
     )
-    # The key is a digest, because a log can have megabytes.
     digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
     for item in interactions[start:]:
         digest.update(repr(item).encode())

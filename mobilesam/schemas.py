@@ -31,7 +31,6 @@ _PROBLEMS = {
     "float_type": "must be a finite number",
     "finite_number": "must be a finite number",
     "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_unicode": "contains characters that are not valid text",
     "string_too_long": "must have at most {max_length} characters",

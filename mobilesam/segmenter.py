@@ -77,7 +77,7 @@ class Segmenter:
 
         Raises:
             WeightsError: the weights cannot be found, downloaded or loaded.
-            MobileSamError: the device cannot be used, or a variable is malformed.
+            MobileSamError: the device or a variable of the environment cannot be used.
         """
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
@@ -98,11 +98,7 @@ class Segmenter:
         return self._backend.device
 
     def open(self, image: ImageSource | Photo) -> Photo:
-        """Reads a photo within the limits of the settings; a Photo is returned as it is.
-
-        Raises:
-            ImageError: the photo cannot be used.
-        """
+        """Reads a photo within the limits of the settings, like `open_photo`."""
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
@@ -127,7 +123,7 @@ class Segmenter:
             if embedding is not None:
                 return embedding, True
             embedding = run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
-            self._embeddings.put(key, embedding)
+            self._embeddings.put(key, embedding, embedding.features.nbytes)
             return embedding, False
 
     def cached(self, key: str) -> ImageEmbedding | None:
@@ -147,28 +143,29 @@ class Segmenter:
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
     ) -> Answer:
-        """The answer to a log of interactions; decoding is charged to the budget.
+        """The answer to a log, see `mobilesam.interactions.replay`.
 
         Raises:
-            PromptError: an interaction cannot be used on this photo, or the budget is spent.
-            AnnotationError: a mask to edit does not fit the photo.
+            PromptError: as `replay`, or the budget, to which decoding is charged, is spent.
+            AnnotationError: as `replay`.
         """
         steps = replay(interactions, embedding.original_size, embedding.input_size)
         try:
-            key, answer = next(steps)
+            digest, answer = next(steps)
             while True:
                 if budget:
                     budget.check()
-                prediction = self._predictions.get((embedding.key, key))
+                key = embedding.key, digest
+                prediction = self._predictions.get(key)
                 if prediction is None:
                     mask_input = answer.mask_input
-                    # SAM's rule returns three candidates for a single point; a refinement one.
+                    # A refinement has one candidate, where SAM's rule gives a single point three.
                     multimask_output = None if mask_input is None else False
                     prediction = self._decode(
                         budget, embedding, answer.prompt, mask_input, multimask_output
                     )
-                    self._predictions.put((embedding.key, key), prediction)
-                key, answer = steps.send(prediction)
+                    self._predictions.put(key, prediction, prediction.low_res_logits.nbytes)
+                digest, answer = steps.send(prediction)
         except StopIteration as end:
             result: Answer = end.value
             return result
