@@ -16,14 +16,7 @@ from torchvision.ops import box_convert, nms
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.masks import (
-    CocoRle,
-    Mask,
-    mask_area,
-    mask_bbox_xywh,
-    mask_from_coco_rle,
-    mask_to_coco_rle,
-)
+from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
@@ -153,9 +146,10 @@ def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset:
 
 
 def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
-    x, y, width, height = mask_bbox_xywh(mask)
+    fields = mask_to_json(mask)
+    x, y, width, height = fields["bbox"]
     bbox = (x, y, width - 1, height - 1)
-    return MaskRecord(mask_to_coco_rle(mask), predicted_iou, stability, bbox, mask_area(mask))
+    return MaskRecord(fields["rle"], predicted_iou, stability, bbox, fields["area"])
 
 
 def _select(

@@ -21,7 +21,7 @@ _Side = Annotated[WholeNumber, Field(ge=1, le=64), Plain, expected("a whole numb
 _Fraction = Annotated[Number, Field(ge=0, le=1), Plain, expected("a number from 0 to 1")]
 _Offset = Annotated[Number, Field(ge=0, le=100), Plain, expected("a number from 0 to 100")]
 _Area = Annotated[
-    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1000000")
+    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1,000,000")
 ]
 
 

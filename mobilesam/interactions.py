@@ -88,9 +88,7 @@ Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | AddStro
 Interactions: TypeAlias = tuple[Interaction, ...]
 
 _Tagged = Annotated[Interaction, Field(discriminator="type")]
-_SCHEMA = TypeAdapter(
-    Annotated[list[_Tagged], Field(strict=True, max_length=MAX_INTERACTIONS), FailFast()]
-)
+_SCHEMA = TypeAdapter(Annotated[list[_Tagged], Field(strict=True), FailFast()])
 
 
 def parse_interactions(raw: object) -> Interactions:
@@ -104,6 +102,10 @@ def parse_interactions(raw: object) -> Interactions:
     Raises:
         PromptError: the input is anything else, or exceeds a limit.
     """
+    if isinstance(raw, list) and len(raw) > MAX_INTERACTIONS:
+        raise PromptError(
+            f"A mask can have at most {MAX_INTERACTIONS} interactions. Clear it and start again."
+        )
     interactions = validate(_SCHEMA, raw, name="interactions")
     if sum(isinstance(item, AddPoint) for item in interactions) > MAX_POINTS:
         raise PromptError(f"A prompt can have at most {MAX_POINTS} points.")
@@ -193,10 +195,8 @@ def replay(
         raise PromptError(_TOO_MANY_STROKES)
     restarts = [n for n, item in enumerate(interactions) if isinstance(item, SetBox | SetMask)]
     start = restarts[-1] if restarts else 0
-    # Before the last box or mask only the points count.
-    answer = Answer(
-        original_size, input_size, reduce(_prompt_after, interactions[:start], Prompt())
-    )
+    points = reduce(_prompt_after, interactions[:start], Prompt())
+    answer = Answer(original_size, input_size, points)
     digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
     for item in interactions[start:]:
         digest.update(repr(item).encode())
@@ -206,7 +206,7 @@ def replay(
                 rle = {"size": list(size_hw), "counts": counts}
                 answer = replace(answer, edited_mask=mask_from_coco_rle(rle, original_size))
             case AddStroke():
-                check_inside(item.path, original_size, "A brush stroke's point")
+                check_inside(item.path, original_size, "The brush stroke's point")
                 answer = replace(answer, strokes=(*answer.strokes, item))
             case ChooseCandidate(index):
                 candidates = answer.prediction.iou_predictions if answer.prediction else ()
@@ -235,19 +235,13 @@ def _prompt_after(prompt: Prompt, item: Interaction) -> Prompt:
 def painted_px(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> float:
-    """The cost of all strokes in `Stroke.swept_px`; every later click draws them on logits again.
+    """Upper bound on the cost of all strokes, in `Stroke.swept_px`.
 
-    The arguments are those of `replay`.
+    They are drawn on the mask once, and on the logits again for every click.
     """
     logits_hw = logits_size(input_size)
-    total = on_logits = 0.0
-    for item in interactions:
-        match item:
-            case AddStroke():
-                total += item.swept_px(original_size, original_size)
-                on_logits += item.swept_px(logits_hw, original_size)
-            case AddPoint():
-                total += on_logits
-            case SetBox() | SetMask():
-                on_logits = 0.0
-    return total
+    strokes = [item for item in interactions if isinstance(item, AddStroke)]
+    clicks = sum(isinstance(item, AddPoint) for item in interactions)
+    on_mask = sum(stroke.swept_px(original_size, original_size) for stroke in strokes)
+    on_logits = sum(stroke.swept_px(logits_hw, original_size) for stroke in strokes)
+    return on_mask + clicks * on_logits

@@ -120,15 +120,17 @@ def decode_batch(
         with multimask_output, else 1.
     """
     device = backend.device
+    # Each side of the photo has been rounded on its own.
+    scale_xy = np.array(embedding.input_size[::-1]) / np.array(embedding.original_size[::-1])
     points, boxes = None, None
     if prompts[0].point_coords:
-        coords = np.array([prompt.point_coords for prompt in prompts]) * _scale_xy(embedding)
+        coords = np.array([prompt.point_coords for prompt in prompts]) * scale_xy
         points = (
             torch.tensor(coords, dtype=torch.float32, device=device),
             torch.tensor([prompt.point_labels for prompt in prompts], device=device),
         )
     if prompts[0].box is not None:
-        corners = np.array([prompt.box for prompt in prompts]) * np.tile(_scale_xy(embedding), 2)
+        corners = np.array([prompt.box for prompt in prompts]) * np.tile(scale_xy, 2)
         boxes = torch.tensor(corners, dtype=torch.float32, device=device)
     logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
     sparse, dense = backend.prompt_encoder(points=points, boxes=boxes, masks=logits)
@@ -140,12 +142,6 @@ def decode_batch(
         multimask_output=multimask_output,
     )
     return low_res_logits, iou_predictions
-
-
-def _scale_xy(embedding: ImageEmbedding) -> NDArray[np.float64]:
-    """(2,) factors from the photo's pixels to the model's, each side by its own rounding."""
-    (height, width), (input_height, input_width) = embedding.original_size, embedding.input_size
-    return np.array([input_width / width, input_height / height])
 
 
 def _checked_logits(mask_input: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

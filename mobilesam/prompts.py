@@ -83,7 +83,7 @@ class Prompt(Validated):
 
 
 def check_inside(points: Iterable[PointXY], size_hw: tuple[int, int], subject: str) -> None:
-    """Raises PromptError, with `subject` as what it is about, if a point is outside the photo."""
+    """Raises PromptError about `subject` if a point lies outside a photo of size (H, W)."""
     height, width = size_hw
     for x, y in points:
         if not (0 <= x <= width and 0 <= y <= height):
@@ -95,10 +95,6 @@ _ROWS = TypeAdapter(Annotated[list[_PointRow], Field(strict=True, max_length=MAX
 
 
 def prompt_from_rows(points: object, box: object) -> Prompt:
-    """A prompt from JSON: [[x, y, label], ...] or None, and [x0, y0, x1, y1] or None.
-
-    Raises:
-        PromptError: the input is anything else.
-    """
+    """Reads a prompt from JSON: [[x, y, label], ...] or None, [x0, y0, x1, y1] or None."""
     rows = validate(_ROWS, points, name="points") or []
     return Prompt([(x, y) for x, y, _ in rows], [label for _, _, label in rows], box)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from mobilesam.errors import MobileSamError, PromptError
 
 T = TypeVar("T")
 
-# By pydantic's type of error; the messages of other types need no change but that of `_sentence`.
+# By pydantic's type of error; of other types, `_sentence` uses pydantic's own message.
 _PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",

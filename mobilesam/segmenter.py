@@ -143,11 +143,9 @@ class Segmenter:
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
     ) -> Answer:
-        """The answer to a log, see `mobilesam.interactions.replay`.
+        """The answer to a log; see `mobilesam.interactions.replay`, also for errors.
 
-        Raises:
-            PromptError: as `replay`, or the budget, to which decoding is charged, is spent.
-            AnnotationError: as `replay`.
+        Decoding is charged to the budget, and PromptError is raised when it is spent.
         """
         steps = replay(interactions, embedding.original_size, embedding.input_size)
         try:
