@@ -23,7 +23,7 @@ from mobilesam.errors import MobileSamError, PromptError
 
 T = TypeVar("T")
 
-# By pydantic's type of error; of other types, `_sentence` uses pydantic's own message.
+# By type of error; for the other types `_sentence` adapts the message of pydantic.
 _PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
