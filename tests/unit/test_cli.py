@@ -182,7 +182,7 @@ def test_a_wrong_command_line_gets_one_line_and_status_2(run, photo, argv, messa
         ("segment none.png --out m.png --point 1,1", "cannot be opened"),
         ("segment text.png --out m.png --point 1,1", "not a photo"),
         ("segment disc.png --out m.png --point 181,1", "The point (181, 1) is outside"),
-        ("segment disc.png --out m.png --box 1,1,181,9", "extends outside the 180 x 120 photo"),
+        ("segment disc.png --out m.png --box 1,1,181,9", "is outside the 180 x 120 photo"),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_1(run, photo, argv, message):
