@@ -41,12 +41,6 @@ def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def mask_bbox_xywh(mask: Mask) -> tuple[int, int, int, int]:
-    """COCO's bbox: (x, y, width, height) in whole pixels; zeros for an empty mask."""
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
-    return x0, y0, x1 - x0, y1 - y0
-
-
 def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
     """Resamples a mask to (H, W): a pixel is set where the mask covers at least half of its area.
 
@@ -70,11 +64,7 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
 
 
 def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
-    """Describes a mask as JSON, for API replies and annotation files.
-
-    Args:
-        mask: (H, W) bool, or its RLE if it is already encoded.
-        **extra: further fields, such as predicted_iou.
+    """Describes an (H, W) bool mask or its RLE as JSON, for API replies and annotation files.
 
     Returns:
         `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row are counted,
@@ -95,30 +85,25 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
 
     pycocotools.mask.decode trusts the counts: wrong ones make it write out of bounds.
 
-    Args:
-        rle: parsed JSON.
-        size_hw: (H, W) that the mask must have.
-
-    Returns:
-        (H, W) bool.
-
     Raises:
-        AnnotationError: `rle` is not an RLE of this size, or its counts do not fill the size.
+        AnnotationError: `rle` is not an RLE of this (H, W), or its counts do not fill it.
     """
     height, width = size_hw
+    size = height * width
+    misfit = AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
         raise AnnotationError(f"A run-length mask must state that its size is [{height}, {width}].")
     counts = rle.get("counts")
-    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (height * width + 1):
-        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
+    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (size + 1):
+        raise misfit
     if isinstance(counts, str):
-        runs = _decompressed(counts, height * width)
+        runs = _decompressed(counts, size)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):
-        runs = np.array([min(max(count, -1), height * width + 1) for count in counts], np.int64)
+        runs = np.array([min(max(count, -1), size + 1) for count in counts], np.int64)
     else:
         raise AnnotationError("A run-length mask's counts must be text or a list of integers.")
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
+    if (runs < 0).any() or runs.sum() != size:
+        raise misfit
     inside = np.arange(runs.size) % 2 == 1
     columns = np.repeat(inside, runs).reshape(width, height)
     return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))

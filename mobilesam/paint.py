@@ -49,21 +49,15 @@ class Stroke:
 
 
 def logits_size(input_size: tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of the photo within the 256 x 256 logits.
-
-    `input_size` is its (H, W) within the model's 1024 x 1024 input.
-    """
+    """(H, W) of the photo within the 256 x 256 logits; `input_size`: in the 1024 x 1024 input."""
     height, width = (max(1, round(side / _INPUT_PX_PER_LOGIT)) for side in input_size)
     return height, width
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:
-    """Draws strokes on a mask, in order; returns the mask itself if there are none.
+    """Draws strokes, in order, on an (H, W) bool mask of the whole photo at any size.
 
-    Args:
-        mask: (H, W) bool; the whole photo at any size.
-        strokes: in pixels of the photo.
-        original_size: (H, W) of the photo.
+    Returns the mask itself if there are no strokes. `original_size` is the (H, W) of the photo.
     """
     if not strokes:
         return mask
@@ -98,14 +92,9 @@ def painted_logits(
 
 
 def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
-    """Converts a mask to logits for mask_input.
+    """Converts an (H, W) bool mask of the whole photo to logits for mask_input.
 
-    Args:
-        mask: (H, W) bool; the whole photo.
-        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
-
-    Returns:
-        (1, 256, 256) float32; the padding counts as background.
+    Returns (1, 256, 256) float32; the padding counts as background.
     """
     height, width = logits_size(input_size)
     coverage = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
@@ -124,10 +113,8 @@ def _draw(
     # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
     # OpenCV draws nothing for a single point, so the first point is there twice.
     path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-    height, width = canvas.shape
-    thickness = min(
-        max(1, round(2 * stroke.radius * float(scale_xy[0]))), _max_thickness((height, width))
-    )
+    width_px = round(2 * stroke.radius * float(scale_xy[0]))
+    thickness = min(max(1, width_px), _max_thickness((canvas.shape[0], canvas.shape[1])))
     cv2.polylines(
         canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
     )

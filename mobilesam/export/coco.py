@@ -20,11 +20,11 @@ from mobilesam.export.documents import (
     JsonObject,
     PolygonReader,
     check_photo_size,
-    pack_objects,
+    make_objects,
     validate_file,
 )
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
-from mobilesam.objects import PackedObjects, PhotoObject
+from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
 
@@ -33,13 +33,7 @@ Segmentation = Literal["rle", "polygons"]
 
 @dataclass(frozen=True)
 class CocoPhoto:
-    """A photo and its annotations.
-
-    Attributes:
-        file_name: the photo's file name or relative path.
-        size_hw: (H, W) in pixels.
-        annotations: of the photo's objects, as `coco_annotation` returns them.
-    """
+    """A photo of size (H, W) with its annotations, as `coco_annotation` returns them."""
 
     file_name: str
     size_hw: tuple[int, int]
@@ -62,9 +56,9 @@ def coco_annotation(
     Raises:
         PromptError: the mask is empty.
     """
-    if not item.mask.any():
+    if not item.area:
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
-    fields = mask_to_json(item.mask, iscrowd=0)
+    fields = mask_to_json(item.rle, iscrowd=0)
     annotation = {"category": item.name, "segmentation": fields.pop("rle"), **fields}
     if segmentation == "polygons":
         outlines = mask_outlines(item.mask, "edges")
@@ -81,15 +75,14 @@ def coco_photo(
     segmentation: Segmentation = "rle",
 ) -> CocoPhoto:
     """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
-    annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.mask.any())
+    annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.area)
     return CocoPhoto(file_name, size_hw, annotations)
 
 
 def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
     """Combines photos into a COCO document, ready for json.dump.
 
-    Ids start at 1, in order; each distinct name is a category. `photos` may be a generator, so that
-    the masks of one photo at a time are in memory. See the module about rotated photos.
+    Ids start at 1, in order; each distinct name is a category. See the module about rotated photos.
     """
     images: list[JsonObject] = []
     annotations: list[JsonObject] = []
@@ -152,31 +145,21 @@ def read_coco(
     size_hw: tuple[int, int],
     file_name: str | None = None,
     budget: CpuBudget | None = None,
-) -> PackedObjects:
+) -> list[PhotoObject]:
     """Reads the objects of one photo from a COCO file of any program.
 
     Args:
         document: parsed JSON, with compressed or uncompressed RLEs or polygons.
         size_hw: (H, W) of the photo.
         file_name: the photo's name in the file; needed if the file has several photos.
-        budget: limits the time spent on the objects.
+        budget: see `PhotoObject`.
 
     Raises:
-        PromptError: the budget is exhausted.
         AnnotationError: the document cannot be read or is for another photo.
+        PromptError: the budget is spent.
     """
     content = validate_file(_CocoFile, document, "COCO")
-    image = _find_image(content.images, size_hw, file_name)
-    # By repr, because an attacker can choose integers whose hashes all collide.
-    names = {repr(category.id): category.name for category in content.categories}
-    annotations = [item for item in content.annotations if item.image_id == image.id]
-    found = _masks(annotations, names, size_hw)
-    return pack_objects(len(annotations), found, size_hw, budget)
-
-
-def _find_image(
-    images: Sequence[_Image], size_hw: tuple[int, int], file_name: str | None
-) -> _Image:
+    images = content.images
     if file_name is not None:
         images = [image for image in images if image.file_name == file_name]
     if not images:
@@ -184,7 +167,10 @@ def _find_image(
     if len(images) > 1:
         raise AnnotationError("This file has several photos, and the photo's name is not unique.")
     check_photo_size(images[0].height, images[0].width, size_hw)
-    return images[0]
+    # By repr, because an attacker can choose integers whose hashes all collide.
+    names = {repr(category.id): category.name for category in content.categories}
+    annotations = [item for item in content.annotations if item.image_id == images[0].id]
+    return make_objects(_masks(annotations, names, size_hw), len(annotations), size_hw, budget)
 
 
 def _masks(
