@@ -182,7 +182,7 @@ def _joined(cycles: Sequence[Outline], bridges: Iterable[_Bridge]) -> Outline:
 
 
 def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], start: int) -> Outline:
-    """The outline from vertex `start` on; each detour, by the index of a vertex, is inserted there."""
+    """The outline from vertex `start` on, with the detours, by index of a vertex, inserted there."""
     count = len(cycle)
     rotated = np.roll(cycle, -start, axis=0)
     pieces, done = [], 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,12 +27,7 @@ class BatchPrompt:
     name: str
 
 
-@dataclass(frozen=True)
-class BatchPrompts:
-    """The prompts of each photo, in the order of the lines, and a sentence per invalid line."""
-
-    by_file: dict[str, list[BatchPrompt]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
+PromptsByFile: TypeAlias = dict[str, list[BatchPrompt]]
 
 
 class _Line(BaseModel):
@@ -46,15 +41,20 @@ class _Line(BaseModel):
     name: str = DEFAULT_NAME
 
 
-def read_prompts(lines: Iterable[bytes]) -> BatchPrompts:
-    """Reads the lines of a prompts file; blank lines are skipped."""
-    prompts = BatchPrompts()
+def read_prompts(lines: Iterable[bytes]) -> tuple[PromptsByFile, list[str]]:
+    """Reads the lines of a prompts file; blank lines are skipped.
+
+    Returns:
+        The prompts of each photo, in the order of the lines, and a sentence per invalid line.
+    """
+    by_file: PromptsByFile = {}
+    errors = []
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         where = f"Line {number}"
         try:
-            line = validate(_Line, _json_object(text), name="The line")
+            line = _parse_line(text)
             file = _relative_path(line.file)
             where = f"{file}, line {number}"
             prompt = prompt_from_rows(line.points, line.box)
@@ -62,10 +62,10 @@ def read_prompts(lines: Iterable[bytes]) -> BatchPrompts:
                 raise PromptError("Give at least one point or a box.")
             item = BatchPrompt(number, prompt, checked_name(line.name))
         except MobileSamError as error:
-            prompts.errors.append(f"{where}: {error}")
+            errors.append(f"{where}: {error}")
         else:
-            prompts.by_file.setdefault(file, []).append(item)
-    return prompts
+            by_file.setdefault(file, []).append(item)
+    return by_file, errors
 
 
 def path_inside(folder: Path, file: str) -> Path:
@@ -83,7 +83,7 @@ def path_inside(folder: Path, file: str) -> Path:
     return path
 
 
-def _json_object(text: bytes) -> dict[str, Any]:
+def _parse_line(text: bytes) -> _Line:
     try:
         item = json.loads(text)
     except (ValueError, RecursionError):
@@ -92,13 +92,11 @@ def _json_object(text: bytes) -> dict[str, Any]:
         raise PromptError(
             'This is not a JSON object such as {"file": "a.jpg", "box": [1, 2, 8, 9]}.'
         )
-    return item
+    return validate(_Line, item, name="The line")
 
 
 def _relative_path(file: str) -> str:
-    if not file.strip():
-        raise PromptError('"file" is empty. Give the name of a photo in the folder.')
     path = PurePosixPath(file)
-    if path.is_absolute() or Path(file).is_absolute() or ".." in (*path.parts, *Path(file).parts):
+    if not path.name or path.is_absolute() or ".." in path.parts:
         raise PromptError(f'"file" must be a path inside the folder, without "..", not {file!r}.')
     return str(path)

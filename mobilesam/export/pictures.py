@@ -60,7 +60,7 @@ def index_png(objects: Sequence[PhotoObject]) -> bytes:
 
 
 def _voc_level(index: int, channel: int) -> int:
-    """A channel of a PASCAL VOC colour: every third bit of the index, lowest first, from the top."""
+    """A channel of a VOC colour: every third bit of the index becomes a bit, the highest first."""
     return sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3))
 
 
