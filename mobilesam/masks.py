@@ -30,15 +30,9 @@ def mask_area(mask: Mask) -> int:
 
 
 def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
-    """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask.
-
-    x1 and y1 are exclusive. All four are zero for an empty mask.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return 0, 0, 0, 0
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask, or zeros."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return x, y, x + width, y + height
 
 
 def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
@@ -50,10 +44,8 @@ def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
     if mask.shape == (height, width):
         return mask
     # uint8, because a mask of 40 megapixels would take 160 MB as float32.
-    coverage = cv2.resize(
-        mask.astype(np.uint8) * np.uint8(255), (width, height), None, 0, 0, cv2.INTER_AREA
-    )
-    return np.asarray(coverage >= 128)
+    levels = mask.astype(np.uint8) * np.uint8(255)
+    return np.asarray(cv2.resize(levels, (width, height), interpolation=cv2.INTER_AREA) >= 128)
 
 
 def mask_to_coco_rle(mask: Mask) -> CocoRle:
@@ -116,10 +108,8 @@ def _decompressed(text: str, most: int) -> NDArray[np.int64]:
     bit 32 says that more characters follow, and bit 16 of the last one is the sign. From the
     fourth on, a number is the difference to the number two before it.
     """
-    try:
-        codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
-    except UnicodeEncodeError:
-        raise AnnotationError("A run-length mask's counts must be ASCII text.") from None
+    encoded = text.encode(errors="surrogatepass")
+    codes = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((codes & 32) == 0)
     lengths = np.diff(ends, prepend=-1)
     if (

@@ -62,9 +62,7 @@ def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int
     if not strokes:
         return mask
     canvas = mask.astype(np.uint8)
-    scale_xy = np.array(mask.shape[::-1]) / np.array(original_size[::-1])
-    for stroke in strokes:
-        _draw(canvas, stroke, scale_xy, stroke.label)
+    _draw(canvas, strokes, np.array(mask.shape[::-1]) / np.array(original_size[::-1]), (0, 1))
     return canvas.astype(np.bool_)
 
 
@@ -74,21 +72,16 @@ def painted_logits(
     original_size: tuple[int, int],
     input_size: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Draws strokes on logits, in order, as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
+    """Draws strokes, in order, on (1, 256, 256) logits as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
 
-    Args:
-        logits: (1, 256, 256) float32, in the frame of the model's padded input.
-        strokes: in pixels of the photo.
-        original_size: (H, W) of the photo.
-        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
+    `original_size` is the (H, W) of the photo, `input_size` that within the model's padded input.
     """
     if not strokes:
         return logits
     canvas = logits[0].copy()
     scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _INPUT_PX_PER_LOGIT
-    for stroke in strokes:
-        _draw(canvas, stroke, scale_xy, CERTAIN_LOGIT if stroke.label else -CERTAIN_LOGIT)
-    return np.asarray(canvas[None], dtype=np.float32)
+    _draw(canvas, strokes, scale_xy, (-CERTAIN_LOGIT, CERTAIN_LOGIT))
+    return canvas[None]
 
 
 def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
@@ -106,18 +99,19 @@ def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _draw(
     canvas: NDArray[np.uint8] | NDArray[np.float32],
-    stroke: Stroke,
+    strokes: Sequence[Stroke],
     scale_xy: NDArray[np.float64],
-    value: float,
+    values: tuple[float, float],
 ) -> None:
-    # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
-    # OpenCV draws nothing for a single point, so the first point is there twice.
-    path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-    width_px = round(2 * stroke.radius * float(scale_xy[0]))
-    thickness = min(max(1, width_px), _max_thickness((canvas.shape[0], canvas.shape[1])))
-    cv2.polylines(
-        canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
-    )
+    """Draws strokes with the value of their label, 0 or 1."""
+    most = _max_thickness((canvas.shape[0], canvas.shape[1]))
+    for stroke in strokes:
+        # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
+        # OpenCV draws nothing for a single point, so the first point is there twice.
+        path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
+        vertices = [np.rint(path).astype(np.int32)]
+        width = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), most)
+        cv2.polylines(canvas, vertices, False, values[stroke.label], width, shift=_SUBPIXEL_BITS)
 
 
 def _max_thickness(size_hw: tuple[int, int]) -> int:

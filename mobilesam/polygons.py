@@ -25,7 +25,6 @@ Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
 
 _MAX_BRIDGE_ENDS = 2048
-_MERGED_AT_ONCE = 8
 _Bridge: TypeAlias = tuple[int, int, int, int]
 """An outline and its vertex; the outline that it is inserted into and the vertex there."""
 
@@ -106,30 +105,23 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
 
 
 def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
-    """Fills polygons in the frame `"edges"`, with pycocotools' rasterisation.
+    """The union, (H, W) bool, of one or more polygons in the frame `"edges"`.
 
-    Args:
-        polygons: one or more (N, 2) XY within the photo, N at least 3.
-        size_hw: (H, W) of the photo and of the returned union.
+    Each is (N, 2) XY within the photo, N at least 3.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
-    # In small groups: merging all at once takes quadratic time and holds the GIL.
+    # In groups of eight: merging all at once takes quadratic time and holds the GIL.
     while len(rles) > 1:
-        rles = [
-            coco_mask.merge(rles[at : at + _MERGED_AT_ONCE])
-            for at in range(0, len(rles), _MERGED_AT_ONCE)
-        ]
+        rles = [coco_mask.merge(rles[at : at + 8]) for at in range(0, len(rles), 8)]
     filled: Mask = coco_mask.decode(rles[0]).astype(bool)
     return filled
 
 
 def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:
-    """Fills a polygon in the frame `"centres"`: its inside and the pixels on its outline.
+    """The (H, W) bool mask of a polygon in the frame `"centres"`, including its outline.
 
-    Args:
-        polygon: (N, 2) XY within the photo, N at least 3; fractions are rounded down.
-        size_hw: (H, W) of the photo and of the returned mask.
+    It is (N, 2) XY within the photo, N at least 3; fractions are rounded down.
     """
     height, width = size_hw
     vertices = np.minimum(np.floor(polygon), (width - 1, height - 1)).astype(np.int32)
@@ -182,7 +174,7 @@ def _joined(cycles: Sequence[Outline], bridges: Iterable[_Bridge]) -> Outline:
 
 
 def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], start: int) -> Outline:
-    """The outline from vertex `start` on, with the detours, by index of a vertex, inserted there."""
+    """The outline from vertex `start` on; `detours` has, by vertex, what is inserted there."""
     count = len(cycle)
     rotated = np.roll(cycle, -start, axis=0)
     pieces, done = [], 0

@@ -86,8 +86,7 @@ def segment(args: Namespace) -> int:
 def everything(args: Namespace) -> int:
     """`everything`: the masks of all objects as COCO JSON."""
     out = checked_output(args.out, ".json", args.photo)
-    options = {name: getattr(args, name) for name in EVERYTHING_OPTIONS}
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in vars(args).items() if name in EVERYTHING_OPTIONS}
     try:
         EverythingOptions(**given)
     except PromptError as error:

@@ -140,7 +140,9 @@ def _add_everything(parser: _Parser) -> None:
         option = "--" + name.replace("_", "-")
         is_count = name in ("points_per_side", "min_mask_region_area")
         kind, metavar = (int, "N") if is_count else (float, "NUMBER")
-        parser.add_argument(option, type=kind, metavar=metavar, help=meaning)
+        parser.add_argument(
+            option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning
+        )
     _add_out(parser)
     _add_model(parser)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -28,8 +28,6 @@ from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
 
-Segmentation = Literal["rle", "polygons"]
-
 
 @dataclass(frozen=True)
 class CocoPhoto:
@@ -40,18 +38,12 @@ class CocoPhoto:
     annotations: tuple[JsonObject, ...]
 
 
-def coco_annotation(
-    item: PhotoObject, segmentation: Segmentation = "rle", **extra: float
-) -> JsonObject:
+def coco_annotation(item: PhotoObject, as_polygons: bool = False, **extra: float) -> JsonObject:
     """Describes an object as a COCO annotation, with its name as `category` in place of ids.
 
-    A predicted IoU is stored as predicted_iou and as score, the name that COCO's evaluation uses.
-
-    Args:
-        item: an object whose mask is not empty.
-        segmentation: `"rle"`, compressed; or `"polygons"`, one per part with holes connected by
-            bridges. pycocotools decodes both to exactly the mask.
-        **extra: further numbers, such as stability_score.
+    The mask becomes a compressed RLE or one polygon per part, with holes connected by bridges;
+    pycocotools decodes both to exactly the mask. A predicted IoU is stored as predicted_iou and as
+    score, the name that COCO's evaluation uses. `extra` has further numbers.
 
     Raises:
         PromptError: the mask is empty.
@@ -60,7 +52,7 @@ def coco_annotation(
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
     fields = mask_to_json(item.rle, iscrowd=0)
     annotation = {"category": item.name, "segmentation": fields.pop("rle"), **fields}
-    if segmentation == "polygons":
+    if as_polygons:
         outlines = mask_outlines(item.mask, "edges")
         annotation["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
@@ -72,10 +64,10 @@ def coco_photo(
     file_name: str,
     size_hw: tuple[int, int],
     objects: Sequence[PhotoObject],
-    segmentation: Segmentation = "rle",
+    as_polygons: bool = False,
 ) -> CocoPhoto:
     """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
-    annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.area)
+    annotations = tuple(coco_annotation(item, as_polygons) for item in objects if item.area)
     return CocoPhoto(file_name, size_hw, annotations)
 
 

@@ -101,12 +101,10 @@ def _content(
             return _zip(files, zipfile.ZIP_DEFLATED)
         case "labelme":
             return json_bytes(labelme_document(photo_name, photo.size_hw, objects))
-        case "coco_polygons":
-            return json_bytes(
-                coco_document([coco_photo(photo_name, photo.size_hw, objects, "polygons")])
-            )
         case _:
-            return json_bytes(coco_document([coco_photo(photo_name, photo.size_hw, objects)]))
+            as_polygons = file_format == "coco_polygons"
+            coco = coco_photo(photo_name, photo.size_hw, objects, as_polygons)
+            return json_bytes(coco_document([coco]))
 
 
 def json_bytes(document: JsonObject) -> bytes:
