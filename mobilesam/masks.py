@@ -13,8 +13,7 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
-_MAX_RUN_CHARACTERS = 7
-"""35 bits: more than any mask needs, and sums of such runs do not overflow 64 bits."""
+_MAX_RUN_CHARACTERS = 7  # 35 bits: enough for any mask, and sums do not overflow 64 bits
 
 
 class CocoRle(TypedDict):

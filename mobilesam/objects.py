@@ -14,10 +14,8 @@ from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
 from mobilesam.schemas import Number, Plain, validate
 
-MAX_NAME = 80
-"""Characters of an object's name."""
-MAX_OBJECTS = 100
-"""Objects of a photo that the page can hold."""
+MAX_NAME = 80  # characters
+MAX_OBJECTS = 100  # of a photo that the page can hold
 
 Keep = Literal["later", "predicted_iou"]
 
@@ -82,9 +80,6 @@ def checked_name(name: object) -> str:
 
     Control and format characters and lone surrogates would break line-based formats, hide or
     reverse the text after them, or cannot be encoded as UTF-8.
-
-    Raises:
-        PromptError: the name is not text, is empty, or has more than MAX_NAME characters.
     """
     if not isinstance(name, str):
         raise PromptError("An object's name must be text.")
@@ -102,16 +97,13 @@ def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObj
     """Leaves each pixel of the masks in exactly one of them.
 
     Args:
-        objects: one or more.
+        objects: one or more, with masks of the same size.
         keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
             `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest; the
             later one wins a tie).
 
     Returns:
         As many objects in the same order; a mask may have become empty.
-
-    Raises:
-        PromptError: the masks differ in size, or `keep` is unknown.
     """
     if keep not in get_args(Keep):
         raise PromptError('Overlaps are removed by "later" or "predicted_iou".')

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from mobilesam.masks import Mask
 from mobilesam.prompts import PointXY
 
-CERTAIN_LOGIT = 6.9
-"""The logit of probability 0.999, which a given mask gets in mask_input, as in micro-sam."""
-
+CERTAIN_LOGIT = 6.9  # of probability 0.999, which a given mask gets in mask_input, as in micro-sam
 _INPUT_PX_PER_LOGIT = 4  # the encoder's 1024 x 1024 pixels per the decoder's 256 x 256 logits
 _SUBPIXEL_BITS = 4
 _LINE_PX = 150.0  # fixed cost of each pixel along a path, in swept pixels
@@ -81,7 +79,7 @@ def painted_logits(
     canvas = logits[0].copy()
     scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _INPUT_PX_PER_LOGIT
     _draw(canvas, strokes, scale_xy, (-CERTAIN_LOGIT, CERTAIN_LOGIT))
-    return canvas[None]
+    return np.asarray(canvas[None], dtype=np.float32)
 
 
 def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,23 +1,87 @@
-"""Segments a folder of photos; an interrupted batch resumes from its journal."""
+"""Segments a folder of photos: reads the prompts, and answers those that are not in the journal."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from mobilesam.cli.journal import Journal
-from mobilesam.cli.output import show
-from mobilesam.cli.prompts_file import BatchPrompt, PromptsByFile, path_inside
-from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import CocoPhoto, coco_annotation
-from mobilesam.objects import PhotoObject
+from mobilesam.cli.output import UsageError, show
+from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.export.coco import CocoPhoto, coco_annotation
+from mobilesam.objects import PhotoObject, checked_name
+from mobilesam.prompts import Prompt, prompt_from_rows
+from mobilesam.schemas import validate
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
+
+DEFAULT_NAME = "object"
+
+
+@dataclass(frozen=True)
+class BatchPrompt:
+    """The prompt and the category in one line of a prompts file; lines count from 1."""
+
+    line: int
+    prompt: Prompt
+    name: str
+
+
+PromptsByFile: TypeAlias = dict[str, list[BatchPrompt]]
+
+
+class _Line(BaseModel):
+    """The points and the box are validated by `prompt_from_rows`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str
+    points: Any = None
+    box: Any = None
+    name: str = DEFAULT_NAME
+
+
+def read_prompts(path: Path) -> tuple[PromptsByFile, list[str]]:
+    """Reads a prompts file: JSON lines, none of them trusted.
+
+    Returns:
+        The prompts of each photo, in the order of the lines, and a sentence per invalid line.
+
+    Raises:
+        UsageError: the file cannot be read or is empty.
+    """
+    by_file: PromptsByFile = {}
+    errors = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
+    for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
+        where = f"Line {number}"
+        try:
+            line = _parse_line(text)
+            file = _relative_path(line.file)
+            where = f"{file}, line {number}"
+            prompt = prompt_from_rows(line.points, line.box)
+            if prompt.is_empty:
+                raise PromptError("Give at least one point or a box.")
+            item = BatchPrompt(number, prompt, checked_name(line.name))
+        except MobileSamError as error:
+            errors.append(f"{where}: {error}")
+        else:
+            by_file.setdefault(file, []).append(item)
+    if not by_file and not errors:
+        raise UsageError(f"There are no prompts in {path}.")
+    return by_file, errors
 
 
 def run_batch(
@@ -30,17 +94,13 @@ def run_batch(
     """Answers all prompts; each photo is encoded once, and not at all if it is in the journal.
 
     Returns:
-        The photos in the order of the prompts, and the number of photos and prompts that failed,
-        each of which has been reported.
-
-    Raises:
-        MobileSamError: the journal cannot be written.
+        The photos in the order of the prompts, and the number of failures, which are reported.
     """
     root = folder.resolve()
     photos, failures = [], 0
     for file, prompts in prompts_by_file.items():
         try:
-            path = path_inside(root, file)
+            path = _path_inside(root, file)
             key = _key(segmenter.checkpoint, path, file, prompts)
             record = journal.records.get(key) or _record(segmenter, path, prompts)
         except MobileSamError as error:
@@ -61,6 +121,36 @@ def run_batch(
             photos.append(CocoPhoto(file, (height, width), tuple(annotations)))
         progress.update()
     return photos, failures
+
+
+def _parse_line(text: bytes) -> _Line:
+    try:
+        item = json.loads(text)
+    except (ValueError, RecursionError):
+        item = None
+    if not isinstance(item, dict):
+        raise PromptError(
+            'This is not a JSON object such as {"file": "a.jpg", "box": [1, 2, 8, 9]}.'
+        )
+    return validate(_Line, item, name="The line")
+
+
+def _relative_path(file: str) -> str:
+    path = PurePosixPath(file)
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise PromptError(f'"file" must be a path inside the folder, without "..", not {file!r}.')
+    return str(path)
+
+
+def _path_inside(folder: Path, file: str) -> Path:
+    """Resolves a photo's path, including symbolic links; `folder` must be resolved."""
+    try:
+        path = (folder / file).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
+        raise ImageError(f"The photo cannot be opened: {error}.") from error
+    if not path.is_relative_to(folder):
+        raise ImageError("The photo is outside the folder; only files inside it are read.")
+    return path
 
 
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:

@@ -10,23 +10,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilesam.cli.batch import run_batch
+from mobilesam.cli.batch import DEFAULT_NAME, read_prompts, run_batch
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, checked_output, progress_bar, show, write_atomically
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
-from mobilesam.cli.prompts_file import DEFAULT_NAME, PromptsByFile, read_prompts
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.export import (
-    CocoPhoto,
-    coco_annotation,
-    coco_document,
-    cutout_png,
-    export_file,
-    json_bytes,
-    mask_png,
-    photo_file_name,
-)
+from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
+from mobilesam.export.files import export_file, json_bytes, photo_file_name
+from mobilesam.export.pictures import cutout_png, mask_png
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import mask_area
 from mobilesam.objects import PhotoObject
@@ -39,11 +31,7 @@ if TYPE_CHECKING:
 
 
 def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
-    """Loads the model, with one thread per usable core.
-
-    Raises:
-        MobileSamError: the weights or the device cannot be used.
-    """
+    """Loads the model, with one thread per usable core."""
     import torch
 
     from mobilesam.segmenter import Segmenter
@@ -119,7 +107,7 @@ def batch(args: Namespace) -> int:
     out = checked_output(args.out, ".json", args.prompts)
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts, errors = _read_prompts(args.prompts)
+    prompts, errors = read_prompts(args.prompts)
     for sentence in errors:
         show(sentence)
     segmenter = load_segmenter(args, Settings.from_env())
@@ -162,14 +150,3 @@ def _prompt(args: Namespace) -> Prompt:
     if prompt.is_empty:
         raise UsageError("Where is the object? Give --point X,Y or --box X0,Y0,X1,Y1.")
     return prompt
-
-
-def _read_prompts(path: Path) -> tuple[PromptsByFile, list[str]]:
-    try:
-        with path.open("rb") as lines:
-            prompts, errors = read_prompts(lines)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
-    if not prompts and not errors:
-        raise UsageError(f"There are no prompts in {path}.")
-    return prompts, errors

@@ -22,11 +22,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the file and reads its complete lines.
-
-        Raises:
-            MobileSamError: the file cannot be opened, or another process has opened it.
-        """
+        """Opens or creates the file and locks it; MobileSamError if that fails."""
         self.records: dict[str, Any] = {}
         self._path = path
         with reporting_errors(path):

@@ -33,13 +33,9 @@ def progress_bar(total: int, unit: str, quiet: bool) -> tqdm[None]:
 
 
 def checked_output(out: Path, suffix: str, source: Path) -> Path:
-    """Checks that `out` can be written, has the suffix, and is not the file `source`.
+    """Checks that `out` has the suffix, can be written, and is not the file `source`.
 
-    Returns:
-        The path with symbolic links resolved, so that the target of a link is replaced.
-
-    Raises:
-        UsageError: the file cannot be written there.
+    Returns the path with symbolic links resolved, so that the target of a link is replaced.
     """
     if out.suffix.lower() != suffix:
         raise UsageError(f"The output is a {suffix} file. End the name after --out in {suffix}.")

@@ -91,21 +91,26 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description=_ABOUT, epilog=_EXAMPLES)
     parser.add_argument("--version", action="version", version=f"mobilesam {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose, examples, add_arguments in (
+    for name, purpose, examples, add_options in (
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
         ("serve", "start the web page", _SERVE_EXAMPLES, _add_serve),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
-        add_arguments(
-            commands.add_parser(name, help=purpose, description=description, epilog=examples)
-        )
+        command = commands.add_parser(name, help=purpose, description=description, epilog=examples)
+        if name in ("segment", "everything"):
+            command.add_argument(
+                "photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ..."
+            )
+        add_options(command)
+        if name != "serve":
+            _add_out(command)
+        _add_model(command)
     return parser
 
 
 def _add_segment(parser: _Parser) -> None:
-    _add_photo(parser)
     point = partial(_coordinates, "X,Y", "320,240")
     box = partial(_coordinates, "X0,Y0,X1,Y1", "10,10,200,300")
     for option, where in (("--point", "the object"), ("--minus-point", "the background")):
@@ -130,12 +135,9 @@ def _add_segment(parser: _Parser) -> None:
         help="mask: a black and white PNG; cutout: a PNG of the object, cropped, on a transparent "
         "background; coco: COCO JSON (default: mask)",
     )
-    _add_out(parser)
-    _add_model(parser)
 
 
 def _add_everything(parser: _Parser) -> None:
-    _add_photo(parser)
     for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
         is_count = name in ("points_per_side", "min_mask_region_area")
@@ -143,8 +145,6 @@ def _add_everything(parser: _Parser) -> None:
         parser.add_argument(
             option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning
         )
-    _add_out(parser)
-    _add_model(parser)
 
 
 def _add_batch(parser: _Parser) -> None:
@@ -154,8 +154,6 @@ def _add_batch(parser: _Parser) -> None:
     parser.add_argument(
         "--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines"
     )
-    _add_out(parser)
-    _add_model(parser)
 
 
 def _add_serve(parser: _Parser) -> None:
@@ -174,11 +172,6 @@ def _add_serve(parser: _Parser) -> None:
         action="store_true",
         help="serve the Model Context Protocol too, for AI assistants (also: MOBILESAM_MCP=1)",
     )
-    _add_model(parser)
-
-
-def _add_photo(parser: _Parser) -> None:
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ...")
 
 
 def _add_out(parser: _Parser) -> None:

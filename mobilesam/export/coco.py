@@ -138,13 +138,10 @@ def read_coco(
     file_name: str | None = None,
     budget: CpuBudget | None = None,
 ) -> list[PhotoObject]:
-    """Reads the objects of one photo from a COCO file of any program.
+    """Reads the objects of one photo of size (H, W) from a COCO file of any program.
 
-    Args:
-        document: parsed JSON, with compressed or uncompressed RLEs or polygons.
-        size_hw: (H, W) of the photo.
-        file_name: the photo's name in the file; needed if the file has several photos.
-        budget: see `PhotoObject`.
+    `document` is parsed JSON, with compressed or uncompressed RLEs or polygons. `file_name` is the
+    photo's name in the file, needed if it has several photos; `budget`: see `PhotoObject`.
 
     Raises:
         AnnotationError: the document cannot be read or is for another photo.

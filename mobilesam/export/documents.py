@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -19,18 +20,12 @@ from mobilesam.schemas import Number, validate
 from mobilesam.settings import MEGA
 
 MAX_DOCUMENT_BYTES = 20 * MEGA
-MAX_DOCUMENT_OBJECTS = 1000
-"""Objects of one photo in a document."""
-MAX_MASK_PIXELS = 1000 * MEGA
-"""Pixels of all masks of a photo together: 500 objects of a 2 megapixel photo."""
-MAX_COUNTS = 20 * MEGA
-"""Characters or list items of all RLEs that a client sends with a photo."""
-MAX_OUTLINE_PX = 4 * MEGA
-"""Length of all polygons of a photo together; filling takes time and memory for each pixel."""
-MIN_OUTLINE_PX = 40.0
-"""The length that even the smallest polygon counts for."""
-MAX_OUTSIDE_PX = 1.0
-"""How far a vertex may lie outside the photo, since programs round differently. It is moved in."""
+MAX_DOCUMENT_OBJECTS = 1000  # of one photo
+MAX_MASK_PIXELS = 1000 * MEGA  # of all masks of a photo: 500 objects of 2 megapixels
+MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs that a client sends with a photo
+MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and memory per pixel
+MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
+MAX_OUTSIDE_PX = 1.0  # vertices this far outside are moved in, since programs round differently
 
 _BAD_POLYGON = "A polygon must have at least three points, each of two numbers."
 
@@ -81,12 +76,10 @@ def validate_file(model: type[ModelT], document: object, file_format: str) -> Mo
 def read_objects(
     rows: object, size_hw: tuple[int, int], budget: CpuBudget | None = None
 ) -> list[PhotoObject]:
-    """Reads the objects that a client sends.
+    """Reads the objects that a client sends for a photo of size (H, W).
 
-    Args:
-        rows: parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional.
-        size_hw: (H, W) of the photo.
-        budget: see `PhotoObject`.
+    `rows` is parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional.
+    `budget`: see `PhotoObject`.
 
     Raises:
         AnnotationError: the list cannot be read, or a mask has another size.
@@ -134,19 +127,18 @@ def check_photo_size(height: float | None, width: float | None, size_hw: tuple[i
         )
 
 
+@dataclass
 class PolygonReader:
-    """Reads the polygons of one file and limits their total length."""
+    """Reads the polygons of one file for a photo of size (H, W) and limits their total length."""
 
-    def __init__(self, size_hw: tuple[int, int]) -> None:
-        """`size_hw` is the (H, W) of the photo."""
-        self._size_hw = size_hw
-        self._length_px = 0.0
+    size_hw: tuple[int, int]
+    length_px: float = 0.0
 
     def read(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
         """Like `polygon_xy`, but counts the length; AnnotationError above MAX_OUTLINE_PX."""
-        polygon = polygon_xy(coordinates, self._size_hw)
-        self._length_px += max(outline_length(polygon), MIN_OUTLINE_PX)
-        if self._length_px > MAX_OUTLINE_PX:
+        polygon = polygon_xy(coordinates, self.size_hw)
+        self.length_px += max(outline_length(polygon), MIN_OUTLINE_PX)
+        if self.length_px > MAX_OUTLINE_PX:
             raise AnnotationError("The polygons are too long together. Simplify them.")
         return polygon
 

@@ -24,13 +24,9 @@ from mobilesam.objects import PhotoObject, check_sizes
 from mobilesam.polygons import count_parts_and_holes
 from mobilesam.settings import MEGA
 
-MAX_CUTOUT_PIXELS = 64 * MEGA
-"""Pixels of all cut-outs in a ZIP together; a pixel takes up to four bytes."""
-MAX_EDGES = 2 * MEGA
-"""Pixel edges of all masks together that polygons may follow; real objects have thousands."""
-MAX_OUTLINES = 1000
-"""Parts and holes of one mask that polygons may follow; real objects have a few."""
-
+MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to four bytes
+MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
+MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
 _MAX_STEM = 40
 _MAX_PHOTO_NAME = 100
 _SUFFIXES = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -29,9 +28,6 @@ from mobilesam.objects import PhotoObject
 from mobilesam.polygons import count_parts_and_holes, fill_centres, mask_outlines
 from mobilesam.schemas import Number, expected
 
-LABELME_VERSION = "5.5.0"
-"""A release that reads everything written here."""
-
 
 def labelme_document(
     file_name: str, size_hw: tuple[int, int], objects: Sequence[PhotoObject]
@@ -43,7 +39,7 @@ def labelme_document(
     skipped. labelme looks for `file_name` beside the document.
     """
     return {
-        "version": LABELME_VERSION,
+        "version": "5.5.0",  # a release that reads everything written here
         "flags": {},
         "shapes": [_to_shape(item) for item in objects if item.area],
         "imagePath": file_name,
@@ -54,13 +50,7 @@ def labelme_document(
 
 
 def _to_shape(item: PhotoObject) -> JsonObject:
-    shape: JsonObject = {
-        "label": item.name,
-        "group_id": None,
-        "description": "",
-        "flags": {},
-        "mask": None,
-    }
+    shape = {"label": item.name, "group_id": None, "description": "", "flags": {}, "mask": None}
     if item.predicted_iou is not None:
         shape["predicted_iou"] = item.predicted_iou
     mask = item.mask
@@ -95,12 +85,8 @@ def read_labelme(
 ) -> list[PhotoObject]:
     """Reads the polygons, rectangles and masks of a labelme file.
 
-    Shapes with the same label and group id are parts of one object, as in labelme.
-
-    Args:
-        document: parsed JSON.
-        size_hw: (H, W) of the photo.
-        budget: see `PhotoObject`.
+    Shapes with the same label and group id are parts of one object, as in labelme. `document` is
+    parsed JSON, `size_hw` the (H, W) of the photo; `budget`: see `PhotoObject`.
 
     Raises:
         AnnotationError: the document cannot be read, is for a photo of another size, or has shapes
@@ -150,13 +136,9 @@ def _png_mask(text: str | None, size_hw: tuple[int, ...]) -> Mask:
     """Decodes the (H, W) bool mask of a PNG in base64; every pixel that is not black is set."""
     try:
         data = base64.b64decode(text or "", validate=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about large images; the size is checked here
-            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-                if (image.height, image.width) != size_hw or len(image.getbands()) > 1:
-                    raise AnnotationError("A labelme mask must be a grey PNG of its box's size.")
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if (image.height, image.width) == size_hw and len(image.getbands()) == 1:
                 return np.asarray(image).astype(bool)
-    except AnnotationError:
-        raise
     except Exception as error:  # Pillow's decoders raise almost anything for damaged files
         raise AnnotationError("A labelme mask must be a valid PNG in base64.") from error
+    raise AnnotationError("A labelme mask must be a grey PNG of its box's size.")

@@ -14,8 +14,7 @@ from mobilesam.masks import Mask, mask_bounds_xyxy
 from mobilesam.objects import PhotoObject
 
 MAX_INDEX = 255
-_PHOTO_COMPRESSION = 3
-"""zlib level: takes a third of the time of the default, 6, for files that are 15% larger."""
+_PHOTO_COMPRESSION = 3  # a third of the time of the default, 6, for files that are 15% larger
 
 
 def mask_png(mask: Mask) -> bytes:

@@ -14,14 +14,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export import (
-    FILE_FORMATS,
-    export_file,
-    photo_file_name,
-    read_objects,
-    safe_file_stem,
-)
+from mobilesam.export import FILE_FORMATS, export_file, read_objects, safe_file_stem
 from mobilesam.export.documents import MAX_COUNTS
+from mobilesam.export.files import photo_file_name
 from mobilesam.images import Photo
 from mobilesam.objects import PhotoObject
 
