@@ -1,7 +1,5 @@
 """Functions on binary masks: (H, W) bool arrays in pixels of the upright photo."""
 
-from __future__ import annotations
-
 from typing import Any, TypedDict
 
 import cv2
@@ -57,9 +55,8 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
 def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
     """Describes an (H, W) bool mask or its RLE as JSON, for API replies and annotation files.
 
-    Returns:
-        `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row are counted,
-        all zero for an empty mask), `area` (number of pixels), and the extra fields.
+    The fields are `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row
+    are counted, all zero for an empty mask), `area` (number of pixels), and `extra`.
     """
     rle = mask_to_coco_rle(mask) if isinstance(mask, np.ndarray) else mask
     bbox = [int(number) for number in coco_mask.toBbox(rle)]

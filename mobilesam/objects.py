@@ -1,7 +1,5 @@
 """Named objects of one photo: what the page saves and what annotation files contain."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, get_args
@@ -16,14 +14,13 @@ from mobilesam.schemas import Number, Plain, validate
 
 MAX_NAME = 80  # characters
 MAX_OBJECTS = 100  # of a photo that the page can hold
-
 Keep = Literal["later", "predicted_iou"]
 
 _PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 
 
 class PhotoObject:
-    """One object in a photo; its mask is stored as RLE, as many arrays would take gigabytes.
+    """One object in a photo; its mask is stored as RLE, because many arrays would take gigabytes.
 
     Attributes:
         name: the class name, as normalised by `checked_name`.

@@ -1,7 +1,5 @@
 """Draws brush strokes on masks and on low-resolution logits."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ pixel belongs to a polygon if its centre does. COCO and pycocotools use this fra
 OpenCV and Pillow, and therefore labelme and readers of YOLO labels, use this frame.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
@@ -19,8 +17,6 @@ from pycocotools import mask as coco_mask
 
 from mobilesam.masks import Mask, mask_bounds_xyxy
 
-Frame = Literal["edges", "centres"]
-
 Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
 
@@ -29,7 +25,7 @@ _Bridge: TypeAlias = tuple[int, int, int, int]
 """An outline and its vertex; the outline that it is inserted into and the vertex there."""
 
 
-def mask_outlines(mask: Mask, frame: Frame) -> list[Outline]:
+def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outline]:
     """Traces the outline of every 8-connected part of a mask, exact to the pixel.
 
     Holes are connected to the outline by bridges: the outline runs through the part to the hole,

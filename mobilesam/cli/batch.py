@@ -6,11 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
+from mobilesam import __version__
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, show
 from mobilesam.errors import ImageError, MobileSamError, PromptError
@@ -34,21 +35,16 @@ class BatchPrompt:
     name: str
 
 
-PromptsByFile: TypeAlias = dict[str, list[BatchPrompt]]
-
-
 class _Line(BaseModel):
-    """The points and the box are validated by `prompt_from_rows`."""
-
     model_config = ConfigDict(extra="forbid")
 
     file: str
-    points: Any = None
+    points: Any = None  # `prompt_from_rows` validates points and box
     box: Any = None
     name: str = DEFAULT_NAME
 
 
-def read_prompts(path: Path) -> tuple[PromptsByFile, list[str]]:
+def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
     """Reads a prompts file: JSON lines, none of them trusted.
 
     Returns:
@@ -57,10 +53,10 @@ def read_prompts(path: Path) -> tuple[PromptsByFile, list[str]]:
     Raises:
         UsageError: the file cannot be read or is empty.
     """
-    by_file: PromptsByFile = {}
+    by_file: dict[str, list[BatchPrompt]] = {}
     errors = []
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
     for number, text in enumerate(lines, start=1):
@@ -87,7 +83,7 @@ def read_prompts(path: Path) -> tuple[PromptsByFile, list[str]]:
 def run_batch(
     segmenter: Segmenter,
     folder: Path,
-    prompts_by_file: PromptsByFile,
+    prompts_by_file: dict[str, list[BatchPrompt]],
     journal: Journal,
     progress: tqdm[None],
 ) -> tuple[list[CocoPhoto], int]:
@@ -154,7 +150,7 @@ def _path_inside(folder: Path, file: str) -> Path:
 
 
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:
-    """A digest of everything that a photo's record depends on: weights, file and prompts."""
+    """A digest of everything that a photo's record depends on."""
     try:
         status = path.stat()
         version = [status.st_size, status.st_mtime_ns]
@@ -164,7 +160,7 @@ def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> 
         [item.prompt.point_coords, item.prompt.point_labels, item.prompt.box, item.name]
         for item in prompts
     ]
-    parts = [checkpoint, file, version, questions]
+    parts = [__version__, checkpoint, file, version, questions]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 

@@ -67,13 +67,12 @@ class Journal:
 
 def _lock(file: IO[bytes]) -> bool:
     """Locks the file until it is closed; False if another process has locked it."""
-    if sys.platform != "win32":
+    try:
         import fcntl
 
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without locks
-            return True
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        return True
     return True

@@ -1,7 +1,5 @@
 """Runs one command and turns errors into one sentence and an exit status."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 
@@ -12,11 +10,7 @@ from mobilesam.runtime import tune_allocator
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status.
-
-    `argv` defaults to sys.argv. Like argparse, raises SystemExit for an invalid command line and
-    after `--help`.
-    """
+    """Runs one command and returns its exit status; SystemExit for an invalid command line."""
     args = build_parser().parse_args(argv)
     tune_allocator()
     try:

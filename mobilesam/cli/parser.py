@@ -1,7 +1,5 @@
 """The command line: arguments and help texts."""
 
-from __future__ import annotations
-
 import argparse
 from functools import partial
 from pathlib import Path
@@ -69,10 +67,6 @@ can have several lines, one for each object.
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
 
-_SERVE_EXAMPLES = f"""\
-example:
-  {PROGRAM} serve --port 8080"""
-
 
 class _Parser(argparse.ArgumentParser):
     """Reports an error in one line."""
@@ -95,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
-        ("serve", "start the web page", _SERVE_EXAMPLES, _add_serve),
+        ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
         command = commands.add_parser(name, help=purpose, description=description, epilog=examples)

@@ -1,11 +1,8 @@
 """COCO instance annotations of one or more photos.
 
 Coordinates are pixels of the upright photo. `torchvision.datasets.CocoDetection` ignores the EXIF
-orientation of a photo, so the masks do not match a photo that it loads rotated; apply
-`PIL.ImageOps.exif_transpose` after loading, or save the photos upright.
+orientation of photos: apply `PIL.ImageOps.exif_transpose` after loading, or save them upright.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

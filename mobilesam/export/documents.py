@@ -1,7 +1,5 @@
 """What the readers of annotation files share: JSON, polygons, and limits on untrusted input."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,12 +55,11 @@ def parse_document(data: bytes | str) -> object:
             "Split it into one file per photo."
         )
     try:
-        parsed: object = json.loads(data, parse_constant=int)  # int() refuses NaN and Infinity
+        return json.loads(data, parse_constant=int)  # int() refuses NaN and Infinity
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
         ) from None
-    return parsed
 
 
 def validate_file(model: type[ModelT], document: object, file_format: str) -> ModelT:

@@ -1,7 +1,5 @@
 """Exports the objects of a photo as one file in any of the supported formats."""
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -27,8 +25,6 @@ from mobilesam.settings import MEGA
 MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to four bytes
 MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
 MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
-_MAX_STEM = 40
-_MAX_PHOTO_NAME = 100
 _SUFFIXES = {
     "mask_png": "mask.png",
     "index_png": "index.png",
@@ -44,22 +40,21 @@ FILE_FORMATS = tuple(_SUFFIXES)
 def export_file(
     file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
 ) -> tuple[str, bytes]:
-    """Exports objects as a file.
+    """Exports the objects of a photo as a file.
 
     Args:
         file_format: one of FILE_FORMATS. `"mask_png"` is the union of all masks; `"yolo"` a ZIP of
             data.yaml and the label file.
         photo: the upright photo.
-        objects: of the photo, at least one.
-        photo_name: the photo's file name. Annotation files refer to it, and the exported file is
-            named after it.
+        objects: at least one.
+        photo_name: the photo's file name, for annotation files and the name of the exported file.
 
     Returns:
         A file name that is safe on every system, and the file's content.
 
     Raises:
-        PromptError: the format is unknown, there are no objects, they have another size than the
-            photo, all masks are empty, or the file would be too large or take too long.
+        PromptError: the format is unknown, the objects are missing, empty or of another size, or
+            the file would be too large or take too long.
     """
     if file_format not in FILE_FORMATS:
         raise PromptError(f"The format must be one of {', '.join(FILE_FORMATS)}.")
@@ -109,12 +104,9 @@ def json_bytes(document: JsonObject) -> bytes:
 
 
 def safe_file_stem(name: str, fallback: str = "photo") -> str:
-    """Letters and digits of a name; every run of other characters becomes one dash.
-
-    The result is `fallback` if nothing is left of the name.
-    """
+    """The letters and digits of a name, at most 40 characters, joined by dashes; or `fallback`."""
     plain = unicodedata.normalize("NFC", name)
-    return re.sub(r"[\W_]+", "-", plain)[:_MAX_STEM].strip("-") or fallback
+    return re.sub(r"[\W_]+", "-", plain)[:40].strip("-") or fallback
 
 
 def photo_file_name(path: str) -> str:
@@ -126,7 +118,7 @@ def photo_file_name(path: str) -> str:
     """
     last = re.split(r"[/\\]", path)[-1]
     plain = "".join(c for c in last if c.isprintable() and c not in '<>:"|?*').strip()
-    return plain[-_MAX_PHOTO_NAME:] if plain.strip(".") else "photo.jpg"
+    return plain[-100:] if plain.strip(".") else "photo.jpg"
 
 
 def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:

@@ -1,7 +1,5 @@
 """labelme's JSON, one file per photo."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,13 +48,14 @@ def labelme_document(
 
 
 def _to_shape(item: PhotoObject) -> JsonObject:
-    shape = {"label": item.name, "group_id": None, "description": "", "flags": {}, "mask": None}
+    shape: JsonObject = {"label": item.name, "group_id": None, "description": "", "flags": {}}
     if item.predicted_iou is not None:
         shape["predicted_iou"] = item.predicted_iou
     mask = item.mask
     outlines = mask_outlines(mask, "centres")
     if len(outlines[0]) >= 3 and count_parts_and_holes(mask) == (1, 0):
-        return shape | {"shape_type": "polygon", "points": outlines[0].tolist()}
+        points = outlines[0].tolist()
+        return shape | {"shape_type": "polygon", "points": points, "mask": None}
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     return shape | {
         "shape_type": "mask",

@@ -1,7 +1,5 @@
 """Masks as PNG images."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 
@@ -23,11 +21,10 @@ def mask_png(mask: Mask) -> bytes:
 
 
 def cutout_png(photo: Photo, mask: Mask) -> bytes:
-    """Encodes the object as an RGBA PNG, cropped to the mask and transparent outside it.
+    """Encodes the object as an RGBA PNG, cropped to the (H, W) mask and transparent outside it.
 
-    Args:
-        photo: the upright photo.
-        mask: (H, W) bool, of the photo's size; PromptError if it is empty.
+    Raises:
+        PromptError: the mask is empty.
     """
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     if x0 == x1:
@@ -43,10 +40,7 @@ def index_png(objects: Sequence[PhotoObject]) -> bytes:
     """Encodes all objects as one palette PNG with the palette of PASCAL VOC.
 
     A pixel's value is the 1-based index of its object in the list, or 0 for background. Where
-    masks overlap, the later object wins.
-
-    Raises:
-        PromptError: there are more than 255 objects.
+    masks overlap, the later object wins. PromptError if there are more than 255 objects.
     """
     if len(objects) > MAX_INDEX:
         raise PromptError(f"An index image can hold at most {MAX_INDEX} objects.")

@@ -1,7 +1,5 @@
 """YOLO segmentation labels: one text file per photo, and data.yaml for all of them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 
@@ -10,8 +8,7 @@ import numpy as np
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import joined_outline, mask_outlines
 
-_WITHIN_PIXEL = 0.25
-"""Added to pixel indices, so that readers that round and readers that truncate find the pixel."""
+_WITHIN_PIXEL = 0.25  # is added, so that readers that round or truncate find the same pixel
 
 
 def yolo_labels(
@@ -23,10 +20,7 @@ def yolo_labels(
     are joined by lines one pixel wide. These lines are the only error: one or two percent for
     parts of some size, but most of an object that consists of single pixels far apart.
 
-    Args:
-        objects: of the photo; those with an empty mask are skipped.
-        size_hw: (H, W) of the photo, which normalises the coordinates.
-        class_names: of all objects, in the order of the class indices.
+    `size_hw` is the (H, W) of the photo; `class_names` has all names in the order of the classes.
     """
     return "".join(_line(item, size_hw, class_names) for item in objects if item.area)
 
