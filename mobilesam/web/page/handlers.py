@@ -228,8 +228,8 @@ class PageHandlers:
         objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
         return {
             "objects": [
-                {"name": item.name, "rle": rle, "predicted_iou": item.predicted_iou}
-                for item, rle in zip(objects, objects.rles, strict=True)
+                {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
+                for item in objects
             ]
         }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
 from mobilesam.interactions import AddPoint, SetBox, parse_interactions
-from mobilesam.objects import MAX_OBJECTS, PackedObjects, PhotoObject
+from mobilesam.objects import MAX_OBJECTS, PhotoObject, remove_overlaps
 
 if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.embedding import ImageEmbedding
@@ -23,7 +22,7 @@ CPU_BUDGET_S = 10.0
 
 def objects_to_export(
     segmenter: Segmenter, embedding: ImageEmbedding, raw: object, exclusive: Any
-) -> PackedObjects:
+) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
     Args:
@@ -31,7 +30,7 @@ def objects_to_export(
         embedding: of the photo.
         raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the last one is for masks
             that were not decoded from clicks.
-        exclusive: see `PackedObjects.exclusive`; None keeps overlaps.
+        exclusive: see `remove_overlaps`; None keeps overlaps.
 
     Raises:
         MobileSamError: the JSON is invalid, or the CPU budget is spent, be it later when the
@@ -46,19 +45,16 @@ def objects_to_export(
     if prompts > MAX_PROMPTS:
         raise PromptError("There are too many clicks for one file. Delete some objects.")
     budget = CpuBudget(CPU_BUDGET_S)
-
-    def decoded() -> Iterator[PhotoObject]:
-        for item, steps in zip(raw, interactions, strict=True):
-            answer = segmenter.answer(embedding, steps, budget)
-            iou = answer.predicted_iou
-            iou = item.get("predicted_iou") if iou is None else iou
-            yield PhotoObject(item.get("name"), answer.mask(), iou)
-
-    objects = PackedObjects(decoded(), budget)
-    return objects if exclusive is None else objects.exclusive(exclusive)
+    objects = []
+    for item, steps in zip(raw, interactions, strict=True):
+        answer = segmenter.answer(embedding, steps, budget)
+        iou = answer.predicted_iou
+        iou = item.get("predicted_iou") if iou is None else iou
+        objects.append(PhotoObject(item.get("name"), answer.mask(), iou, budget))
+    return objects if exclusive is None else remove_overlaps(objects, exclusive)
 
 
-def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
+def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:
     """The objects in a COCO or labelme file; those with an empty mask are left out.
 
     Args:
@@ -80,7 +76,7 @@ def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) ->
         images = document.get("images")
         has_several = isinstance(images, list) and len(images) > 1
         objects = read_coco(document, size_hw, file_name if has_several else None, budget)
-    objects = objects.without_empty()
+    objects = [item for item in objects if item.area]
     if not objects:
         raise AnnotationError("All masks in this file are empty.")
     if len(objects) > MAX_OBJECTS:
