@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 
 from mobilesam.errors import WeightsError
@@ -44,60 +44,58 @@ def fetch(folder: Path, download: Download) -> Path:
     """Downloads a checkpoint into the Hub's cache, checks it and links it into a folder.
 
     Returns:
-        The file in the folder, or in the Hub's cache if the folder is read-only or on another
-        file system.
+        The file in the folder, or in the Hub's cache if it cannot be linked.
 
     Raises:
         WeightsError: the Hub does not answer or sends another file, or the cache is not writable.
     """
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded.")
     logger.info("Downloading %s (%d MB) ...", download.filename, download.size_bytes // 1_000_000)
     try:
-        cached = _download_to_cache(download)
-    except TimeoutError:
-        raise WeightsError("the Hub did not answer in time.") from None
-    except HfHubHTTPError as error:
-        raise WeightsError(f"the Hub answered with HTTP {error.response.status_code}.") from error
-    except OSError as error:
-        if error.errno is None:
-            raise WeightsError(f"the download failed ({type(error).__name__}).") from error
-        full = error.errno == errno.ENOSPC
-        raise WeightsError(
-            f"the download cannot be saved in the Hub's cache ({error.strerror}); "
-            f"{'free some disk space' if full else 'set HF_HOME to a folder that is writable'}."
-        ) from error
-    except Exception as error:  # of the HTTP client, which huggingface_hub has changed once already
-        raise WeightsError(f"the Hub cannot be reached ({type(error).__name__}).") from error
+        cached = Path(_download_to_cache(download))
+    except Exception as error:  # also of the HTTP client, which huggingface_hub does not document
+        raise WeightsError(_reason(error)) from error
     if not download.matches(cached):
         raise WeightsError("the downloaded file is not the official checkpoint (wrong SHA-256).")
     target = folder / download.filename
     try:
         os.link(cached.resolve(), target)
-    except OSError:
+    except OSError:  # the folder is read-only or on another file system
         return cached
     return target
 
 
-def _download_to_cache(download: Download) -> Path:
-    repository, filename, endpoint = download.repository, download.filename, download.endpoint
-    url = hf_hub_url(repository, filename, endpoint=endpoint)
-    # Asked first, so that a Hub that does not answer is given up long before a slow transfer is.
+def _download_to_cache(download: Download) -> str:
+    file, endpoint = (download.repository, download.filename), download.endpoint
+    url = hf_hub_url(*file, endpoint=endpoint)
+    # A Hub that does not answer this request is given up long before a slow transfer would be.
     _call_in_thread(lambda: get_hf_file_metadata(url, token=False), download.answer_timeout_s)
-    path = _call_in_thread(
-        lambda: hf_hub_download(
-            repository, filename, endpoint=endpoint, token=False, force_download=True
-        ),
+    return _call_in_thread(
+        lambda: hf_hub_download(*file, endpoint=endpoint, token=False, force_download=True),
         download.transfer_timeout_s,
     )
-    return Path(path)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "the Hub did not answer in time."
+        case HfHubHTTPError():
+            return f"the Hub answered with HTTP {error.response.status_code}."
+        case OSError(errno=None):
+            return f"the download failed ({type(error).__name__})."
+        case OSError():
+            full = error.errno == errno.ENOSPC
+            remedy = "free some disk space" if full else "set HF_HOME to a folder that is writable"
+            return f"the download cannot be saved in the Hub's cache ({error.strerror}); {remedy}."
+    return f"the Hub cannot be reached ({type(error).__name__})."
 
 
 def _call_in_thread(call: Callable[[], T], timeout_s: float) -> T:
-    """Calls a function in a daemon thread, which is abandoned after `timeout_s`.
+    """Calls a function in a daemon thread, which is abandoned with a TimeoutError.
 
     The timeouts of an HTTP client do not cover name resolution.
-
-    Raises:
-        TimeoutError: the call took longer.
     """
     future: Future[T] = Future()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import try_to_load_from_cache
 
 from mobilesam.errors import WeightsError
 from mobilesam.model.checkpoint import CHECKSUMS, check_shards
@@ -17,6 +17,7 @@ from mobilesam.model.download import Download, fetch
 WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
+OFFICIAL = Download()
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,7 @@ class Weights:
 
     Attributes:
         path: a file, or a folder of shards.
-        kind: `official` (published by MobileSAM's authors), `bundled` (trained for this demo) or
-            `custom` (the user's own).
+        kind: `official` (of MobileSAM's authors), `bundled` (trained for this demo) or `custom`.
         reason: why these weights are used, for the page and the log.
     """
 
@@ -40,20 +40,19 @@ class Weights:
 def resolve_weights(
     name: str | os.PathLike[str] | None = None,
     folder: Path = WEIGHTS_DIR,
-    download: Download | None = None,
+    download: Download = OFFICIAL,
 ) -> Weights:
-    """Decides which weights to load, and downloads the official ones if they are needed.
+    """Chooses the weights, and downloads the official ones if they are needed.
 
     Args:
         name: `"bundled"`, `"official"`, a path, or None for the default order: `mobile_sam.pt` in
             the folder, then the Hub, then the bundled weights.
         folder: holds the bundled weights, and the official ones once they are downloaded.
-        download: what to download from the Hub; None for the official checkpoint.
+        download: the official checkpoint on the Hub.
 
     Raises:
         WeightsError: the named weights are not available, or the bundled ones are damaged.
     """
-    download = download or Download()
     if name is None:
         try:
             return _official(folder, download)
@@ -93,9 +92,7 @@ def _official(folder: Path, download: Download) -> Weights:
         rejected = " The file in the Hub's cache is not used: its size or SHA-256 is wrong."
         logger.warning("%s is not used: its size or SHA-256 is wrong.", cached)
     try:
-        if constants.HF_HUB_OFFLINE:
-            raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded.")
-        downloaded = fetch(folder, download)
+        path = fetch(folder, download)
     except WeightsError as error:
         raise WeightsError(f"{error}{rejected}") from error
-    return Weights(downloaded, "official", "The official weights, downloaded from the Hub.")
+    return Weights(path, "official", "The official weights, downloaded from the Hub.")
