@@ -16,12 +16,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest photo that is accepted.
-
-    Attributes:
-        max_bytes: size of the image file.
-        max_pixels: width times height, checked before decoding.
-    """
+    """The largest photo that is accepted: bytes of the file, and width times height."""
 
     max_bytes: int = 20 * MEGA
     max_pixels: int = 40 * MEGA

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from torch import nn
 
 from mobilesam.errors import WeightsError
 
-SHARD_INDEX = "model.safetensors.index.json"
 CHECKSUMS = "SHA256SUMS"
 
 _ENCODER = "image_encoder."
@@ -23,7 +21,7 @@ _RENAMES = (
     (re.compile(r"^patch_embed\.seq\.2\."), "patch_embed.conv2."),
     (re.compile(r"\.c\.weight$"), ".conv.weight"),
 )
-_LAYER = re.compile(r"^layers\.(\d)\.(downsample\.)?")
+_LAYER = re.compile(r"layers\.(\d)\.")
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
@@ -32,7 +30,7 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
     Args:
         sam: in training mode; it must be put into eval mode afterwards.
         path: a state dict as `mobile_sam.pt` (official names), a `.safetensors` file with the same
-            names, or a folder with a safetensors index.
+            names, or a folder of shards.
 
     Raises:
         WeightsError: the file is damaged, cannot be read safely, or its tensors do not have the
@@ -41,9 +39,7 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
     expected = sam.state_dict()
     # The bundled weights omit BatchNorm's counters, which inference does not read.
     state = {name: t for name, t in expected.items() if name.endswith("num_batches_tracked")}
-    for official_name, tensor in read_tensors(path).items():
-        if name := _rename(official_name):
-            state[name] = tensor
+    state |= {new: t for name, t in read_tensors(path).items() if (new := _rename(name))}
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError(
@@ -72,10 +68,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if path.is_dir():
-            index = json.loads((path / SHARD_INDEX).read_text(encoding="utf-8"))
             state: dict[str, torch.Tensor] = {}
-            for shard in sorted(set(index["weight_map"].values())):
-                state.update(load_file(path / Path(shard).name))
+            for shard in path.glob("*.safetensors"):
+                state.update(load_file(shard))
         elif path.suffix == ".safetensors":
             state = load_file(path)
         else:
@@ -83,10 +78,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
-    except Exception as error:  # the readers raise many types of exceptions for damaged files
+    except Exception as error:  # the readers raise many types for damaged files
         raise WeightsError(
-            f"{path.name} is damaged or not a plain state dict; download it again or choose other "
-            "weights."
+            f"{path.name} is damaged or not a plain state dict; download it again."
         ) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
@@ -149,10 +143,10 @@ def _rename(name: str) -> str | None:
         return None
     for pattern, replacement in _RENAMES:
         name = pattern.sub(replacement, name)
-    # timm has the downsampling at the start of the next stage, MobileSAM at the end of a stage.
-    name = _LAYER.sub(
-        lambda match: f"stages.{int(match[1]) + bool(match[2])}.{match[2] or ''}", name
-    )
+    if layer := _LAYER.match(name):
+        # timm downsamples at the start of the next stage, MobileSAM at the end of a stage.
+        stage = int(layer[1]) + ("downsample" in name)
+        name = f"stages.{stage}.{name[layer.end() :]}"
     return f"{_ENCODER}trunk.{name}"
 
 

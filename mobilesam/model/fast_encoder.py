@@ -14,13 +14,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.model.fast_layers import LayerNorm, Linear, linear
-from mobilesam.model.sam import TinyVitEncoder
 
 _STAGE_SIDES = (128, 64, 64)  # of the feature maps of the stages with window attention
 _EARLY_STRIDE = 8
@@ -30,11 +30,10 @@ _EARLY_REACH = 2  # rows of the output beyond the photo that are still in its re
 class FastEncoder:
     """A replacement for `TinyVitEncoder` that takes one unpadded photo."""
 
-    def __init__(self, encoder: TinyVitEncoder, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of an encoder in eval mode, in float32 or bfloat16."""
+    def __init__(self, encoder: Any, dtype: torch.dtype = torch.float32) -> None:
+        """Copies the weights of a `TinyVitEncoder` in eval mode, in float32 or bfloat16."""
         self.dtype = dtype
-        trunk: Any = encoder.trunk
-        embed, (first, *stages) = trunk.patch_embed, trunk.stages
+        embed, (first, *stages) = encoder.trunk.patch_embed, encoder.trunk.stages
         self._patch_embed = [_Conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
         self._mbconvs = [_MbConv(block, dtype) for block in first.blocks]
         self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages]
@@ -98,10 +97,11 @@ class FastEncoder:
 
 
 class _Conv:
-    """A convolution with folded BatchNorm, on NHWC."""
+    """A convolution on NHWC; BatchNorm is folded into it."""
 
-    def __init__(self, conv_norm: Any, dtype: torch.dtype) -> None:
-        self.conv: torch.nn.Conv2d = conv_norm.fuse().requires_grad_(False).to(dtype)
+    def __init__(self, conv: Any, dtype: torch.dtype) -> None:
+        fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
+        self.conv: torch.nn.Conv2d = fused.requires_grad_(False).to(dtype)
         if self.conv.groups == 1:
             self.conv.to(memory_format=torch.channels_last)
 
@@ -178,11 +178,8 @@ class _Neck:
 
     def __init__(self, neck: Any, dtype: torch.dtype) -> None:
         self.weight1 = neck[0].weight.detach()[:, :, 0, 0].to(dtype)
+        self.conv2 = _Conv(neck[2], dtype)
         self.norm1, self.norm2 = LayerNorm(neck[1], dtype), LayerNorm(neck[3], dtype)
-        weight2 = neck[2].weight.detach().to(dtype)
-        self.weight2 = weight2.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm1(linear(x, self.weight1))
-        x = F.conv2d(x.permute(0, 3, 1, 2), self.weight2, padding=1).permute(0, 2, 3, 1)
-        return self.norm2(x)
+        return self.norm2(self.conv2(self.norm1(linear(x, self.weight1))))

@@ -7,7 +7,7 @@ unused. oneDNN, which is part of torch too, uses them and reads transposed matri
 from __future__ import annotations
 
 import functools
-import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,10 +69,7 @@ def onednn_is_faster() -> bool:
     """Whether oneDNN is available, correct and faster; measured once, in milliseconds."""
     x, weight = random_matrices((4096, 256), (256, 256))
     return is_faster(
-        lambda: onednn_linear(x, weight),
-        lambda: F.linear(x, weight),
-        tolerance=1e-4,
-        min_speedup=1.1,
+        lambda: onednn_linear(x, weight), lambda: F.linear(x, weight), tolerance=1e-4, ratio=1.1
     )
 
 
@@ -86,32 +83,26 @@ def is_faster(
     candidate: Callable[[], torch.Tensor],
     baseline: Callable[[], torch.Tensor],
     tolerance: float,
-    min_speedup: float,
+    ratio: float,
 ) -> bool:
-    """Whether a function runs here, and gives the result of another one in less time.
+    """Whether a function is supported, correct and faster than the baseline.
 
     Args:
-        candidate: may raise an exception where torch does not support it.
+        candidate: the function.
         baseline: gives the correct result.
         tolerance: the largest relative error of the candidate's result.
-        min_speedup: the smallest ratio of the run times that counts.
+        ratio: the smallest ratio of the run times that counts as faster.
     """
     expected = baseline()
     try:
         error = (candidate() - expected).norm() / expected.norm()
     except (AttributeError, RuntimeError):  # private operators are missing in some versions
         return False
-    return bool(error <= tolerance) and speedup(baseline, candidate) > min_speedup
+    return bool(error <= tolerance) and speedup(baseline, candidate) > ratio
 
 
-def speedup(
-    baseline: Callable[[], object], candidate: Callable[[], object], rounds: int = 5
-) -> float:
-    """Ratio of the run times of two functions: the best of a few rounds each."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for run, seconds in zip((baseline, candidate), times, strict=True):
-            started = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - started)
-    return min(times[0]) / min(times[1])
+def speedup(baseline: Callable[[], object], candidate: Callable[[], object]) -> float:
+    """Ratio of the run times of two functions: the best of five rounds each."""
+    rounds = [[timeit.timeit(run, number=1) for run in (baseline, candidate)] for _ in range(5)]
+    baseline_s, candidate_s = (min(seconds) for seconds in zip(*rounds, strict=True))
+    return baseline_s / candidate_s

@@ -61,13 +61,10 @@ def build_sam() -> Sam:
             mask_in_chans=16,
         ),
         mask_decoder=MaskDecoder(
-            num_multimask_outputs=3,
+            transformer_dim=_CHANNELS,
             transformer=TwoWayTransformer(
                 depth=2, embedding_dim=_CHANNELS, mlp_dim=2048, num_heads=8
             ),
-            transformer_dim=_CHANNELS,
-            iou_head_depth=3,
-            iou_head_hidden_dim=256,
         ),
     )
 
