@@ -104,5 +104,5 @@ def is_faster(
 def speedup(baseline: Callable[[], object], candidate: Callable[[], object]) -> float:
     """Ratio of the run times of two functions: the best of five rounds each."""
     rounds = [[timeit.timeit(run, number=1) for run in (baseline, candidate)] for _ in range(5)]
-    baseline_s, candidate_s = (min(seconds) for seconds in zip(*rounds, strict=True))
-    return baseline_s / candidate_s
+    baseline_s, candidate_s = map(min, zip(*rounds, strict=True))
+    return float(baseline_s / candidate_s)
