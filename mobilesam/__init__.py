@@ -7,8 +7,6 @@ prediction = segmenter.predict(embedding, prompt)
 mask = prediction.masks[prediction.best]
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,5 @@
 """A thread-safe least-recently-used cache, bounded in bytes."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable

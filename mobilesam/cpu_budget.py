@@ -1,7 +1,5 @@
 """A limit on the processor time of one request."""
 
-from __future__ import annotations
-
 import time
 
 from mobilesam.errors import PromptError

@@ -1,7 +1,5 @@
 """The image encoder: from the pixels of a photo to an image embedding."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Automatic mask generation: the masks of a grid of points, filtered and deduplicated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Pillow limits the number of pixels, but a few megabytes can contain millions of 
 the same chunk thousands of times.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import re

@@ -1,7 +1,5 @@
 """Decodes photos from files, PIL images and arrays to upright uint8 RGB within the limits."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import warnings

@@ -1,7 +1,5 @@
 """Prompt encoder and mask decoder: from an embedding and a prompt to masks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

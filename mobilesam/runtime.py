@@ -3,8 +3,6 @@
 This module imports only the standard library, so that `app.py` can call it first.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import os

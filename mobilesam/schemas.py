@@ -1,7 +1,5 @@
 """Validation of JSON with pydantic, whose errors become sentences for users."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields

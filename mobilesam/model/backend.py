@@ -1,7 +1,5 @@
 """Chooses between the reference modules and the fast ones; nothing else makes this choice."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Loads MobileSAM checkpoints strictly and renames the official parameters to timm's names."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import zipfile

@@ -15,8 +15,6 @@ The transposed convolutions of the upscaling (kernel and stride 2) are two matri
 pixels in token order; only the final masks are put into raster order.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -12,8 +12,6 @@
   computed once.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

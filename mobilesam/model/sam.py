@@ -1,7 +1,5 @@
 """MobileSAM: timm's TinyViT with SAM's neck, prompt encoder and mask decoder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """Chooses the weights, and downloads the official checkpoint from the Hugging Face Hub."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

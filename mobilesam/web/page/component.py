@@ -1,7 +1,5 @@
 """The page's component: one gr.HTML that holds the markup and mounts the modules in `static`."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any

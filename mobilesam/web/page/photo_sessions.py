@@ -1,7 +1,5 @@
 """The photos that browser tabs have open, each under an unguessable token."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import shutil

@@ -1,7 +1,5 @@
 """A value that another thread is still loading, such as the model."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import Future
 from contextlib import suppress

@@ -4,8 +4,6 @@ Gradio's own download reads files of any size into memory, and sends host names 
 address to a public name server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import socket

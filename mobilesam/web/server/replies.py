@@ -1,7 +1,5 @@
 """Replies of server functions: JSON for the page, whatever happens on the server."""
 
-from __future__ import annotations
-
 import errno
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """Limits on request bodies: their size, the time they take, and the memory of all together."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

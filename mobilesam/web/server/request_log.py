@@ -4,8 +4,6 @@ Nothing that a user sends appears in the log: no prompts, tokens or file names. 
 error it has the type and the traceback, but not the message, which may quote any of these.
 """
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time

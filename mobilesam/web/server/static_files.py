@@ -1,7 +1,5 @@
 """Serves the page's scripts and styles under a path that names their version and content."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path

@@ -4,8 +4,6 @@ Gradio's default folder is shared by all its applications on a machine, each of 
 files in it, and its own removal stops for good if an upload arrives during a sweep.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import tempfile
