@@ -58,10 +58,9 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
 def run_in_new_thread(work: Callable[[], T]) -> T:
     """Calls a function in a new thread and returns its result.
 
-    OpenMP keeps a pool of threads for every thread that has run a parallel region, until that
-    thread ends. With more pool threads than cores they sleep between regions instead of spinning,
-    and a click takes 25 ms instead of 15. So clicks are decoded in one permanent thread, and
-    everything else runs in threads that end.
+    OpenMP keeps a pool of threads for every thread that has run a parallel region, until it ends.
+    With more pool threads than cores they sleep between regions instead of spinning, and a click
+    takes 25 ms instead of 15. So one permanent thread decodes clicks; all other work uses new ones.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
