@@ -10,7 +10,6 @@ import pytest
 
 from mobilesam import ImageError
 from mobilesam.web.server import remote_image as module
-from tests.event_loop import run_async
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
 NOT_PUBLIC = [
@@ -63,15 +62,11 @@ def site(monkeypatch, tmp_path):
     server.server_close()
 
 
-def fetch_photo(url, max_bytes):
-    return run_async(module.fetch_photo(url, max_bytes))
-
-
 @pytest.fixture
 def get(site):
     def run(path, max_bytes=1000, host="127.0.0.1"):
         url = f"http://{host}:{site.server_port}{path}"
-        return fetch_photo(url, max_bytes)
+        return module.fetch_photo(url, max_bytes)
 
     return run
 
@@ -108,7 +103,7 @@ def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
 @pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
 def test_an_invalid_url_gets_one_sentence(site, url):
     with pytest.raises(ImageError, match="Upload the photo instead"):
-        fetch_photo(url, 1000)
+        module.fetch_photo(url, 1000)
 
 
 def test_an_error_response_is_not_a_photo(get):

@@ -24,12 +24,11 @@ from mobilesam.images import open_photo
 from mobilesam.masks import mask_to_json
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.loading import loaded, wait_until_loaded
-from mobilesam.web.server.queues import WorkQueue, WorkQueues
+from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
-from mobilesam.web.server.request_log import RequestLog
-from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_upload_path
+from mobilesam.web.server.request_log import logged_request
+from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_upload
 
 if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.everything import MaskRecord
@@ -65,8 +64,8 @@ class PhotoFile(UploadsOnly, gr.Image):
     async def fetch(self, url: str) -> str:
         """Downloads the photo from a public URL."""
         try:
-            async with self.queue.slot():
-                return str(await fetch_photo(url, self.max_bytes))
+            fetch = functools.partial(fetch_photo, url, self.max_bytes)
+            return str(await self.queue.run(fetch))
         except (ImageError, BusyError) as error:
             raise _shown_error(str(error)) from error
 
@@ -135,7 +134,7 @@ class Endpoints:
         """
         if not (multimask is None or isinstance(multimask, bool)):
             raise PromptError("multimask must be true, false or null.")
-        segmenter = loaded(self._model)
+        segmenter = self._model.result()
         prompt = prompt_from_rows(points, box)
         embedding = segmenter.encode(_checked_photo(image))
         prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
@@ -164,7 +163,7 @@ class Endpoints:
         """
         if not (options is None or isinstance(options, dict)):
             raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
-        segmenter = loaded(self._model)
+        segmenter = self._model.result()
         checked = segmenter.everything_options(options or {})
         embedding = segmenter.encode(_checked_photo(image))
         started = time.monotonic()
@@ -210,19 +209,11 @@ class Endpoints:
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
         file_name, data = export_file(format, photo, named, _photo_name(name, path))
-        file = new_upload_path(file_name)  # removed like an upload
-        file.write_bytes(data)
-        return str(file)
+        return str(new_upload(file_name, data))  # removed like an upload
 
 
 def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds /segment, /everything and /export to the Blocks being built.
-
-    Args:
-        model: the segmenter, which may still be loading.
-        limits: for photos.
-        queues: run the work.
-    """
+    """Adds /segment, /everything and /export to the Blocks being built."""
     endpoints = Endpoints(model, limits)
     points = _json_input("points", {"type": "array", "items": _NUMBERS}, [[320, 240, 1]])
     box = _json_input("box", _NUMBERS)
@@ -290,25 +281,24 @@ def in_queue(
         model: what requests wait for before they are queued, but no longer than MODEL_TIMEOUT_S.
     """
 
-    def logged(*args: Any) -> T:
-        log = RequestLog(handler.__name__)
+    def work(*args: Any) -> T:
         try:
-            with log.logged():
+            with logged_request(handler.__name__) as request_id:
                 return handler(*args)
-        except MobileSamError:
-            raise
+        except MobileSamError as error:
+            raise _shown_error(str(error)) from error
         except Exception as error:
             raise _shown_error(
-                f"Something went wrong on the server. Try again, or report the number {log.id}."
+                f"Something went wrong on the server. Try again, or report the number {request_id}."
             ) from error
 
     @functools.wraps(handler)
     async def handle(*args: Any) -> T:
+        if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
+            raise _shown_error("The model is still loading. Try again in a minute.")
         try:
-            if model and not await wait_until_loaded(model, MODEL_TIMEOUT_S):
-                raise BusyError("The model is still loading. Try again in a minute.")
-            return await queue.run(functools.partial(logged, *args))
-        except MobileSamError as error:
+            return await queue.run(functools.partial(work, *args))
+        except BusyError as error:
             raise _shown_error(str(error)) from error
 
     return handle

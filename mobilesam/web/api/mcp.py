@@ -17,7 +17,7 @@ import gradio as gr
 
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.storage import checked_upload, new_upload_path
+from mobilesam.web.server.storage import checked_upload, new_upload
 
 if TYPE_CHECKING:
     from gradio.mcp import GradioMCPServer
@@ -111,6 +111,4 @@ def _stored(data_url: str, limits: ImageLimits) -> Path:
         data = base64.b64decode(body if header.endswith(";base64") else "?", validate=True)
     except ValueError:
         raise ImageError("The data URL is not valid base64. Send a URL instead.") from None
-    path = new_upload_path("photo")
-    path.write_bytes(data)
-    return path
+    return new_upload("photo", data)

@@ -16,7 +16,7 @@ import httpx
 
 from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA
-from mobilesam.web.server.storage import new_upload_path
+from mobilesam.web.server.storage import new_upload
 
 _TIMEOUT_S = 20.0
 _MAX_REDIRECTS = 5
@@ -27,20 +27,18 @@ _NOT_PUBLIC = "The photo's URL is not on the public internet. Upload the photo i
 _NO_ANSWER = "The photo cannot be downloaded from its URL. Upload the photo instead."
 
 
-async def fetch_photo(url: str, max_bytes: int) -> Path:
+def fetch_photo(url: str, max_bytes: int) -> Path:
     """Downloads a file into the upload folder, under the file name in its URL.
 
     Raises:
         ImageError: the URL or a redirect is not public, the server does not answer in time, or
             the file is too large.
     """
-    try:
-        name, data = await asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S)
+    try:  # asyncio limits the total time, which httpx does not
+        name, data = asyncio.run(asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S))
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         raise ImageError(_NO_ANSWER) from None
-    path = new_upload_path(name)
-    path.write_bytes(data)
-    return path
+    return new_upload(name, data)
 
 
 def is_public(address: str) -> bool:

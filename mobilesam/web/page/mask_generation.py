@@ -1,0 +1,137 @@
+"""Automatic mask generation in turns: every call of the page continues it by half a second.
+
+It computes only while its page asks, so a closed page costs nothing more, and no lock is held that
+a click needs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mobilesam.masks import mask_to_json
+from mobilesam.settings import MEGA
+
+if TYPE_CHECKING:  # torch is imported after the page is served
+    from mobilesam.everything import EverythingProgress, MaskRecord
+
+Steps: TypeAlias = Generator["EverythingProgress", None, None]
+
+EMBEDDING_BYTES = 4 * MEGA
+MAX_REPLY_BYTES = 4 * MEGA
+"""Of the masks in one reply; a larger mask is sent alone."""
+TURN_S = 0.5
+PATIENCE_S = 1.0
+
+
+class MaskGeneration:
+    """The mask generation of one photo, and the masks found so far.
+
+    Attributes:
+        id: by which the page refers to it.
+        held_bytes: memory that it holds.
+    """
+
+    def __init__(self, steps: Steps, clock: Callable[[], float] = time.monotonic) -> None:
+        """Computes nothing yet.
+
+        Args:
+            steps: from `Segmenter.iter_everything`.
+            clock: returns seconds.
+        """
+        self.id = secrets.token_urlsafe(12)
+        self.held_bytes = EMBEDDING_BYTES
+        self._steps: Steps | None = steps  # None once finished
+        self._clock = clock
+        self._done = self._total = self._last_id = 0
+        self._masks: dict[int, MaskRecord] = {}  # by id, the highest predicted IoU first
+
+    def advance(self, lock: threading.Lock) -> bool:
+        """Computes for half a second, unless it is finished.
+
+        Args:
+            lock: held while it computes: two generations at once take as long as one after the
+                other, with twice the memory, and a generator must not be entered twice.
+
+        Returns:
+            Whether the lock was free within a second.
+
+        Raises:
+            PromptError: too many masks were found, which ends it.
+        """
+        if self._steps is None:
+            return True
+        if not lock.acquire(timeout=PATIENCE_S):
+            return False
+        try:
+            self._compute()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            lock.release()
+        return True
+
+    def stop(self) -> None:
+        """Ends it and releases the embedding; the masks found so far can still be fetched."""
+        self._steps = None
+        self.held_bytes = sum(len(record.rle["counts"]) for record in self._masks.values())
+
+    def reply(self, after: int) -> dict[str, Any]:
+        """What is new to the page; a call whose reply was lost can be repeated.
+
+        Args:
+            after: the highest mask id that the page has received.
+
+        Returns:
+            `generation` (its id), `done` and `total` prompts, `ids` of all current masks, the
+            highest predicted IoU first, `masks` with an id above `after`, ascending, as many as fit
+            into a reply (`id`, `rle` at the photo's own size, `bbox`, `area`, `predicted_iou`), and
+            `finished`: all is computed and sent.
+        """
+        masks = self._masks  # another thread may replace them
+        unsent = sorted(mask_id for mask_id in masks if mask_id > after)
+        sent: list[dict[str, Any]] = []
+        sent_bytes = 0
+        for mask_id in unsent:
+            record = masks[mask_id]
+            sent_bytes += len(record.rle["counts"])
+            if sent and sent_bytes > MAX_REPLY_BYTES:
+                break
+            iou = round(record.predicted_iou, 3)
+            sent.append(mask_to_json(record.rle, id=mask_id, predicted_iou=iou))
+        return {
+            "generation": self.id,
+            "done": self._done,
+            "total": self._total,
+            "finished": self._steps is None and len(sent) == len(unsent),
+            "ids": list(masks),
+            "masks": sent,
+        }
+
+    def _compute(self) -> None:
+        steps, started_at = self._steps, self._clock()
+        progress: EverythingProgress | None = None
+        while steps and self._steps:  # None: stopped meanwhile
+            progress = next(steps)
+            if progress.done == progress.total or self._clock() - started_at >= TURN_S:
+                break
+        if progress:
+            self._update(progress)
+        if self._steps is None or self._done == self._total:
+            self.stop()
+
+    def _update(self, progress: EverythingProgress) -> None:
+        """Replaces the masks. Known ones keep their id; no id is used twice."""
+        known = {record: mask_id for mask_id, record in self._masks.items()}
+        masks = {}
+        for record in progress.records:
+            if record not in known:
+                self._last_id += 1
+            masks[known.get(record, self._last_id)] = record
+        self._masks = masks
+        self._done, self._total = progress.done, progress.total
+        self.held_bytes = EMBEDDING_BYTES + progress.held_bytes
