@@ -43,8 +43,8 @@ def serve_page(
     """Serves the page, loads the model and returns when the page is stopped.
 
     Args:
-        weights: as for `Segmenter.from_weights`.
-        device: as for `Segmenter.from_weights`.
+        weights: as for `Segmenter.from_weights`, like the device.
+        device: where the model runs.
         host: the address to listen on; None for GRADIO_SERVER_NAME, or else 127.0.0.1.
         port: None for GRADIO_SERVER_PORT, or else the first free one from 7860.
         mcp: whether to be an MCP server too, as with MOBILESAM_MCP=1.

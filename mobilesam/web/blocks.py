@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 import traceback
 from collections.abc import Sequence
@@ -22,7 +20,13 @@ from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import PromptCanvas, head_links
-from mobilesam.web.page.handlers import DISPLAY_SIDE, OPEN_TIMEOUT_S, THUMBNAIL_SIDE, PageHandlers
+from mobilesam.web.page.handlers import (
+    DISPLAY_SIDE,
+    OPEN_TIMEOUT_S,
+    THUMBNAIL_SIDE,
+    PageHandlers,
+    jpeg_url,
+)
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
@@ -35,7 +39,7 @@ EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
 _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-_THUMBNAIL_HW = (192, 256)
+_THUMBNAIL_SIZE = (256, 192)
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
 _MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits in Gradio's queue
 _MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
@@ -126,14 +130,7 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
 
 
 def _example(path: Path) -> dict[str, str]:
-    """Name, path and thumbnail of an example photo."""
     with Image.open(path) as image:
-        image.thumbnail(_THUMBNAIL_HW[::-1])
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "JPEG", quality=80)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {
-        "name": path.stem.replace("-", " "),
-        "path": str(path),
-        "thumbnail": f"data:image/jpeg;base64,{data}",
-    }
+        image.thumbnail(_THUMBNAIL_SIZE)
+        thumbnail = jpeg_url(image.convert("RGB"))
+    return {"name": path.stem.replace("-", " "), "path": str(path), "thumbnail": thumbnail}

@@ -111,7 +111,6 @@ class Endpoints:
     """
 
     def __init__(self, model: Future[Segmenter], limits: ImageLimits) -> None:
-        """Called by `add_endpoints`."""
         self._model = model
         self._limits = limits
 
@@ -260,13 +259,9 @@ def _json_input(
 def _add_endpoint(
     handler: Callable[..., Any], inputs: Sequence[Component], output: Component
 ) -> None:
-    """Adds an endpoint with the handler's name."""
+    # No limit: requests wait in our own queue.
     gr.Button(visible=False).click(
-        handler,
-        list(inputs),
-        output,
-        api_name=handler.__name__,
-        concurrency_limit=None,  # requests wait in our own queue
+        handler, list(inputs), output, api_name=handler.__name__, concurrency_limit=None
     )
 
 
@@ -275,10 +270,7 @@ def in_queue(
 ) -> Callable[..., Awaitable[T]]:
     """Runs a handler in a queue, and turns its errors into those that Gradio shows to clients.
 
-    Args:
-        handler: processes a request.
-        queue: in which it runs.
-        model: what requests wait for before they are queued, but no longer than MODEL_TIMEOUT_S.
+    Before they are queued, requests wait for the model, but no longer than MODEL_TIMEOUT_S.
     """
 
     def work(*args: Any) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import secrets
@@ -44,7 +43,6 @@ from mobilesam.web.server.storage import checked_upload
 
 if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.embedding import ImageEmbedding
-    from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
 
 DISPLAY_SIDE = 1024
@@ -66,13 +64,7 @@ class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
     def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
-        """Can be called before the model is loaded.
-
-        Args:
-            model: the segmenter, which may still be loading.
-            files: a folder for photos and exported files that the web server serves.
-            queues: run the work.
-        """
+        """The model may still be loading; `files` is a folder that the web server serves."""
         self._model = model
         self._files = files
         self._queues = queues
@@ -127,20 +119,15 @@ class PageHandlers:
         "loading_model", "queued" or "encoding", and `position` the number of photos ahead.
         """
         try:
-            if "token" in query:
-                photo = self._photos.get(query["token"])
-            else:
-                photo = self._admit(query, session)
-            if photo.expiry:
-                photo.expiry.cancel()
-            loop = asyncio.get_running_loop()
-            photo.expiry = loop.call_later(OPEN_TIMEOUT_S, self._photos.close, photo)
+            is_new = "token" not in query
+            photo = self._admit(query, session) if is_new else self._photos.get(query["token"])
+            self._photos.close_later(photo, OPEN_TIMEOUT_S)
             is_done = await wait_until_done(photo.opening, _POLL_S)
             self._photos.get(photo.token)  # it may have been closed meanwhile
         except Exception as error:
             return refusal("open", query, error)
         if is_done:
-            photo.expiry.cancel()
+            self._photos.keep(photo)
             reply = photo.opening.result()
             if not reply["ok"]:
                 self._photos.close(photo)
@@ -156,18 +143,19 @@ class PageHandlers:
     def segment(self, query: Mapping[str, Any]) -> Reply:
         """The mask for the interactions at display size, and thumbnails of the candidates."""
         started_at = time.perf_counter()
-        embedding = self._embedding(self._opened(query))
+        embedding = self._embedding(self._photos.get(query.get("token")))
         answer = self._answer(embedding, query)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         side = query.get("side")
         side = max(side, _MIN_DISPLAY_SIDE) if isinstance(side, int) else DISPLAY_SIDE
         mask = answer.mask(_fitted(embedding.original_size, min(side, DISPLAY_SIDE)))
+        iou = answer.predicted_iou
         return {
             "rle": mask_to_coco_rle(mask),
             "coverage": round(mask_area(mask) / mask.size, 4),
             "index": answer.index,
-            "predicted_iou": _rounded(answer.predicted_iou),
-            "candidates": _candidates(answer.prediction),
+            "predicted_iou": None if iou is None else round(iou, 3),
+            "candidates": _candidates(answer),
             "ms": round(elapsed_ms, 1),
         }
 
@@ -179,17 +167,16 @@ class PageHandlers:
         following ones; `after` is the highest mask id received; `stop` ends it. `waiting` in the
         reply: another generation was being computed.
         """
-        photo = self._opened(query)
-        generation_id = query.get("generation")
+        photo = self._photos.get(query.get("token"))
         if query.get("stop"):
-            self._generation(photo, generation_id).stop()
+            self._generation(photo, query).stop()
             return {}
-        if generation_id is None:
-            generation_id = self._start_generation(photo, query.get("options"))
-        generation = self._generation(photo, generation_id)
+        if query.get("generation") is None:
+            query = {**query, "generation": self._start_generation(photo, query.get("options"))}
+        generation = self._generation(photo, query)
         is_waiting = not generation.advance(self._generating)
         self._photos.bound_generations(_MAX_GENERATION_BYTES)
-        self._generation(photo, generation_id)  # it may have been replaced meanwhile
+        self._generation(photo, query)  # it may have been replaced meanwhile
         after = query.get("after")
         reply = generation.reply(after if isinstance(after, int) else 0)
         return {**reply, "waiting": is_waiting}
@@ -201,7 +188,7 @@ class PageHandlers:
         `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
         `objects`; `exclusive` says which object gets a shared pixel.
         """
-        photo = self._opened(query)
+        photo = self._photos.get(query.get("token"))
         embedding = self._embedding(photo)
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
@@ -228,7 +215,7 @@ class PageHandlers:
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
         """The objects in the `text` of a mask file, with masks at the photo's own size."""
-        photo = self._opened(query)
+        photo = self._photos.get(query.get("token"))
         size_hw = self._embedding(photo).original_size
         objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
         return {
@@ -241,7 +228,7 @@ class PageHandlers:
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for files that browsers show otherwise or not at all."""
-        photo = self._pixels(self._opened(query))
+        photo = self._pixels(self._photos.get(query.get("token")))
         height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
         return {"url": jpeg_url(Image.fromarray(photo.pixels).resize((width, height)))}
 
@@ -280,9 +267,10 @@ class PageHandlers:
         embedding, was_cached = segmenter.encode_photo(photo)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         session.embedding_key = embedding.key
-        self._encodes += not was_cached
-        if not was_cached and self._encodes % _TRIM_EVERY == 0:
-            return_free_memory()
+        if not was_cached:
+            self._encodes += 1
+            if self._encodes % _TRIM_EVERY == 0:
+                return_free_memory()
         return {
             "token": session.token,
             "state": "done",
@@ -293,15 +281,9 @@ class PageHandlers:
             "preview": not photo.browser_agrees,
         }
 
-    def _opened(self, query: Mapping[str, Any]) -> PhotoSession:
-        photo = self._photos.get(query.get("token"))
-        if not photo.embedding_key:
-            raise ExpiredError("The photo is not encoded yet. Open it again.")
-        return photo
-
     def _embedding(self, photo: PhotoSession) -> ImageEmbedding:
-        embedding = self._model.result().cached(photo.embedding_key)
-        if embedding is None:
+        embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
+        if not embedding:
             raise ExpiredError("The photo must be encoded again. Open it again.")
         return embedding
 
@@ -325,9 +307,9 @@ class PageHandlers:
         photo.generation = MaskGeneration(steps)
         return photo.generation.id
 
-    def _generation(self, photo: PhotoSession, generation_id: object) -> MaskGeneration:
+    def _generation(self, photo: PhotoSession, query: Mapping[str, Any]) -> MaskGeneration:
         generation = photo.generation
-        if generation is None or generation.id != generation_id:
+        if generation is None or generation.id != query.get("generation"):
             raise ExpiredError("The server no longer has these masks. Find them again.")
         return generation
 
@@ -340,23 +322,19 @@ def jpeg_url(image: Image.Image) -> str:
 
 
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """The size, scaled down to a long side if it is larger."""
-    return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
+    return scaled_size(size_hw, min(long_side, max(size_hw)))
 
 
-def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:
+def _candidates(answer: Answer) -> list[dict[str, Any]]:
     """Thumbnail and predicted IoU of each candidate, if there are several."""
+    prediction = answer.prediction
     if prediction is None or len(prediction.iou_predictions) < 2:
         return []
     thumbnail_hw = _fitted(prediction.original_size, THUMBNAIL_SIDE)
     return [
         {
-            "predicted_iou": _rounded(iou),
+            "predicted_iou": round(float(iou), 3),
             "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
         }
         for index, iou in enumerate(prediction.iou_predictions)
     ]
-
-
-def _rounded(iou: float | None) -> float | None:
-    return None if iou is None else round(float(iou), 3)

@@ -36,12 +36,7 @@ class MaskGeneration:
     """
 
     def __init__(self, steps: Steps, clock: Callable[[], float] = time.monotonic) -> None:
-        """Computes nothing yet.
-
-        Args:
-            steps: from `Segmenter.iter_everything`.
-            clock: returns seconds.
-        """
+        """Computes nothing yet; the steps are those of `Segmenter.iter_everything`."""
         self.id = secrets.token_urlsafe(12)
         self.held_bytes = EMBEDDING_BYTES
         self._steps: Steps | None = steps  # None once finished
@@ -50,14 +45,10 @@ class MaskGeneration:
         self._masks: dict[int, MaskRecord] = {}  # by id, the highest predicted IoU first
 
     def advance(self, lock: threading.Lock) -> bool:
-        """Computes for half a second, unless it is finished.
+        """Computes for half a second, unless it is finished; returns whether the lock was free.
 
-        Args:
-            lock: held while it computes: two generations at once take as long as one after the
-                other, with twice the memory, and a generator must not be entered twice.
-
-        Returns:
-            Whether the lock was free within a second.
+        With one lock for all, no generator is entered twice. Two generations at once would take as
+        long as one after the other, with twice the memory.
 
         Raises:
             PromptError: too many masks were found, which ends it.
@@ -81,10 +72,7 @@ class MaskGeneration:
         self.held_bytes = sum(len(record.rle["counts"]) for record in self._masks.values())
 
     def reply(self, after: int) -> dict[str, Any]:
-        """What is new to the page; a call whose reply was lost can be repeated.
-
-        Args:
-            after: the highest mask id that the page has received.
+        """What is new to the page, which has received the masks up to the id `after`.
 
         Returns:
             `generation` (its id), `done` and `total` prompts, `ids` of all current masks, the
@@ -120,18 +108,18 @@ class MaskGeneration:
             if progress.done == progress.total or self._clock() - started_at >= TURN_S:
                 break
         if progress:
-            self._update(progress)
+            self._masks = self._numbered(progress.records)
+            self._done, self._total = progress.done, progress.total
+            self.held_bytes = EMBEDDING_BYTES + progress.held_bytes
         if self._steps is None or self._done == self._total:
             self.stop()
 
-    def _update(self, progress: EverythingProgress) -> None:
-        """Replaces the masks. Known ones keep their id; no id is used twice."""
+    def _numbered(self, records: list[MaskRecord]) -> dict[int, MaskRecord]:
+        """The masks by id: known ones keep theirs, and no id is used twice."""
         known = {record: mask_id for mask_id, record in self._masks.items()}
-        masks = {}
-        for record in progress.records:
+        numbered = {}
+        for record in records:
             if record not in known:
                 self._last_id += 1
-            masks[known.get(record, self._last_id)] = record
-        self._masks = masks
-        self._done, self._total = progress.done, progress.total
-        self.held_bytes = EMBEDDING_BYTES + progress.held_bytes
+            numbered[known.get(record, self._last_id)] = record
+        return numbered

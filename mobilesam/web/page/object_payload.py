@@ -29,13 +29,13 @@ def objects_to_export(
     Args:
         segmenter: decodes the interactions.
         embedding: of the photo.
-        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the last one is for masks
-            that were not decoded from clicks.
+        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
+            masks that were not decoded from clicks.
         exclusive: see `PackedObjects.exclusive`; None keeps overlaps.
 
     Raises:
-        MobileSamError: the JSON is invalid, or the CPU budget is spent, be it later when the
-            objects are read.
+        MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if
+            the CPU budget is spent.
     """
     if not isinstance(raw, list) or not 0 < len(raw) <= MAX_OBJECTS:
         raise PromptError(f"Export between 1 and {MAX_OBJECTS} objects at a time.")
@@ -61,14 +61,11 @@ def objects_to_export(
 def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
     """The objects in a COCO or labelme file; those with an empty mask are left out.
 
-    Args:
-        text: the JSON in the file.
-        size_hw: (H, W) of the photo.
-        file_name: selects the photo in a COCO file of several.
+    In a COCO file of several photos, `file_name` selects the photo.
 
     Raises:
-        MobileSamError: the file cannot be used, or the CPU budget is spent, be it later when the
-            objects are read.
+        MobileSamError: the file cannot be used. It is also raised, now or when the objects are
+            read, if the CPU budget is spent.
     """
     budget = CpuBudget(CPU_BUDGET_S)
     document = parse_document(text) if isinstance(text, str) else None

@@ -97,12 +97,21 @@ class PhotoSessions:
         """Forgets a photo, cancels its work, and removes its files."""
         with self._lock:
             self._photos.pop(photo.token, None)
-        if photo.expiry:
-            photo.expiry.cancel()
+        self.keep(photo)
         photo.opening.cancel()
         if photo.generation:
             photo.generation.stop()
         shutil.rmtree(photo.folder, ignore_errors=True)
+
+    def close_later(self, photo: PhotoSession, delay_s: float) -> None:
+        """Closes a photo unless this or `keep` is called in time."""
+        self.keep(photo)
+        photo.expiry = asyncio.get_running_loop().call_later(delay_s, self.close, photo)
+
+    def keep(self, photo: PhotoSession) -> None:
+        """Keeps a photo until its tab is closed."""
+        if photo.expiry:
+            photo.expiry.cancel()
 
     def bound_generations(self, max_bytes: int) -> None:
         """Drops the mask generations of the least recently used photos until the others fit."""
