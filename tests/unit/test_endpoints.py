@@ -210,7 +210,7 @@ def test_a_url_in_an_argument_that_is_no_photo_is_not_fetched(call, photo, field
 
 
 def test_the_documentation_has_a_schema_and_an_example_of_every_argument(segmenter):
-    """Names Component.api_info, example_payload, example_value and get_block_name."""
+    """Names Component.api_info, example_payload and get_block_name."""
     model: Future[object] = Future()
 
     async def scene():

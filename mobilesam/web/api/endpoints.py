@@ -47,14 +47,11 @@ T = TypeVar("T")
 class PhotoFile(UploadsOnly, gr.Image):
     """A gr.Image whose handler receives the path of the file, not pixels decoded by Gradio.
 
-    Limits and orientation are therefore those of `mobilesam.images`, as on the page.
-
-    Attributes:
-        max_bytes: of a photo that is fetched from a URL; uploads have Gradio's own limit.
-        queue: in which URLs are fetched.
+    Limits and orientation are therefore those of `mobilesam.images`, as on the page. Uploads have
+    Gradio's own size limit; `max_bytes` is for photos that are fetched from URLs, in the `queue`.
     """
 
-    max_bytes = ImageLimits().max_bytes
+    max_bytes: int
     queue: WorkQueue
 
     def preprocess(self, payload: ImageData | None) -> str | None:
@@ -75,28 +72,20 @@ class PhotoFile(UploadsOnly, gr.Image):
 
 
 class JsonInput(UploadsOnly, gr.JSON):
-    """A gr.JSON with its own schema and example in the API documentation.
+    """A gr.JSON with its own schema, which is looser than the checks of the handler.
 
     gr.JSON has no schema, so clients that validate arguments, such as MCP's, refuse every value.
-
-    Attributes:
-        schema: the JSON schema of accepted values, looser than the checks of the handler.
-        example: the value that the documentation shows.
     """
 
-    schema: Mapping[str, Any] = {}
-    example: Any = None
+    schema: Mapping[str, Any]
+    example: Any
 
     def api_info(self) -> dict[str, Any]:
         """The schema."""
         return dict(self.schema)
 
     def example_payload(self) -> Any:
-        """The example as a client sends it."""
-        return self.example
-
-    def example_value(self) -> Any:
-        """The example as the handler receives it."""
+        """The example in the documentation."""
         return self.example
 
     def get_block_name(self) -> str:
@@ -214,20 +203,28 @@ class Endpoints:
 def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
     """Adds /segment, /everything and /export to the Blocks being built."""
     endpoints = Endpoints(model, limits)
+
+    def add(handler: Callable[..., Any], inputs: Sequence[JsonInput], output: Component) -> None:
+        photo = PhotoFile(visible=False, label="image")
+        photo.max_bytes = limits.max_bytes
+        photo.queue = queues.fetches
+        # No limit: requests wait in our own queue.
+        gr.Button(visible=False).click(
+            handler, [photo, *inputs], output, api_name=handler.__name__, concurrency_limit=None
+        )
+
     points = _json_input("points", {"type": "array", "items": _NUMBERS}, [[320, 240, 1]])
     box = _json_input("box", _NUMBERS)
     multimask = _json_input("multimask", {"type": "boolean"})
-    inputs = [_photo_input(limits, queues), points, box, multimask]
-    output = gr.JSON(visible=False, label="masks")
-    _add_endpoint(in_queue(endpoints.segment, queues.segment, model), inputs, output)
+    segment = in_queue(endpoints.segment, queues.segment, model)
+    add(segment, [points, box, multimask], gr.JSON(visible=False, label="masks"))
 
     fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
     properties = {name: {"type": field["type"]} for name, field in fields.items()}
     schema = {"type": "object", "properties": properties}
     options = _json_input("options", schema, {"points_per_side": 16})
-    inputs = [_photo_input(limits, queues), options]
-    output = gr.JSON(visible=False, label="masks")
-    _add_endpoint(in_queue(endpoints.everything, queues.everything, model), inputs, output)
+    everything = in_queue(endpoints.everything, queues.everything, model)
+    add(everything, [options], gr.JSON(visible=False, label="masks"))
 
     mask = {"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}
     list_schema = {"type": "array", "items": {"type": "object"}}
@@ -235,16 +232,8 @@ def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQue
     format_schema = {"type": "string", "enum": list(FILE_FORMATS)}
     file_format = _json_input("format", format_schema, "coco_rle", is_optional=False)
     name = _json_input("name", {"type": "string"})
-    inputs = [_photo_input(limits, queues), objects, file_format, name]
-    file = gr.File(visible=False, label="file")
-    _add_endpoint(in_queue(endpoints.export, queues.full_size), inputs, file)
-
-
-def _photo_input(limits: ImageLimits, queues: WorkQueues) -> PhotoFile:
-    photo = PhotoFile(visible=False, label="image")
-    photo.max_bytes = limits.max_bytes
-    photo.queue = queues.fetches
-    return photo
+    export = in_queue(endpoints.export, queues.full_size)
+    add(export, [objects, file_format, name], gr.File(visible=False, label="file"))
 
 
 def _json_input(
@@ -254,15 +243,6 @@ def _json_input(
     argument.schema = {"anyOf": [schema, {"type": "null"}]} if is_optional else schema
     argument.example = example
     return argument
-
-
-def _add_endpoint(
-    handler: Callable[..., Any], inputs: Sequence[Component], output: Component
-) -> None:
-    # No limit: requests wait in our own queue.
-    gr.Button(visible=False).click(
-        handler, list(inputs), output, api_name=handler.__name__, concurrency_limit=None
-    )
 
 
 def in_queue(

@@ -25,13 +25,13 @@ class PhotoSession:
 
     Attributes:
         file_name: the user's name for the file.
-        folder: for the photo and the files exported from it; unguessable, removed on closing.
+        folder: unguessable; has the photo and the files exported from it, until it is closed.
         session: Gradio's session hash of the tab.
         token: by which the page refers to the photo.
         embedding_key: key of its embedding; empty until it is encoded.
-        opening: the reply to `open`, once the photo is encoded.
-        expiry: closes the photo when the page stops polling. Event loop only.
-        generation: the mask generation, if there is one.
+        opening: the last reply to `open`, once the photo is encoded.
+        expiry: closes the photo when the page stops polling.
+        generation: its mask generation, if there is one.
     """
 
     file_name: str
@@ -50,13 +50,13 @@ class PhotoSession:
 
 
 class PhotoSessions:
-    """All open photos, least recently used first.
+    """All open photos.
 
     `get` and `bound_generations` may be called from any thread, all else from the event loop only.
     """
 
     def __init__(self) -> None:
-        self._photos: OrderedDict[str, PhotoSession] = OrderedDict()
+        self._photos: OrderedDict[str, PhotoSession] = OrderedDict()  # last used last
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
