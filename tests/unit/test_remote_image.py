@@ -31,7 +31,7 @@ def test_private_and_translated_addresses_are_not(address):
 
 
 class Site(BaseHTTPRequestHandler):
-    """/photo.jpg is one; /to?X redirects to X; anything else is missing."""
+    """/to?X redirects to X, /missing.jpg is missing, and anything else is a photo."""
 
     def do_GET(self):
         self.server.hosts.append(self.headers["Host"])
@@ -41,7 +41,7 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", target)
             self.end_headers()
             return
-        self.send_response(200 if path == "/a%20photo.jpg" else 404)
+        self.send_response(404 if path == "/missing.jpg" else 200)
         self.end_headers()
         self.wfile.write(bytes(1000))
 
@@ -77,6 +77,18 @@ def test_a_photo_is_fetched_into_the_upload_folder_under_its_name(get, site, tmp
     assert path.name == "a photo.jpg"
     assert path.parents[1] == tmp_path
     assert site.hosts == [f"localhost:{site.server_port}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/", "photo"), ("/.png", "png"), ("/a%00b.png", "ab.png"), ("/C:%5Ccon.png", "con.png"),
+     ("/a/..%2f..%2fetc%2fpasswd", "passwd"), ("/" + 80 * "%F0%9F%90%88", 60 * "\U0001f408"),
+     ("/a" + 99 * ".", "photo")],
+)  # fmt: skip
+def test_the_name_of_a_photo_is_safe(get, path, name, tmp_path):
+    file = get(path)
+    assert file.name == name
+    assert file.parents[1] == tmp_path
 
 
 def test_a_redirect_is_followed(get):

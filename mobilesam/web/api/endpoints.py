@@ -28,7 +28,7 @@ from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
 from mobilesam.web.server.request_log import logged_request
-from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_upload
+from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_file, upload_folder
 
 if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.everything import MaskRecord
@@ -197,7 +197,7 @@ class Endpoints:
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
         file_name, data = export_file(format, photo, named, _photo_name(name, path))
-        return str(new_upload(file_name, data))  # removed like an upload
+        return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
 def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:

@@ -17,7 +17,7 @@ import gradio as gr
 
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.storage import checked_upload, new_upload
+from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
 
 _UPLOADED = "/gradio_api/file="
 _NO_URL = "A photo must be an http or https URL, or a data URL."
@@ -90,4 +90,4 @@ def _stored(data_url: str, limits: ImageLimits) -> Path:
         data = base64.b64decode(body if header.endswith(";base64") else "?", validate=True)
     except ValueError:
         raise ImageError("The data URL is not valid base64. Send a URL instead.") from None
-    return new_upload("photo", data)
+    return new_file(upload_folder(), "photo", data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ class PromptCanvas(gr.HTML):
     def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
         """The modules call `server.<name of a function>(query)` and read `props.<name>`."""
         super().__init__(
-            html_template=_markup(),
+            html_template=(STATIC_DIR / "index.html").read_text("utf-8"),
             js_on_load=_mount_script(),
             apply_default_css=False,
             server_functions=list(server_functions),
@@ -42,12 +41,6 @@ def head_links() -> str:
     return "".join(f'<link rel="{rel}" href="./{static_base()}/{name}">' for rel, name in links)
 
 
-@functools.cache
-def _markup() -> str:
-    return (STATIC_DIR / "index.html").read_text(encoding="utf-8")
-
-
-@functools.cache
 def _mount_script() -> str:
     """Imports the main module, or shows that this failed.
 

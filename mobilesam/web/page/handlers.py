@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -39,7 +38,7 @@ from mobilesam.web.server.replies import (
     refusal,
     sequence_number,
 )
-from mobilesam.web.server.storage import checked_upload
+from mobilesam.web.server.storage import checked_upload, new_file
 
 if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.embedding import ImageEmbedding
@@ -202,15 +201,7 @@ class PageHandlers:
             name, data = export_file(kind, self._pixels(photo), objects, photo.file_name)
         else:
             raise PromptError("This kind of file cannot be exported. Reload the page.")
-        # A folder for each file, so that two exports of one name do not collide.
-        folder = photo.folder / secrets.token_hex(8)
-        folder.mkdir(parents=True)
-        try:
-            (folder / name).write_bytes(data)
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return {"path": str(folder / name), "name": name}
+        return {"path": str(new_file(photo.folder, name, data)), "name": name}
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
@@ -250,9 +241,13 @@ class PageHandlers:
         photo.folder.mkdir()
         # Gradio stores equal uploads of two users under one path.
         upload.replace(photo.path)
+
+        def encode() -> Reply:
+            wait([self._model])  # the log counts this as waiting
+            return answered("open", query, partial(self._encode, photo))
+
         try:
             self._photos.add(photo)
-            encode = partial(answered, "open", query, partial(self._encode, photo))
             photo.opening = self._queues.photos.submit(encode)
         except BusyError:
             self._photos.close(photo)
@@ -260,7 +255,7 @@ class PageHandlers:
         return photo
 
     def _encode(self, session: PhotoSession) -> Reply:
-        """Encodes a photo, or finds its embedding in the cache; waits until the model is loaded."""
+        """Encodes a photo, or finds its embedding in the cache."""
         segmenter = self._model.result()
         photo = self._pixels(session)
         started_at = time.perf_counter()

@@ -15,10 +15,12 @@ from urllib.parse import unquote
 import httpx
 
 from mobilesam.errors import ImageError
+from mobilesam.export import photo_file_name
 from mobilesam.settings import MEGA
-from mobilesam.web.server.storage import new_upload
+from mobilesam.web.server.storage import new_file, upload_folder
 
 _TIMEOUT_S = 20.0
+_MAX_NAME = 60
 _GLOBAL_UNICAST_IPV6 = ipaddress.ip_network("2000::/3")
 """Outside are, among others, prefixes that a gateway translates to any IPv4 address."""
 
@@ -37,7 +39,9 @@ def fetch_photo(url: str, max_bytes: int) -> Path:
         name, data = asyncio.run(asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S))
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         raise ImageError(_NO_ANSWER) from None
-    return new_upload(name, data)
+    # Gradio serves no hidden files. Most systems allow 255 bytes, and a character has up to four.
+    safe_name = photo_file_name(name or "photo")[-_MAX_NAME:].lstrip(".") or "photo"
+    return new_file(upload_folder(), safe_name, data)
 
 
 def is_public(address: str) -> bool:
@@ -63,7 +67,7 @@ async def _fetch(url: str, max_bytes: int) -> tuple[str, bytes]:
             data += chunk
             if len(data) > max_bytes:
                 raise ImageError(f"The file is larger than {max_bytes / MEGA:g} MB.")
-        return unquote(response.url.path), bytes(data)
+        return Path(unquote(response.url.path)).name, bytes(data)
 
 
 class _PublicTransport(httpx.AsyncHTTPTransport):

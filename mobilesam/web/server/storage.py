@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -18,7 +19,6 @@ from typing import Any
 
 from gradio_client.utils import is_http_url_like
 
-from mobilesam.export import photo_file_name
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
 
@@ -26,7 +26,6 @@ MAX_AGE_S = 15 * 60
 MAX_BYTES = 4000 * MEGA  # of all files together
 _SWEEP_INTERVAL_S = 15
 _FOLDER_BYTES = 4096
-_MAX_NAME = 60
 _VARIABLE = "GRADIO_TEMP_DIR"
 
 
@@ -104,15 +103,16 @@ def checked_upload(path: str) -> Path:
     raise ExpiredError("The server does not have the photo. Upload it and try again.")
 
 
-def new_upload(name: str, data: bytes) -> Path:
-    """Stores a file under a safe form of its name, in a new and unguessable folder."""
-    folder = upload_folder() / secrets.token_hex(24)
+def new_file(parent: Path, name: str, data: bytes) -> Path:
+    """Stores a file in a new and unguessable folder, so that files of one name do not collide."""
+    folder = parent / secrets.token_hex(24)
     folder.mkdir(parents=True)
-    # Gradio serves no hidden files. Most systems allow 255 bytes, and a character has up to four.
-    safe_name = photo_file_name(Path(name).name or "photo")[-_MAX_NAME:].lstrip(".")
-    path = folder / (safe_name or "photo")
-    path.write_bytes(data)
-    return path
+    try:
+        (folder / name).write_bytes(data)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder / name
 
 
 class UploadsOnly:
