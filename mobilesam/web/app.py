@@ -1,7 +1,6 @@
-"""Starts and stops the page, for `app.py` and the terminal's `serve`.
+"""Starts and stops the page, for `app.py` and the command `serve`.
 
-The page is served before the model is loaded, because importing torch takes longer than everything
-else. Requests wait for the model.
+The page is served before the model is loaded, because importing torch takes longer than all else.
 """
 
 from __future__ import annotations

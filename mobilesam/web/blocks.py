@@ -7,13 +7,14 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+import mobilesam
 from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS, MAX_RADIUS_PX
 from mobilesam.objects import MAX_NAME, MAX_OBJECTS
 from mobilesam.prompts import MAX_POINTS
@@ -30,9 +31,6 @@ from mobilesam.web.page.handlers import (
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.segmenter import Segmenter
 
 TITLE = "MobileSAM: click an object in a photo to get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
@@ -68,7 +66,7 @@ class DemoBlocks(gr.Blocks):
 
 def build_demo(
     handlers: PageHandlers,
-    model: Future[Segmenter],
+    model: Future[mobilesam.Segmenter],
     limits: ImageLimits,
     queues: WorkQueues,
     examples: Path = EXAMPLES_DIR,

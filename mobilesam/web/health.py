@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,11 +13,8 @@ from starlette.routing import Route
 import mobilesam
 from mobilesam.web.page.handlers import PageHandlers
 
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.segmenter import Segmenter
 
-
-def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
+def health_route(model: Future[mobilesam.Segmenter], handlers: PageHandlers) -> Route:
     """The route, which answers 200 once the model is loaded, and 503 before or if that failed.
 
     A load balancer that checks the status alone therefore sends users only to ready servers.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
@@ -16,6 +16,7 @@ from gradio.data_classes import ImageData
 from PIL import Image
 from pydantic import TypeAdapter
 
+import mobilesam
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
@@ -29,10 +30,6 @@ from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
 from mobilesam.web.server.request_log import logged_request
 from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_file, upload_folder
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.everything import MaskRecord
-    from mobilesam.segmenter import Segmenter
 
 MODEL_TIMEOUT_S = 60.0
 _EVERYTHING_TIMEOUT_S = 120.0
@@ -99,7 +96,7 @@ class Endpoints:
     Clients show the docstrings of the methods, and of each argument the first line.
     """
 
-    def __init__(self, model: Future[Segmenter], limits: ImageLimits) -> None:
+    def __init__(self, model: Future[mobilesam.Segmenter], limits: ImageLimits) -> None:
         self._model = model
         self._limits = limits
 
@@ -155,7 +152,7 @@ class Endpoints:
         checked = segmenter.everything_options(options or {})
         embedding = segmenter.encode(_checked_photo(image))
         started = time.monotonic()
-        records: Sequence[MaskRecord] = []
+        records: Sequence[mobilesam.MaskRecord] = []
         for progress in segmenter.iter_everything(embedding, checked):
             records = progress.records  # in every step, so that the limit includes the filtering
             if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
@@ -200,7 +197,9 @@ class Endpoints:
         return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
-def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
+def add_endpoints(
+    model: Future[mobilesam.Segmenter], limits: ImageLimits, queues: WorkQueues
+) -> None:
     """Adds /segment, /everything and /export to the Blocks being built."""
     endpoints = Endpoints(model, limits)
 
@@ -246,7 +245,7 @@ def _json_input(
 
 
 def in_queue(
-    handler: Callable[..., T], queue: WorkQueue, model: Future[Segmenter] | None = None
+    handler: Callable[..., T], queue: WorkQueue, model: Future[mobilesam.Segmenter] | None = None
 ) -> Callable[..., Awaitable[T]]:
     """Runs a handler in a queue, and turns its errors into those that Gradio shows to clients.
 

@@ -12,12 +12,13 @@ from concurrent.futures import Future, wait
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from anyio import to_thread
 from PIL import Image
 
+import mobilesam
 from mobilesam.errors import PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
 from mobilesam.images import Photo, scaled_size
@@ -40,10 +41,6 @@ from mobilesam.web.server.replies import (
 )
 from mobilesam.web.server.storage import checked_upload, new_file
 
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.embedding import ImageEmbedding
-    from mobilesam.segmenter import Segmenter
-
 DISPLAY_SIDE = 1024
 """The largest long side of a mask to display."""
 THUMBNAIL_SIDE = 96
@@ -62,7 +59,7 @@ _TRIM_EVERY = 50
 class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
-    def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
+    def __init__(self, model: Future[mobilesam.Segmenter], files: Path, queues: WorkQueues) -> None:
         """The model may still be loading; `files` is a folder that the web server serves."""
         self._model = model
         self._files = files
@@ -132,9 +129,8 @@ class PageHandlers:
                 self._photos.close(photo)
         else:
             position = self._queues.photos.position(photo.opening)
-            state = "queued" if position else "encoding"
-            if not self._model.done():
-                state = "loading_model"
+            waiting_state = "queued" if position else "encoding"
+            state = waiting_state if self._model.done() else "loading_model"
             reply = {"ok": True, "token": photo.token, "state": state, "position": position}
         return {**reply, "seq": sequence_number(query)}
 
@@ -276,7 +272,7 @@ class PageHandlers:
             "preview": not photo.browser_agrees,
         }
 
-    def _embedding(self, photo: PhotoSession) -> ImageEmbedding:
+    def _embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
         embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
         if not embedding:
             raise ExpiredError("The photo must be encoded again. Open it again.")
@@ -287,7 +283,7 @@ class PageHandlers:
             raise ExpiredError("The server no longer has this photo. Open it again.")
         return self._model.result().open(photo.path)
 
-    def _answer(self, embedding: ImageEmbedding, query: Mapping[str, Any]) -> Answer:
+    def _answer(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Answer:
         interactions = parse_interactions(query.get("interactions"))
         return self._model.result().answer(embedding, interactions)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch is imported after the page is served
 Steps: TypeAlias = Generator["EverythingProgress", None, None]
 
 EMBEDDING_BYTES = 4 * MEGA
+"""Held until it is finished."""
 MAX_REPLY_BYTES = 4 * MEGA
 """Of the masks in one reply; a larger mask is sent alone."""
 TURN_S = 0.5
@@ -28,12 +29,7 @@ PATIENCE_S = 1.0
 
 
 class MaskGeneration:
-    """The mask generation of one photo, and the masks found so far.
-
-    Attributes:
-        id: by which the page refers to it.
-        held_bytes: memory that it holds.
-    """
+    """The mask generation of one photo, and the masks found so far; it holds `held_bytes`."""
 
     def __init__(self, steps: Steps, clock: Callable[[], float] = time.monotonic) -> None:
         """Computes nothing yet; the steps are those of `Segmenter.iter_everything`."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mobilesam
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
 from mobilesam.interactions import AddPoint, SetBox, parse_interactions
 from mobilesam.objects import MAX_OBJECTS, PackedObjects, PhotoObject
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.embedding import ImageEmbedding
-    from mobilesam.segmenter import Segmenter
 
 MAX_PROMPTS = 2000
 """Points and boxes of all objects together: each may need a decode."""
@@ -22,7 +19,7 @@ CPU_BUDGET_S = 10.0
 
 
 def objects_to_export(
-    segmenter: Segmenter, embedding: ImageEmbedding, raw: object, exclusive: Any
+    segmenter: mobilesam.Segmenter, embedding: mobilesam.ImageEmbedding, raw: object, exclusive: Any
 ) -> PackedObjects:
     """The objects that the page sends, with masks at the photo's own size.
 
@@ -31,7 +28,7 @@ def objects_to_export(
         embedding: of the photo.
         raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
             masks that were not decoded from clicks.
-        exclusive: see `PackedObjects.exclusive`; None keeps overlaps.
+        exclusive: as for `PackedObjects.exclusive`, or None to keep overlaps.
 
     Raises:
         MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if

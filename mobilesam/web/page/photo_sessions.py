@@ -25,13 +25,11 @@ class PhotoSession:
 
     Attributes:
         file_name: the user's name for the file.
-        folder: unguessable; has the photo and the files exported from it, until it is closed.
+        folder: unguessable; contains the photo and the files exported from it until it is closed.
         session: Gradio's session hash of the tab.
-        token: by which the page refers to the photo.
         embedding_key: key of its embedding; empty until it is encoded.
-        opening: the last reply to `open`, once the photo is encoded.
+        opening: the last reply to `open`.
         expiry: closes the photo when the page stops polling.
-        generation: its mask generation, if there is one.
     """
 
     file_name: str
@@ -63,11 +61,7 @@ class PhotoSessions:
         return len(self._photos)
 
     def get(self, token: object) -> PhotoSession:
-        """The photo with a token, which may be any JSON value.
-
-        Raises:
-            ExpiredError: there is none.
-        """
+        """The photo with a token, which may be any JSON value; ExpiredError if there is none."""
         with self._lock:
             photo = self._photos.get(token) if isinstance(token, str) else None
             if photo is None:
@@ -82,8 +76,7 @@ class PhotoSessions:
     def add(self, photo: PhotoSession) -> None:
         """Adds a photo, and closes the least recently used one if there are too many.
 
-        Raises:
-            BusyError: too many photos of the session are waiting.
+        BusyError if too many photos of the session are waiting.
         """
         waiting = [other for other in self.of_session(photo.session) if not other.embedding_key]
         if len(waiting) >= MAX_WAITING_PER_SESSION:

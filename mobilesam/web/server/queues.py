@@ -21,7 +21,7 @@ ServerFunction = Callable[[Any], Awaitable[Reply]]
 
 
 class WorkQueue:
-    """First in, first out, to be used in one event loop.
+    """First in, first out, for one event loop.
 
     At most `threads` pieces of work run at once and `max_waiting` more wait; any more raise
     BusyError with the `busy_message`.

@@ -89,12 +89,9 @@ def upload_folder() -> Path:
 
 
 def checked_upload(path: str) -> Path:
-    """The resolved path of an upload.
+    """The resolved path of an upload; ExpiredError if it is not a file in the upload folder.
 
     Gradio does not check paths in JSON that it does not recognize as a file.
-
-    Raises:
-        ExpiredError: the path is not a file in the upload folder.
     """
     with suppress(OSError, ValueError):
         resolved = Path(path).resolve()
@@ -133,7 +130,7 @@ class UploadsOnly:
         return path
 
     async def fetch(self, url: str) -> str:  # noqa: ARG002
-        """Refuses the URL; a subclass may download it and return the path."""
+        """Refuses the URL; a subclass can download it and return the path."""
         import gradio as gr
 
         raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
