@@ -86,9 +86,9 @@ def serve_page(
             ) from error
         cleanup.callback(close, demo)
         logger.info("The page is at %s", demo.local_url)
-        if mcp:
-            prepare_mcp_server(demo, settings.limits)
         try:
+            if mcp:
+                prepare_mcp_server(demo, settings.limits)
             model.set_result(_load(weights, device, settings))
         except Exception as error:
             model.set_exception(error)  # for the requests that wait for the model

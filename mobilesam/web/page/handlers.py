@@ -111,8 +111,9 @@ class PageHandlers:
     async def open(self, query: Any, session: str) -> Reply:
         """Opens an upload: the first call has `path` and `name`, the following ones the `token`.
 
-        To be called again until `state` is "done"; answers within a second. Before that, `state` is
-        "loading_model", "queued" or "encoding", and `position` the number of photos ahead.
+        The page calls it until `state` is "done"; each call returns within a second. Until then,
+        `state` is "loading_model", "queued" or "encoding", and `position` the number of photos
+        ahead.
         """
         try:
             is_new = "token" not in query
@@ -158,9 +159,9 @@ class PageHandlers:
     def everything(self, query: Mapping[str, Any]) -> Reply:
         """Starts or continues automatic mask generation; see `MaskGeneration.reply`.
 
-        `generation` is null in the first call, which has `options`, and what the reply said in the
-        following ones; `after` is the highest mask id received; `stop` ends it. `waiting` in the
-        reply: another generation was being computed.
+        The first call has `options`. The following ones have the reply's `generation`, the highest
+        mask id received as `after`, and `stop` to end it. `waiting` is true in the reply if another
+        generation was being computed.
         """
         photo = self._photos.get(query.get("token"))
         if query.get("stop"):

@@ -68,13 +68,13 @@ class MaskGeneration:
         self.held_bytes = sum(len(record.rle["counts"]) for record in self._masks.values())
 
     def reply(self, after: int) -> dict[str, Any]:
-        """What is new to the page, which has received the masks up to the id `after`.
+        """The progress, and the masks with an id above `after`.
 
         Returns:
-            `generation` (its id), `done` and `total` prompts, `ids` of all current masks, the
-            highest predicted IoU first, `masks` with an id above `after`, ascending, as many as fit
-            into a reply (`id`, `rle` at the photo's own size, `bbox`, `area`, `predicted_iou`), and
-            `finished`: all is computed and sent.
+            `generation` (its id), `done` and `total` prompts, `ids` of all current masks by
+            descending predicted IoU, `masks` by ascending id, as many as fit into a reply (`id`,
+            `rle` at the photo's own size, `bbox`, `area`, `predicted_iou`), and `finished`, true
+            once all masks are computed and sent.
         """
         masks = self._masks  # another thread may replace them
         unsent = sorted(mask_id for mask_id in masks if mask_id > after)

@@ -72,7 +72,7 @@ class RequestLimits:
         length = headers.get("content-length", "")
         is_small = length.isdecimal() and int(length) <= MAX_SMALL_BYTES
         pool = self.uploads if is_upload else self.small if is_small else self.large
-        body = _Body(receive, pool, options.get(b"boundary", b""))
+        body = _Body(receive, pool, options.get(b"boundary", b"") if is_upload else b"")
         try:
             if is_upload:
                 receive = body.receive
