@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -273,17 +274,23 @@ def test_a_photo_has_one_mask_generation_and_a_new_one_replaces_it(handlers, ope
     assert handlers.everything(query(token, generation=second["generation"]))["ids"] == [1]
 
 
-def test_one_that_is_replaced_while_it_computes_is_expired(handlers, open_photo, given):
+def test_one_that_is_replaced_while_it_computes_stops_and_is_expired(
+    handlers, open_photo, given, monkeypatch
+):
     steps = Steps(["a"], ["a"])
     steps.released = threading.Event()
     given(steps, Steps(["a"], ["a"]))
+    monkeypatch.setattr(module, "TURN_S", 60)
     token, replies = open_photo(), []
     old = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
     old.start()
     assert steps.inside.acquire(timeout=10)
+    photo = handlers._photos.get(token)
+    replaced = photo.generation
     new = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
     new.start()
-    new.join(0.1)
+    while photo.generation is replaced:
+        time.sleep(0.01)
     steps.released.set()
     for thread in (old, new):
         thread.join(10)
