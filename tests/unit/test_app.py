@@ -121,6 +121,21 @@ def test_a_model_that_cannot_be_loaded_ends_the_page_and_the_requests_that_wait(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_mcp_server_that_cannot_start_ends_the_requests_that_wait_too(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the threads in which they wait would keep the process alive."""
+
+    def prepare(*_: object) -> None:
+        raise MobileSamError("No MCP.")
+
+    monkeypatch.setattr("mobilesam.web.api.mcp.prepare_mcp_server", prepare)
+    with pytest.raises(MobileSamError, match="No MCP"):
+        serve_page(mcp=True)
+    assert page.events == ["launched", "closed"]
+    assert isinstance(page.models[0].exception(), MobileSamError)
+
+
 def test_a_port_that_is_taken_gets_a_sentence(page: Page) -> None:
     page.error = OSError("Cannot find empty port")
     with pytest.raises(MobileSamError, match="Choose a free port"):
