@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import httpx
 
 from mobilesam.errors import ImageError
-from mobilesam.export import photo_file_name
+from mobilesam.export.files import photo_file_name
 from mobilesam.settings import MEGA
 from mobilesam.web.server.storage import new_file, upload_folder
 
