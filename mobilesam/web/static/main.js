@@ -1,17 +1,15 @@
 // @ts-check
-// Composes the page from its parts.
+// Composes the page.
 /** @import {Limits} from './core/types.js' */
 /** @import {Example} from './panels/photo_info.js' */
 /** @import {Call} from './io/server.js' */
 /** @import {Page} from './panels/page.js' */
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
-import {createFileIntake} from './io/file_intake.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader} from './io/photo_loader.js';
 import {createSegmentRequests} from './io/segment_requests.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
-import {createCamera} from './panels/camera.js';
 import {createCompare} from './panels/compare.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
@@ -23,6 +21,7 @@ import {createPage, isUndoNote} from './panels/page.js';
 import {createPhotoInfo} from './panels/photo_info.js';
 import {reflect} from './panels/reflect.js';
 import {createResult} from './panels/result.js';
+import {createSources} from './panels/sources.js';
 import {createToolBars} from './panels/tool_bars.js';
 
 /** @typedef {ReturnType<typeof createParts>} Parts */
@@ -46,13 +45,17 @@ function createParts(page, call) {
   const panel = createObjectsPanel(page, editor, {
     downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, snapshot),
   });
+  const generation = createMaskGeneration({
+    ask, onError: fail,
+    onProgress: (progress) => everything.showProgress(progress),
+    onMasks: (ids, added) => everything.update(ids, added),
+  });
   const everything = createEverything(page, {
-    createGeneration: (handlers) => createMaskGeneration({ask, onError: fail, ...handlers}),
-    redraw: editor.stage.redrawMarks,
+    generation, redraw: editor.stage.redrawMarks,
     onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
     onKeep: (masks) => panel.add(masks, 'kept'),
   });
-  const loader = createPhotoLoader(call, page.limits);
+  const loader = createPhotoLoader(call);
   const opening = createOpening(page, {
     loader, reserve: editor.stage.reserve, onOpening: session.setOpening,
     onOpened(photo, notes, work, click) {
@@ -75,16 +78,13 @@ function createParts(page, call) {
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
   const {store, refs, clearAlert, actOnNote} = page;
-  /** @param {File} file */
-  const take = (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file));
-  const {paste} = createFileIntake({stage: refs.stage, inputs: [refs.file, refs.capture], onFile: take, onError: page.fail});
   /** @param {string} kind */
   function save(kind) {
     const {reply, interactions, busyText} = store.get();
     if (reply?.coverage && !busyText) downloads.save({kind, interactions});
   }
 
-  /** Ends what is most recent: a photo on its way, a drag, a message, then the interactions. */
+  /** Ends one of these: opening a photo, a drag, a message, the mode for generated masks, the interactions. */
   function escape() {
     if (store.get().isOpening) return opening.end();
     if (stage.cancelGesture()) return;
@@ -94,10 +94,10 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createCamera(page, take).commands, ...createCompare(page, downloads.maskPicture, saveAs).commands,
+    ...createSources(page, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
+    ...createCompare(page, downloads.maskPicture, saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
-    'browse': () => refs.file.click(), paste,
     'cutout': () => save('cutout'), 'mask': () => save('mask'),
     'help': () => refs.help.showModal(), 'help-close': () => refs.help.close(),
   };
@@ -112,10 +112,8 @@ function listenToButtons({root, refs}, commands) {
   });
 }
 
-/**
- * Brings the page to life; called by the Gradio component.
- * @param {{element: HTMLElement, props: {limits: Limits, examples: Example[]}, server: any}} component
- */
+/** Starts the page; called by the Gradio component.
+ * @param {{element: HTMLElement, props: {limits: Limits, examples: Example[]}, server: any}} component */
 export function mount({element, props, server}) {
   const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props.limits), {store} = page;
   const call = createCall(server);
@@ -128,7 +126,7 @@ export function mount({element, props, server}) {
     () => page.fail('The example could not be loaded. Check the connection and try again.')));
   const commands = createCommands(page, parts);
   listenToButtons(page, commands);
-  listenToKeys(page, editor.stage.crosshair, commands, editor.choose);
+  listenToKeys(page, editor.stage.crosshair, commands);
   editor.showBrushSize();
   store.set({isMounted: true});
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));

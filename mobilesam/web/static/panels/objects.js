@@ -1,5 +1,5 @@
 // @ts-check
-// The objects of the open photo: kept, edited, exported, loaded, and saved when another photo is opened.
+// The objects of the open photo: keep, edit, export and load them; another photo saves them.
 /** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
 /** @import {Editor} from './editor.js' */
 /** @import {Page} from './page.js' */
@@ -12,13 +12,13 @@ import {createObjectList} from './object_list.js';
 const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : ' objects were ') + verb + '.';
 
 /**
- * @typedef {object} Options
- * @property {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} downloads
- * @property {() => void} onChange what is kept for a reload has changed
- * @property {(file: File, snapshot: ObjectsSnapshot) => void} reopen opens a photo with its objects
+ * @param {Page} page
+ * @param {Editor} editor
+ * @param {object} options
+ * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
+ * @param {() => void} options.onChange
+ * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
  */
-
-/** @param {Page} page @param {Editor} editor @param {Options} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
   const isFree = () => !store.get().busyText;
@@ -92,7 +92,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   return {
     objects, add, load,
-    /** To be called before another photo replaces the open one; gives what to call when it has. */
+    /** Call it before another photo replaces the open one, and its result afterwards. */
     leavePhoto() {
       const {photo} = store.get();
       if (!photo || !objects.isUnsaved) return () => store.set({note: null});

@@ -6,7 +6,7 @@ import {statusOf} from './page.js';
 /** @param {unknown} value */
 const yesOrNo = (value) => (value ? 'yes' : 'no');
 
-/** @param {Readonly<PageState>} state @returns {Record<string, unknown>} a value of 0 leaves the attribute out */
+/** @type {(state: PageState) => Record<string, unknown>} a value of 0 leaves the attribute out */
 const attributes = (state) => ({
   loaded: state.isMounted && 'yes',
   touch: yesOrNo(state.hasTouch),
@@ -29,12 +29,11 @@ const attributes = (state) => ({
 
 /** @param {Page} page */
 export function reflect({root, store}) {
-  /** @param {Readonly<PageState>} state */
-  function write(state) {
-    for (const [name, value] of Object.entries(attributes(state))) {
+  function write() {
+    for (const [name, value] of Object.entries(attributes(store.get()))) {
       if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
     }
   }
-  write(store.get());
+  write();
   store.subscribe(write);
 }

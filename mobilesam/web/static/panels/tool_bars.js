@@ -4,7 +4,7 @@
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote, statusOf} from './page.js';
 
-/** @param {Readonly<PageState>} state */
+/** @param {PageState} state */
 function enabledCommands(state) {
   const hasMask = Boolean(state.reply?.coverage);
   return {
@@ -14,22 +14,22 @@ function enabledCommands(state) {
   };
 }
 
-/** @param {Readonly<PageState>} state */
+/** @param {PageState} state */
 const pressedCommands = ({tool, isRemoving}) => ({
   'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
 });
 
-/** @param {Readonly<PageState>} state */
+/** @param {PageState} state */
 const inertZooms = ({zoom}) => ({'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1});
 
-/** @param {Page} page @param {(share: number) => void} onBrushShare the brush size was chosen, 0 to 1 */
+/** @param {Page} page @param {(share: number) => void} onBrushShare receives the chosen brush size, 0 to 1 */
 export function createToolBars({refs, store, buttons}, onBrushShare) {
-  /** @param {Record<string, boolean>} flags @param {(button: HTMLButtonElement, flag: boolean) => void} apply */
+  /** @type {(flags: Record<string, boolean>, apply: (button: HTMLButtonElement, flag: boolean) => void) => void} */
   function applyAll(flags, apply) {
     for (const [command, flag] of Object.entries(flags)) buttons(command).forEach((button) => apply(button, flag));
   }
 
-  /** @param {Readonly<PageState>} state */
+  /** @param {PageState} state */
   function show(state) {
     const isFree = statusOf(state) !== 'opening';
     applyAll(enabledCommands(state), (button, isEnabled) => { button.disabled = !(isEnabled && isFree); });
