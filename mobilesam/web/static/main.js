@@ -53,7 +53,7 @@ function createParts(page, call) {
   const everything = createEverything(page, {
     generation, redraw: editor.stage.redrawMarks,
     onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
-    onKeep: (masks) => panel.add(masks, 'kept'),
+    onKeep: (masks) => panel.add(masks),
   });
   const loader = createPhotoLoader(call);
   const opening = createOpening(page, {
@@ -79,10 +79,7 @@ function createParts(page, call) {
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
   const {store, refs, clearAlert, actOnNote} = page;
   /** @param {string} kind */
-  function save(kind) {
-    const {reply, interactions, busyText} = store.get();
-    if (reply?.coverage && !busyText) downloads.save({kind, interactions});
-  }
+  const save = (kind) => downloads.save({kind, interactions: store.get().interactions});
 
   /** Ends one of these: opening a photo, a drag, a message, the mode for generated masks, the interactions. */
   function escape() {

@@ -18,11 +18,16 @@ export function saveAs(url, name) {
 
 /** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
 export function createDownloads({ask, setBusy, fail}) {
-  /** Asks for what takes a while; null if it failed. @type {(text: string, name: string, query: object) => Promise<any>} */
+  let isBusy = false;
+
+  /** Asks for what takes a while, one at a time; null if it failed. @type {(text: string, name: string, query: object) => Promise<any>} */
   async function askBusy(text, name, query) {
+    if (isBusy) return null;
+    isBusy = true;
     setBusy(text);
     const reply = await ask(name, query);
     setBusy('');
+    isBusy = false;
     return reply.ok ? reply : fail(reply.error);
   }
 

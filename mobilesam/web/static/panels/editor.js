@@ -116,8 +116,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
     /** Does something as soon as the newest interactions are answered, unless they change before.
      * @param {() => void} act */
     whenAnswered(act) {
-      const {photo, isOpening, interactions, answered} = store.get();
-      if (!photo || isOpening) return;
+      const {interactions, answered} = store.get();
       if (answered === interactions || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};
       requestMask();

@@ -67,7 +67,6 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
   }
 
   function start() {
-    if (!store.get().photo) return;
     page.clearAlert();
     store.set({mode: 'masks'});
     generation.start(options());

@@ -21,7 +21,6 @@ const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : 
  */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
-  const isFree = () => !store.get().busyText;
 
   function changed() {
     const {items, active, canKeep, exported, exclusive, drawn} = objects;
@@ -45,7 +44,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks @param {string} verb */
+  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks */
   function add(masks, verb = 'kept') {
     const undo = objects.add(masks);
     if (undo) tell(countText(masks, verb), undo);
@@ -55,7 +54,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   async function load(file) {
     const photo = store.get().photo?.file;
     if (!photo) return fail('Open the photo first, then load its masks.');
-    const masks = isFree() && await downloads.loadMasks(file);
+    const masks = await downloads.loadMasks(file);
     if (!masks || store.get().photo?.file !== photo) return;
     page.clearAlert();
     add(masks, 'loaded');
@@ -63,7 +62,6 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    if (!exported.length || !isFree()) return;
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
@@ -101,7 +99,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
     commands: {
       'next': () => whenAnswered(objects.next), 'edit': editThere, 'save-all': saveAll,
-      'load-masks': () => { if (store.get().photo) refs.maskFile.click(); },
+      'load-masks': () => refs.maskFile.click(),
     },
   };
 }
