@@ -1,10 +1,9 @@
-// How the page asks the server: retries, photos that the server forgot, polling, one request in flight.
+// How the page asks the server: retries, photos that the server forgot, polling.
 import assert from 'node:assert/strict';
 import {afterEach, mock, test} from 'node:test';
 
 import {createMaskGeneration} from '../../mobilesam/web/static/io/mask_generation.js';
 import {createPhotoLoader} from '../../mobilesam/web/static/io/photo_loader.js';
-import {createSegmentRequests} from '../../mobilesam/web/static/io/segment_requests.js';
 import {createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
 
 const FILE = new File(['x'], 'a.png');
@@ -129,27 +128,6 @@ test('a photo that is no longer wanted is not asked about again', async () => {
   const {reply, queries} = opened(Array(10).fill(waiting('queued', 5)), () => --wanted > 0);
   await reply;
   assert.equal(queries.length, 2);
-});
-
-test('one request for a mask is in flight, and the newest interactions come next', async () => {
-  const answers = [];
-  let interactions = [1];
-  const onReply = mock.fn(), asked = [];
-  const request = createSegmentRequests({
-    ask: (_, query) => { asked.push(query.interactions); return new Promise((resolve) => { answers.push(resolve); }); },
-    current() { const mine = interactions; return {interactions: mine, side: 64, isCurrent: () => mine === interactions}; },
-    onAsk() {}, onSlow() {}, onReply,
-  });
-  request();
-  for (const next of [[1, 2], [1, 2, 3]]) { interactions = next; request(); }
-  assert.deepEqual(asked, [[1]]);
-  answers[0]({ok: true, name: 'stale'});
-  await flush();
-  assert.deepEqual(asked, [[1], [1, 2, 3]]);
-  answers[1]({ok: true, name: 'newest'});
-  await flush();
-  assert.deepEqual(onReply.mock.calls.map(({arguments: [reply]}) => reply.name), ['newest']);
-  assert.equal(asked.length, 2);
 });
 
 function generating(...replies) {

@@ -7,7 +7,6 @@
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader} from './io/photo_loader.js';
-import {createSegmentRequests} from './io/segment_requests.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCompare} from './panels/compare.js';
@@ -29,15 +28,8 @@ import {createToolBars} from './panels/tool_bars.js';
 function createParts(page, call) {
   const {store, fail, setBusy} = page;
   const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
-  const requestMask = createSegmentRequests({
-    ask,
-    current: () => editor.question(),
-    onAsk: (askedSeq) => store.set({askedSeq}),
-    onSlow: (slowText) => store.set({slowText}),
-    onReply: (reply) => editor.receive(reply),
-  });
   const editor = createEditor(page, {
-    requestMask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
+    ask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply),
   });
   const downloads = createDownloads({ask, setBusy, fail});

@@ -20,13 +20,8 @@ const MAX_RESTARTS = 2;
 export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
   /** @type {Phase} */
   let phase = 'none';
-  let state = fresh({});
+  let state = {generation: /** @type {string | null} */ (null), options: {}, after: 0, done: 0, total: 0};
   let runs = 0;                 // a new run ends the one before
-
-  /** @param {Options} options */
-  function fresh(options) {
-    return {generation: /** @type {string | null} */ (null), options, after: 0, done: 0, total: 0};
-  }
 
   /** @param {Phase} next */
   function report(next, isRetrying = false) {
@@ -42,7 +37,7 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
 
   /** @param {Options} options */
   function restart(options) {
-    state = fresh(options);
+    state = {generation: null, options, after: 0, done: 0, total: 0};
     onMasks([], []);
   }
 
@@ -96,4 +91,3 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
     },
   };
 }
-/** @typedef {ReturnType<typeof createMaskGeneration>} MaskGeneration */

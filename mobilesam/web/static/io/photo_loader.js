@@ -52,4 +52,3 @@ export const createPhotoLoader = (call) => ({
     return new File([blob], path.split('/').pop() ?? '', {type: blob.type});
   },
 });
-/** @typedef {ReturnType<typeof createPhotoLoader>} PhotoLoader */

@@ -21,11 +21,11 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   const {compare: dialog, compareView: view, compareAt: slider, compareFile: file, compareNote: note} = refs;
   const [saveButton] = buttons('compare-save');
   const backgroundButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (dialog.querySelectorAll('[data-background]'));
-  let background = 'none', isSaving = false;
+  let background = 'none';
   /** @type {ImageBitmap | null} */
   let chosen = null;
 
-  /** @type {(text: string) => void} */
+  /** @param {string} text */
   const say = (text) => { note.textContent = text; };
   const behind = () => /** @type {Background} */ (background === 'picture' ? chosen : background);
 
@@ -45,7 +45,6 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
       Object.assign(canvas, {width, height});
       canvas.getContext('2d')?.drawImage(picture, 0, 0);
     }
-    saveButton.disabled = isSaving || !hasOwnSize(photo);
     say(hasOwnSize(photo) ? `${photo.width} × ${photo.height} pixels, the photo's own size`
       : 'The browser has only a smaller copy of this photo. Download the cut-out PNG for its full size.');
   }
@@ -69,31 +68,26 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     if (dialog.open) setBackground('picture');
   }
 
-  /** @param {Photo} photo @param {Interaction[]} interactions */
-  async function makePicture(photo, interactions) {
-    const on = behind(), mask = await maskPicture(interactions);
-    if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
-    const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
-    /** @type {Blob | null} */
-    const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });
-    if (!blob) throw new Error('This browser cannot make a picture of that size. Download the cut-out PNG instead.');
-    return blob;
-  }
-
   async function download() {
-    const {photo, interactions} = store.get();
+    const {photo, interactions} = store.get(), on = behind();
     if (!photo) return;
-    isSaving = saveButton.disabled = true;
+    saveButton.disabled = true;
     say('Preparing the picture…');
     try {
-      const url = URL.createObjectURL(await makePicture(photo, interactions));
+      const mask = await maskPicture(interactions);
+      if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
+      const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
+      /** @type {Blob | null} */
+      const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });
+      if (!blob) throw new Error('This browser cannot make a picture of that size. Download the cut-out PNG instead.');
+      const url = URL.createObjectURL(blob);
       saveAs(url, photo.file.name.replace(/[.][^.]*$/, '') + '-picture.png');
       setTimeout(() => URL.revokeObjectURL(url), 60000);
       say(`Saved at ${photo.width} × ${photo.height} pixels.`);
     } catch (error) {
       say(/** @type {Error} */ (error).message);
     } finally {
-      isSaving = saveButton.disabled = false;
+      saveButton.disabled = false;
     }
   }
 
@@ -104,6 +98,8 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   }
 
   function open() {
+    const {photo} = store.get();
+    saveButton.disabled = !photo || !hasOwnSize(photo);
     slider.value = '50';
     slide();
     setBackground(background);

@@ -5,24 +5,38 @@
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
+import {coalesced} from '../core/coalesced.js';
 import {isAnswerable, lastPrompt, strokesSince} from '../core/interactions.js';
 import {createUndoStack} from '../core/undo_stack.js';
 
 const ZOOM_STEP = 1.5;          // of a button or a key
+const SLOW_MS = 400;            // users notice such a wait
 const COARSE = 1.25;            // a mask shown this much enlarged is requested again
 
 /**
  * @param {Page} page
  * @param {object} handlers
- * @param {() => void} handlers.requestMask
+ * @param {(name: string, query: object, onTrouble: () => void) => Promise<any>} handlers.ask calls a server function
  * @param {() => boolean} handlers.leaveMasks ends the mode for generated masks
  * @param {() => Tool} handlers.maskTool picks generated masks
  * @param {(reply: Reply | null) => void} handlers.onReply
  */
-export function createEditor({refs, store, limits, fail, clearAlert}, {requestMask, leaveMasks, maskTool, onReply}) {
+export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply}) {
   /** @type {{interactions: Interaction[], act: () => void} | null} */
   let afterReply = null;
   const isRemoving = () => store.get().isRemoving;
+
+  const requestMask = coalesced(async () => {
+    const {photo, interactions, askedSeq} = store.get(), seq = askedSeq + 1;
+    if (!photo || !isAnswerable(interactions)) return;
+    const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
+    store.set({askedSeq: seq});
+    const reply = await ask('segment', {seq, interactions, side: stage.maskSide},
+      () => store.set({slowText: 'No answer yet, trying again…'}));
+    clearTimeout(slow);
+    store.set({slowText: ''});
+    if (store.get().interactions === interactions) receive(reply);
+  });
 
   const undoStack = createUndoStack((interactions) => {
     leaveMasks();
@@ -69,6 +83,17 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
     onReply(reply);
   }
 
+  /** @param {any} reply to the newest interactions */
+  function receive(reply) {
+    if (!reply.ok) return fail(reply.error);
+    clearAlert();
+    showReply(reply);
+    store.set({shownSeq: reply.seq});
+    const waiting = afterReply;
+    afterReply = null;
+    if (waiting?.interactions === undoStack.interactions) waiting.act();
+  }
+
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
     if (isOtherMode || state.tool !== previous.tool) {
@@ -97,22 +122,6 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
 
   return {
     undoStack, stage, showReply, showBrushSize,
-    /** What to ask the server; null if there is nothing to ask. */
-    question() {
-      const {photo, interactions} = store.get();
-      if (!photo || !isAnswerable(interactions)) return null;
-      return {interactions, side: stage.maskSide, isCurrent: () => store.get().interactions === interactions};
-    },
-    /** @param {any} reply to the newest interactions */
-    receive(reply) {
-      if (!reply.ok) return fail(reply.error);
-      clearAlert();
-      showReply(reply);
-      store.set({shownSeq: reply.seq});
-      const waiting = afterReply;
-      afterReply = null;
-      if (waiting?.interactions === undoStack.interactions) waiting.act();
-    },
     /** Does something as soon as the newest interactions are answered, unless they change before.
      * @param {() => void} act */
     whenAnswered(act) {
