@@ -6,7 +6,7 @@
 /** @import {Page} from './panels/page.js' */
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
-import {createPhotoLoader} from './io/photo_loader.js';
+import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCompare} from './panels/compare.js';
@@ -47,9 +47,8 @@ function createParts(page, call) {
     onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
     onKeep: (masks) => panel.add(masks),
   });
-  const loader = createPhotoLoader(call);
   const opening = createOpening(page, {
-    loader, reserve: editor.stage.reserve, onOpening: session.setOpening,
+    loader: createPhotoLoader(call), reserve: editor.stage.reserve, onOpening: session.setOpening,
     onOpened(photo, notes, work, click) {
       const tellOfLast = panel.leavePhoto();
       store.set({photo, isRemoving: false});
@@ -64,7 +63,7 @@ function createParts(page, call) {
       store.set({openedCount: store.get().openedCount + 1});
     },
   });
-  return {editor, downloads, session, panel, everything, loader, opening};
+  return {editor, downloads, session, panel, everything, opening};
 }
 
 /** @param {Page} page @param {Parts} parts */
@@ -108,10 +107,10 @@ export function mount({element, props, server}) {
   const call = createCall(server);
   reflect(page);
   createMessages(page);
-  const parts = createParts(page, call), {editor, loader, opening, session} = parts;
+  const parts = createParts(page, call), {editor, opening, session} = parts;
   createResult(page, editor.choose);
   createToolBars(page, editor.setBrushShare);
-  createPhotoInfo(page, props.examples, (example) => loader.fetchExample(example).then((file) => opening.open(file),
+  createPhotoInfo(page, props.examples, (example) => fetchExample(example).then((file) => opening.open(file),
     () => page.fail('The example could not be loaded. Check the connection and try again.')));
   const commands = createCommands(page, parts);
   listenToButtons(page, commands);

@@ -43,12 +43,12 @@ export const createPhotoLoader = (call) => ({
     if (!reply.ok) throw new Error(reply.error);
     return createImageBitmap(await (await fetch(reply.url)).blob());
   },
-
-  /** @param {{path: string}} example */
-  async fetchExample({path}) {
-    const response = await fetch(fileUrl(path));
-    if (!response.ok) throw new Error('HTTP ' + response.status);
-    const blob = await response.blob();
-    return new File([blob], path.split('/').pop() ?? '', {type: blob.type});
-  },
 });
+
+/** @param {{path: string}} example */
+export async function fetchExample({path}) {
+  const response = await fetch(fileUrl(path));
+  if (!response.ok) throw new Error('HTTP ' + response.status);
+  const blob = await response.blob();
+  return new File([blob], path.split('/').pop() ?? '', {type: blob.type});
+}

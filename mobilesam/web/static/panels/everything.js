@@ -10,7 +10,7 @@ import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
  * @param {object} options
  * @param {Generation} options.generation
  * @param {() => void} options.redraw
- * @param {(rle: Rle) => void} options.onPick edits a mask
+ * @param {(rle: Rle) => void} options.onPick edits a mask, which ends the mode
  * @param {(masks: GeneratedMask[]) => void} options.onKeep keeps all masks as objects
  */
 export function createEverything(page, {generation, redraw, onPick, onKeep}) {
@@ -87,7 +87,6 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
     layer,
     onPick(id) {
       const mask = layer.masks.find((one) => one.id === id);
-      leave();
       if (mask) onPick(mask.rle);
     },
     onHover(id) {

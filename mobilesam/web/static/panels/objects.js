@@ -8,9 +8,6 @@ import {isInside} from '../core/geometry.js';
 import {createObjects} from '../core/objects.js';
 import {createObjectList} from './object_list.js';
 
-/** @param {unknown[]} masks @param {string} verb */
-const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : ' objects were ') + verb + '.';
-
 /**
  * @param {Page} page
  * @param {Editor} editor
@@ -47,7 +44,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks */
   function add(masks, verb = 'kept') {
     const undo = objects.add(masks);
-    if (undo) tell(countText(masks, verb), undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
   }
 
   /** @param {File} file */
