@@ -6,19 +6,18 @@ import {createBrush} from '../../mobilesam/web/static/canvas/brush.js';
 const photo = {width: 300, height: 200};
 const LIMITS = {max_interactions: 200, max_path_points: 50, max_radius_px: 40};
 let interactions, errors, sizes, draws, isRemoving, brush;
-globalThis.requestAnimationFrame = () => 1;      // the next frame never comes
 
 beforeEach(() => {
   [interactions, errors, sizes, draws, isRemoving] = [[], [], [], 0, false];
   brush = createBrush({
     limits: LIMITS, interactions: () => interactions, isRemoving: () => isRemoving,
     onStroke: (stroke) => interactions.push(stroke), onDraw() { draws++; },
-    onSize: (size) => sizes.push(size), onError: (text) => errors.push(text),
+    onSize: () => sizes.push(brush.size), onError: (text) => errors.push(text),
   });
 });
 
 const gesture = (from, to, {moved = true, isNegative = false, scale = 2} = {}) => (
-  {from: {x: from[0], y: from[1]}, to: {x: to[0], y: to[1]}, moved, isNegative, photo, scale});
+  {from: {x: from[0], y: from[1]}, to: {x: to[0], y: to[1]}, passed: [{x: to[0], y: to[1]}], moved, isNegative, photo, scale});
 
 function paint(points, options) {
   brush.tool.begin(gesture(points[0], points[0], {...options, moved: false}));
@@ -50,6 +49,13 @@ test('the right button and the switch erase', () => {
   assert.deepEqual(interactions.map(({label}) => label), [0, 0]);
 });
 
+test('a stroke goes through all points that were passed, and shows once for them', () => {
+  brush.tool.begin(gesture([1, 1], [1, 1]));
+  draws = 0;
+  brush.tool.move({...gesture([1, 1], [9, 1]), passed: [{x: 5, y: 8}, {x: 9, y: 1}]});
+  assert.deepEqual([brush.stroke.path, draws], [[[1, 1], [5, 8], [9, 1]], 1]);
+});
+
 test('whether a stroke erases is decided when it begins', () => {
   brush.tool.begin(gesture([1, 1], [1, 1]));
   isRemoving = true;
@@ -64,7 +70,7 @@ test('the stroke in progress can be read, and is gone when it ends or is cancell
   assert.deepEqual(brush.stroke, {type: 'stroke', path: [[1, 1], [5, 5]], radius: 9, label: 1});
   brush.tool.cancel();
   assert.equal(brush.stroke, null);
-  assert.deepEqual([interactions, draws], [[], 2]);
+  assert.deepEqual([interactions, draws], [[], 3]);
   paint([[1, 1], [9, 9]]);
   assert.equal(brush.stroke, null);
 });

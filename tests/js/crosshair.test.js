@@ -2,19 +2,20 @@ import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
 import {createCrosshair} from '../../mobilesam/web/static/canvas/crosshair.js';
+import {createViewport} from '../../mobilesam/web/static/core/viewport.js';
 
-const photo = {width: 300, height: 200};
-let calls, scale, isVisible, crosshair;
+let calls, isInProgress, viewport, crosshair;
 
 beforeEach(() => {
-  [calls, scale, isVisible] = [[], 3, true];
-  crosshair = createCrosshair({
-    look: () => ({photo, scale, centre: {x: 150, y: 100}, isVisible: () => isVisible}),
-    begin: (at, isNegative) => calls.push(['begin', at.x, at.y, isNegative]),
-    move: (at) => calls.push(['move', at.x, at.y]),
-    end() { calls.push(['end']); crosshair.release(); },
-    onMove() {},
-  });
+  [calls, isInProgress] = [[], false];
+  viewport = createViewport(() => ({width: 900, height: 600, photoWidth: 900}), () => {});     // 3 CSS pixels a photo pixel
+  viewport.open({width: 300, height: 200});
+  crosshair = createCrosshair(viewport, {
+    get isInProgress() { return isInProgress; },
+    begin(at, isNegative) { isInProgress = true; calls.push(['begin', at.x, at.y, isNegative]); },
+    move: ([at], moved) => calls.push(['move', at.x, at.y, moved]),
+    end() { isInProgress = false; calls.push(['end']); },
+  }, () => {}, () => {});
 });
 
 const at = () => [crosshair.imagePoint.x, crosshair.imagePoint.y];
@@ -31,7 +32,7 @@ test('a step is six pixels on the screen, at least one of the photo, and eight t
   assert.deepEqual(at(), [152.5, 100.5]);
   crosshair.step(0, -1, true);
   assert.deepEqual(at(), [152.5, 84.5]);
-  scale = 40;
+  viewport.transform(13, {x: 450, y: 300}, {x: 450, y: 300});
   crosshair.step(-1, 0, false);
   assert.deepEqual(at(), [151.5, 84.5]);
 });
@@ -53,7 +54,7 @@ test('one corner begins a box and another one ends it', () => {
   crosshair.step(1, 0, true);
   crosshair.corner();
   assert.deepEqual(calls, [
-    ['begin', 150.5, 100.5, false], ['move', 150.5, 100.5], ['move', 166.5, 100.5], ['end']]);
+    ['begin', 150.5, 100.5, false], ['move', 150.5, 100.5, true], ['move', 166.5, 100.5, true], ['end']]);
 });
 
 test('a click ends the box too, and a box that was cancelled is over', () => {
@@ -61,7 +62,7 @@ test('a click ends the box too, and a box that was cancelled is over', () => {
   crosshair.mark(false);
   assert.deepEqual(calls.at(-1), ['end']);
   crosshair.corner();
-  crosshair.release();
+  isInProgress = false;
   calls = [];
   crosshair.step(0, 1, false);
   crosshair.corner();
@@ -76,13 +77,21 @@ test('hidden it keeps its place, and begins in the middle again where that is ou
   crosshair.show();
   assert.deepEqual(at(), [166.5, 100.5]);
   crosshair.hide();
-  isVisible = false;
+  viewport.transform(16, {x: 0, y: 600}, {x: 0, y: 600});
   crosshair.show();
-  assert.deepEqual(at(), [150.5, 100.5]);
+  assert.deepEqual(at(), [9.5, 193.5]);
 });
 
 test('it is not hidden in the middle of a box', () => {
   crosshair.corner();
   crosshair.hide();
   assert.notEqual(crosshair.imagePoint, null);
+});
+
+test('zoomed in, what it moves to stays visible, with a margin', () => {
+  viewport.transform(4, {x: 450, y: 300}, {x: 450, y: 300});
+  crosshair.show();
+  for (let k = 0; k < 8; k++) crosshair.step(1, 0, true);
+  const {x, y} = viewport.toScreen(crosshair.imagePoint);
+  assert.deepEqual([Math.round(x), Math.round(y)], [868, 306]);
 });

@@ -10,23 +10,24 @@ class Canvas extends EventTarget {
   focus() { document.activeElement = this; }
   setPointerCapture() {}
   getBoundingClientRect() { return {left: 100, top: canvasTop}; }
-  matches() { return false; }
+  matches() { return isHovered; }
 }
 
-let calls, canvas, zoom, canvasTop, time;
+let calls, canvas, zoom, canvasTop, time, isHovered;
 
 beforeEach(() => {
-  [calls, zoom, canvasTop, time] = [[], 1, 50, 1000];
+  [calls, zoom, canvasTop, time, isHovered] = [[], 1, 50, 1000, true];
   globalThis.window = new EventTarget();
   window.top = window;
   globalThis.document = Object.assign(new EventTarget(), {scrollingElement: {scrollTop: 0}, activeElement: null});
   canvas = new Canvas();
   const record = (name) => (...args) => { calls.push([name, ...args]); };
-  listenToGestures(canvas, {
-    isReady: () => true, isZoomed: () => zoom > 1,
-    ...Object.fromEntries(['begin', 'move', 'end', 'cancel', 'zoom', 'pan', 'beginTransform', 'transform', 'hover', 'leave']
-      .map((name) => [name, record(name)])),
-  });
+  const viewport = {
+    isReady: true, get view() { return {zoom}; },
+    transform: record('transform'), toImage: ({x, y}) => ({x: x / 2, y: y / 2}),
+  };
+  const gestures = {begin: record('begin'), move: record('move'), end: record('end'), cancel: record('cancel')};
+  listenToGestures(canvas, viewport, gestures, record('hover'));
 });
 
 /** Dispatches an event at a screenPoint; whether its default was prevented. */
@@ -44,7 +45,8 @@ const lastMoved = () => calls.filter(([name]) => name === 'move').at(-1)[2];
 test('a press and a release are a gesture that has not moved', () => {
   send('pointerdown', 10, 20);
   send('pointerup', 10, 20);
-  assert.deepEqual(calls.slice(2), [['begin', {x: 10, y: 20}, false], ['move', [{x: 10, y: 20}], false], ['end']]);
+  assert.deepEqual(calls.slice(2), [
+    ['begin', {x: 5, y: 10}, false], ['move', [{x: 5, y: 10}], false], ['end'], ['hover', {x: 10, y: 20}]]);
 });
 
 for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['unknown', 4]]) {
@@ -62,7 +64,7 @@ for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['un
 for (const options of [{button: 2}, {shiftKey: true}, {altKey: true}]) {
   test(`a gesture is negative with ${JSON.stringify(options)}`, () => {
     send('pointerdown', 5, 5, options);
-    assert.deepEqual(calls.at(-1), ['begin', {x: 5, y: 5}, true]);
+    assert.deepEqual(calls.at(-1), ['begin', {x: 2.5, y: 2.5}, true]);
   });
 }
 
@@ -70,15 +72,15 @@ test('all samples between two frames are passed on', () => {
   send('pointerdown', 0, 0);
   const getCoalescedEvents = () => [{clientX: 103, clientY: 50}, {clientX: 106, clientY: 51}];
   send('pointermove', 6, 1, {getCoalescedEvents});
-  assert.deepEqual(calls.at(-1), ['move', [{x: 3, y: 0}, {x: 6, y: 1}], true]);
+  assert.deepEqual(calls.at(-1), ['move', [{x: 1.5, y: 0}, {x: 3, y: 0.5}], true]);
 });
 
 test('the middle button moves the photo and makes no gesture', () => {
   send('pointerdown', 50, 50, {button: 1});
   assert.equal(canvas.dataset.grab, 'yes');
   send('pointermove', 80, 40);
-  assert.deepEqual(calls.slice(-2).map(([name, factor]) => [name, factor]), [['beginTransform', undefined], ['transform', 1]]);
-  assert.deepEqual([calls.at(-1)[2].x, calls.at(-1)[3].x], [50, 80]);
+  const [name, factor, from, to, start] = calls.at(-1);
+  assert.deepEqual([name, factor, from.x, to.x, start], ['transform', 1, 50, 80, {zoom: 1}]);
   send('pointerup', 80, 40);
   assert.ok(!names().includes('begin') && !names().includes('end'));
   assert.equal(canvas.dataset.grab, 'no');
@@ -87,13 +89,15 @@ test('the middle button moves the photo and makes no gesture', () => {
 test('a second finger cancels the gesture and scales by the distance of both', () => {
   send('pointerdown', 100, 100, {pointerType: 'touch'});
   send('pointerdown', 200, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
-  assert.deepEqual(names().slice(-3), ['begin', 'cancel', 'beginTransform']);
+  assert.deepEqual(names().slice(-2), ['begin', 'cancel']);
   send('pointerdown', 1, 1, {pointerType: 'touch', pointerId: 3, isPrimary: false});       // ignored
   send('pointermove', 300, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
   const [name, factor, from, to] = calls.at(-1);
   assert.deepEqual([name, factor, from.x, to.x], ['transform', 2, 150, 200]);
   send('pointerup', 300, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
-  assert.equal(names().at(-1), 'beginTransform');         // the other finger goes on moving
+  send('pointermove', 110, 100, {pointerType: 'touch'});        // the other finger goes on moving
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['transform', 1]);
+  assert.deepEqual([calls.at(-1)[2].x, calls.at(-1)[3].x], [100, 110]);
   send('pointerup', 100, 100, {pointerType: 'touch'});
   assert.ok(!names().includes('end'));
 });
@@ -108,9 +112,9 @@ test('a mouse hovers, a finger does not', () => {
   send('pointermove', 7, 8);
   assert.deepEqual(calls, [['hover', {x: 7, y: 8}]]);
   send('pointerdown', 7, 8, {pointerType: 'touch'});
-  assert.deepEqual(calls[1], ['hover', null]);
+  assert.deepEqual(calls[2], ['hover', null]);
   send('pointerleave');
-  assert.equal(names().at(-1), 'leave');
+  assert.deepEqual(calls.at(-1), ['hover', null]);
 });
 
 // ---- Space ---------------------------------------------------------------------------------
@@ -123,12 +127,12 @@ const key = (type, name, target = canvas) => {
 };
 
 test('with Space held the left button moves the photo', () => {
-  send('pointermove', 5, 5);
   assert.ok(key('keydown', ' '));
   assert.equal(canvas.dataset.grab, 'ready');
   send('pointerdown', 5, 5);
-  assert.equal(names().at(-1), 'beginTransform');
+  assert.equal(canvas.dataset.grab, 'yes');
   send('pointerup', 5, 5);
+  assert.ok(!names().includes('begin'));
   assert.ok(key('keyup', ' '));
   send('pointerdown', 5, 5);
   assert.equal(names().at(-1), 'begin');
@@ -136,7 +140,6 @@ test('with Space held the left button moves the photo', () => {
 
 test('Space belongs to the photo after a click on a button, and to the button after Tab', () => {
   const button = {matches: () => false}, input = {matches: () => true};
-  send('pointermove', 5, 5);
   assert.ok(!key('keydown', ' ', input));
   assert.ok(key('keydown', ' ', button));
   key('keyup', ' ', button);
@@ -146,6 +149,12 @@ test('Space belongs to the photo after a click on a button, and to the button af
   assert.ok(key('keydown', ' ', button));
   window.dispatchEvent(new Event('blur'));
   assert.equal(canvas.dataset.grab, 'no');
+});
+
+test('Space belongs to a button while the pointer is elsewhere', () => {
+  isHovered = false;
+  assert.ok(!key('keydown', ' ', {matches: () => false}));
+  assert.ok(key('keydown', ' '));       // the photo has the focus
 });
 
 // ---- the wheel -----------------------------------------------------------------------------
@@ -171,7 +180,7 @@ function roll(deltaY, {pause = 0, beside = false, ...options} = {}) {
 test('at fit rolling down scrolls the page, rolling up at the top of the page zooms', () => {
   assert.ok(!roll(120));
   assert.ok(roll(-120, {pause: 400}));
-  assert.deepEqual(calls.at(-1), ['zoom', Math.exp(0.24), {x: 30, y: 40}]);
+  assert.deepEqual(calls.at(-1), ['transform', Math.exp(0.24), {x: 30, y: 40}, {x: 30, y: 40}]);
 });
 
 test('rolling up scrolls a page that is scrolled down, unless the photo has the focus and its top is visible', () => {
@@ -202,19 +211,28 @@ test('a roll keeps the meaning with which it began', () => {
 test('with Ctrl the wheel zooms wherever the page is, and no notch is too large', () => {
   document.scrollingElement.scrollTop = 100;
   assert.ok(roll(-10, {ctrlKey: true}));
-  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(0.1)]);
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['transform', Math.exp(0.1)]);
   assert.ok(roll(-1000, {ctrlKey: true}));
-  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(0.24)]);
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['transform', Math.exp(0.24)]);
 });
 
 test('rolling sideways moves a zoomed photo', () => {
   zoom = 3;
   assert.ok(roll(2, {deltaX: 30}));
-  assert.deepEqual(calls.at(-1), ['pan', -30, 0]);
+  assert.deepEqual(calls.at(-1), ['transform', 1, {x: 30, y: 40}, {x: 0, y: 40}]);
 });
 
 test('lines of the wheel are longer than pixels', () => {
   zoom = 3;
   roll(2, {deltaMode: 1});
-  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(-0.064)]);
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['transform', Math.exp(-0.064)]);
+});
+
+test('a photo that is zoomed while it is moved goes on from there', () => {
+  zoom = 3;
+  send('pointerdown', 50, 50, {button: 1});
+  send('pointermove', 80, 50);
+  roll(-120);
+  send('pointermove', 90, 50);
+  assert.deepEqual([calls.at(-1)[0], calls.at(-1)[2].x, calls.at(-1)[3].x], ['transform', 80, 90]);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {countPathPoints, isAnswerable, lastPrompt, strokesSince} from '../../mobilesam/web/static/core/interactions.js';
+import {isAnswerable, lastPrompt, strokesSince} from '../../mobilesam/web/static/core/interactions.js';
 
 const point = (label) => ({type: 'point', x: 1, y: 2, label});
 const stroke = (label = 1, length = 2) => ({type: 'stroke', path: Array(length).fill([0, 0]), radius: 3, label});
@@ -18,10 +18,6 @@ test('the last prompt is never the choice of a candidate', () => {
   assert.equal(lastPrompt([BOX, click, CANDIDATE, CANDIDATE]), click);
   assert.equal(lastPrompt([]), undefined);
   assert.equal(lastPrompt([CANDIDATE]), undefined);
-});
-
-test('the points of all paths are counted', () => {
-  assert.equal(countPathPoints([stroke(1, 3), point(1), stroke(0, 4), BOX]), 7);
 });
 
 test('strokes that the mask contains are not painted again', () => {

@@ -1,5 +1,3 @@
-// @ts-check
-
 /** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
 export function contextOf(canvas) {
   const context = canvas.getContext('2d');
@@ -8,20 +6,21 @@ export function contextOf(canvas) {
 }
 
 /** @type {(width: number, height: number) => HTMLCanvasElement} */
-export function createCanvas(width, height) {
-  const canvas = document.createElement('canvas');
-  resize(canvas, width, height);
-  return canvas;
-}
+export const createCanvas = (width, height) => Object.assign(document.createElement('canvas'), {width, height});
 
-/** Sets a canvas's size in its own pixels; setting the same size again would clear it.
+/** Sets the size in the canvas's own pixels; assigning the same size again would clear it.
  * @type {(canvas: HTMLCanvasElement, width: number, height: number) => void} */
 export function resize(canvas, width, height) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
 }
 
-/** Clears a canvas, makes it as sharp as the screen, and returns a context that draws in CSS pixels.
+/** @type {(canvas: HTMLCanvasElement) => void} */
+export function clearCanvas(canvas) {
+  contextOf(canvas).clearRect(0, 0, canvas.width, canvas.height);
+}
+
+/** Clears a canvas, gives it the resolution of the screen, and returns a context that draws in CSS pixels.
  * @type {(canvas: HTMLCanvasElement, width: number, height: number) => CanvasRenderingContext2D} */
 export function freshContext(canvas, width, height) {
   const density = window.devicePixelRatio || 1;
@@ -32,7 +31,16 @@ export function freshContext(canvas, width, height) {
   return context;
 }
 
-/** @type {(canvas: HTMLCanvasElement) => void} */
-export function clearCanvas(canvas) {
-  contextOf(canvas).clearRect(0, 0, canvas.width, canvas.height);
+/** Sets the size of a canvas and the colour of each pixel, as 0xAABBGGRR. The pixels come column by column;
+ * `index` counts them.
+ * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number],
+ *   colourAt: (index: number, x: number, y: number) => number) => void} */
+export function paintPixels(canvas, [height, width], colourAt) {
+  resize(canvas, width, height);
+  const context = contextOf(canvas), image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let x = 0, index = 0; x < width; x++) {
+    for (let y = 0; y < height; y++, index++) pixels[y * width + x] = colourAt(index, x, y);
+  }
+  context.putImageData(image, 0, 0);
 }

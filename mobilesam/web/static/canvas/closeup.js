@@ -1,77 +1,47 @@
-// @ts-check
-// The visible part of photo and masks when zoomed in, drawn at the resolution of the screen: sharp photo
-// pixels, and outlines as thin as at fit.
-/** @import {Bitmap, Projection, Stroke, View, Viewport} from '../core/types.js' */
+// The visible part of the photo and the masks when zoomed in, drawn at the resolution of the screen.
+/** @import {Projection, Rle, Stroke} from '../core/types.js' */
+/** @import {MaskPath} from './mask_painting.js' */
 /** @import {ObjectLayer} from './object_layer.js' */
-/** @import {TracedMask} from './mask_painting.js' */
-import {projection} from '../core/viewport.js';
 import {createCanvas, freshContext} from './canvas2d.js';
-import {MASK_FILL, drawTraced, paintStrokes, traceMask} from './mask_painting.js';
+import {MASK_FILL, drawMaskPath, paintStrokes} from './mask_painting.js';
 
-/** A picture of the whole photo. @typedef {HTMLCanvasElement | ImageBitmap} Picture */
+/** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
+/** The photo in several sizes in ascending order, the objects, and the mask that is edited with its newer strokes.
+ * @typedef {{pictures: Picture[], objects: ObjectLayer, mask: Rle | null, strokes: Stroke[]}} Content */
 
-const SQUARE_FROM_PX = 4;       // photo pixels of that size are drawn as squares, smaller ones smoothly
-const OUTLINE = 'rgb(10,74,160)';
+const SHARP_FROM_PX = 4;        // photo pixels of that size are drawn as squares, smaller ones are smoothed
+/** @type {{fill: string, lines: [colour: string, width: number][]}} */
+const MASK_STYLE = {fill: MASK_FILL, lines: [['rgb(10,74,160)', 3], ['#fff', 1.5]]};
 
-/** Draws the part of a picture that is on the canvas.
- * @type {(context: CanvasRenderingContext2D, picture: Picture, projection: Projection, viewport: Viewport) => void} */
-function drawVisible(context, picture, {scale, left, top}, {width, height, photo}) {
-  const scaleX = scale * photo.width / picture.width, scaleY = scale * photo.height / picture.height;
-  const x0 = Math.max(0, Math.floor(-left / scaleX)), x1 = Math.min(picture.width, Math.ceil((width - left) / scaleX));
-  const y0 = Math.max(0, Math.floor(-top / scaleY)), y1 = Math.min(picture.height, Math.ceil((height - top) / scaleY));
-  context.drawImage(picture, x0, y0, x1 - x0, y1 - y0,
-    left + x0 * scaleX, top + y0 * scaleY, (x1 - x0) * scaleX, (y1 - y0) * scaleY);
-}
+/** Creates the function that draws what is visible.
+ * @type {(canvas: HTMLCanvasElement, pathOf: (rle: Rle) => MaskPath) => (projection: Projection, content: Content) => void} */
+export function createCloseup(canvas, pathOf) {
+  const maskCanvas = createCanvas(1, 1);  // separate: erasing must not affect the photo
 
-/** @param {HTMLCanvasElement} canvas */
-export function createCloseup(canvas) {
-  const maskCanvas = createCanvas(1, 1);
-  /** @type {Bitmap | null} */
-  let mask = null;
-  /** @type {TracedMask | null} */
-  let traced = null;
-
-  /** @type {(context: CanvasRenderingContext2D, at: Projection, viewport: Viewport) => void} */
-  function drawMask(context, at, {photo}) {
-    if (!mask) return;
-    traced ??= traceMask(mask, MASK_FILL);
-    drawTraced(context, traced, at, photo);
-    drawTraced(context, traced, at, photo, [[OUTLINE, 3], ['#fff', 1.5]]);
+  /** @type {(projection: Projection, mask: Rle | null, strokes: Stroke[]) => void} */
+  function drawMask(projection, mask, strokes) {
+    const {scale, left, top, width, height, photo} = projection, context = freshContext(maskCanvas, width, height);
+    if (mask) drawMaskPath(context, pathOf(mask), projection, MASK_STYLE);
+    context.save();
+    context.translate(left, top);
+    context.scale(scale, scale);
+    context.beginPath();
+    context.rect(0, 0, photo.width, photo.height);
+    context.clip();
+    paintStrokes(context, strokes);
+    context.restore();
   }
 
-  /** Draws mask and strokes in a layer of their own: erasing must not affect the photo.
-   * @type {(context: CanvasRenderingContext2D, at: Projection, viewport: Viewport, strokes: Stroke[]) => void} */
-  function drawWithStrokes(context, at, viewport, strokes) {
-    const {width, height, photo} = viewport, layer = freshContext(maskCanvas, width, height);
-    drawMask(layer, at, viewport);
-    layer.translate(at.left, at.top);
-    layer.scale(at.scale, at.scale);
-    layer.beginPath();
-    layer.rect(0, 0, photo.width, photo.height);
-    layer.save();
-    layer.clip();
-    paintStrokes(layer, strokes);
-    layer.restore();
+  return (projection, {pictures, objects, mask, strokes}) => {
+    const {scale, left, top, width, height, photo} = projection, context = freshContext(canvas, width, height);
+    const wanted = scale * (window.devicePixelRatio || 1) * photo.width;
+    const picture = pictures.find((one) => one.width >= wanted) ?? pictures[pictures.length - 1];
+    context.fillStyle = '#fff';
+    context.fillRect(left, top, photo.width * scale, photo.height * scale);
+    context.imageSmoothingEnabled = scale < SHARP_FROM_PX;
+    context.drawImage(picture, left, top, photo.width * scale, photo.height * scale);
+    objects.draw(context, projection);
+    drawMask(projection, mask, strokes);
     context.drawImage(maskCanvas, 0, 0, width, height);
-  }
-
-  return {
-    /** @param {Bitmap | null} bitmap */
-    setMask(bitmap) { mask = bitmap; traced = null; },
-    /** Draws what is in view; `pictures` is the photo in several sizes, the smallest first.
-     * @type {(view: View, viewport: Viewport, pictures: Picture[], objects: ObjectLayer, strokes: Stroke[]) => void} */
-    draw(view, viewport, pictures, objects, strokes) {
-      const {width, height, photo} = viewport, context = freshContext(canvas, width, height);
-      const at = projection(view, viewport), {scale, left, top} = at;
-      const wanted = scale * (window.devicePixelRatio || 1) * photo.width;
-      const picture = pictures.find((one) => one.width >= wanted) ?? pictures[pictures.length - 1];
-      context.fillStyle = '#fff';
-      context.fillRect(left, top, photo.width * scale, photo.height * scale);
-      context.imageSmoothingEnabled = scale < SQUARE_FROM_PX;
-      drawVisible(context, picture, at, viewport);
-      objects.draw(context, at, photo);
-      if (strokes.length) drawWithStrokes(context, at, viewport, strokes);
-      else drawMask(context, at, viewport);
-    },
   };
 }

@@ -1,74 +1,65 @@
-// @ts-check
-// Working without a pointer: a crosshair that the arrow keys move, and gestures made with it.
-/** @import {Point, Size} from '../core/types.js' */
+// A crosshair that the arrow keys move, and gestures made with it.
+/** @import {GestureHandlers, Point} from '../core/types.js' */
+/** @import {Viewport} from '../core/viewport.js' */
 import {pixelAt} from '../core/geometry.js';
 
 const STEP_PX = 6;              // of an arrow key, on the screen; at least one pixel of the photo
 const LARGE_STEPS = 8;          // of an arrow key with Shift
+const MARGIN_PX = 32;           // between the crosshair and the edge of the canvas
 
-/**
- * Creates the crosshair. Points are imagePoints.
- * @param {object} options
- * @param {() => {photo: Size, scale: number, centre: Point, isVisible: (point: Point) => boolean}} options.look
- *   CSS pixels per photo pixel, the point in the middle of the canvas, whether another is on the canvas
- * @param {(point: Point, isNegative: boolean) => void} options.begin
- * @param {(point: Point) => void} options.move
- * @param {() => void} options.end
- * @param {(point: Point | null) => void} options.onMove the crosshair shows there, or not at all
- */
-export function createCrosshair({look, begin, move, end, onMove}) {
-  /** @type {Point | null} */
-  let at = null;
-  let isShown = false, isBoxBegun = false;
+/** Creates the crosshair; its gesture in progress is a box.
+ * @param {Viewport} viewport
+ * @param {GestureHandlers} gestures
+ * @param {(imagePoint: Point) => void} onMove
+ * @param {() => void} onHide */
+export function createCrosshair(viewport, gestures, onMove, onHide) {
+  let at = /** @type {Point | null} */ (null);
+  let isShown = false;
 
-  /** Moves to the middle of a pixel.
-   * @type {(point: Point) => Point} */
-  function moveTo(point) {
-    const {x, y} = pixelAt(point, look().photo);
+  /** Moves to the middle of a pixel. @type {(imagePoint: Point) => Point} */
+  function moveTo(imagePoint) {
+    const {x, y} = pixelAt(imagePoint, viewport.photo);
     at = {x: x + 0.5, y: y + 0.5};
     isShown = true;
-    if (isBoxBegun) move(at);
+    if (gestures.isInProgress) gestures.move([at], true);
     onMove(at);
+    viewport.reveal(at, MARGIN_PX);
     return at;
   }
 
   function show() {
     if (isShown && at) return at;
-    return moveTo(at && look().isVisible(at) ? at : look().centre);
+    return moveTo(at && viewport.isVisible(at) ? at : viewport.centre);
   }
 
   return {
     get imagePoint() { return isShown ? at : null; },
     show,
     hide() {
-      if (!isShown || isBoxBegun) return;
+      if (!isShown || gestures.isInProgress) return;
       isShown = false;
-      onMove(null);
+      onHide();
     },
     /** For another photo: the crosshair starts in the middle again. */
-    reset() { at = null; isShown = isBoxBegun = false; },
-    /** The gesture in progress has ended or was cancelled. */
-    release() { isBoxBegun = false; },
+    reset() { at = null; isShown = false; },
     /** @type {(dx: number, dy: number, isLarge: boolean) => void} */
     step(dx, dy, isLarge) {
       if (!isShown || !at) { show(); return; }
-      const step = Math.max(1, Math.round(STEP_PX / look().scale)) * (isLarge ? LARGE_STEPS : 1);
+      const step = Math.max(1, Math.round(STEP_PX / viewport.projection().scale)) * (isLarge ? LARGE_STEPS : 1);
       moveTo({x: at.x + dx * step, y: at.y + dy * step});
     },
-    /** Clicks, or ends the box that was begun.
-     * @type {(isNegative: boolean) => void} */
+    /** Clicks, or ends the box. @param {boolean} isNegative */
     mark(isNegative) {
       const point = show();
-      if (!isBoxBegun) begin(point, isNegative);
-      end();
+      if (!gestures.isInProgress) gestures.begin(point, isNegative);
+      gestures.end();
     },
     /** Begins a box at this corner, or ends it. */
     corner() {
       const point = show();
-      if (isBoxBegun) return end();
-      begin(point, false);
-      isBoxBegun = true;
-      move(point);
+      if (gestures.isInProgress) return gestures.end();
+      gestures.begin(point, false);
+      gestures.move([point], true);
     },
   };
 }

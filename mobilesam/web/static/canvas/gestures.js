@@ -1,15 +1,13 @@
-// @ts-check
-// Mouse, pen, fingers and wheel on the canvas, as gestures, zooms and pans in screenPoints.
+// Mouse, pen, touch and wheel on the canvas. One finger, the left or the right button make a gesture. Two
+// fingers, the middle button, or the left one while Space is held move the photo; a second finger cancels
+// the gesture of the first.
 //
-// One finger, the left or the right button make a gesture. Two fingers, the middle button, or the left
-// one while Space is held move the photo; a second finger cancels the gesture of the first.
-//
-// The wheel either zooms the photo or scrolls the page. With Ctrl, which a trackpad's pinch sends too, it
-// always zooms. Otherwise it zooms when the photo is zoomed in already. At fit, rolling down scrolls the
-// page; rolling up zooms only where the page cannot scroll up, or after a click into the photo while its
-// top is visible. A roll keeps the meaning with which it began, so that neither a scroll that reaches the
-// photo nor a zoom that ends at fit changes its effect halfway.
-/** @import {Point} from '../core/types.js' */
+// The wheel zooms the photo or scrolls the page. It always zooms with Ctrl, which a trackpad's pinch sends
+// too, and when the photo is zoomed in. At fit, rolling down scrolls the page; rolling up zooms only where
+// the page cannot scroll up, or after a click on the photo while its top is visible. What a roll does is
+// decided when it begins, so that a scroll that reaches the photo or a zoom that ends at fit goes on.
+/** @import {GestureHandlers, Point} from '../core/types.js' */
+/** @import {Viewport} from '../core/viewport.js' */
 import {clamp} from '../core/geometry.js';
 
 const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
@@ -19,41 +17,22 @@ const MAX_NOTCH_PX = 120;
 const PINCH_GAIN = 5;           // a trackpad's pinch sends small deltas
 const ZOOM_PER_PX = 0.002;
 
-/** Where an event lies on an element.
- * @type {(event: MouseEvent, element: Element) => Point} */
+/** The position of an event on an element. @type {(event: MouseEvent, element: Element) => Point} */
 export function screenPointOf(event, element) {
   const box = element.getBoundingClientRect();
   return {x: event.clientX - box.left, y: event.clientY - box.top};
 }
 
-/** Whether the page cannot be scrolled up, nor a page around it. */
+/** Whether neither the page nor a page around it can be scrolled up. */
 function isPageAtTop() {
   return window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
 }
 
-/**
- * What gestures do.
- * @typedef {object} GestureHandlers
- * @property {() => boolean} isReady whether there is a photo
- * @property {() => boolean} isZoomed
- * @property {(screenPoint: Point, isNegative: boolean) => void} begin
- * @property {(screenPoints: Point[], moved: boolean) => void} move the gesture has passed all the points
- * @property {() => void} end
- * @property {() => void} cancel
- * @property {(factor: number, screenPoint: Point) => void} zoom
- * @property {(dx: number, dy: number) => void} pan
- * @property {() => void} beginTransform the next transforms start from the present view
- * @property {(factor: number, from: Point, to: Point) => void} transform
- * @property {(screenPoint: Point | null) => void} hover the pointer is there; null: it is a finger
- * @property {() => void} leave the pointer has left the canvas
- */
-
-/** Zooms by the wheel.
- * @type {(canvas: HTMLCanvasElement, handlers: GestureHandlers) => void} */
-function listenToWheel(canvas, {isReady, isZoomed, zoom, pan}) {
+/** @type {(canvas: HTMLCanvasElement, viewport: Viewport) => void} */
+function listenToWheel(canvas, viewport) {
   let rolledAt = -Infinity, isZooming = false;
   /** @param {WheelEvent} event */
-  const shouldZoom = ({target, deltaY}) => target === canvas && (isZoomed() || (deltaY < 0 && (isPageAtTop()
+  const shouldZoom = ({target, deltaY}) => target === canvas && (viewport.view.zoom > 1 || (deltaY < 0 && (isPageAtTop()
     || (document.activeElement === canvas && canvas.getBoundingClientRect().top >= 0))));
 
   document.addEventListener('wheel', (event) => {   // also beside the canvas, where a scroll may begin
@@ -61,62 +40,65 @@ function listenToWheel(canvas, {isReady, isZoomed, zoom, pan}) {
     rolledAt = event.timeStamp;
   }, {capture: true, passive: true});
   canvas.addEventListener('wheel', (event) => {
-    if (!isReady() || !(event.ctrlKey || isZooming)) return;
+    const {ctrlKey, deltaX, deltaY, deltaMode} = event;
+    if (!viewport.isReady || !(ctrlKey || isZooming)) return;
     event.preventDefault();
-    const unit = event.deltaMode === 0 ? 1 : LINE_PX;
-    if (!event.ctrlKey && Math.abs(event.deltaX) > Math.abs(event.deltaY)) return pan(-event.deltaX * unit, 0);
-    const delta = clamp(event.deltaY * unit * (event.ctrlKey ? PINCH_GAIN : 1), -MAX_NOTCH_PX, MAX_NOTCH_PX);
-    zoom(Math.exp(-delta * ZOOM_PER_PX), screenPointOf(event, canvas));
+    const unit = deltaMode === 0 ? 1 : LINE_PX, at = screenPointOf(event, canvas);
+    if (!ctrlKey && Math.abs(deltaX) > Math.abs(deltaY)) {
+      return viewport.transform(1, at, {x: at.x - deltaX * unit, y: at.y});
+    }
+    const delta = clamp(deltaY * unit * (ctrlKey ? PINCH_GAIN : 1), -MAX_NOTCH_PX, MAX_NOTCH_PX);
+    viewport.transform(Math.exp(-delta * ZOOM_PER_PX), at, at);
   }, {passive: false});
 }
 
-/** Follows the Space key where it is meant for the photo.
- * @type {(canvas: HTMLCanvasElement, isReady: () => boolean, onChange: (isHeld: boolean) => void) => void} */
-function listenToSpace(canvas, isReady, onChange) {
+/** Listens to the Space key where it is meant for the photo. Returns whether it is held.
+ * @type {(canvas: HTMLCanvasElement, viewport: Viewport, onChange: () => void) => () => boolean} */
+function listenToSpace(canvas, viewport, onChange) {
   // A button that was reached by Tab keeps its Space; one that was clicked before does not.
-  let isHeld = false, isOver = false, isTabbed = false;
-  /** @param {Element} target */
-  const isForPhoto = (target) => target === canvas || (isOver && !isTabbed && !target.matches('input, textarea, dialog *'));
-  /** @param {boolean} next */
-  function hold(next) {
+  let isHeld = false, isTabbed = false;
+  const isForPhoto = (/** @type {Element} */ target) => (
+    target === canvas || (canvas.matches(':hover') && !isTabbed && !target.matches('input, textarea, dialog *')));
+  function hold(/** @type {boolean} */ next) {
     isHeld = next;
-    onChange(isHeld);
+    onChange();
+  }
+  function onKey(/** @type {KeyboardEvent} */ event) {
+    const {key, type, target} = event, isDown = type === 'keydown';
+    if (key === 'Tab') isTabbed = true;
+    if (key !== ' ' || !(isHeld || (isDown && viewport.isReady && isForPhoto(/** @type {Element} */ (target))))) return;
+    event.preventDefault();
+    hold(isDown);
   }
 
-  canvas.addEventListener('pointermove', () => { isOver = true; });
-  canvas.addEventListener('pointerleave', () => { isOver = false; });
   document.addEventListener('pointerdown', () => { isTabbed = false; }, {capture: true});
-  document.addEventListener('keydown', (event) => {
-    if (event.key === 'Tab') isTabbed = true;
-    if (event.key !== ' ' || !isReady() || !(isHeld || isForPhoto(/** @type {Element} */ (event.target)))) return;
-    event.preventDefault();
-    hold(true);
-  });
-  document.addEventListener('keyup', (event) => {
-    if (event.key !== ' ' || !isHeld) return;
-    event.preventDefault();
-    hold(false);
-  });
+  document.addEventListener('keydown', onKey);
+  document.addEventListener('keyup', onKey);
   window.addEventListener('blur', () => hold(false));
+  return () => isHeld;
 }
 
-/** What the pointers that are down do, until all are up. @typedef {'gesture' | 'pan' | 'pinch' | null} Mode */
+/** What the pointers do, from the first press until all are released. @typedef {'gesture' | 'transform' | null} Mode */
 
-/** Listens to mouse, pen, fingers, wheel and Space on a canvas.
- * @type {(canvas: HTMLCanvasElement, handlers: GestureHandlers) => void} */
-export function listenToGestures(canvas, handlers) {
-  const {isReady, begin, move, end, cancel, beginTransform, transform, hover, leave} = handlers;
+/** Moves the photo in its viewport and makes gestures. `hover` is called with the screenPoint of the pointer; null
+ * if it has left the canvas or is a finger.
+ * @type {(canvas: HTMLCanvasElement, viewport: Viewport, gestures: GestureHandlers,
+ *   hover: (screenPoint: Point | null) => void) => void} */
+export function listenToGestures(canvas, viewport, gestures, hover) {
   /** @type {Map<number, Point>} the pointers that are down */
   const pointers = new Map();
-  /** @type {Mode} */
-  let mode = null;
-  let start = {x: 0, y: 0}, moved = false, initial = {x: 0, y: 0, length: 0}, isSpaceHeld = false;
+  let mode = /** @type {Mode} */ (null);
+  let start = {x: 0, y: 0}, moved = false;
+  let initial = {x: 0, y: 0, length: 0}, initialView = viewport.view;
 
-  /** @param {Mode} next */
-  function setMode(next) {
+  const imagePointOf = (/** @type {MouseEvent} */ event) => viewport.toImage(screenPointOf(event, canvas));
+
+  function setMode(/** @type {Mode} */ next) {
     mode = next;
-    canvas.dataset.grab = next === 'pan' || next === 'pinch' ? 'yes' : isSpaceHeld ? 'ready' : 'no';
+    canvas.dataset.grab = next === 'transform' ? 'yes' : isSpaceHeld() ? 'ready' : 'no';
   }
+
+  const isSpaceHeld = listenToSpace(canvas, viewport, () => setMode(mode));
 
   /** The centre of the pointers, and the distance of the first two. */
   function spread() {
@@ -124,44 +106,40 @@ export function listenToGestures(canvas, handlers) {
     return {x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, length: Math.hypot(a.x - b.x, a.y - b.y)};
   }
 
-  /** Measures from here on, so that nothing is lost when the photo is at an edge. */
   function startTransform() {
+    setMode('transform');
     initial = spread();
-    beginTransform();
+    initialView = viewport.view;
   }
 
-  /** @param {PointerEvent} event */
-  function press(event) {
-    if (!isReady()) return;
+  function press(/** @type {PointerEvent} */ event) {
+    if (!viewport.isReady) return;
     event.preventDefault();
+    const screenPoint = screenPointOf(event, canvas);
     if (event.isPrimary) {
       canvas.focus({preventScroll: true});
-      hover(event.pointerType === 'touch' ? null : screenPointOf(event, canvas));
       pointers.clear();
-      cancel();
+      gestures.cancel();
       setMode(null);
+      hover(event.pointerType === 'touch' ? null : screenPoint);
     }
-    if (pointers.size === 2) return;              // a third finger
-    const screenPoint = screenPointOf(event, canvas);
+    if (pointers.size === 2) return;  // a third finger
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, screenPoint);
     if (pointers.size === 2) {
-      cancel();
-      setMode('pinch');
+      gestures.cancel();
       startTransform();
-    } else if (event.button === 1 || (isSpaceHeld && event.button === 0)) {
-      setMode('pan');
+    } else if (event.button === 1 || (isSpaceHeld() && event.button === 0)) {
       startTransform();
     } else if (mode === null && (event.button === 0 || event.button === 2)) {
       start = screenPoint;
       moved = false;
       setMode('gesture');
-      begin(screenPoint, event.button === 2 || event.shiftKey || event.altKey);
+      gestures.begin(viewport.toImage(screenPoint), event.button === 2 || event.shiftKey || event.altKey);
     }
   }
 
-  /** @param {PointerEvent} event */
-  function drag(event) {
+  function drag(/** @type {PointerEvent} */ event) {
     const screenPoint = screenPointOf(event, canvas);
     if (!pointers.has(event.pointerId)) return hover(screenPoint);
     pointers.set(event.pointerId, screenPoint);
@@ -170,36 +148,33 @@ export function listenToGestures(canvas, handlers) {
       moved ||= Math.hypot(screenPoint.x - start.x, screenPoint.y - start.y) > slop;
       // All samples since the last frame, so that a quick stroke has no corners.
       const samples = event.getCoalescedEvents?.() ?? [];
-      return move((samples.length ? samples : [event]).map((sample) => screenPointOf(sample, canvas)), moved);
+      return gestures.move((samples.length ? samples : [event]).map(imagePointOf), moved);
     }
     if (!mode) return;
     const now = spread();
-    transform(initial.length ? now.length / initial.length : 1, initial, now);
+    viewport.transform(initial.length ? now.length / initial.length : 1, initial, now, initialView);
   }
 
-  /** @param {PointerEvent} event */
-  function lift(event) {
+  function lift(/** @type {PointerEvent} */ event) {
     if (!pointers.delete(event.pointerId)) return;
     const wasGesture = mode === 'gesture';
     if (pointers.size) return startTransform();
     setMode(null);
     if (!wasGesture) return;
-    if (event.type !== 'pointerup') return cancel();
-    move([screenPointOf(event, canvas)], moved);
-    end();
+    if (event.type !== 'pointerup') return gestures.cancel();
+    gestures.move([imagePointOf(event)], moved);
+    gestures.end();
+    if (event.pointerType !== 'touch') hover(screenPointOf(event, canvas));
   }
 
   canvas.addEventListener('contextmenu', (event) => event.preventDefault());
   canvas.addEventListener('mousedown', (event) => { if (event.button === 1) event.preventDefault(); });  // no autoscroll
   canvas.addEventListener('pointerdown', press);
   canvas.addEventListener('pointermove', drag);
-  canvas.addEventListener('pointerup', lift);
-  canvas.addEventListener('pointercancel', lift);
-  canvas.addEventListener('lostpointercapture', lift);
-  canvas.addEventListener('pointerleave', leave);
-  listenToWheel(canvas, handlers);
-  listenToSpace(canvas, isReady, (isHeld) => {
-    isSpaceHeld = isHeld;
-    setMode(mode);
-  });
+  for (const type of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
+    canvas.addEventListener(type, lift);
+  }
+  canvas.addEventListener('pointerleave', () => hover(null));
+  listenToWheel(canvas, viewport);
+  canvas.addEventListener('wheel', () => { if (mode === 'transform') startTransform(); }, {passive: true});
 }

@@ -1,22 +1,22 @@
-// @ts-check
-// Markers over the photo. They are drawn in CSS pixels, so that they look alike at every zoom.
-/** @import {Point} from '../core/types.js' */
+// Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
+/** @import {Box, Context, Point} from '../core/types.js' */
 
 const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
-const SHADE = 'rgba(0,0,0,.55)';
 
 /** Strokes the current path with a dark rim, visible on any background.
- * @type {(context: CanvasRenderingContext2D, colour: string, width: number) => void} */
+ * @type {(context: Context, colour: string, width: number) => void} */
 export function strokeWithRim(context, colour, width) {
-  for (const [style, lineWidth] of /** @type {[string, number][]} */ ([[SHADE, width + 2], [colour, width]])) {
-    context.strokeStyle = style;
-    context.lineWidth = lineWidth;
-    context.stroke();
-  }
+  context.strokeStyle = 'rgba(0,0,0,.55)';
+  context.lineWidth = width + 2;
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
 }
 
-/** @type {(context: CanvasRenderingContext2D, from: Point, to: Point, isDashed: boolean) => void} */
-export function drawBox(context, from, to, isDashed) {
+/** @type {(context: Context, box: Box, toScreen: (imagePoint: Point) => Point, isDashed: boolean) => void} */
+export function drawBox(context, [x0, y0, x1, y1], toScreen, isDashed) {
+  const from = toScreen({x: x0, y: y0}), to = toScreen({x: x1, y: y1});
   context.setLineDash(isDashed ? [6, 4] : []);
   context.beginPath();
   context.rect(from.x, from.y, to.x - from.x, to.y - from.y);
@@ -24,7 +24,7 @@ export function drawBox(context, from, to, isDashed) {
   context.setLineDash([]);
 }
 
-/** @type {(context: CanvasRenderingContext2D, screenPoint: Point, label: number) => void} */
+/** @type {(context: Context, screenPoint: Point, label: number) => void} */
 export function drawPoint(context, {x, y}, label) {
   context.beginPath();
   context.arc(x, y, 8, 0, 7);
@@ -46,8 +46,8 @@ export function drawPoint(context, {x, y}, label) {
   context.stroke();
 }
 
-/** The crosshair of the arrow keys; the middle stays free, so that the pixel there can be seen.
- * @type {(context: CanvasRenderingContext2D, screenPoint: Point) => void} */
+/** Leaves the middle free, so that the pixel there can be seen.
+ * @type {(context: Context, screenPoint: Point) => void} */
 export function drawCrosshair(context, {x, y}) {
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {

@@ -1,66 +1,69 @@
-// @ts-check
 // The generated masks on the photo, and the tool that picks one of them.
-/** @import {GeneratedMask, Point, Size, Tool} from '../core/types.js' */
-import {createMaskStack} from '../core/mask_stack.js';
-import {decodeRle} from '../core/rle.js';
-import {contextOf, createCanvas, resize} from './canvas2d.js';
+/** @import {Context, GeneratedMask, Point, Size, Tool} from '../core/types.js' */
+import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
+import {createCanvas, paintPixels} from './canvas2d.js';
 import {paintMask} from './mask_painting.js';
 
-// Twelve colours that are told apart side by side (Sasha Trubetskoy's), as [red, green, blue].
+// Twelve colours that are easily told apart (Sasha Trubetskoy's), as 0xBBGGRR.
 const COLOURS = [
-  [230, 25, 75], [60, 180, 75], [255, 225, 25], [67, 99, 216], [245, 130, 49], [145, 30, 180],
-  [66, 212, 244], [240, 50, 230], [191, 239, 69], [250, 190, 212], [70, 153, 144], [220, 190, 255],
+  0x4b19e6, 0x4bb43c, 0x19e1ff, 0xd86343, 0x3182f5, 0xb41e91, 0xf4d442, 0xe632f0, 0x45efbf, 0xd4befa, 0x909946, 0xffbedc,
 ];
 const FILL_ALPHA = 0x6b000000, EDGE_ALPHA = 0xe6000000;
 
 /** @param {number} side the longest side at which the masks are shown */
 export function createMaskLayer(side) {
-  const stack = createMaskStack(side);
+  const entries = /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */ (new Map());
+  let size = /** @type {[height: number, width: number]} */ ([0, 0]);
+  let top = new Uint32Array(0);  // the id of the uppermost mask at every pixel, column by column
   const overlay = createCanvas(1, 1), highlight = createCanvas(1, 1);
   let hovered = 0;
 
+  /** Paints the masks, smaller ones above larger ones. */
   function paint() {
-    const {size: [height, width], top} = stack;
-    resize(overlay, width, height);
-    const context = contextOf(overlay), image = context.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let x = 0, p = 0; x < width; x++) {
-      for (let y = 0; y < height; y++, p++) {
-        const id = top[p];
-        if (!id) continue;
-        const isWithin = (y === 0 || top[p - 1] === id) && (y === height - 1 || top[p + 1] === id)
-          && (x === 0 || top[p - height] === id) && (x === width - 1 || top[p + height] === id);
-        const [red, green, blue] = COLOURS[id % COLOURS.length];
-        pixels[y * width + x] = (blue << 16 | green << 8 | red | (isWithin ? FILL_ALPHA : EDGE_ALPHA)) >>> 0;
-      }
+    const [height, width] = size;
+    top = new Uint32Array(size[0] * size[1]);
+    const largestFirst = [...entries.values()].sort((a, b) => b.mask.area - a.mask.area);
+    for (const {mask: {id}, ranges} of largestFirst) {
+      for (let k = 0; k < ranges.length; k += 2) top.fill(id, ranges[k], ranges[k + 1]);
     }
-    context.putImageData(image, 0, 0);
-  }
-
-  /** Makes the masks those of `ids`; `added` are the new ones.
-   * @type {(ids: number[], added: GeneratedMask[]) => void} */
-  function update(ids, added) {
-    if (stack.update(ids, added) && stack.masks.length) paint();
-    if (!stack.get(hovered)) hovered = 0;
+    paintPixels(overlay, size, (index, x, y) => {
+      const id = top[index];
+      if (!id) return 0;
+      const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
+        && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
+      return COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
+    });
   }
 
   return {
-    get masks() { return stack.masks; },
+    get masks() { return Array.from(entries.values(), ({mask}) => mask); },
     get hovered() { return hovered; },
-    idAt: stack.idAt,
-    update,
-    clear() { update([], []); },
-    /** Highlights the whole of a mask, also where smaller ones lie on it; 0 for none.
-     * @type {(id: number) => void} */
-    hover(id) {
-      const mask = stack.get(id);
-      if (mask && id !== hovered) paintMask(highlight, decodeRle(mask.rle, stack.size));
-      hovered = mask ? id : 0;
+    /** Adds masks and removes those that are not in `ids`. @type {(ids: number[], added: GeneratedMask[]) => void} */
+    update(ids, added) {
+      for (const mask of added) {
+        size = displaySize(mask.rle, side);
+        entries.set(mask.id, {mask, ranges: insideRanges(mask.rle, size)});
+      }
+      const removed = [...entries.keys()].filter((id) => !ids.includes(id));
+      removed.forEach((id) => entries.delete(id));
+      if (!entries.has(hovered)) hovered = 0;
+      if (added.length || removed.length) paint();
     },
-    /** Draws on a canvas on which the photo goes from one screenPoint to another.
-     * @type {(context: CanvasRenderingContext2D, from: Point, to: Point) => void} */
+    /** The id of the uppermost mask at an imagePoint, or 0. @type {(imagePoint: Point, photo: Size) => number} */
+    idAt({x, y}, photo) {
+      const [height, width] = size;
+      const column = Math.floor(x / photo.width * width), row = Math.floor(y / photo.height * height);
+      const isWithin = column >= 0 && row >= 0 && column < width && row < height;
+      return isWithin ? top[column * height + row] : 0;
+    },
+    /** Highlights the whole of a mask, also where smaller ones lie on it; 0 for none. @param {number} id */
+    hover(id) {
+      const entry = entries.get(id);
+      if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size));
+      hovered = id;
+    },
+    /** Draws on a photo with these corners. @type {(context: Context, from: Point, to: Point) => void} */
     draw(context, from, to) {
-      if (!stack.masks.length) return;
       const width = to.x - from.x, height = to.y - from.y;
       context.imageSmoothingEnabled = width < 2 * overlay.width;
       context.drawImage(overlay, from.x, from.y, width, height);
@@ -69,16 +72,10 @@ export function createMaskLayer(side) {
   };
 }
 
-/** @typedef {ReturnType<typeof createMaskLayer>} MaskLayer */
-
-/**
- * The tool that highlights the mask under the pointer and picks it on a click.
- * @param {object} options
- * @param {MaskLayer} options.layer
- * @param {(id: number) => void} options.onPick
- * @param {(id: number) => void} options.onHover another mask is highlighted, 0: none
- * @returns {Tool}
- */
+/** Creates the tool that highlights the mask under the pointer and picks it on a click; `onHover` is called with 0
+ * where there is none.
+ * @param {{layer: ReturnType<typeof createMaskLayer>, onPick: (id: number) => void, onHover: (id: number) => void}} options
+ * @returns {Tool} */
 export function createMaskTool({layer, onPick, onHover}) {
   /** @type {(imagePoint: Point | null, photo: Size) => void} */
   function hover(imagePoint, photo) {
@@ -95,10 +92,7 @@ export function createMaskTool({layer, onPick, onHover}) {
       const id = layer.idAt(from, photo);
       if (id && !moved && !isNegative) onPick(id);
     },
-    cancel() {},
-    draw() {},
-    cursor() {},
-    under(context, toScreen, photo) {
+    draw(context, toScreen, gesture, photo) {
       layer.draw(context, toScreen({x: 0, y: 0}), toScreen({x: photo.width, y: photo.height}));
     },
   };

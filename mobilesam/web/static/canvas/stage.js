@@ -1,229 +1,153 @@
-// @ts-check
-// The photo with its masks and markers, what is seen of it, and the gestures on it.
-/** @import {DrawnObject, Exclusive, Gesture, Interaction, Point, Rle, Size, Stroke, Tool, View} from '../core/types.js' */
+// The photo with its masks and markers, and the gestures on it.
+/** @import {DrawnObject, Exclusive, Gesture, GestureHandlers, Interaction, Point, Rle, Stroke, Tool} from '../core/types.js' */
 /** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
 import {decodeForDisplay} from '../core/rle.js';
-import {FIT, constrained, panned, projection, revealing, toImage, toScreen, transformed, zoomed} from '../core/viewport.js';
+import {createViewport} from '../core/viewport.js';
 import {clearCanvas, contextOf, createCanvas, freshContext, resize} from './canvas2d.js';
 import {createCloseup} from './closeup.js';
 import {createCrosshair} from './crosshair.js';
 import {listenToGestures} from './gestures.js';
 import {drawBox, drawCrosshair, drawPoint} from './markers.js';
-import {paintMask, paintStrokes} from './mask_painting.js';
+import {createMaskPaths, paintMask, paintStrokes} from './mask_painting.js';
 import {createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
 const MAX_SCALE = 4;            // a tiny photo enlarged further is a blur,
 const MIN_SIDE_PX = 400;        // but it must be large enough to click into
 const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens too
-const MARGIN_PX = 32;           // the crosshair keeps that distance from the edge of the canvas
 
-/**
- * The elements of the stage; `marks` takes the pointer and the keyboard.
- * @typedef {{stage: HTMLElement, frame: HTMLElement, photo: HTMLCanvasElement, layer: HTMLCanvasElement,
- *   mask: HTMLCanvasElement, closeup: HTMLCanvasElement, marks: HTMLCanvasElement}} StageRefs
- */
-
-/**
- * Creates the stage.
- * @param {StageRefs} refs
- * @param {object} options
- * @param {Tool} options.tool
- * @param {number} options.displaySide the longest side at which masks are shown
- * @param {(zoom: number) => void} options.onView what is seen has changed
- */
+/** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
+ * the size of the stage has changed.
+ * @param {Record<'stage' | 'frame', HTMLElement>
+ *   & Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks', HTMLCanvasElement>} refs
+ * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;
-  const closeup = createCloseup(refs.closeup), objects = createObjectLayer(refs.layer, displaySide);
-  let size = {width: 0, height: 0};     // of the photo; zero while there is none
-  /** @type {Picture[]} */
-  let pictures = [];            // the photo to draw from, the smallest first
-  let view = FIT, initialView = FIT, beganInside = false;
-  /** @type {Gesture | null} */
-  let gesture = null;
-  /** @type {Interaction[]} */
-  let interactions = [];
-  /** @type {Point | null} */
-  let pointer = null;           // the screenPoint that the mouse is over
-  const answered = createCanvas(1, 1);  // the mask as the server returned it,
-  let hasMask = false;
-  /** @type {Stroke[]} */
-  let strokes = [];             // and the strokes since then
+  const pathOf = createMaskPaths(displaySide), drawCloseup = createCloseup(refs.closeup, pathOf);
+  const objects = createObjectLayer(refs.layer, displaySide, pathOf);
+  let pictures = /** @type {Picture[]} */ ([]);  // the photo to draw from, in ascending order of size
+  let gesture = /** @type {Gesture | null} */ (null);
+  let beganInside = false;
+  let interactions = /** @type {Interaction[]} */ ([]);
+  let pointer = /** @type {Point | null} */ (null);  // the screenPoint that the mouse is over
+  let rle = /** @type {Rle | null} */ (null);  // of the newest mask
+  const answered = createCanvas(1, 1);  // shows it, without the strokes
+  let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
 
-  const isReady = () => size.width > 0;
-  const isZoomed = () => view.zoom > 1;
-
-  function viewport() {
+  const viewport = createViewport(() => {
     const {width, height} = marks.getBoundingClientRect();
-    return {width, height, fit: frame.getBoundingClientRect().width / size.width, photo: size};
-  }
+    return {width, height, photoWidth: frame.getBoundingClientRect().width};
+  }, () => {
+    drawLayers();
+    drawMarks();
+    onView(viewport.view.zoom);
+  });
 
   /** At fit the layers of photo and masks show as they are; zoomed in, the close-up shows instead. */
-  function draw() {
-    if (!isReady()) return;
-    const current = viewport();
-    if (!current.width) return;
-    stage.dataset.zoomed = isZoomed() ? 'yes' : 'no';
-    if (isZoomed()) closeup.draw(view, current, pictures, objects, strokes);
-    else objects.drawFit(frame.clientWidth, frame.clientHeight, size);
-    drawMarks();
+  function drawLayers() {
+    if (!viewport.isReady || !marks.clientWidth) return;
+    const isZoomed = viewport.view.zoom > 1;
+    stage.dataset.zoomed = isZoomed ? 'yes' : 'no';
+    if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, strokes});
+    else objects.drawFit(frame.clientWidth, frame.clientHeight, viewport.photo);
   }
 
   function drawMarks() {
-    if (!isReady()) return;
-    const current = viewport(), context = freshContext(marks, current.width, current.height);
-    /** @param {Point} imagePoint */
-    const onScreen = (imagePoint) => toScreen(view, current, imagePoint);
-    tool.under?.(context, onScreen, size);
+    if (!viewport.isReady) return;
+    const {toScreen} = viewport, {scale, width, height} = viewport.projection();
+    const context = freshContext(marks, width, height);
+    tool.draw?.(context, toScreen, gesture, viewport.photo);
     const boxes = interactions.flatMap((item) => (item.type === 'box' ? [item.box] : []));
-    for (const [x0, y0, x1, y1] of boxes.slice(-1)) drawBox(context, onScreen({x: x0, y: y0}), onScreen({x: x1, y: y1}), false);
-    if (gesture) tool.draw(context, onScreen);
+    for (const box of boxes.slice(-1)) drawBox(context, box, toScreen, false);
     for (const item of interactions) {
-      if (item.type === 'point') drawPoint(context, onScreen({x: item.x + 0.5, y: item.y + 0.5}), item.label);
+      if (item.type === 'point') drawPoint(context, toScreen({x: item.x + 0.5, y: item.y + 0.5}), item.label);
     }
-    const crossed = crosshair.imagePoint && onScreen(crosshair.imagePoint);
-    const cursor = gesture ? onScreen(gesture.to) : crossed ?? pointer;
-    if (cursor) tool.cursor(context, cursor, projection(view, current).scale);
+    const crossed = crosshair.imagePoint && toScreen(crosshair.imagePoint);
+    const cursor = gesture ? toScreen(gesture.to) : crossed ?? pointer;
+    if (cursor) tool.cursor?.(context, cursor, scale);
     if (crossed) drawCrosshair(context, crossed);
   }
 
-  /** The mask at fit: the newest one, and what was painted on it since. */
+  /** Draws the mask at fit with the strokes on it. */
   function drawMask() {
-    if (!hasMask && !strokes.length) return clearCanvas(mask);
-    const [width, height] = hasMask ? [answered.width, answered.height] : fitted(size.width, size.height, displaySide);
+    const {width, height} = answered, context = contextOf(mask);
     resize(mask, width, height);
-    const context = contextOf(mask);
-    context.clearRect(0, 0, width, height);
-    if (hasMask) context.drawImage(answered, 0, 0);
+    clearCanvas(mask);
+    context.drawImage(answered, 0, 0);
     context.save();
-    context.scale(width / size.width, height / size.height);
+    context.scale(width / viewport.photo.width, height / viewport.photo.height);
     paintStrokes(context, strokes);
     context.restore();
   }
 
-  /** @type {(rle: Rle | null, newer: Stroke[]) => void} */
-  function setMask(rle, newer) {
-    const bitmap = rle && decodeForDisplay(rle, displaySide);
-    hasMask = bitmap !== null;
+  /** @param {Rle | null} next null: an empty mask */
+  function setMask(next) {
+    const {width, height} = viewport.photo;
+    rle = next;
+    paintMask(answered, decodeForDisplay(rle ?? {size: [height, width], counts: ''}, displaySide));
+  }
+
+  /** Shows a mask, or none, and the strokes that it does not contain yet.
+   * @type {(next: Rle | null, newer: Stroke[]) => void} */
+  function showMask(next, newer) {
+    if (next === rle && !strokes.length && !newer.length) return;
+    if (next !== rle) setMask(next);
     strokes = newer;
-    if (bitmap) paintMask(answered, bitmap);
-    closeup.setMask(bitmap);
     drawMask();
-    draw();
+    drawLayers();
   }
 
-  /** @param {View} next */
-  function setView(next) {
-    view = next;
-    draw();
-    onView(view.zoom);
-  }
-
-  // ---- gestures: of a pointer or of the crosshair, passed on to the tool ---------------------
-
-  /** @type {(imagePoint: Point, isNegative: boolean) => void} */
-  function beginGesture(imagePoint, isNegative) {
-    const from = clampedTo(imagePoint, size), {scale} = projection(view, viewport());
-    beganInside = isInside(imagePoint, size);
-    gesture = {from, to: from, moved: false, isNegative, photo: size, scale};
-    tool.begin(gesture);
-  }
-
-  /** @type {(imagePoints: Point[], moved: boolean) => void} */
-  function moveGesture(imagePoints, moved) {
-    if (!gesture) return;
-    const {scale} = projection(view, viewport());
-    for (const imagePoint of imagePoints) {
-      gesture = {...gesture, to: clampedTo(imagePoint, size), moved, scale};
-      tool.move(gesture);
-    }
-    if (moved) drawMarks();
-  }
-
-  function endGesture() {
-    const done = gesture;
-    gesture = null;
-    crosshair.release();
-    if (!done) return;
-    if (done.moved || beganInside) tool.end(done);
-    else tool.cancel();         // a click beside the photo; a drag may begin there
-    drawMarks();
-  }
-
-  /** Cancels the gesture; whether it was more than a press. */
-  function cancelGesture() {
-    const hadMoved = Boolean(gesture?.moved);
-    gesture = null;
-    crosshair.release();
-    tool.cancel();
-    drawMarks();
-    return hadMoved;
-  }
-
-  /** @param {Point | null} imagePoint */
-  function hoverTool(imagePoint) {
-    if (isReady()) tool.hover?.(imagePoint, size);
-  }
-
-  const crosshair = createCrosshair({
-    look() {
-      const current = viewport();
-      return {
-        photo: size,
-        scale: projection(view, current).scale,
-        centre: {x: view.x * size.width, y: view.y * size.height},
-        isVisible: (imagePoint) => isInside(toScreen(view, current, imagePoint), current),
-      };
-    },
-    begin: beginGesture,
-    move: (imagePoint) => moveGesture([imagePoint], true),
-    end: endGesture,
-    onMove(imagePoint) {
-      if (imagePoint) hoverTool(imagePoint);
-      setView(imagePoint ? revealing(view, viewport(), imagePoint, MARGIN_PX) : view);
-    },
-  });
-
-  listenToGestures(marks, {
-    isReady, isZoomed,
-    begin(screenPoint, isNegative) {
-      crosshair.hide();
-      beginGesture(toImage(view, viewport(), screenPoint), isNegative);
-    },
-    move(screenPoints, moved) {
-      if (pointer) pointer = screenPoints[screenPoints.length - 1];
-      const current = viewport();
-      moveGesture(screenPoints.map((screenPoint) => toImage(view, current, screenPoint)), moved);
-    },
-    end: endGesture,
-    cancel: cancelGesture,
-    zoom: (factor, screenPoint) => setView(zoomed(view, viewport(), factor, screenPoint)),
-    pan: (dx, dy) => setView(panned(view, viewport(), dx, dy)),
-    beginTransform() { initialView = view; },
-    transform: (factor, from, to) => setView(transformed(initialView, viewport(), factor, from, to)),
-    hover(screenPoint) {
-      const isSeen = pointer || screenPoint;
-      pointer = screenPoint;
-      crosshair.hide();
-      if (isSeen) drawMarks();
-      hoverTool(screenPoint && toImage(view, viewport(), screenPoint));
-    },
-    leave() {
-      pointer = null;
-      hoverTool(null);
+  /** @type {GestureHandlers} */
+  const gestures = {
+    get isInProgress() { return gesture !== null; },
+    begin(imagePoint, isNegative) {
+      const size = viewport.photo, from = clampedTo(imagePoint, size), {scale} = viewport.projection();
+      beganInside = isInside(imagePoint, size);
+      gesture = {from, to: from, passed: [from], moved: false, isNegative, photo: size, scale};
+      tool.begin?.(gesture);
       drawMarks();
     },
+    move(imagePoints, moved) {
+      if (!gesture) return;
+      const passed = imagePoints.map((imagePoint) => clampedTo(imagePoint, viewport.photo));
+      gesture = {...gesture, passed, to: passed[passed.length - 1], moved, scale: viewport.projection().scale};
+      tool.move?.(gesture);
+      if (moved) drawMarks();
+    },
+    end() {
+      if (!gesture) return;
+      const ended = gesture;
+      gesture = null;
+      if (ended.moved || beganInside) tool.end(ended);
+      else tool.cancel?.();     // a click beside the photo; a drag may begin there
+      drawMarks();
+    },
+    cancel() {
+      const hadMoved = Boolean(gesture?.moved);
+      gesture = null;
+      tool.cancel?.();
+      drawMarks();
+      return hadMoved;
+    },
+  };
+
+  const crosshair = createCrosshair(viewport, gestures, (imagePoint) => tool.hover?.(imagePoint, viewport.photo), drawMarks);
+
+  listenToGestures(marks, viewport, gestures, (screenPoint) => {
+    pointer = screenPoint;
+    if (!viewport.isReady) return;
+    crosshair.hide();
+    tool.hover?.(screenPoint && viewport.toImage(screenPoint), viewport.photo);
+    drawMarks();
   });
-  marks.addEventListener('focus', () => { if (isReady() && marks.matches(':focus-visible')) crosshair.show(); });
-  marks.addEventListener('blur', () => { cancelGesture(); crosshair.hide(); });
-  const observer = new ResizeObserver(() => {
-    if (isReady() && marks.clientWidth) setView(constrained(view, viewport()));
-  });
+  marks.addEventListener('focus', () => { if (viewport.isReady && marks.matches(':focus-visible')) crosshair.show(); });
+  marks.addEventListener('blur', () => { gestures.cancel(); crosshair.hide(); });
+  const observer = new ResizeObserver(() => { if (viewport.isReady && marks.clientWidth) viewport.refresh(); });
   observer.observe(stage);
   observer.observe(frame);
 
-  /** Gives the stage the shape of a photo, which may still be on its way.
+  /** Gives the stage the shape of a photo, which may not have arrived yet.
    * @type {(width: number, height: number) => void} */
   function reserve(width, height) {
     const scale = Math.max(MAX_SCALE, MIN_SIDE_PX / Math.max(width, height));
@@ -233,21 +157,18 @@ export function createStage(refs, {tool, displaySide, onView}) {
   }
 
   return {
-    reserve, cancelGesture, crosshair,
+    reserve, crosshair, showMask,
+    cancelGesture: gestures.cancel,
     redrawMarks: drawMarks,
-    /** @returns {Size | null} of the photo in its own pixels */
-    get size() { return isReady() ? size : null; },
-    /** The canvas that shows the photo at fit. */
-    get photo() { return photo; },
+    imagePointAt: viewport.toImage,
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
-      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY);
-      return Math.min(displaySide, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density * view.zoom));
+      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY) * viewport.view.zoom;
+      return Math.min(displaySide, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density));
     },
-    /** Shows a photo of a size; the picture may be smaller.
+    /** Shows a photo with this size; the picture may be smaller.
      * @type {(picture: Picture, width: number, height: number) => void} */
     show(picture, width, height) {
-      size = {width, height};
       resize(photo, ...fitted(width, height, MAX_CANVAS_SIDE));
       const context = contextOf(photo);
       context.imageSmoothingQuality = 'high';
@@ -256,43 +177,30 @@ export function createStage(refs, {tool, displaySide, onView}) {
       context.drawImage(picture, 0, 0, photo.width, photo.height);
       pictures = [photo, picture].filter((one) => one.width >= photo.width);
       reserve(width, height);
-      cancelGesture();
-      setMask(null, []);
+      gestures.cancel();
       crosshair.reset();
-      setView(FIT);
-    },
-    /** @type {(next: Interaction[]) => void} */
-    setInteractions(next) { interactions = next; draw(); },
-    /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
-    setObjects(drawn, exclusive) { objects.set(drawn, exclusive); draw(); },
-    /** @type {(screenPoint: Point) => Point} */
-    imagePointAt: (screenPoint) => toImage(view, viewport(), screenPoint),
-    /** Shows a mask, or none, below the strokes that it does not contain yet.
-     * @type {(rle: Rle | null, newer: Stroke[]) => void} */
-    showMask(rle, newer) { if (isReady()) setMask(rle, newer); },
-    /** Shows other strokes on the same mask.
-     * @type {(newer: Stroke[]) => void} */
-    showStrokes(newer) {
-      if (!isReady() || !(strokes.length || newer.length)) return;
-      strokes = newer;
+      viewport.open({width, height});
+      setMask(null);
+      strokes = [];
       drawMask();
-      draw();
     },
-    /** @type {(next: Tool) => void} */
-    setTool(next) {
+    setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
+    /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
+    setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
+    /** Shows other strokes on the same mask. @param {Stroke[]} newer */
+    showStrokes(newer) { showMask(rle, newer); },
+    setTool(/** @type {Tool} */ next) {
       if (next === tool) return;
-      cancelGesture();
+      gestures.cancel();
       tool = next;
       drawMarks();
     },
-    fit() { if (isReady()) setView(FIT); },
-    /** Zooms towards the crosshair, or towards the middle.
-     * @type {(factor: number) => void} */
+    fit() { if (viewport.isReady) viewport.fit(); },
+    /** Zooms towards the crosshair, or towards the middle. @param {number} factor */
     zoomBy(factor) {
-      if (!isReady()) return;
-      const current = viewport(), {imagePoint} = crosshair;
-      const centre = {x: current.width / 2, y: current.height / 2};
-      setView(zoomed(view, current, factor, imagePoint ? toScreen(view, current, imagePoint) : centre));
+      if (!viewport.isReady) return;
+      const at = viewport.toScreen(crosshair.imagePoint ?? viewport.centre);
+      viewport.transform(factor, at, at);
     },
   };
 }

@@ -1,4 +1,3 @@
-// @ts-check
 /** @import {Box, Point, Size} from './types.js' */
 
 /** @type {(value: number, min: number, max: number) => number} */
@@ -14,18 +13,15 @@ export function fitted(width, height, side) {
 /** @type {(point: Point, size: Size) => boolean} */
 export const isInside = ({x, y}, size) => x >= 0 && y >= 0 && x <= size.width && y <= size.height;
 
-/** The nearest point within a size.
- * @type {(point: Point, size: Size) => Point} */
+/** The nearest point within a size. @type {(point: Point, size: Size) => Point} */
 export const clampedTo = ({x, y}, size) => ({x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)});
 
-/** The pixel that holds a point.
- * @type {(point: Point, size: Size) => Point} */
+/** The pixel that holds a point. @type {(point: Point, size: Size) => Point} */
 export function pixelAt({x, y}, size) {
   return {x: clamp(Math.floor(x), 0, size.width - 1), y: clamp(Math.floor(y), 0, size.height - 1)};
 }
 
-/** The smallest box of whole pixels that holds two imagePoints.
- * @type {(a: Point, b: Point) => Box} */
+/** The smallest box of whole pixels that holds two imagePoints. @type {(a: Point, b: Point) => Box} */
 export function boxBetween(a, b) {
   return [
     Math.floor(Math.min(a.x, b.x)), Math.floor(Math.min(a.y, b.y)),
@@ -36,21 +32,16 @@ export function boxBetween(a, b) {
 /** The fewest points of a path that keep it within a tolerance (Ramer, Douglas and Peucker).
  * @type {(path: [x: number, y: number][], tolerance: number) => [x: number, y: number][]} */
 export function simplifiedPath(path, tolerance) {
-  const keep = new Set([0, path.length - 1]);
-  const open = [[0, path.length - 1]];
-  for (let segment = open.pop(); segment; segment = open.pop()) {
-    const [first, last] = segment, [x0, y0] = path[first], [x1, y1] = path[last];
-    const dx = x1 - x0, dy = y1 - y0, squaredLength = dx * dx + dy * dy;
-    let farthest = -1, maxDistance = tolerance;
-    for (let k = first + 1; k < last; k++) {
-      const [x, y] = path[k];
-      const t = squaredLength ? clamp(((x - x0) * dx + (y - y0) * dy) / squaredLength, 0, 1) : 0;
-      const distance = Math.hypot(x - x0 - t * dx, y - y0 - t * dy);
-      if (distance > maxDistance) { maxDistance = distance; farthest = k; }
-    }
-    if (farthest < 0) continue;
-    keep.add(farthest);
-    open.push([first, farthest], [farthest, last]);
+  const end = path.length - 1, [x0, y0] = path[0], [x1, y1] = path[end];
+  const dx = x1 - x0, dy = y1 - y0, squaredLength = dx * dx + dy * dy;
+  let farthest = 0, maxDistance = tolerance;
+  for (let k = 1; k < end; k++) {
+    const [x, y] = path[k];
+    const t = squaredLength ? clamp(((x - x0) * dx + (y - y0) * dy) / squaredLength, 0, 1) : 0;
+    const distance = Math.hypot(x - x0 - t * dx, y - y0 - t * dy);
+    if (distance > maxDistance) { maxDistance = distance; farthest = k; }
   }
-  return path.filter((_, k) => keep.has(k));
+  if (!farthest) return end ? [path[0], path[end]] : path;
+  const before = simplifiedPath(path.slice(0, farthest + 1), tolerance);
+  return [...before.slice(0, -1), ...simplifiedPath(path.slice(farthest), tolerance)];
 }

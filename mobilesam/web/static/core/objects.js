@@ -1,6 +1,5 @@
-// @ts-check
-// The objects of a photo, each with a name, a colour and interactions of its own. One of them is edited:
-// its interactions are in the undo stack of the page, and its mask is on the stage.
+// The objects of a photo, each with a name, a colour and interactions. One is active: it is being edited, its
+// interactions are in the undo stack of the page, and its mask is on the stage.
 /** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
@@ -18,33 +17,24 @@ export const hasMask = (item) => Boolean(item.reply && item.reply.coverage);
  * @type {(item: PhotoObject) => number | null} */
 export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? predicted_iou;
 
-/**
- * Creates the list of objects, with one that has no mask yet.
- * @param {object} options
- * @param {UndoStack} options.undoStack holds the interactions of the object that is edited
- * @param {number} options.maxObjects
- * @param {(reply: Reply) => void} options.onShow shows the mask of the interactions just put into the undo stack
- * @param {() => void} options.onChange
- * @param {() => void} options.onFull
- */
+/** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
+ * is edited; `onShow` shows the mask of the interactions just restored into it.
+ * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,
+ *   onFull: () => void}} options */
 export function createObjects({undoStack, maxObjects, onShow, onChange, onFull}) {
-  /** @type {PhotoObject[]} */
-  let items = [];
+  let items = /** @type {PhotoObject[]} */ ([]);
   let lastId = 0;
-  /** @type {{item: PhotoObject, index: number} | null} */
-  let removed = null;
-  /** @type {Exclusive} */
-  let exclusive = null;
-  let changes = 0, savedChanges = 0;
+  let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
+  let exclusive = /** @type {Exclusive} */ (null);
+  let isChanged = false;        // since the last export
   let active = create();
 
   const listed = () => items.filter((item) => hasMask(item) || (item === active && item.original));
 
-  /** @param {number} id */
+  /** @type {(id: number) => PhotoObject | undefined} */
   const find = (id) => items.find((item) => item.id === id);
 
-  /** Appends a new object. Its name and colour are free, also beside those of the removed object, which
-   * may come back.
+  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back.
    * @type {(given?: Partial<PhotoObject>) => PhotoObject} */
   function create(given = {}) {
     const others = removed ? [...items, removed.item] : items;
@@ -61,51 +51,48 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   }
 
   function changed() {
-    changes++;
+    isChanged = true;
     onChange();
   }
 
-  /** Ends editing: without a mask the active object becomes what it was before, or disappears if it is new. */
+  /** Ends editing. Without a mask the active object becomes what it was before; a new one disappears. */
   function leave() {
     if (hasMask(active)) Object.assign(active, {undo: undoStack.save(), original: null});
     else if (active.original) Object.assign(active, {...active.original, original: null});
     else items = items.filter((item) => item !== active);
   }
 
-  /** @param {PhotoObject} item */
-  function activate(item) {
-    const {undo, reply} = item;       // restoring the undo stack resets the reply
+  function activate(/** @type {PhotoObject} */ item) {
+    const {undo, reply} = item;  // restoring the undo stack resets the reply
     active = item;
     undoStack.restore(undo);
     if (reply) onShow(reply);
   }
 
-  /** @param {number} count */
-  function hasRoomFor(count) {
+  function hasRoomFor(/** @type {number} */ count) {
     const hasRoom = listed().length + count <= maxObjects;
     if (!hasRoom) onFull();
     return hasRoom;
   }
 
   return {
-    /** The objects to list, in order. */
     get items() { return listed(); },
     get active() { return active; },
     get canKeep() { return hasMask(active); },
     get exclusive() { return exclusive; },
     set exclusive(next) { exclusive = next; changed(); },
     /** Whether opening another photo would lose objects that were not exported. */
-    get isUnsaved() { return changes > savedChanges && listed().some((item) => item !== active || item.original); },
-    markSaved() { savedChanges = changes; },
-    /** @returns {DrawnObject[]} for the stage; the mask that is edited is drawn by the stage itself */
+    get isUnsaved() { return isChanged && listed().some((item) => item !== active || item.original); },
+    markSaved() { isChanged = false; },
+    /** For the stage, which draws the mask that is edited itself. @returns {DrawnObject[]} */
     get drawn() {
-      return listed().filter(hasMask).map((item) => ({
+      return items.filter(hasMask).map((item) => ({
         rle: item.reply.rle, colour: item.colour, predicted_iou: predictedIou(item), isShown: item.visible && item !== active,
       }));
     },
     /** For the server: all objects with a mask, visible or not. */
     get exported() {
-      return listed().filter(hasMask).map((item) => {
+      return items.filter(hasMask).map((item) => {
         const {states, index} = item === active ? undoStack.save() : item.undo;
         return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
       });
@@ -113,15 +100,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
      * @type {(imagePoint: Point, photo: Size) => number | null} */
     idAt({x, y}, photo) {
-      const there = listed().filter(hasMask).filter((item) => {
+      const hit = items.filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
         const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
         return item !== active && item.visible && hasPixel(rle, pixel.x, pixel.y);
-      }).pop();
-      return there ? there.id : null;
+      });
+      return hit.pop()?.id ?? null;
     },
-    /** Sets the reply to the interactions in the undo stack, null where they are not answerable.
-     * @type {(reply: Reply | null) => void} */
+    /** Sets the reply to the interactions in the undo stack. @param {Reply | null} reply */
     setReply(reply) {
       if (active.reply === reply) return;
       active.reply = reply;
@@ -134,8 +120,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       activate(create());
       changed();
     },
-    /** @param {number} id */
-    edit(id) {
+    edit(/** @type {number} */ id) {
       const item = find(id);
       if (!item || item === active) return;
       leave();
@@ -144,29 +129,26 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       activate(item);
       changed();
     },
-    /** Renames an object; an empty name changes nothing.
-     * @type {(id: number, name: string) => void} */
+    /** Renames an object; an empty name changes nothing. @type {(id: number, name: string) => void} */
     rename(id, name) {
       const item = find(id);
       if (!item) return;
       item.name = name.trim() || item.name;
       changed();
     },
-    /** Shows or hides an object; the active one always shows.
-     * @type {(id: number) => void} */
+    /** Shows or hides an object, unless it is active. @param {number} id */
     toggle(id) {
       const item = find(id);
       if (!item || item === active) return;
       item.visible = !item.visible;
       changed();
     },
-    /** Deletes an object; `restoreRemoved` brings the last one back to its place.
-     * @type {(id: number) => PhotoObject | null} */
+    /** Deletes an object; `restoreRemoved` brings it back. @param {number} id */
     remove(id) {
       const item = find(id);
       if (!item) return null;
       const index = items.indexOf(item);
-      if (item === active) leave();     // saves its undo stack
+      if (item === active) leave();  // saves its undo stack
       items = items.filter((other) => other !== item);
       removed = {item, index};
       if (item === active) activate(create());
@@ -179,11 +161,9 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       removed = null;
       changed();
     },
-    /**
-     * Adds masks of the photo's own size as objects.
-     * @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks
-     * @returns {(() => void) | null} removes those again that are not edited; null where there is no room
-     */
+    /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
+     * there is no room.
+     * @type {(masks: {rle: Rle, predicted_iou: number | null, name?: string}[]) => (() => void) | null} */
     add(masks) {
       if (!hasRoomFor(masks.length)) return null;
       const added = masks.map(({name, rle, predicted_iou}) => create({
@@ -203,17 +183,16 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     reset() {
       items = [];
       removed = exclusive = null;
-      changes = savedChanges = 0;
       activate(create());
+      isChanged = false;
       onChange();
     },
-    /** @returns {ObjectsSnapshot} plain values for `restore` */
+    /** @returns {ObjectsSnapshot} */
     snapshot() {
-      const current = {...active, undo: undoStack.save()};
-      return {items: items.map((item) => (item === active ? current : {...item})), active: active.id, exclusive};
+      active.undo = undoStack.save();
+      return {items: items.map((item) => ({...item})), active: active.id, exclusive};
     },
-    /** @param {ObjectsSnapshot} snapshot */
-    restore(snapshot) {
+    restore(/** @type {ObjectsSnapshot} */ snapshot) {
       items = snapshot.items.map((item) => ({...item}));
       exclusive = snapshot.exclusive;
       lastId = Math.max(...items.map(({id}) => id));

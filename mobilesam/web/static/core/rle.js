@@ -1,14 +1,11 @@
-// @ts-check
 // Masks in COCO's compressed run-length encoding. Runs go down the columns and alternate between
 // outside and inside, outside first.
-/** @import {Bitmap, Box, Rle} from './types.js' */
+/** @import {Bitmap, Rle} from './types.js' */
 import {fitted} from './geometry.js';
 
-/** COCO's compressed counts as run lengths (rleFrString in pycocotools).
- * @type {(counts: string) => number[]} */
+/** COCO's compressed counts as run lengths (rleFrString in pycocotools). @type {(counts: string) => number[]} */
 export function parseCounts(counts) {
-  /** @type {number[]} */
-  const runs = [];
+  const runs = /** @type {number[]} */ ([]);
   for (let position = 0; position < counts.length;) {
     let value = 0, shift = 0, code;
     do {
@@ -22,20 +19,19 @@ export function parseCounts(counts) {
   return runs;
 }
 
-/** For every pixel of a source axis the first target pixel whose nearest source pixel is that or a later
- * one; the centre of target pixel t lies at (t + 0.5) * sourceLength / targetLength.
+/** For every source pixel along an axis, the first target pixel whose nearest source pixel is that or a later
+ * one. The centre of target pixel t is at (t + 0.5) * sourceLength / targetLength.
  * @type {(sourceLength: number, targetLength: number) => Int32Array} */
 function firstTargets(sourceLength, targetLength) {
   return Int32Array.from({length: sourceLength + 1}, (_, source) => (
     Math.max(0, Math.ceil((2 * source * targetLength - sourceLength) / (2 * sourceLength)))));
 }
 
-/** The mask at a size, by the nearest pixel, as [start, end, start, end, ...]: ranges of pixels inside,
- * column by column. It reads the runs only, so a mask of many megapixels is as fast as its outline is short.
+/** The pixels inside at a size, by the nearest pixel, as ranges [start, end, start, end, ...] column by column.
+ * It reads the runs only, so the time depends on the length of the outline, not on the number of pixels.
  * @type {(rle: Rle, size: [height: number, width: number]) => number[]} */
 export function insideRanges({size: [height, width], counts}, [toHeight, toWidth]) {
-  /** @type {number[]} */
-  const ranges = [];
+  const ranges = /** @type {number[]} */ ([]);
   const firstRow = firstTargets(height, toHeight), firstColumn = firstTargets(width, toWidth);
   let position = 0;
   parseCounts(counts).forEach((run, index) => {
@@ -72,38 +68,14 @@ export function displaySize({size: [height, width]}, side) {
 /** @type {(rle: Rle, side: number) => Bitmap} */
 export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
 
-/** The share of the photo that a mask covers, 0 to 1.
- * @type {(rle: Rle) => number} */
+/** The share of pixels inside, 0 to 1. @type {(rle: Rle) => number} */
 export function coverage({size: [height, width], counts}) {
   const area = parseCounts(counts).reduce((sum, run, index) => (index % 2 ? sum + run : sum), 0);
   return area / (height * width);
 }
 
-/** Whether the pixel in a column and a row is inside.
- * @type {(rle: Rle, x: number, y: number) => boolean} */
+/** Whether the pixel in column x and row y is inside. @type {(rle: Rle, x: number, y: number) => boolean} */
 export function hasPixel({size: [height], counts}, x, y) {
-  let left = x * height + y, isIn = true;
-  for (const run of parseCounts(counts)) {
-    isIn = !isIn;
-    left -= run;
-    if (left < 0) return isIn;
-  }
-  return false;
-}
-
-/** The smallest box that holds a mask; zeros for an empty one.
- * @type {(bitmap: Bitmap) => Box} */
-export function boundsOf({size: [height, width], data}) {
-  let x0 = width, y0 = height, x1 = 0, y1 = 0;
-  for (let x = 0; x < width; x++) {
-    const first = data.indexOf(1, x * height);
-    if (first < 0) break;
-    x = Math.floor(first / height);
-    const last = data.lastIndexOf(1, (x + 1) * height - 1);
-    x0 = Math.min(x0, x);
-    x1 = x + 1;
-    y0 = Math.min(y0, first - x * height);
-    y1 = Math.max(y1, last - x * height + 1);
-  }
-  return x1 ? [x0, y0, x1, y1] : [0, 0, 0, 0];
+  let left = x * height + y;
+  return parseCounts(counts).findIndex((run) => (left -= run) < 0) % 2 === 1;
 }

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {createMaskLayer} from '../../mobilesam/web/static/canvas/mask_layer.js';
+import {discRle, rleOf} from './masks.js';
+
+// Canvases that count what is painted on them.
+let paintings = 0;
+globalThis.document = {
+  createElement: () => ({
+    getContext: () => ({
+      createImageData: (width, height) => ({data: new Uint8ClampedArray(4 * width * height)}), putImageData() { paintings++; },
+    }),
+  }),
+};
+
+const PHOTO = {width: 4, height: 3};
+const generated = (id, rows, predicted_iou = 0.9) => (
+  {id, rle: rleOf(rows), area: rows.join('').replaceAll('.', '').length, predicted_iou});
+const ALL = generated(1, ['####', '####', '####']);
+const LEFT = generated(2, ['##..', '##..', '....']);
+const SPECK = generated(3, ['....', '.#..', '....']);
+
+function topOf(layer) {
+  return Array.from({length: 3}, (_, y) => Array.from({length: 4}, (_, x) => layer.idAt({x, y}, PHOTO)).join(''));
+}
+
+test('the smallest mask is on top, in whatever order the masks come', () => {
+  for (const order of [[ALL, LEFT, SPECK], [SPECK, ALL, LEFT], [LEFT, SPECK, ALL]]) {
+    const layer = createMaskLayer(1024);
+    layer.update([1, 2, 3], order);
+    assert.deepEqual(topOf(layer), ['2211', '2311', '1111']);
+  }
+});
+
+test('masks that come later are stacked with the earlier ones', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([3], [SPECK]);
+  layer.update([3, 4], [{...ALL, id: 4}]);
+  assert.deepEqual(topOf(layer), ['4444', '4344', '4444']);
+  assert.deepEqual(layer.masks.map(({id}) => id), [3, 4]);
+});
+
+test('masks that are no longer listed disappear', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2, 3], [ALL, LEFT, SPECK]);
+  layer.update([1, 3], []);
+  assert.deepEqual(topOf(layer), ['1111', '1311', '1111']);
+  assert.deepEqual(layer.masks, [ALL, SPECK]);
+  layer.update([], []);
+  assert.deepEqual(layer.masks, []);
+  assert.equal(layer.idAt({x: 1.5, y: 1.5}, PHOTO), 0);
+});
+
+test('the same list again paints nothing', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2], [ALL, LEFT]);
+  paintings = 0;
+  layer.update([1, 2], []);
+  assert.equal(paintings, 0);
+  layer.update([1], []);
+  assert.equal(paintings, 1);
+});
+
+test('a highlighted mask that disappears is highlighted no longer', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2], [ALL, LEFT]);
+  layer.hover(2);
+  layer.update([1, 2], []);
+  assert.equal(layer.hovered, 2);
+  layer.update([1], []);
+  assert.equal(layer.hovered, 0);
+});
+
+test('an id that was never sent is left out', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([2, 7], [LEFT]);
+  assert.deepEqual(layer.masks, [LEFT]);
+});
+
+test('the mask at a point of the photo is the one that shows there, and none outside', () => {
+  const layer = createMaskLayer(1024), photo = {width: 400, height: 300};      // shown at another size
+  layer.update([2, 3], [LEFT, SPECK]);
+  assert.equal(layer.idAt({x: 150, y: 150}, photo), 3);
+  assert.equal(layer.idAt({x: 50, y: 199}, photo), 2);
+  assert.equal(layer.idAt({x: 250, y: 50}, photo), 0);
+  for (const [x, y] of [[-1, 50], [400, 50], [50, -1], [50, 300]]) assert.equal(layer.idAt({x, y}, photo), 0);
+  assert.equal(createMaskLayer(1024).idAt({x: 1, y: 1}, photo), 0);
+});
+
+test('masks of full size are shown at display size and stay as they came', () => {
+  const {rle, area} = discRle(3000, 4000, 3000, 1000, 700), mask = {id: 9, rle, area, predicted_iou: 0.8};
+  const layer = createMaskLayer(1024), photo = {width: 4000, height: 3000};
+  layer.update([9], [mask]);
+  assert.equal(layer.idAt({x: 3000, y: 1000}, photo), 9);
+  assert.equal(layer.idAt({x: 2200, y: 1000}, photo), 0);
+  assert.equal(layer.idAt({x: 3699, y: 1001}, photo), 9);
+  assert.equal(layer.masks[0], mask);
+});
