@@ -1,4 +1,3 @@
-// @ts-check
 // Composes the page.
 /** @import {Limits} from './core/types.js' */
 /** @import {Example} from './panels/photo_info.js' */
@@ -94,7 +93,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 /** @type {(page: Page, commands: Record<string, () => unknown>) => void} */
 function listenToButtons({root, refs}, commands) {
   root.addEventListener('click', ({target}) => {
-    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // beside its contents
+    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (button && !button.disabled) commands[button.dataset.do ?? '']();
   });

@@ -1,5 +1,3 @@
-// @ts-check
-
 /** Wraps an asynchronous function so that it does not run twice at a time: calls during a run lead to one more
  * run after it.
  * @type {(run: () => Promise<void>) => () => Promise<void>} */

@@ -1,4 +1,3 @@
-// @ts-check
 // Masks and objects exported at the photo's own size, and mask files loaded again.
 /** @import {Call, Reply} from './server.js' */
 import {fileUrl} from './server.js';

@@ -1,4 +1,3 @@
-// @ts-check
 // Automatic mask generation: the server computes only while the page asks for more.
 /** @import {GeneratedMask} from '../core/types.js' */
 /** @import {Call} from './server.js' */

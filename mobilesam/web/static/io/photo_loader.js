@@ -1,4 +1,3 @@
-// @ts-check
 // Brings photos to the server and to the page.
 /** @import {Call, Reply} from './server.js' */
 import {fileUrl, upload} from './server.js';

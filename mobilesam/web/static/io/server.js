@@ -1,4 +1,3 @@
-// @ts-check
 // Requests to the server: Gradio's server functions, uploads, and the addresses of files.
 
 /**

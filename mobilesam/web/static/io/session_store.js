@@ -1,4 +1,3 @@
-// @ts-check
 // Keeps the photo and the work of this tab in the browser, so that a reload brings them back: phones discard
 // pages in the background, browsers crash. The tab's name is in sessionStorage, which lives as long as the
 // tab; photo and work are in IndexedDB under that name.

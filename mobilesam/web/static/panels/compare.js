@@ -1,5 +1,4 @@
-// @ts-check
-// The dialog that compares the photo with the result: a slider between the two, and other backgrounds.
+// The dialog that compares the photo with the result, and changes the background.
 /** @import {Interaction} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */
 /** @import {Background} from './compositing.js' */
@@ -123,7 +122,7 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     if (file.files?.[0]) choosePicture(file.files[0]);
     file.value = '';
   });
-  store.subscribe(({reply}, previous) => {      // perhaps while the dialog shows it
+  store.subscribe(({reply}, previous) => {      // a reply may come while the dialog is open
     if (reply === previous.reply || !dialog.open) return;
     if (reply) draw();
     else dialog.close();

@@ -1,4 +1,3 @@
-// @ts-check
 // The object that is edited: the stage and its tools, the interactions, and their newest mask.
 /** @import {Interaction, Reply, Tool} from '../core/types.js' */
 /** @import {Page, ToolName} from './page.js' */

@@ -1,4 +1,3 @@
-// @ts-check
 // Automatic mask generation: its settings, its progress, and the mode in which a click edits a mask.
 /** @import {GeneratedMask, Rle} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */

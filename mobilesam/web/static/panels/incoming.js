@@ -1,4 +1,3 @@
-// @ts-check
 // The photo that is being opened, shown over the open one: a click on it counts as soon as it is open.
 /** @import {Point, Size} from '../core/types.js' */
 import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';

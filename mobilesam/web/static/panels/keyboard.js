@@ -1,4 +1,3 @@
-// @ts-check
 // Keyboard shortcuts. Those of the crosshair need the focus on the photo: elsewhere the arrow keys scroll.
 /** @import {Page} from './page.js' */
 /** @import {Stage} from '../canvas/stage.js' */

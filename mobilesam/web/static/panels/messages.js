@@ -1,4 +1,3 @@
-// @ts-check
 // Progress, alerts, and the note at the bottom of the page.
 /** @import {Page} from './page.js' */
 

@@ -1,4 +1,3 @@
-// @ts-check
 // The list of objects beside the photo.
 /** @import {PhotoObject} from '../core/types.js' */
 /** @import {Objects} from '../core/objects.js' */

@@ -1,4 +1,3 @@
-// @ts-check
 // The objects of the open photo: keep, edit, export and load them; another photo saves them.
 /** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
 /** @import {Editor} from './editor.js' */

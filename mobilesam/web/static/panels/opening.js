@@ -1,4 +1,3 @@
-// @ts-check
 // Opening photos. The newest one wins; the open photo stays until the next one is ready.
 /** @import {Point, Reply, Size} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */

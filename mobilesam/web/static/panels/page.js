@@ -1,4 +1,3 @@
-// @ts-check
 // What the panels share: the elements and the state of the page, and messages to the user.
 /** @import {Exclusive, Interaction, Limits, PhotoObject, Reply, Size} from '../core/types.js' */
 import {createStore} from '../core/store.js';

@@ -1,4 +1,3 @@
-// @ts-check
 // What there is to know before the first click: accepted files, examples, and the model.
 /** @import {Page} from './page.js' */
 import {element} from './page.js';

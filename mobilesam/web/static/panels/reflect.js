@@ -1,4 +1,3 @@
-// @ts-check
 // Writes what style sheets and tests need to know into the page's data- attributes. No script reads them.
 /** @import {Page, PageState} from './page.js' */
 import {statusOf} from './page.js';

@@ -1,4 +1,3 @@
-// @ts-check
 // The hint, the candidates, and what is known about the mask.
 /** @import {Candidate} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */

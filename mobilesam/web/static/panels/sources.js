@@ -1,6 +1,5 @@
-// @ts-check
-// Where photos come from: files that the user drops, pastes or chooses, and the camera. Phones have an app
-// for the camera; elsewhere a dialog shows its picture.
+// Files that the user drops, pastes or chooses, and photos from the camera: phones have an app for it, elsewhere
+// a dialog shows its picture.
 /** @import {Page} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 
