@@ -38,7 +38,7 @@ async function tabName() {
   return fresh;
 }
 
-function openDatabase() {
+async function openDatabase() {           // asynchronous, so that an exception is a rejection
   const request = indexedDB.open(DATABASE, VERSION);
   request.onupgradeneeded = () => {
     if (request.result.objectStoreNames.contains(TABLE)) request.result.deleteObjectStore(TABLE);
