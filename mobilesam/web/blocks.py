@@ -21,13 +21,7 @@ from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import PromptCanvas, head_links
-from mobilesam.web.page.handlers import (
-    DISPLAY_SIDE,
-    OPEN_TIMEOUT_S,
-    THUMBNAIL_SIDE,
-    PageHandlers,
-    jpeg_url,
-)
+from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
@@ -93,7 +87,6 @@ def build_demo(
                 "max_name": MAX_NAME,
                 "display_side": DISPLAY_SIDE,
                 "thumbnail_side": THUMBNAIL_SIDE,
-                "open_timeout_s": OPEN_TIMEOUT_S,
             },
             examples=[
                 _example(path)

@@ -1,10 +1,9 @@
-// How the page asks the server: retries, photos that the server forgot, polling, one request in flight.
+// How the page asks the server: retries, photos that the server forgot, polling.
 import assert from 'node:assert/strict';
 import {afterEach, mock, test} from 'node:test';
 
 import {createMaskGeneration} from '../../mobilesam/web/static/io/mask_generation.js';
 import {createPhotoLoader} from '../../mobilesam/web/static/io/photo_loader.js';
-import {createSegmentRequests} from '../../mobilesam/web/static/io/segment_requests.js';
 import {createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
 
 const FILE = new File(['x'], 'a.png');
@@ -40,7 +39,10 @@ test('a call is repeated until an answer comes', async () => {
 
 test('a call that is never answered ends with a sentence', async () => {
   mock.timers.enable({apis: ['setTimeout']});
-  const reply = createCall({f: async () => undefined})('f', {});
+  let isOver = false;
+  const reply = createCall({f: async () => undefined})('f', {}).finally(() => { isOver = true; });
+  for (let k = 0; k < 30; k++) { await flush(); mock.timers.tick(1000); }
+  assert.ok(!isOver);                   // a restart of the server may take half a minute
   for (let k = 0; k < 8; k++) { await flush(); mock.timers.tick(8000); }
   const {ok, error, isLost} = await reply;
   assert.equal(ok, false);
@@ -88,7 +90,7 @@ function opened(replies, isWanted = () => true) {
   const {call, queries} = scripted(...replies), texts = [];
   const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
   uploads.mock.mockImplementation(async () => new Response('["/uploads/a.png"]'));
-  const reply = createPhotoLoader(call, {open_timeout_s: 180}).open(FILE, (text) => texts.push(text), isWanted);
+  const reply = createPhotoLoader(call).open(FILE, (text) => texts.push(text), isWanted);
   return {reply, queries, texts, uploads};
 }
 
@@ -105,7 +107,7 @@ test('opening a photo is polled, and tells the position in the queue', async () 
   ]);
 });
 
-test('a photo that the server forgets while it waits is uploaded again, but not for ever', async () => {
+test('a photo that the server forgets is uploaded again, but not for ever', async () => {
   const once = opened([waiting('queued', 1), EXPIRED, DONE]);
   assert.equal(await once.reply, DONE);
   assert.equal(once.uploads.mock.callCount(), 2);
@@ -114,20 +116,11 @@ test('a photo that the server forgets while it waits is uploaded again, but not 
   assert.equal(always.uploads.mock.callCount(), 3);
 });
 
-test('a photo whose upload a restarted server has lost is uploaded again', async () => {
-  const gone = {ok: false, error: 'The server does not have the photo.'};
-  const replies = [gone, DONE], uploads = uploadsAnswer(200, '');
-  uploads.mock.mockImplementation(async () => new Response('["/uploads/a.png"]'));
-  const call = async (_, query, onTrouble) => { if (replies.length === 2) onTrouble(); return replies.shift(); };
-  assert.equal(await createPhotoLoader(call, {open_timeout_s: 180}).open(FILE, () => {}, () => true), DONE);
-  assert.equal(uploads.mock.callCount(), 2);
-});
-
-test('a photo that makes no progress is given up', async () => {
+test('a photo that is encoded slowly is not given up', async () => {
   let now = 0;
   mock.method(performance, 'now', () => (now += 100_000));
-  const {reply} = opened(Array(10).fill(waiting('encoding')));
-  assert.match((await reply).error, /took too long/);
+  const {reply} = opened([...Array(20).fill(waiting('encoding')), DONE]);
+  assert.equal(await reply, DONE);
 });
 
 test('a photo that is no longer wanted is not asked about again', async () => {
@@ -135,27 +128,6 @@ test('a photo that is no longer wanted is not asked about again', async () => {
   const {reply, queries} = opened(Array(10).fill(waiting('queued', 5)), () => --wanted > 0);
   await reply;
   assert.equal(queries.length, 2);
-});
-
-test('one request for a mask is in flight, and the newest interactions come next', async () => {
-  const answers = [];
-  let interactions = [1];
-  const onReply = mock.fn(), asked = [];
-  const request = createSegmentRequests({
-    ask: (_, query) => { asked.push(query.interactions); return new Promise((resolve) => { answers.push(resolve); }); },
-    current() { const mine = interactions; return {interactions: mine, side: 64, isCurrent: () => mine === interactions}; },
-    onAsk() {}, onSlow() {}, onReply,
-  });
-  request();
-  for (const next of [[1, 2], [1, 2, 3]]) { interactions = next; request(); }
-  assert.deepEqual(asked, [[1]]);
-  answers[0]({ok: true, name: 'stale'});
-  await flush();
-  assert.deepEqual(asked, [[1], [1, 2, 3]]);
-  answers[1]({ok: true, name: 'newest'});
-  await flush();
-  assert.deepEqual(onReply.mock.calls.map(({arguments: [reply]}) => reply.name), ['newest']);
-  assert.equal(asked.length, 2);
 });
 
 function generating(...replies) {

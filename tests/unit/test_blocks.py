@@ -120,7 +120,6 @@ def test_the_limits_are_handed_to_the_page(handlers, tmp_path):
     assert handed.keys() == {
         "max_mb", "max_megapixels", "max_points", "max_interactions", "max_path_points",
         "max_radius_px", "max_objects", "max_name", "display_side", "thumbnail_side",
-        "open_timeout_s",
     }  # fmt: skip
     assert all(value > 0 for value in handed.values())
     json.dumps(handed)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
-_STYLE_SHEETS = ("page.css", "stage.css", "panels.css", "dialogs.css", "narrow.css")
+_STYLE_SHEETS = ("page.css", "stage.css", "panels.css")
 """In the order of the cascade."""
 _TYPES_MODULE = "core/types.js"
 """Has nothing but types; no module imports it when it runs."""

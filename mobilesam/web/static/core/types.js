@@ -28,7 +28,7 @@
 /** What the server accepts, and the sizes at which the page shows masks.
  * @typedef {{max_mb: number, max_megapixels: number, max_points: number, max_interactions: number,
  *   max_path_points: number, max_radius_px: number, max_objects: number, max_name: number, display_side: number,
- *   thumbnail_side: number, open_timeout_s: number}} Limits */
+ *   thumbnail_side: number}} Limits */
 
 /** The visible part of a photo: the zoom (1 for the whole photo), and the point of the photo in the middle of the
  * canvas, 0 to 1 in each direction. It remains valid when the canvas changes its size.

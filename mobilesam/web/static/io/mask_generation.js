@@ -1,5 +1,4 @@
-// @ts-check
-// Automatic mask generation: the server computes only while the page asks for more, so leaving it is a pause.
+// Automatic mask generation: the server computes only while the page asks for more.
 /** @import {GeneratedMask} from '../core/types.js' */
 /** @import {Call} from './server.js' */
 import {wait} from './server.js';
@@ -14,19 +13,14 @@ const MAX_RESTARTS = 2;
  * @param {object} handlers
  * @param {Call} handlers.ask
  * @param {(progress: {phase: Phase, done: number, total: number, isRetrying: boolean}) => void} handlers.onProgress
- * @param {(ids: number[], added: GeneratedMask[]) => void} handlers.onMasks all ids there are now, and new masks
+ * @param {(ids: number[], added: GeneratedMask[]) => void} handlers.onMasks all ids that there are now, and new masks
  * @param {(text: string) => void} handlers.onError
  */
 export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
   /** @type {Phase} */
   let phase = 'none';
-  let state = fresh({});
-  let loops = 0;                // counts the loops that ask; an older one ends
-
-  /** @param {Options} options */
-  function fresh(options) {
-    return {generation: /** @type {string | null} */ (null), options, after: 0, done: 0, total: 0};
-  }
+  let state = {generation: /** @type {string | null} */ (null), options: {}, after: 0, done: 0, total: 0};
+  let runs = 0;                 // a new run ends the one before
 
   /** @param {Phase} next */
   function report(next, isRetrying = false) {
@@ -36,33 +30,34 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
 
   /** @param {Phase} next */
   function end(next) {
-    loops++;
+    runs++;
     report(next);
   }
 
   /** @param {Options} options */
   function restart(options) {
-    state = fresh(options);
+    state = {generation: null, options, after: 0, done: 0, total: 0};
     onMasks([], []);
   }
 
-  /** Takes a reply of the server function `everything`; the phase after it. @param {any} reply */
+  /** @param {any} reply of the server function `everything` */
   function receive({generation, done, total, finished, ids, masks}) {
     const after = Math.max(state.after, ...masks.map((/** @type {GeneratedMask} */ {id}) => id));
     Object.assign(state, {generation, done, total, after});
     onMasks(ids, masks);
-    return finished && (!masks.length || Math.max(...ids) <= after) ? 'finished' : 'running';
+    report(finished && (!masks.length || Math.max(...ids) <= after) ? 'finished' : 'running');
   }
 
   async function run() {
-    const mine = ++loops;
+    const mine = ++runs;
+    let restarts = 0;
     report('running');
-    for (let restarts = 0; phase === 'running';) {
+    while (mine === runs && phase === 'running') {
       const {generation, options, after} = state;
-      const reply = await ask('everything', {generation, options, after}, () => { if (mine === loops) report('running', true); });
-      if (mine !== loops) return;
+      const reply = await ask('everything', {generation, options, after}, () => { if (mine === runs) report('running', true); });
+      if (mine !== runs) return;
       if (reply.ok) {
-        report(receive(reply));
+        receive(reply);
         if (reply.waiting) await wait(WAITING_MS);
       } else if (reply.expired && restarts++ < MAX_RESTARTS) {
         restart(options);
@@ -70,12 +65,11 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
         report('paused');
         onError(reply.error);
       }
-      if (mine !== loops) return;
     }
   }
 
   return {
-    /** Generates masks, or goes on where it was paused with the same options. @param {Options} options */
+    /** Generates masks, or continues a paused generation with the same options. @param {Options} options */
     start(options) {
       const isKnown = !['none', 'stopped'].includes(phase) && JSON.stringify(options) === JSON.stringify(state.options);
       if (isKnown && phase !== 'paused') return;
@@ -83,7 +77,7 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
       run();
     },
     pause() { if (phase === 'running') end('paused'); },
-    /** Ends it here; the masks so far stay. */
+    /** Ends the generation; its masks stay. */
     stop() {
       if (phase !== 'running') return;
       if (state.generation) ask('everything', {generation: state.generation, stop: true});

@@ -1,5 +1,4 @@
-// @ts-check
-// How the page reaches the server: the functions that Gradio offers it, uploads, and the files to fetch.
+// Requests to the server: Gradio's server functions, uploads, and the addresses of files.
 
 /**
  * @typedef {{ok: false, error: string, expired?: boolean, isLost?: boolean}} Refusal - isLost: no answer came
@@ -9,7 +8,7 @@
 
 // This module is <root>/<folder of static files>/io/server.js.
 const API_URL = new URL('../../gradio_api/', import.meta.url).href;
-const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
+const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000];      // a restart of the server takes a while
 const MODEL_PAUSE_MS = 1000;
 const NO_ANSWER = 'The server does not answer. Your work is kept. Check the connection and try again.';
 const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and try again.';
@@ -19,14 +18,11 @@ const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
 /** @param {number} ms */
 export const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-/** The address of a file that the server hands out. @param {string} path on the server */
+/** The address of a file on the server. @param {string} path */
 export const fileUrl = (path) => API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');
 
-/**
- * Wraps Gradio's server functions: network trouble is retried for a while, then becomes an error reply.
- * @param {Record<string, (query: object) => Promise<Reply | undefined>>} functions
- * @returns {Call}
- */
+/** Wraps Gradio's server functions: a call without an answer is repeated for a while, then becomes an error reply.
+ * @type {(functions: Record<string, (query: object) => Promise<Reply | undefined>>) => Call} */
 export function createCall(functions) {
   return async (name, query, onTrouble = () => {}) => {
     for (const delay of [...RETRY_DELAYS_MS, null]) {
@@ -41,12 +37,9 @@ export function createCall(functions) {
   };
 }
 
-/**
- * Makes calls about the open photo: they carry its token, and where the server no longer knows the photo,
+/** Makes calls about the open photo: they carry its token, and if the server no longer knows the photo,
  * `reopen` opens it again first.
- * @param {Call} call @param {() => string | undefined} token @param {() => Promise<Reply>} reopen
- * @returns {Call}
- */
+ * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<Reply>) => Call} */
 export function createAsk(call, token, reopen) {
   return async (name, query, onTrouble) => {
     const reply = await call(name, {...query, token: token()}, onTrouble);
@@ -56,7 +49,7 @@ export function createAsk(call, token, reopen) {
   };
 }
 
-/** Asks about the model until it is loaded, or could not be. @param {Call} call */
+/** Asks about the model until it is loaded or has failed to load. @param {Call} call */
 export async function waitForModel(call) {
   for (;;) {
     const reply = await call('model_info', {});
@@ -65,12 +58,9 @@ export async function waitForModel(call) {
   }
 }
 
-/**
- * Uploads a file; the reply has its `path` on the server. Gradio's own function does not tell a refusal
- * from a lost connection.
- * @param {File} file
- * @returns {Promise<Reply>}
- */
+/** Uploads a file; the reply has its `path` on the server. Gradio's own function does not distinguish a
+ * refusal from a lost connection.
+ * @type {(file: File) => Promise<Reply>} */
 export async function upload(file) {
   const body = new FormData();
   body.append('files', file);

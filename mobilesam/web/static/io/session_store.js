@@ -1,32 +1,27 @@
-// @ts-check
-// What this tab works on, kept in the browser, so that a reload brings it back: Gradio reloads the page
-// when the network fails, phones discard pages in the background, browsers crash. The tab's name is in
-// sessionStorage, which lives as long as the tab; photo and work are in IndexedDB under that name.
+// Keeps the photo and the work of this tab in the browser, so that a reload brings them back: phones discard
+// pages in the background, browsers crash. The tab's name is in sessionStorage, which lives as long as the
+// tab; photo and work are in IndexedDB under that name.
 
 const DATABASE = 'mobilesam';
 const TABLE = 'kept';
-const FORMAT = 2;               // of what is kept; work in another format is not read
+const VERSION = 2;              // of the format; an upgrade deletes what is kept
 const MAX_AGE_MS = 24 * 3600 * 1000;
 const SAVE_DELAY_MS = 250;
 const CLAIM_MS = 1500;          // a page that is being left releases its name soon
 
 const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
 
-/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
-function settled(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
+/** @type {<T>(request: IDBRequest<T>) => Promise<T>} */
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
 
-/** Claims a name for as long as the page lives; whether no other page has it. @type {(name: string) => Promise<boolean>} */
+/** Claims a name as long as the page lives; false if another page has it. @type {(name: string) => Promise<boolean>} */
 function claim(name) {
   if (!navigator.locks) return Promise.resolve(true);
   return new Promise((resolve) => {
-    const patience = new AbortController();
-    setTimeout(() => patience.abort(), CLAIM_MS);
-    navigator.locks.request(DATABASE + '-' + name, {signal: patience.signal}, () => {
+    navigator.locks.request(DATABASE + '-' + name, {signal: AbortSignal.timeout(CLAIM_MS)}, () => {
       resolve(true);
       return new Promise(() => {});
     }).catch(() => resolve(false));
@@ -43,8 +38,8 @@ async function tabName() {
   return fresh;
 }
 
-async function openDatabase() {
-  const request = indexedDB.open(DATABASE, FORMAT);
+async function openDatabase() {           // asynchronous, so that an exception is a rejection
+  const request = indexedDB.open(DATABASE, VERSION);
   request.onupgradeneeded = () => {
     if (request.result.objectStoreNames.contains(TABLE)) request.result.deleteObjectStore(TABLE);
     request.result.createObjectStore(TABLE);
@@ -58,18 +53,15 @@ async function removeOld(table) {
   keys.forEach((key, k) => { if (!(values[k].savedAt > Date.now() - MAX_AGE_MS)) table.delete(key); });
 }
 
-/** @param {() => any} currentWork - what to keep of the open photo */
+/** @param {() => any} currentWork the work to keep of the open photo */
 export function createSessionStore(currentWork) {
   let timer = 0, photoId = '';
   const ready = Promise.all([tabName(), openDatabase()]);
   ready.catch(() => {});
 
-  /**
-   * Does something with the table; null where the browser keeps nothing (a full disk, a private window).
+  /** Does something with the table; null if the browser keeps nothing (a full disk, a private window).
    * @template T
-   * @param {IDBTransactionMode} mode
-   * @param {(table: IDBObjectStore, tab: string) => T | Promise<T>} act
-   */
+   * @param {IDBTransactionMode} mode @param {(table: IDBObjectStore, tab: string) => T | Promise<T>} act */
   async function access(mode, act) {
     try {
       const [tab, database] = await ready;
@@ -91,32 +83,27 @@ export function createSessionStore(currentWork) {
   window.addEventListener('pagehide', () => { if (timer) save(); });
   document.addEventListener('visibilitychange', () => { if (timer && document.hidden) save(); });
   return {
-    /** A photo is being opened; null: none is any longer. @param {File | null} file */
+    /** Keeps the photo that is being opened; null: there is none. @param {File | null} file */
     setOpening(file) {
       if (file) put(':opening', {file});
       else access('readwrite', (table, tab) => settled(table.delete(tab + ':opening')));
     },
-    /** Another photo replaces the one before. @param {File} file */
+    /** Keeps the photo that was opened instead of the one before. @param {File} file */
     setPhoto(file) {
       photoId = newId();
       put(':photo', {photoId, file});
       save();
     },
-    /** The work has changed; it is saved soon. */
+    /** Saves the work soon. */
     touch() { if (photoId && !timer) timer = setTimeout(save, SAVE_DELAY_MS); },
-    /**
-     * What an earlier page of this tab worked on: the photo, and what `currentWork` gave for it or null.
-     * @returns {Promise<{file: File, work: any} | null>}
-     */
+    /** What an earlier page of this tab has kept: a photo, and its work or null.
+     * @returns {Promise<{file: File, work: any} | null>} */
     async load() {
       await access('readwrite', removeOld);
-      const kept = await access('readonly', (table, tab) => Promise.all(
-        [':opening', ':photo', ':work'].map((key) => settled(table.get(tab + key)))));
-      if (!kept) return null;
-      const [opening, photo, work] = kept;
+      const [opening, photo, work] = await access('readonly', (table, tab) => Promise.all(
+        [':opening', ':photo', ':work'].map((key) => settled(table.get(tab + key))))) ?? [];
       if (opening) return {file: opening.file, work: null};
-      if (!photo) return null;
-      return {file: photo.file, work: work && work.photoId === photo.photoId ? work.work : null};
+      return photo ? {file: photo.file, work: work?.photoId === photo.photoId ? work.work : null} : null;
     },
   };
 }

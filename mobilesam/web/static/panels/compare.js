@@ -1,5 +1,4 @@
-// @ts-check
-// The dialog that compares the photo with the result: a slider between the two, and other backgrounds.
+// The dialog that compares the photo with the result, and changes the background.
 /** @import {Interaction} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */
 /** @import {Background} from './compositing.js' */
@@ -21,11 +20,11 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   const {compare: dialog, compareView: view, compareAt: slider, compareFile: file, compareNote: note} = refs;
   const [saveButton] = buttons('compare-save');
   const backgroundButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (dialog.querySelectorAll('[data-background]'));
-  let background = 'none', isSaving = false;
+  let background = 'none';
   /** @type {ImageBitmap | null} */
   let chosen = null;
 
-  /** @type {(text: string) => void} */
+  /** @param {string} text */
   const say = (text) => { note.textContent = text; };
   const behind = () => /** @type {Background} */ (background === 'picture' ? chosen : background);
 
@@ -45,7 +44,6 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
       Object.assign(canvas, {width, height});
       canvas.getContext('2d')?.drawImage(picture, 0, 0);
     }
-    saveButton.disabled = isSaving || !hasOwnSize(photo);
     say(hasOwnSize(photo) ? `${photo.width} × ${photo.height} pixels, the photo's own size`
       : 'The browser has only a smaller copy of this photo. Download the cut-out PNG for its full size.');
   }
@@ -69,31 +67,26 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     if (dialog.open) setBackground('picture');
   }
 
-  /** @param {Photo} photo @param {Interaction[]} interactions */
-  async function makePicture(photo, interactions) {
-    const on = behind(), mask = await maskPicture(interactions);
-    if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
-    const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
-    /** @type {Blob | null} */
-    const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });
-    if (!blob) throw new Error('This browser cannot make a picture of that size. Download the cut-out PNG instead.');
-    return blob;
-  }
-
   async function download() {
-    const {photo, interactions} = store.get();
+    const {photo, interactions} = store.get(), on = behind();
     if (!photo) return;
-    isSaving = saveButton.disabled = true;
+    saveButton.disabled = true;
     say('Preparing the picture…');
     try {
-      const url = URL.createObjectURL(await makePicture(photo, interactions));
+      const mask = await maskPicture(interactions);
+      if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
+      const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
+      /** @type {Blob | null} */
+      const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });
+      if (!blob) throw new Error('This browser cannot make a picture of that size. Download the cut-out PNG instead.');
+      const url = URL.createObjectURL(blob);
       saveAs(url, photo.file.name.replace(/[.][^.]*$/, '') + '-picture.png');
       setTimeout(() => URL.revokeObjectURL(url), 60000);
       say(`Saved at ${photo.width} × ${photo.height} pixels.`);
     } catch (error) {
       say(/** @type {Error} */ (error).message);
     } finally {
-      isSaving = saveButton.disabled = false;
+      saveButton.disabled = false;
     }
   }
 
@@ -104,6 +97,8 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   }
 
   function open() {
+    const {photo} = store.get();
+    saveButton.disabled = !photo || !hasOwnSize(photo);
     slider.value = '50';
     slide();
     setBackground(background);
@@ -127,7 +122,7 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     if (file.files?.[0]) choosePicture(file.files[0]);
     file.value = '';
   });
-  store.subscribe(({reply}, previous) => {      // perhaps while the dialog shows it
+  store.subscribe(({reply}, previous) => {      // a reply may come while the dialog is open
     if (reply === previous.reply || !dialog.open) return;
     if (reply) draw();
     else dialog.close();

@@ -1,5 +1,4 @@
-// @ts-check
-// The cut-out on another background, put together in the browser: a background picture never leaves it.
+// Puts the cut-out on another background. This happens in the browser: background pictures are not uploaded.
 /** @import {Rle} from '../core/types.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {decodeForDisplay} from '../core/rle.js';
@@ -7,7 +6,7 @@ import {decodeForDisplay} from '../core/rle.js';
 /** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
 
-const BLUR_SIDE = 40;           // the photo that small, smoothly enlarged again, is a blur
+const BLUR_SIDE = 40;           // scaled down to this and smoothly up again, a photo is blurred
 const STRIP_ROWS = 256;
 
 /** @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
@@ -18,7 +17,7 @@ function scaledTo(picture, width, height) {
   return canvas;
 }
 
-/** Scales a picture on a white ground, as the model sees transparent photos.
+/** Scales a picture and puts it on white, as the model sees transparent photos.
  * @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
 export function onWhite(picture, width, height) {
   const canvas = scaledTo(picture, width, height), context = contextOf(canvas);
@@ -68,7 +67,7 @@ export function pictureStencil(picture) {
   return canvas;
 }
 
-/** What is inside the stencil, on a background; a picture covers the whole of it.
+/** The part of a picture inside the stencil, on a background; a background picture fills all of it.
  * @type {(picture: Picture, stencil: HTMLCanvasElement, background: Background, width: number, height: number) => HTMLCanvasElement} */
 export function composed(picture, stencil, background, width, height) {
   const canvas = onWhite(picture, width, height), context = contextOf(canvas);

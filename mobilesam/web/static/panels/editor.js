@@ -1,28 +1,41 @@
-// @ts-check
-// The object that is edited: the stage and its tools, the interactions, and the newest mask for them.
+// The object that is edited: the stage and its tools, the interactions, and their newest mask.
 /** @import {Interaction, Reply, Tool} from '../core/types.js' */
 /** @import {Page, ToolName} from './page.js' */
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
+import {coalesced} from '../core/coalesced.js';
 import {isAnswerable, lastPrompt, strokesSince} from '../core/interactions.js';
 import {createUndoStack} from '../core/undo_stack.js';
 
 const ZOOM_STEP = 1.5;          // of a button or a key
-const COARSE = 1.25;            // a mask that much smaller than it shows is asked for again
+const SLOW_MS = 400;            // users notice such a wait
+const COARSE = 1.25;            // a mask shown this much enlarged is requested again
 
 /**
- * @typedef {object} Handlers
- * @property {() => void} requestMask for the newest interactions
- * @property {() => boolean} leaveMasks back from the generated masks to clicks
- * @property {() => Tool} maskTool picks generated masks
- * @property {(reply: Reply | null) => void} onReply the mask on the stage has changed
+ * @param {Page} page
+ * @param {object} handlers
+ * @param {(name: string, query: object, onTrouble: () => void) => Promise<any>} handlers.ask calls a server function
+ * @param {() => boolean} handlers.leaveMasks ends the mode for generated masks
+ * @param {() => Tool} handlers.maskTool picks generated masks
+ * @param {(reply: Reply | null) => void} handlers.onReply
  */
-/** @param {Page} page @param {Handlers} handlers */
-export function createEditor({refs, store, limits, fail, clearAlert}, {requestMask, leaveMasks, maskTool, onReply}) {
+export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply}) {
   /** @type {{interactions: Interaction[], act: () => void} | null} */
   let afterReply = null;
   const isRemoving = () => store.get().isRemoving;
+
+  const requestMask = coalesced(async () => {
+    const {photo, interactions, askedSeq} = store.get(), seq = askedSeq + 1;
+    if (!photo || !isAnswerable(interactions)) return;
+    const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
+    store.set({askedSeq: seq});
+    const reply = await ask('segment', {seq, interactions, side: stage.maskSide},
+      () => store.set({slowText: 'No answer yet, trying again…'}));
+    clearTimeout(slow);
+    store.set({slowText: ''});
+    if (store.get().interactions === interactions) receive(reply);
+  });
 
   const undoStack = createUndoStack((interactions) => {
     leaveMasks();
@@ -69,6 +82,17 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
     onReply(reply);
   }
 
+  /** @param {any} reply to the newest interactions */
+  function receive(reply) {
+    if (!reply.ok) return fail(reply.error);
+    clearAlert();
+    showReply(reply);
+    store.set({shownSeq: reply.seq});
+    const waiting = afterReply;
+    afterReply = null;
+    if (waiting?.interactions === undoStack.interactions) waiting.act();
+  }
+
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
     if (isOtherMode || state.tool !== previous.tool) {
@@ -86,52 +110,35 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
     store.set({tool});
   }
 
+  /** @param {number} index of a candidate */
+  function choose(index) {
+    const {reply, answered, interactions} = store.get();
+    // While a newer click is unanswered, the candidates on the page are not its own.
+    if (!reply || lastPrompt(answered) !== lastPrompt(interactions) || index >= reply.candidates.length) return;
+    const last = interactions[interactions.length - 1];
+    if (index !== (last.type === 'candidate' ? last.index : reply.index)) undoStack.push({type: 'candidate', index});
+  }
+
   return {
     undoStack, stage, showReply, showBrushSize,
-    /** What to ask the server for: the mask of the newest interactions; null where it would be arbitrary. */
-    question() {
-      const {photo, interactions} = store.get();
-      if (!photo || !isAnswerable(interactions)) return null;
-      return {interactions, side: stage.maskSide, isCurrent: () => store.get().interactions === interactions};
-    },
-    /** Takes the server's reply to the newest interactions. @param {any} reply */
-    receive(reply) {
-      if (!reply.ok) return fail(reply.error);
-      clearAlert();
-      showReply(reply);
-      store.set({shownSeq: reply.seq});
-      const waiting = afterReply;
-      afterReply = null;
-      if (waiting?.interactions === undoStack.interactions) waiting.act();
-    },
-    /**
-     * Does something once the mask on the stage is that of the newest interactions, unless they change before.
-     * @param {() => void} act
-     */
+    /** Does something as soon as the newest interactions are answered, unless they change before.
+     * @param {() => void} act */
     whenAnswered(act) {
-      const {photo, isOpening, interactions, answered} = store.get();
-      if (!photo || isOpening) return;
+      const {interactions, answered} = store.get();
       if (answered === interactions || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};
       requestMask();
     },
-    /** @param {number} index of a candidate */
-    choose(index) {
-      const {reply, answered, interactions} = store.get();
-      // While a newer click is on its way, the candidates on the page are not those of its answer.
-      if (!reply || lastPrompt(answered) !== lastPrompt(interactions) || index >= reply.candidates.length) return;
-      const last = interactions[interactions.length - 1];
-      if (index !== (last.type === 'candidate' ? last.index : reply.index)) undoStack.push({type: 'candidate', index});
-    },
+    choose, setBrushShare: brush.setShare,
     commands: {
       'redo': undoStack.redo, 'clear': undoStack.clear,
       'tap-add': () => store.set({isRemoving: false}), 'tap-remove': () => store.set({isRemoving: true}),
       'tool-click': () => setTool('click'), 'tool-brush': () => setTool('brush'),
       'tool-switch': () => setTool(store.get().tool === 'brush' ? 'click' : 'brush'),
       'brush-smaller': brush.smaller, 'brush-larger': brush.larger,
+      'choose-1': () => choose(0), 'choose-2': () => choose(1), 'choose-3': () => choose(2),
       'zoom-in': () => stage.zoomBy(ZOOM_STEP), 'zoom-out': () => stage.zoomBy(1 / ZOOM_STEP), 'zoom-fit': stage.fit,
     },
-    setBrushShare: brush.setShare,
   };
 }
 /** @typedef {ReturnType<typeof createEditor>} Editor */

@@ -1,38 +1,24 @@
-// @ts-check
-// All objects of the photo at once: the settings, the progress, and the mode in which a click edits a mask.
+// Automatic mask generation: its settings, its progress, and the mode in which a click edits a mask.
 /** @import {GeneratedMask, Rle} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 
+/** @typedef {Record<'pause' | 'stop' | 'reset', () => void> & {start: (options: Record<string, number>) => void}} Generation */
 /**
- * @typedef {{start: (options: Record<string, number>) => void, pause: () => void, stop: () => void, reset: () => void}} Generation
- * @typedef {{onMasks: (ids: number[], added: GeneratedMask[]) => void, onProgress: (progress: PageState['generation']) => void}} Handlers
- * @typedef {object} Options
- * @property {(handlers: Handlers) => Generation} createGeneration
- * @property {() => void} redraw what the tool draws has changed
- * @property {(rle: Rle) => void} onPick a mask is to be edited
- * @property {(masks: GeneratedMask[]) => void} onKeep all masks are to be kept as objects
+ * @param {Page} page
+ * @param {object} options
+ * @param {Generation} options.generation
+ * @param {() => void} options.redraw
+ * @param {(rle: Rle) => void} options.onPick edits a mask, which ends the mode
+ * @param {(masks: GeneratedMask[]) => void} options.onKeep keeps all masks as objects
  */
-
-/** @param {Page} page @param {Options} options */
-export function createEverything(page, {createGeneration, redraw, onPick, onKeep}) {
+export function createEverything(page, {generation, redraw, onPick, onKeep}) {
   const {refs, store, buttons} = page;
   const layer = createMaskLayer(page.limits.display_side);
   const fields = {
     points_per_side: refs.setPoints, min_mask_region_area: refs.setArea,
     pred_iou_thresh: refs.setIou, stability_score_thresh: refs.setStability,
   };
-  const generation = createGeneration({
-    onMasks(ids, added) {
-      layer.update(ids, added);
-      store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
-      redraw();
-    },
-    onProgress(progress) {
-      store.set({generation: progress});
-      if (progress.phase === 'paused' && !store.get().maskCount) leave();
-    },
-  });
 
   function showDefaults() {
     const defaults = store.get().modelInfo?.everything ?? {};
@@ -41,13 +27,12 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
     }
   }
 
-  /** What is set; an empty field is left to the server. */
   function options() {
     const filled = Object.entries(fields).filter(([, field]) => field.value !== '');
     return Object.fromEntries(filled.map(([name, field]) => [name, Number(field.value)]));
   }
 
-  /** @param {Readonly<PageState>} state */
+  /** @param {PageState} state */
   function statusText({generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
     const points = total ? `${done} of ${total} points` : 'Starting';
     const masks = maskCount + (maskCount === 1 ? ' mask' : ' masks');
@@ -57,7 +42,7 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
     return `${phase === 'finished' ? '' : `Stopped at ${points}, `}${masks}.${offer}`;
   }
 
-  /** @param {Readonly<PageState>} state */
+  /** @param {PageState} state */
   function show(state) {
     const isOn = state.mode === 'masks', isRunning = state.generation.phase === 'running', {done, total} = state.generation;
     refs.generation.hidden = !isOn;
@@ -71,7 +56,7 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
     buttons('everything-keep')[0].disabled = isRunning || !state.maskCount;
   }
 
-  /** Back to clicks; whether it was otherwise. */
+  /** Ends the mode for generated masks; false if it was not on. */
   function leave() {
     if (store.get().mode === 'clicks') return false;
     layer.hover(0);
@@ -81,7 +66,6 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
   }
 
   function start() {
-    if (!store.get().photo) return;
     page.clearAlert();
     store.set({mode: 'masks'});
     generation.start(options());
@@ -102,7 +86,6 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
     layer,
     onPick(id) {
       const mask = layer.masks.find((one) => one.id === id);
-      leave();
       if (mask) onPick(mask.rle);
     },
     onHover(id) {
@@ -117,6 +100,17 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
   });
   return {
     tool, leave,
+    /** @param {number[]} ids @param {GeneratedMask[]} added */
+    update(ids, added) {
+      layer.update(ids, added);
+      store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
+      redraw();
+    },
+    /** @param {PageState['generation']} progress */
+    showProgress(progress) {
+      store.set({generation: progress});
+      if (progress.phase === 'paused' && !store.get().maskCount) leave();
+    },
     reset() { leave(); generation.reset(); },
     commands: {
       'everything': start, 'everything-stop': stop, 'everything-keep': keep, 'everything-done': leave,

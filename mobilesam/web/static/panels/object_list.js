@@ -1,4 +1,3 @@
-// @ts-check
 // The list of objects beside the photo.
 /** @import {PhotoObject} from '../core/types.js' */
 /** @import {Objects} from '../core/objects.js' */
@@ -13,12 +12,10 @@ const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke=
   + ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6'
   + ' 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/><path class="sam-strike" d="M4 20L20 4"/></svg>';
 
-/** @param {string} className @param {() => void} onClick */
-function rowButton(className, onClick) {
-  const button = element('button', {type: 'button', className});
-  button.addEventListener('click', (event) => { event.stopPropagation(); onClick(); });
-  return button;
-}
+/** @type {(className: string, onClick: () => void) => HTMLButtonElement} */
+const rowButton = (className, onClick) => element('button', {
+  type: 'button', className, onclick(/** @type {Event} */ event) { event.stopPropagation(); onClick(); },
+});
 
 /** @param {number} id @param {number} maxName @param {Actions} actions */
 function createRow(id, maxName, actions) {
@@ -61,16 +58,16 @@ export function createObjectList({refs, store, limits}, actions) {
   /** @type {Map<number, Row>} */
   const rows = new Map();
 
-  /** Deletes an object, and moves the focus to its neighbour: a keyboard user would start at the top of the page again. */
-  function remove(/** @type {number} */ id) {
+  /** Deletes an object and moves the focus to its neighbour instead of the top of the page. @param {number} id */
+  function remove(id) {
     const row = rows.get(id)?.row, next = row?.nextElementSibling ?? row?.previousElementSibling;
     actions.remove(id);
     const neighbour = /** @type {HTMLElement | null | undefined} */ (next?.isConnected && next.querySelector('.sam-remove'));
     (neighbour || refs.marks).focus({preventScroll: true});
   }
 
-  /** Rows stay the same elements, so that the focus stays where it is. */
-  function showRows(/** @type {Readonly<PageState>} */ {objects, activeId}) {
+  /** Updates the rows; they are not replaced, so that the focus stays. @param {PageState} state */
+  function showRows({objects, activeId}) {
     for (const [id, {row}] of rows) {
       if (objects.some((item) => item.id === id)) continue;
       row.remove();

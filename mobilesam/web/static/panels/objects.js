@@ -1,5 +1,4 @@
-// @ts-check
-// The objects of the open photo: kept, edited, exported, loaded, and saved when another photo is opened.
+// The objects of the open photo: keep, edit, export and load them; another photo saves them.
 /** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
 /** @import {Editor} from './editor.js' */
 /** @import {Page} from './page.js' */
@@ -8,20 +7,16 @@ import {isInside} from '../core/geometry.js';
 import {createObjects} from '../core/objects.js';
 import {createObjectList} from './object_list.js';
 
-/** @param {unknown[]} masks @param {string} verb */
-const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : ' objects were ') + verb + '.';
-
 /**
- * @typedef {object} Options
- * @property {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} downloads
- * @property {() => void} onChange what is kept for a reload has changed
- * @property {(file: File, snapshot: ObjectsSnapshot) => void} reopen opens a photo with its objects
+ * @param {Page} page
+ * @param {Editor} editor
+ * @param {object} options
+ * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
+ * @param {() => void} options.onChange
+ * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
  */
-
-/** @param {Page} page @param {Editor} editor @param {Options} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
-  const isFree = () => !store.get().busyText;
 
   function changed() {
     const {items, active, canKeep, exported, exclusive, drawn} = objects;
@@ -45,17 +40,17 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks @param {string} verb */
+  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks */
   function add(masks, verb = 'kept') {
     const undo = objects.add(masks);
-    if (undo) tell(countText(masks, verb), undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
   }
 
   /** @param {File} file */
   async function load(file) {
     const photo = store.get().photo?.file;
     if (!photo) return fail('Open the photo first, then load its masks.');
-    const masks = isFree() && await downloads.loadMasks(file);
+    const masks = await downloads.loadMasks(file);
     if (!masks || store.get().photo?.file !== photo) return;
     page.clearAlert();
     add(masks, 'loaded');
@@ -63,7 +58,6 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    if (!exported.length || !isFree()) return;
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
@@ -92,7 +86,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   return {
     objects, add, load,
-    /** To be called before another photo replaces the open one; gives what to call when it has. */
+    /** Call it before another photo replaces the open one, and its result afterwards. */
     leavePhoto() {
       const {photo} = store.get();
       if (!photo || !objects.isUnsaved) return () => store.set({note: null});
@@ -101,7 +95,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
     commands: {
       'next': () => whenAnswered(objects.next), 'edit': editThere, 'save-all': saveAll,
-      'load-masks': () => { if (store.get().photo) refs.maskFile.click(); },
+      'load-masks': () => refs.maskFile.click(),
     },
   };
 }

@@ -1,5 +1,4 @@
-// @ts-check
-// Opening photos. The newest one wins; the photo that is open stays until the next one has arrived.
+// Opening photos. The newest one wins; the open photo stays until the next one is ready.
 /** @import {Point, Reply, Size} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */
 import {createIncoming} from './incoming.js';
@@ -13,24 +12,23 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
 /**
- * @typedef {object} Options
- * @property {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
- *   preview: (token: string) => Promise<ImageBitmap>}} loader
- * @property {(width: number, height: number) => void} reserve gives the stage the shape of a photo
- * @property {(file: File | null) => void} onOpening a photo that was not restored is on its way; null: none is any longer
- * @property {(photo: Photo, notes: string[], work: any, click: Point | null) => void} onOpened the work is to be restored;
- *   click: the pixel that was clicked meanwhile
+ * @param {Page} page
+ * @param {object} options
+ * @param {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
+ *   preview: (token: string) => Promise<ImageBitmap>}} options.loader
+ * @param {(width: number, height: number) => void} options.reserve gives the stage the shape of a photo
+ * @param {(file: File | null) => void} options.onOpening receives a photo that was not restored; null when opening ends
+ * @param {(photo: Photo, notes: string[], work: any, click: Point | null) => void} options.onOpened receives the work to
+ *   restore, and the pixel that was clicked meanwhile
  */
-
-/** @param {Page} page @param {Options} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming, limits.display_side);
-  let count = 0;                // of the photos asked for; the replies for older ones are dropped
+  let count = 0;                // of photos; replies for older ones are dropped
   /** @type {Promise<any> | null} */
   let reopening = null;
 
-  /** Shows what is being done and for how long, until it is ended. @param {() => boolean} isShown */
+  /** Shows the progress and the time. @param {() => boolean} isShown */
   function showProgress(isShown) {
     const started = performance.now();
     let text = 'Opening the photo…';
@@ -85,7 +83,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
     }
   }
 
-  /** Sends the photo once more that the server no longer knows; everything on the page stays. */
+  /** Opens the photo again that the server no longer knows; everything on the page stays. */
   async function sendAgain() {
     const forgotten = /** @type {Photo} */ (store.get().photo);
     const isWanted = () => store.get().photo === forgotten;
@@ -100,10 +98,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   }
 
   return {
-    open,
-    /** Gives up the photo that is on its way. */
-    end,
-    /** Gives the open photo to the server again; resolves to the reply. */
+    open, end,
     reopen() {
       reopening ??= sendAgain().finally(() => { reopening = null; });
       return reopening;

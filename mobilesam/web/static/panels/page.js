@@ -1,5 +1,4 @@
-// @ts-check
-// What all panels share: the page's elements, its state, and the ways to tell the user something.
+// What the panels share: the elements and the state of the page, and messages to the user.
 /** @import {Exclusive, Interaction, Limits, PhotoObject, Reply, Size} from '../core/types.js' */
 import {createStore} from '../core/store.js';
 
@@ -35,20 +34,17 @@ const initialState = {
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
   maskCount: 0, hoveredId: 0,
 };
-/** @typedef {typeof initialState} PageState */
+/** @typedef {Readonly<typeof initialState>} PageState */
 
-/** @param {Readonly<PageState>} state */
+/** @param {PageState} state */
 export const statusOf = ({isOpening, photo}) => (isOpening ? 'opening' : photo ? 'ready' : 'empty');
 
-/**
- * Whether Undo is about the note: it is, unless something was clicked after it came.
- * @param {Readonly<PageState>} state
- */
+/** Whether Undo does what the note offers: unless users have clicked since the note appeared.
+ * @param {PageState} state */
 export const isUndoNote = ({note, interactions, canUndo}) => (
   note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
 
-/**
- * The elements with a data-part, by that name.
+/** The elements with a data-part, by that name.
  * @typedef {Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
  *   & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou' | 'setStability', HTMLInputElement>
  *   & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
@@ -56,10 +52,9 @@ export const isUndoNote = ({note, interactions, canUndo}) => (
  *   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText' | 'noteUndo'
  *     | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation'
  *     | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView' | 'compareNote', HTMLElement>
- *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs
- */
+ *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs */
 
-/** @param {HTMLElement} root @returns {Refs} */
+/** @type {(root: HTMLElement) => Refs} */
 function findRefs(root) {
   const camelCase = (/** @type {string} */ name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
   const nodes = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-part]'));
@@ -82,11 +77,10 @@ export function createPage(root, limits) {
     clearAlert() { store.set({alert: null}); },
     /** @param {string} busyText */
     setBusy(busyText) { store.set({busyText}); },
-    /** Says what was done, and offers to undo it or the like. @param {string} text @param {() => void} act */
+    /** Shows a note with a button. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
     },
-    /** Does what the note offers. */
     actOnNote() {
       const {note} = store.get();
       store.set({note: null});
@@ -96,12 +90,8 @@ export function createPage(root, limits) {
 }
 /** @typedef {ReturnType<typeof createPage>} Page */
 
-/**
- * @template {keyof HTMLElementTagNameMap} Name
- * @param {Name} name
- * @param {object} properties
- * @param {(Node | string)[]} children
- */
+/** @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name @param {object} properties @param {(Node | string)[]} children */
 export function element(name, properties, ...children) {
   const node = Object.assign(document.createElement(name), properties);
   node.append(...children);

@@ -1,6 +1,5 @@
-// @ts-check
-// What there is to know before the first click: accepted files, examples, the model, the time it took.
-/** @import {Page, PageState} from './page.js' */
+// What there is to know before the first click: accepted files, examples, and the model.
+/** @import {Page} from './page.js' */
 import {element} from './page.js';
 
 /** @typedef {{name: string, path: string, thumbnail: string}} Example */
@@ -12,24 +11,20 @@ const BUNDLED_NOTE = 'The bundled weights work without a network. The official w
 export function createPhotoInfo({refs, store, limits}, examples, onExample) {
   refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
 
-  for (const example of examples) {
+  refs.examples.append(...examples.map((example) => {
     const picture = element('img', {src: example.thumbnail, alt: 'Example photo: ' + example.name, draggable: false});
-    const button = element('button', {type: 'button', className: 'sam-example', title: example.name}, picture);
-    button.addEventListener('click', () => onExample(example));
-    refs.examples.append(button);
-  }
+    const onclick = () => onExample(example);
+    return element('button', {type: 'button', className: 'sam-example', title: example.name, onclick}, picture);
+  }));
 
-  /** @param {NonNullable<PageState['modelInfo']>} modelInfo */
-  function showModel({device, weights, reason}) {
+  store.subscribe(({modelInfo, encodeCost}, previous) => {
+    if (encodeCost) refs.encodeCost.textContent = encodeCost;
+    if (!modelInfo || modelInfo === previous.modelInfo) return;
+    const {device, weights, reason} = modelInfo;
     refs.device.textContent = device;
     refs.weights.textContent = WEIGHTS[weights];
     refs.weightsNote.textContent = weights === 'bundled' ? BUNDLED_NOTE : '';
     refs.weightsNote.title = reason;
     refs.modelInfo.textContent = `${device} · ${WEIGHTS[weights]} weights`;
-  }
-
-  store.subscribe((state, previous) => {
-    if (state.modelInfo && state.modelInfo !== previous.modelInfo) showModel(state.modelInfo);
-    if (state.encodeCost) refs.encodeCost.textContent = state.encodeCost;
   });
 }

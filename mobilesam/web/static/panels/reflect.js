@@ -1,4 +1,3 @@
-// @ts-check
 // Writes what style sheets and tests need to know into the page's data- attributes. No script reads them.
 /** @import {Page, PageState} from './page.js' */
 import {statusOf} from './page.js';
@@ -6,7 +5,7 @@ import {statusOf} from './page.js';
 /** @param {unknown} value */
 const yesOrNo = (value) => (value ? 'yes' : 'no');
 
-/** @param {Readonly<PageState>} state @returns {Record<string, unknown>} a value of 0 leaves the attribute out */
+/** @type {(state: PageState) => Record<string, unknown>} a value of 0 leaves the attribute out */
 const attributes = (state) => ({
   loaded: state.isMounted && 'yes',
   touch: yesOrNo(state.hasTouch),
@@ -29,12 +28,11 @@ const attributes = (state) => ({
 
 /** @param {Page} page */
 export function reflect({root, store}) {
-  /** @param {Readonly<PageState>} state */
-  function write(state) {
-    for (const [name, value] of Object.entries(attributes(state))) {
+  function write() {
+    for (const [name, value] of Object.entries(attributes(store.get()))) {
       if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
     }
   }
-  write(store.get());
+  write();
   store.subscribe(write);
 }

@@ -1,6 +1,5 @@
-// @ts-check
-// What the page says about the mask: the hint, the candidates, the verdict and the time it took.
-/** @import {Candidate, Size} from '../core/types.js' */
+// The hint, the candidates, and what is known about the mask.
+/** @import {Candidate} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
@@ -22,7 +21,7 @@ const HINTS = {                 // for a mouse, and for fingers
   nothing: ['No object was found there. Click elsewhere, or drag a box.', 'No object was found there. Tap elsewhere, or drag a box.'],
 };
 
-/** @param {Readonly<PageState>} state @returns {keyof typeof HINTS} */
+/** @type {(state: PageState) => keyof typeof HINTS} */
 function hintName({isOpening, photo, mode, tool, reply, interactions}) {
   if (isOpening) return 'opening';
   if (!photo) return 'empty';
@@ -33,7 +32,7 @@ function hintName({isOpening, photo, mode, tool, reply, interactions}) {
   return reply.candidates.length > 1 ? 'choose' : 'refine';
 }
 
-/** @param {Readonly<PageState>} state */
+/** @type {(state: PageState) => string} */
 function verdict({reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
@@ -42,7 +41,7 @@ function verdict({reply}) {
   return `Mask ready${estimate} · covers ${percent}% of the photo`;
 }
 
-/** @param {HTMLCanvasElement} photo @param {Candidate} candidate */
+/** @type {(photo: HTMLCanvasElement, candidate: Candidate) => HTMLCanvasElement} */
 function thumbnail(photo, {rle}) {
   const overlay = createCanvas(1, 1);
   paintMask(overlay, decodeRle(rle));
@@ -53,39 +52,31 @@ function thumbnail(photo, {rle}) {
   return canvas;
 }
 
-/**
- * Empty candidates: they take up the room, so that what is below does not move under the pointer.
- * @param {Size} photo
- * @param {number} side
- */
-function placeholders({width, height}, side) {
-  return Array.from({length: CANDIDATES}, () => element('div', {className: 'sam-candidate sam-vacant'},
-    createCanvas(...fitted(width, height, side)), element('span', {textContent: '\u00a0'})));
-}
-
 /** @param {Page} page @param {(index: number) => void} onChoose */
 export function createResult({refs, store, limits}, onChoose) {
-  /** @param {HTMLCanvasElement} photo @param {Candidate} candidate @param {number} index @param {boolean} isChosen */
-  function candidateButton(photo, candidate, index, isChosen) {
+  /** @type {(candidate: Candidate, index: number, isChosen: boolean) => HTMLElement} */
+  function candidateButton(candidate, index, isChosen) {
     const iou = candidate.predicted_iou.toFixed(2), key = String(index + 1);
-    const button = element('button', {
-      type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`, ariaPressed: String(isChosen),
-    }, thumbnail(photo, candidate), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
-    button.addEventListener('click', () => onChoose(index));
-    return button;
+    return element('button', {
+      type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`,
+      ariaPressed: String(isChosen), onclick: () => onChoose(index),
+    }, thumbnail(refs.photo, candidate), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
   }
 
-  /** @param {Readonly<PageState>} state */
+  /** @param {PageState} state */
   function showCandidates({photo, reply}) {
     if (!photo) return;
     const focused = Array.from(refs.candidates.children).findIndex((child) => child === document.activeElement);
+    // Without candidates, empty ones take up the room: what is below must not move under the pointer.
+    const empty = () => element('div', {className: 'sam-candidate sam-vacant'},
+      createCanvas(...fitted(photo.width, photo.height, limits.thumbnail_side)), element('span', {textContent: '\u00a0'}));
     refs.candidates.replaceChildren(...(!reply || reply.candidates.length < 2
-      ? placeholders(photo, limits.thumbnail_side)
-      : reply.candidates.map((candidate, index) => candidateButton(refs.photo, candidate, index, index === reply.index))));
+      ? Array.from({length: CANDIDATES}, empty)
+      : reply.candidates.map((candidate, index) => candidateButton(candidate, index, index === reply.index))));
     if (focused >= 0) /** @type {HTMLElement} */ (refs.candidates.children[focused]).focus();
   }
 
-  /** @param {Readonly<PageState>} state @param {Readonly<PageState>} previous */
+  /** @param {PageState} state @param {PageState} previous */
   function show(state, previous) {
     refs.hint.textContent = HINTS[hintName(state)][state.hasHover ? 0 : 1];
     if (state.reply !== previous.reply || state.photo !== previous.photo) {

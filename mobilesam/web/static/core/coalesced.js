@@ -1,0 +1,20 @@
+/** Wraps an asynchronous function so that it does not run twice at a time: calls during a run lead to one more
+ * run after it.
+ * @type {(run: () => Promise<void>) => () => Promise<void>} */
+export function coalesced(run) {
+  let isRunning = false, isStale = false;
+
+  return async () => {
+    isStale = true;
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      while (isStale) {
+        isStale = false;
+        await run();
+      }
+    } finally {
+      isRunning = false;
+    }
+  };
+}

@@ -1,0 +1,89 @@
+// Files that the user drops, pastes or chooses, and photos from the camera: phones have an app for it, elsewhere
+// a dialog shows its picture.
+/** @import {Page} from './page.js' */
+import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+
+/** @param {Page} page @param {(file: File) => void} onFile */
+export function createSources({refs: {stage, file: chooser, capture, camera, video}, fail}, onFile) {
+  /** @type {MediaStream | null} */
+  let stream = null;
+  let dragDepth = 0;
+
+  /** @param {FileList | null | undefined} files */
+  function take(files) {
+    const all = Array.from(files ?? []);
+    const file = all.find(({type}) => type.startsWith('image/')) ?? all[0];
+    if (file) onFile(file);
+    return Boolean(file);
+  }
+
+  async function paste() {
+    try {
+      for (const item of await navigator.clipboard.read()) {
+        const type = item.types.find((name) => name.startsWith('image/'));
+        if (type) return onFile(new File([await item.getType(type)], 'pasted.' + type.split('/')[1], {type}));
+      }
+      fail('There is no picture in the clipboard. Copy one and paste again.');
+    } catch {
+      fail('The browser does not let this page read the clipboard. Press Ctrl+V (Cmd+V on a Mac), or open a file.');
+    }
+  }
+
+  async function openCamera() {
+    const isPhone = window.matchMedia('(pointer: coarse)').matches;
+    if (isPhone || !navigator.mediaDevices) return capture.click();
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({video: {width: {ideal: 1920}, facingMode: 'environment'}});
+      video.srcObject = stream;
+      camera.showModal();
+    } catch (error) {
+      fail(/** @type {Error} */ (error).name === 'NotAllowedError'
+        ? 'The camera is blocked. Allow it for this page in the browser, then try again.'
+        : 'No camera was found. Open a photo from a file instead.');
+    }
+  }
+
+  function closeCamera() {
+    stream?.getTracks().forEach((track) => track.stop());
+    stream = video.srcObject = null;
+    camera.close();
+  }
+
+  function takePhoto() {
+    if (!video.videoWidth) return;
+    const canvas = createCanvas(video.videoWidth, video.videoHeight);
+    contextOf(canvas).drawImage(video, 0, 0);
+    closeCamera();
+    canvas.toBlob((blob) => blob && onFile(new File([blob], 'camera.jpg', {type: 'image/jpeg'})), 'image/jpeg', 0.95);
+  }
+
+  for (const input of [chooser, capture]) {
+    input.addEventListener('change', () => { take(input.files); input.value = ''; });
+  }
+  camera.addEventListener('close', closeCamera);
+  document.addEventListener('paste', (event) => {
+    if (take(event.clipboardData?.files)) event.preventDefault();
+  });
+
+  // The whole page accepts a drop: the browser would open a photo dropped beside the stage instead of the page.
+  /** @param {DragEvent} event */
+  const hasFiles = ({dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
+  /** @param {number} depth */
+  function setDragDepth(depth) {
+    dragDepth = Math.max(0, depth);
+    stage.dataset.dropping = dragDepth ? 'yes' : 'no';
+  }
+  document.addEventListener('dragenter', (event) => { if (hasFiles(event)) setDragDepth(dragDepth + 1); });
+  document.addEventListener('dragleave', () => setDragDepth(dragDepth - 1));
+  document.addEventListener('dragover', (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener('drop', (event) => {
+    setDragDepth(0);
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    take(event.dataTransfer?.files);
+  });
+
+  return {commands: {
+    'browse': () => chooser.click(), paste, 'camera': openCamera, 'camera-close': closeCamera, 'shoot': takePhoto,
+  }};
+}
