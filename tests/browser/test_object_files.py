@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mobilesam.web.page.object_payload import MAX_KEPT
-from tests.browser.objects import (
+from tests.browser.object_list import (
     coco_masks,
     delete,
     disc_mask,
@@ -23,11 +23,11 @@ from tests.browser.objects import (
 from tests.serving import LEFT, RIGHT, Disc, iou
 
 
-def test_the_index_picture_has_every_object_also_the_one_at_work(at_work):
-    at_work.click(LEFT.centre)
-    press_next(at_work)
-    at_work.click(RIGHT.centre)
-    name, data = save_all(at_work, "index_png")
+def test_the_index_picture_has_every_object_also_the_one_at_work(demo):
+    demo.click(LEFT.centre)
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    name, data = save_all(demo, "index_png")
     pixels = np.array(Image.open(io.BytesIO(data)))
     assert name == "discs-index.png"
     assert pixels.shape == (200, 300)
@@ -35,13 +35,13 @@ def test_the_index_picture_has_every_object_also_the_one_at_work(at_work):
     assert iou(pixels == 2, disc_mask(RIGHT)) > 0.8
 
 
-def test_a_coco_file_holds_the_masks_that_the_page_showed(at_work):
-    at_work.click(LEFT.centre)
-    shown = {"Object 1": at_work.mask()}
-    press_next(at_work)
-    at_work.click(RIGHT.centre)
-    shown["Object 2"] = at_work.mask()
-    saved = coco_masks(save_all(at_work, "coco_rle")[1])
+def test_a_coco_file_holds_the_masks_that_the_page_showed(demo):
+    demo.click(LEFT.centre)
+    shown = {"Object 1": demo.mask()}
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    shown["Object 2"] = demo.mask()
+    saved = coco_masks(save_all(demo, "coco_rle")[1])
     assert saved.keys() == shown.keys()
     for name, mask in shown.items():
         assert np.array_equal(saved[name], mask)
@@ -65,10 +65,10 @@ def test_every_file_that_is_offered_can_be_saved(two, kind, ending):
 
 
 @pytest.mark.parametrize("kind", ["coco_rle", "labelme"])
-def test_a_file_that_was_saved_gives_the_same_masks_to_another_visitor(two, visit, photo, kind):
+def test_a_file_that_was_saved_gives_the_same_masks_to_another_visitor(two, new_demo, photo, kind):
     saved = save_all(two, kind)[1]
     before = coco_masks(save_all(two, "coco_rle")[1])
-    other = visit()
+    other = new_demo()
     other.open(photo)
     load(other, saved)
     wait_for_objects(other, 2)
@@ -84,7 +84,7 @@ def test_a_file_that_was_saved_gives_the_same_masks_to_another_visitor(two, visi
     take_up(other, 0)
     assert np.array_equal(other.mask(), before["Object 1"])
     other.click((95, 110))
-    assert [step["type"] for step in other.histories()[-1]] == ["mask", "point"]
+    assert [step["type"] for step in other.interactions()[-1]] == ["mask", "point"]
 
 
 def test_a_file_of_masks_can_be_dropped_and_a_bad_one_loses_nothing(two):
@@ -118,10 +118,10 @@ def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two)
     assert names(two)[0] == "Object 2"
 
 
-def test_masks_without_a_photo_are_refused_with_a_sentence(visitor):
-    with visitor.refused():
-        load(visitor, b"{}")
-    assert visitor.alert().startswith("Open the photo first")
+def test_masks_without_a_photo_are_refused_with_a_sentence(demo):
+    with demo.refused():
+        load(demo, b"{}")
+    assert demo.alert().startswith("Open the photo first")
 
 
 def overlapping():
@@ -132,24 +132,24 @@ def overlapping():
     return json.dumps({"shapes": shapes}).encode()
 
 
-def test_without_overlaps_the_page_shows_and_saves_the_same(at_work):
-    load(at_work, overlapping())
-    wait_for_objects(at_work, 2)
+def test_without_overlaps_the_page_shows_and_saves_the_same(demo):
+    load(demo, overlapping())
+    wait_for_objects(demo, 2)
     shared = Disc(125, 100, 1)
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert masks["a"][100, 125]
     assert masks["b"][100, 125]
-    both = layer_at(at_work, shared)
-    at_work.part("exclusive").check()
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    both = layer_at(demo, shared)
+    demo.part("exclusive").check()
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert not masks["a"][100, 125]
     assert masks["b"][100, 125]
-    later = layer_at(at_work, shared)
-    assert np.array_equal(later, layer_at(at_work, Disc(180, 100, 1)))
-    at_work.part("winner").select_option("predicted_iou")
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    later = layer_at(demo, shared)
+    assert np.array_equal(later, layer_at(demo, Disc(180, 100, 1)))
+    demo.part("winner").select_option("predicted_iou")
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert masks["a"][100, 125]
     assert not masks["b"][100, 125]
-    best = layer_at(at_work, shared)
-    assert np.array_equal(best, layer_at(at_work, Disc(70, 100, 1)))
+    best = layer_at(demo, shared)
+    assert np.array_equal(best, layer_at(demo, Disc(70, 100, 1)))
     assert len({tuple(one) for one in (both, later, best)}) == 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.browser.objects import (
+from tests.browser.object_list import (
     coco_masks,
     delete,
     index_picture,
@@ -18,32 +18,32 @@ from tests.browser.objects import (
 from tests.serving import LEFT, RIGHT
 
 
-def test_a_kept_object_stays_in_its_colour_and_the_next_click_begins_another(at_work):
-    assert not at_work.page.locator(".sam-panel [data-do=next]").is_enabled()
-    at_work.click(LEFT.centre)
-    press_next(at_work)
-    assert not at_work.mask().any()
-    assert is_drawn(at_work, LEFT)
-    assert not is_drawn(at_work, RIGHT)
-    swatch = rows(at_work)[0]["colour"]
-    red, green, blue, _ = layer_at(at_work, LEFT)
+def test_a_kept_object_stays_in_its_colour_and_the_next_click_begins_another(demo):
+    assert not demo.page.locator(".sam-panel [data-do=next]").is_enabled()
+    demo.click(LEFT.centre)
+    press_next(demo)
+    assert not demo.mask().any()
+    assert is_drawn(demo, LEFT)
+    assert not is_drawn(demo, RIGHT)
+    swatch = rows(demo)[0]["colour"]
+    red, green, blue, _ = layer_at(demo, LEFT)
     shown = [int(part) for part in swatch[4:-1].split(",")]
     assert np.abs(np.array(shown) - [red, green, blue]).max() <= 3
-    at_work.click(RIGHT.centre)
-    assert len(at_work.histories()[-1]) == 1
-    assert names(at_work) == ["Object 1", "Object 2"]
-    assert [one["current"] for one in rows(at_work)] == [False, True]
-    assert len({one["colour"] for one in rows(at_work)}) == 2
+    demo.click(RIGHT.centre)
+    assert len(demo.interactions()[-1]) == 1
+    assert names(demo) == ["Object 1", "Object 2"]
+    assert [one["current"] for one in rows(demo)] == [False, True]
+    assert len({one["colour"] for one in rows(demo)}) == 2
 
 
-def test_the_key_n_waits_for_the_answer_of_the_last_click(at_work):
-    at_work.page.evaluate("() => document.activeElement.blur()")
-    with at_work.answered():
-        at_work.press(LEFT.centre)
-        at_work.page.keyboard.press("n")
-    at_work.wait_for("() => !document.querySelector('.sam-object[aria-current]')")
-    assert names(at_work) == ["Object 1"]
-    assert is_drawn(at_work, LEFT)
+def test_the_key_n_waits_for_the_answer_of_the_last_click(demo):
+    demo.page.evaluate("() => document.activeElement.blur()")
+    with demo.answered():
+        demo.press(LEFT.centre)
+        demo.page.keyboard.press("n")
+    demo.wait_for("() => !document.querySelector('.sam-object[aria-current]')")
+    assert names(demo) == ["Object 1"]
+    assert is_drawn(demo, LEFT)
 
 
 def test_an_object_taken_up_again_has_its_clicks_and_their_undo(two):
@@ -54,12 +54,12 @@ def test_an_object_taken_up_again_has_its_clicks_and_their_undo(two):
     assert not is_drawn(two, LEFT)
     assert is_drawn(two, RIGHT)
     two.click((95, 110))
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x, 95]
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x, 95]
     with two.answered():
         two.do("undo")
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x]
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x]
     take_up(two, 1)
-    assert [step["x"] for step in two.histories()[-1]] == [RIGHT.x]
+    assert [step["x"] for step in two.interactions()[-1]] == [RIGHT.x]
     assert names(two) == ["Object 1", "Object 2"]
 
 
@@ -141,7 +141,7 @@ def test_undo_is_about_what_was_done_last_the_list_or_a_click(two):
     delete(two, 0)
     two.page.keyboard.press("Control+z")
     assert names(two)[:2] == ["Object 1", "Object 2"]
-    assert len(two.histories()[-1]) == 1
+    assert len(two.interactions()[-1]) == 1
     assert two.mask().any()
     delete(two, 0)
     two.click((30, 30))
@@ -161,34 +161,34 @@ def test_an_object_taken_up_keeps_its_mask_when_the_deletion_of_another_is_undon
     assert two.mask()[RIGHT.y, RIGHT.x]
 
 
-def test_the_object_at_work_can_be_deleted_and_brought_back_too(at_work):
-    at_work.click(LEFT.centre)
-    delete(at_work, 0)
-    assert not at_work.mask().any()
-    assert names(at_work) == []
-    at_work.click(RIGHT.centre)
-    assert names(at_work) == ["Object 2"]
-    at_work.part("note-undo").click()
-    assert names(at_work) == ["Object 1", "Object 2"]
-    take_up(at_work, 0)
-    assert at_work.mask()[LEFT.y, LEFT.x]
+def test_the_object_at_work_can_be_deleted_and_brought_back_too(demo):
+    demo.click(LEFT.centre)
+    delete(demo, 0)
+    assert not demo.mask().any()
+    assert names(demo) == []
+    demo.click(RIGHT.centre)
+    assert names(demo) == ["Object 2"]
+    demo.part("note-undo").click()
+    assert names(demo) == ["Object 1", "Object 2"]
+    take_up(demo, 0)
+    assert demo.mask()[LEFT.y, LEFT.x]
 
 
-def test_fingers_find_everything_on_a_narrow_screen(visit, photo):
-    visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visitor.open(photo)
+def test_fingers_find_everything_on_a_narrow_screen(new_demo, photo):
+    demo = new_demo(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    demo.open(photo)
     for disc in (LEFT, RIGHT):
-        with visitor.answered():
-            visitor.page.touchscreen.tap(*visitor.place(*disc.centre))
-        visitor.page.locator(".sam-bar [data-do=next]").tap()
-    assert names(visitor) == ["Object 1", "Object 2"]
+        with demo.answered():
+            demo.page.touchscreen.tap(*demo.place(*disc.centre))
+        demo.page.locator(".sam-bar [data-do=next]").tap()
+    assert names(demo) == ["Object 1", "Object 2"]
     overflow = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert visitor.page.evaluate(overflow) == 0
-    panel = visitor.page.locator(".sam-panel").bounding_box()
-    for control in visitor.page.locator(".sam-object button, .sam-panel .sam-select").all():
+    assert demo.page.evaluate(overflow) == 0
+    panel = demo.page.locator(".sam-panel").bounding_box()
+    for control in demo.page.locator(".sam-object button, .sam-panel .sam-select").all():
         box = control.bounding_box()
         assert box["height"] >= 40
         assert box["x"] + box["width"] <= panel["x"] + panel["width"]
-    with visitor.answered():
-        row(visitor, 0).locator(".sam-swatch").tap()
-    assert visitor.mask()[LEFT.y, LEFT.x]
+    with demo.answered():
+        row(demo, 0).locator(".sam-swatch").tap()
+    assert demo.mask()[LEFT.y, LEFT.x]

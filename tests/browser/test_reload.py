@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from tests.browser.driver import Visitor
-from tests.browser.objects import coco_masks, is_drawn, names, press_next, row, save_all, take_up
+from tests.browser.driver import Demo
+from tests.browser.object_list import coco_masks, is_drawn, names, press_next, row, save_all, take_up
 from tests.serving import LEFT, Disc, draw
 
 _KEPT = """() => new Promise((resolve) => {
@@ -17,10 +17,10 @@ _KEPT = """() => new Promise((resolve) => {
 })"""
 
 
-def reload(visitor):
-    visitor.page.wait_for_timeout(600)  # what is kept is written a moment after the last change
-    visitor.page.reload()
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
+def reload(demo):
+    demo.page.wait_for_timeout(600)  # what is kept is written a moment after the last change
+    demo.page.reload()
+    demo.page.wait_for_selector(".sam[data-loaded=yes]")
 
 
 def test_a_reload_brings_photo_objects_and_clicks_back(two):
@@ -35,7 +35,7 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
     two.wait_for("() => document.querySelector('.sam').dataset.shown")
     assert names(two) == ["red disc", "Object 2", "Object 3"]
-    assert two.histories()[-1] == [{"type": "point", "x": 20, "y": 20, "label": 1}]
+    assert two.interactions()[-1] == [{"type": "point", "x": 20, "y": 20, "label": 1}]
     assert two.part("exclusive").is_checked()
     assert two.part("winner").input_value() == "predicted_iou"
     after = coco_masks(save_all(two, "coco_rle")[1])
@@ -44,7 +44,7 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     two.do("undo")
     assert not two.mask().any()
     take_up(two, 0)
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x]
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x]
 
 
 def test_another_photo_replaces_what_is_kept_and_another_tab_begins_anew(two, app, tmp_path):
@@ -68,7 +68,7 @@ def test_a_copy_of_a_tab_gets_a_name_of_its_own_and_harms_nothing(two, tmp_path)
     mine = two.page.evaluate(name)
     with two.page.expect_popup() as opened:
         two.page.evaluate("() => { window.open(location.href); }")  # with what the session stores
-    copy = Visitor(opened.value)
+    copy = Demo(opened.value)
     copy.wait_for(f"(mine) => ![null, mine].includes(({name})())", mine)
     path = tmp_path / "other.png"
     draw(200, 100, [Disc(50, 50, 30)]).save(path)
@@ -113,16 +113,16 @@ def test_a_browser_that_keeps_nothing_loses_nothing_else(browser, app, photo):
     context.add_init_script("""
       IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); };
     """)
-    visitor = Visitor(context.new_page())
-    visitor.page.goto(app.url)
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
-    visitor.open(photo)
-    visitor.click(LEFT.centre)
-    press_next(visitor)
-    reload(visitor)
-    visitor.open(photo)
-    assert names(visitor) == []
-    assert visitor.complaints == []
+    demo = Demo(context.new_page())
+    demo.page.goto(app.url)
+    demo.page.wait_for_selector(".sam[data-loaded=yes]")
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    press_next(demo)
+    reload(demo)
+    demo.open(photo)
+    assert names(demo) == []
+    assert demo.complaints == []
     context.close()
 
 

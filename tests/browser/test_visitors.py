@@ -12,11 +12,11 @@ THEIRS = Disc(120, 200, 60, BLUE)
 
 
 @pytest.fixture
-def two(visit, photo, tmp_path):
+def two(new_demo, photo, tmp_path):
     """Two visitors in browsers of their own, with two photos, and the photos."""
     other = tmp_path / "other.png"
     draw(240, 320, [THEIRS, Disc(60, 60, 25)]).save(other)
-    one, two = visit(), visit()
+    one, two = new_demo(), new_demo()
     one.choose_file(photo)
     two.open(other)
     one.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
@@ -52,27 +52,27 @@ def test_interleaved_clicks_of_two_visitors_never_mix(two, bundled):
     assert np.array_equal(one.mask(), expected(bundled, photo, [c[0] for c in clicks[:2]]))
 
 
-def test_the_same_photo_twice_has_two_tokens_and_two_histories(at_work, visit, photo):
-    other = visit()
+def test_the_same_photo_twice_has_two_tokens_and_two_histories(demo, new_demo, photo):
+    other = new_demo()
     other.open(photo)
-    at_work.click(LEFT.centre)
+    demo.click(LEFT.centre)
     other.click(RIGHT.centre)
-    assert at_work.tokens() != other.tokens()
-    assert at_work.mask()[LEFT.y, LEFT.x]
-    assert not at_work.mask()[RIGHT.y, RIGHT.x]
+    assert demo.tokens() != other.tokens()
+    assert demo.mask()[LEFT.y, LEFT.x]
+    assert not demo.mask()[RIGHT.y, RIGHT.x]
     assert other.mask()[RIGHT.y, RIGHT.x]
     assert not other.mask()[LEFT.y, LEFT.x]
 
 
-def test_the_files_of_a_visitor_who_leaves_are_removed(visit, app, photo, tmp_path):
+def test_the_files_of_a_visitor_who_leaves_are_removed(new_demo, app, photo, tmp_path):
     named = tmp_path / "leaving.png"
     named.write_bytes(photo.read_bytes())
-    visitor = visit()
-    visitor.open(named)
-    visitor.click(LEFT.centre)
-    visitor.download("mask")
+    demo = new_demo()
+    demo.open(named)
+    demo.click(LEFT.centre)
+    demo.download("mask")
     assert list(app.files.rglob("leaving-mask.png"))
-    visitor.page.close()
+    demo.page.close()
     deadline = time.monotonic() + 60
     while list(app.files.rglob("leaving-mask.png")):
         assert time.monotonic() < deadline
