@@ -1,6 +1,6 @@
 """app.py whose work a test can hold back: load, encode, click, everything, export.
 
-    TEST_HOLDS=FOLDER python -m tests.held_app
+TEST_HOLDS=FOLDER python -m tests.held_app
 """
 
 import functools

@@ -13,6 +13,7 @@ from tests.browser.driver import VIEWPORT, Demo
 from tests.browser.object_list import press_next
 from tests.serving import LEFT, RIGHT
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -84,6 +85,22 @@ def empty_demo(_context, app):
     """The demo in a new tab, without a photo."""
     demo = Demo(_context.new_page())
     demo.load(app.url)
+    yield demo
+    demo.page.close()
+
+
+@pytest.fixture(scope="session")
+def _phone_context(browser):
+    return browser.new_context(**PHONE)
+
+
+@pytest.fixture
+def phone(_phone_context, app, photo):
+    """The demo on a narrow touch screen, with the small photo open."""
+    demo = Demo(_phone_context.new_page())
+    demo.load(app.url)
+    demo.open(photo)
+    demo.wait_for_model()
     yield demo
     demo.page.close()
 

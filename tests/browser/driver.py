@@ -324,3 +324,31 @@ def wait_for_held(page, held, count):
             return
         page.wait_for_timeout(10)
     raise AssertionError(f"{len(held)} of {count} requests have come")
+
+
+class HeldRequests:
+    """Requests of a page that wait for the test.
+
+    Attributes:
+        routes: of those that have come, oldest first.
+    """
+
+    def __init__(self, page):
+        self.routes = []
+        self._page = page
+
+    def wait(self, count):
+        wait_for_held(self._page, self.routes, count)
+
+    def release(self, count):
+        """Waits until so many have come, and lets them pass."""
+        self.wait(count)
+        for route in self.routes:
+            route.continue_()
+
+
+def hold_opening(demo):
+    """Holds the requests by which photos are opened, after their upload."""
+    held = HeldRequests(demo.page)
+    demo.page.route("**/queue/join*", lambda route: held.routes.append(route))
+    return held

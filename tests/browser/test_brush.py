@@ -1,4 +1,4 @@
-"""The brush: what is painted is in the mask, at once on the page and exactly in the file."""
+"""The brush: a stroke is part of the mask, immediately on the page and exactly in the file."""
 
 import io
 import itertools
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.driver import SERVER_CALLS
-from tests.browser.test_touch import PHONE, Fingers
+from tests.browser.test_touch import Fingers
 from tests.browser.test_zoom import zoom_to
 from tests.serving import LEFT, RIGHT
 
@@ -85,7 +85,7 @@ def no_answers(demo):
 
 @pytest.fixture
 def painter(demo):
-    """A demo with the brush in hand."""
+    """The demo with the brush chosen."""
     # Chromium may miss the first call after it has begun to hold calls; so it begins early.
     demo.page.route(SERVER_CALLS, lambda route: route.continue_())
     demo.do("tool-brush")
@@ -95,7 +95,7 @@ def painter(demo):
 def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painter):
     paint(painter, (60, 170), (200, 170), (240, 120))
     ((step,),) = painter.interactions()
-    scale = painter.part("photo").bounding_box()["width"] / 300
+    scale = painter.scale()
     assert step["type"] == "paint"
     assert step["label"] == 1
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
@@ -104,7 +104,7 @@ def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painte
     assert "predicted" not in painter.text("verdict")
 
 
-def test_a_press_is_a_dab(painter):
+def test_a_click_paints_a_dot(painter):
     paint(painter, RIGHT.centre)
     ((step,),) = painter.interactions()
     assert len(step["path"]) == 1
@@ -130,7 +130,7 @@ def test_the_right_button_shift_and_the_switch_erase(demo, way):
     assert np.array_equal(after[far], before[far])
 
 
-def test_undo_takes_back_one_stroke_and_redo_brings_it_again(painter):
+def test_undo_takes_back_one_stroke_and_redo_restores_it(painter):
     paint(painter, (60, 170), (120, 170))
     paint(painter, (200, 150), (260, 150))
     assert painter.mask()[170, 90]
@@ -161,8 +161,9 @@ def test_a_click_after_a_stroke_keeps_the_stroke(painter):
 
 def test_a_stroke_zoomed_in_is_in_pixels_of_the_photo(painter):
     zoom_to(painter, 3, RIGHT.centre)
-    scale = painter.part("photo").bounding_box()["width"] / 300 * painter.zoom()
+    scale = painter.scale()
     x, y = painter.place(*RIGHT.centre)  # the wheel keeps it where it was
+    shown = painter.count("shown")
     painter.page.mouse.move(x, y)
     painter.page.mouse.down()
     painter.page.mouse.move(x + 20 * scale, y - 10 * scale, steps=4)
@@ -171,14 +172,14 @@ def test_a_stroke_zoomed_in_is_in_pixels_of_the_photo(painter):
         pixels, (left, top) = painter.seen()
         blue = pixels[int(y - 5 * scale - top), int(x + 10 * scale - left), 2]
         assert blue > 80  # blue lies over what is yellow, red and dark green underneath
-    painter.wait_for("() => document.querySelector('.sam').dataset.shown")
+    painter.wait_for_more("shown", shown)
     ((step,),) = painter.interactions()
     assert np.allclose(step["path"], [(220.5, 70.5), (240.5, 60.5)], atol=0.3)
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
     assert agrees(file_mask(painter), step["path"], step["radius"])
 
 
-def test_a_stroke_shows_while_it_is_drawn_and_never_goes_out(painter):
+def test_a_stroke_shows_while_it_is_drawn_and_never_disappears(painter):
     start, end = (60, 170), (120, 170)
     painter.page.mouse.move(*painter.place(*start))
     painter.page.mouse.down()
@@ -190,18 +191,19 @@ def test_a_stroke_shows_while_it_is_drawn_and_never_goes_out(painter):
     )
     assert painter.interactions() == []
     painter.page.evaluate(_WATCH, [90 / 300, 170 / 200])
+    shown = painter.data("shown")
     with painter.answered(), no_answers(painter):
         painter.page.mouse.up()
         painter.page.wait_for_timeout(200)
         assert painter.mask()[170, 90]
-        assert painter.data("shown") == ""
+        assert painter.data("shown") == shown
     painter.page.wait_for_timeout(100)
     seen = painter.page.evaluate("() => window.seen")
     assert len(seen) > 5
     assert set(seen) == {0x6B}
 
 
-def test_an_eraser_shows_at_once_too(painter):
+def test_an_eraser_shows_immediately_too(painter):
     paint(painter, (60, 150), (240, 150))
     with no_answers(painter):
         stroke(painter, (150, 120), (150, 180), button="right")
@@ -211,9 +213,9 @@ def test_an_eraser_shows_at_once_too(painter):
     assert mask[150, 70]
 
 
-def test_an_eraser_alone_asks_for_nothing(painter):
+def test_an_eraser_alone_sends_no_request(painter):
     stroke(painter, (60, 150), (240, 150), button="right")
-    painter.page.wait_for_timeout(300)
+    painter.settle()
     assert painter.interactions() == []
     assert painter.button("undo").is_enabled()
 
@@ -269,19 +271,20 @@ def test_the_keyboard_alone_paints(painter):
     assert painter.mask()[100, 160]
 
 
-def test_the_201st_step_is_refused_in_words_and_nothing_is_lost(painter):
+def test_the_201st_interaction_is_refused_with_a_sentence_and_the_others_stay(painter):
     with no_answers(painter):
         with painter.refused():
+            x, y = painter.place(20, 150)
             for number in range(201):
-                painter.page.mouse.click(*painter.place(20 + number, 150))
+                painter.page.mouse.click(x + number, y)
         assert "too many strokes" in painter.alert()  # until the next answer
-    painter.wait_for("() => Number(document.querySelector('.sam').dataset.shown) >= 2")
+    painter.wait_for(
+        "() => document.querySelector('.sam').dataset.shown === document.querySelector('.sam').dataset.asked"
+    )
     assert len(painter.interactions()[-1]) == 200
 
 
-def test_a_finger_paints_and_two_fingers_pinch(new_demo, photo):
-    phone = new_demo(**PHONE)
-    phone.open(photo)
+def test_a_finger_paints_and_two_fingers_pinch(phone):
     phone.page.locator("[data-do=tool-brush]").tap()
     with phone.answered():
         Fingers(phone).drag(phone.place(60, 170), phone.place(200, 170))

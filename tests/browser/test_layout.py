@@ -1,9 +1,10 @@
-"""The page at every width, in light and dark: nothing overflows and nothing complains."""
+"""The page at every width, in light and dark: nothing overflows, the console shows no errors."""
 
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.browser.driver import Demo
 from tests.serving import LEFT
 
 _OVERFLOW = """() => {
@@ -15,33 +16,45 @@ _OVERFLOW = """() => {
 }"""
 
 
+@pytest.fixture
+def tab(_context):
+    """A new tab of the shared browser profile, with nothing loaded."""
+    demo = Demo(_context.new_page())
+    yield demo
+    demo.page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-def test_nothing_scrolls_sideways_and_nothing_complains(new_demo, app, photo, width, scheme):
+def test_nothing_scrolls_sideways_and_no_error_is_logged(tab, app, photo, width, scheme):
     hosts = set()
-    demo = new_demo(
-        f"{app.url}?__theme={scheme}", viewport={"width": width, "height": 900}, color_scheme=scheme
-    )
-    demo.page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-    demo.page.reload()
-    demo.page.wait_for_selector(".sam[data-loaded=yes]")
-    assert demo.page.evaluate(_OVERFLOW) == [0, []]
-    demo.open(photo)
-    assert demo.page.evaluate(_OVERFLOW) == [0, []]
-    demo.click(LEFT.centre)
-    assert demo.page.evaluate(_OVERFLOW) == [0, []]
-    assert demo.mask()[LEFT.y, LEFT.x]
-    dark = demo.page.evaluate("() => document.body.classList.contains('dark')")
+    tab.page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.page.emulate_media(color_scheme=scheme)
+    tab.load(f"{app.url}?__theme={scheme}")
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    tab.open(photo)
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    tab.click(LEFT.centre)
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    assert tab.mask()[LEFT.y, LEFT.x]
+    dark = tab.page.evaluate("() => document.body.classList.contains('dark')")
     assert dark == (scheme == "dark")
-    assert demo.complaints == []
+    assert tab.complaints == []
     # Files, blobs and data have no host; everything else comes from the demo itself.
     assert hosts <= {"127.0.0.1", None}
 
 
-def test_markers_and_mask_stay_on_their_thing_when_the_window_changes(demo):
+def test_markers_and_mask_stay_on_their_object_when_the_window_is_resized(demo):
     demo.click(LEFT.centre)
+    before = demo.pixels("marks").shape
     demo.page.set_viewport_size({"width": 700, "height": 900})
-    demo.page.wait_for_timeout(300)
+    demo.wait_for(
+        "([height, width]) => { const c = document.querySelector('canvas[data-part=marks]');"
+        " return c.height !== height && c.width !== width; }",
+        list(before[:2]),
+    )
+    demo.settle()
     marks = demo.pixels("marks")[..., 3] > 0
     rows, columns = marks.nonzero()
     height, width = marks.shape
@@ -52,9 +65,9 @@ def test_markers_and_mask_stay_on_their_thing_when_the_window_changes(demo):
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(new_demo, photo, width):
-    demo = new_demo(viewport={"width": width, "height": 900})
-    demo.open(photo)
+def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(demo, width):
+    demo.page.set_viewport_size({"width": width, "height": 900})
+    demo.settle()
     button = demo.page.locator(".sam-panel [data-do=compare]")
     before = button.bounding_box()
     demo.click(LEFT.centre)

@@ -1,43 +1,12 @@
-"""Slow, late, lost and refused answers: no wrong mask appears and no click is lost."""
+"""Slow, late, lost and refused replies: no wrong mask appears and no click is lost."""
 
-import json
 import signal
 
 import numpy as np
+import pytest
 
-from tests.browser.driver import SERVER_CALLS, Demo, wait_for_held
-from tests.serving import LEFT, RIGHT, draw, running_app
-
-PAUSE_MS = 400
-
-
-class Gate:
-    """Stands between page and server: holds calls, refuses them or answers in their place."""
-
-    def __init__(self, demo, answer):
-        self.held = []
-        self.passed = 0
-        self._answer = answer
-        self._page = demo.page
-        demo.page.route(SERVER_CALLS, self._take)
-
-    def _take(self, route):
-        call = json.loads(route.request.post_data)
-        if call["fn_name"] == "segment" and self._answer(self, route, call["data"]):
-            return
-        self.passed += 1
-        route.continue_()
-
-    def hold(self, route, _query=None):
-        self.held.append(route)
-        return True
-
-    def wait_held(self, count):
-        for _ in range(100):
-            if len(self.held) >= count:
-                return
-            self._page.wait_for_timeout(50)
-        raise AssertionError(f"{len(self.held)} calls held, not {count}")
+from tests.browser.driver import SERVER_CALLS, Demo, Gate, HeldRequests, hold_opening
+from tests.serving import HELD, LEFT, RIGHT, draw, running_app
 
 
 def first_is_held(gate, route, _query):
@@ -45,15 +14,16 @@ def first_is_held(gate, route, _query):
 
 
 def test_no_mask_appears_when_its_click_was_cleared_meanwhile(demo):
+    shown = demo.count("shown")
     gate = Gate(demo, first_is_held)
     demo.press(LEFT.centre)
     gate.wait_held(1)
     demo.page.keyboard.press("Escape")
     with demo.page.expect_response(SERVER_CALLS):
         gate.held[0].continue_()
-    demo.page.wait_for_timeout(PAUSE_MS)
+    demo.settle()
     assert not demo.mask().any()
-    assert demo.count("shown") == 0
+    assert demo.count("shown") == shown
     assert demo.button("mask").is_disabled()
     demo.click(RIGHT.centre)
     assert demo.mask()[RIGHT.y, RIGHT.x]
@@ -61,7 +31,7 @@ def test_no_mask_appears_when_its_click_was_cleared_meanwhile(demo):
 
 
 def test_no_mask_of_the_old_photo_appears_on_a_new_one(demo, tmp_path):
-    other = tmp_path / "other.png"
+    other, shown = tmp_path / "other.png", demo.count("shown")
     draw(200, 300, [RIGHT]).save(other)
     gate = Gate(demo, first_is_held)
     demo.press(LEFT.centre)
@@ -69,61 +39,61 @@ def test_no_mask_of_the_old_photo_appears_on_a_new_one(demo, tmp_path):
     demo.open(other)
     with demo.page.expect_response(SERVER_CALLS):
         gate.held[0].continue_()
-    demo.page.wait_for_timeout(PAUSE_MS)
+    demo.settle()
     assert not demo.mask().any()
-    assert demo.count("shown") == 0
+    assert demo.count("shown") == shown
 
 
 def test_an_earlier_photo_that_opens_late_does_not_replace_the_newer_one(demo, tmp_path):
-    held = []
+    held, ready = HeldRequests(demo.page), demo.count("ready")
 
     def hold_first_upload(route):
-        if held:
+        if held.routes:
             route.continue_()
         else:
-            held.append(route)
+            held.routes.append(route)
 
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     draw(120, 100, [], ground=(10, 20, 30)).save(old)
     draw(200, 300, [RIGHT]).save(new)
     demo.page.route("**/upload*", hold_first_upload)
     demo.choose_file(old)
-    while not held:
-        demo.page.wait_for_timeout(50)
+    held.wait(1)
     demo.open(new)
-    held[0].continue_()
-    demo.page.wait_for_timeout(3 * PAUSE_MS)
-    assert demo.count("ready") == 2
+    held.release(1)
+    demo.settle()
+    assert demo.count("ready") == ready + 1
     assert demo.pixels("photo").shape[:2] == (300, 200)
     assert demo.alert() == ""
 
 
-def test_quick_clicks_wait_for_each_other_and_the_mask_is_that_of_all(demo, new_demo, photo):
+def test_quick_clicks_are_sent_together_and_the_mask_is_that_of_all(demo):
+    shown = demo.data("shown")
     gate = Gate(demo, lambda gate, route, _: gate.hold(route))
     demo.press(LEFT.centre)
     gate.wait_held(1)
     demo.press((100, 120))
     demo.press(RIGHT.centre)
-    demo.page.wait_for_timeout(PAUSE_MS)
+    demo.settle()
     assert len(gate.held) == 1
     gate.held[0].continue_()
     gate.wait_held(2)
-    assert demo.count("shown") == 0
+    assert demo.data("shown") == shown
     assert not demo.mask().any()
-    with demo.page.expect_response(SERVER_CALLS):
+    with demo.answered():
         gate.held[1].continue_()
-    demo.wait_for("() => document.querySelector('.sam').dataset.shown === '2'")
-    demo.page.wait_for_timeout(PAUSE_MS)
-    assert [len(history) for history in demo.interactions()] == [1, 3]
+    demo.settle()
+    assert [len(sent) for sent in demo.interactions()] == [1, 3]
 
-    slowly = new_demo()
-    slowly.open(photo)
+    quick = demo.mask()
+    demo.page.unroute_all()
+    demo.do("clear")
     for xy in (LEFT.centre, (100, 120), RIGHT.centre):
-        slowly.click(xy)
-    assert np.array_equal(demo.mask(), slowly.mask())
+        demo.click(xy)
+    assert np.array_equal(demo.mask(), quick)
 
 
-def test_a_candidate_of_the_mask_before_cannot_be_chosen_for_the_one_on_its_way(demo):
+def test_no_candidate_can_be_chosen_while_a_newer_click_is_unanswered(demo):
     gate = Gate(demo, lambda gate, route, query: len(query["history"]) == 2 and gate.hold(route))
     demo.click(LEFT.centre)
     (best,) = demo.pressed()
@@ -152,7 +122,7 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
     marks = demo.marks()
     Gate(demo, once)
     demo.click(RIGHT.centre)
-    first, *_, last = [c["data"] for c in demo.calls if c["fn_name"] == "segment"]
+    first, *_, last = demo.sent("segment")
     assert expired == [first["token"]]
     assert last["token"] != first["token"]
     assert last["history"] == [
@@ -165,39 +135,67 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
     assert demo.data("busy") == "no"
 
 
-def test_a_photo_whose_embedding_was_evicted_is_encoded_again_by_itself(browser, photo, tmp_path):
+@pytest.fixture(scope="module")
+def small_app():
+    """An application with room for one embedding, which a test may restart."""
+    with running_app(HELD, MOBILESAM_CACHE_MB="5") as app:
+        yield app
+
+
+@pytest.fixture
+def tabs(browser, small_app):
+    """Two tabs of that application."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tabs = [Demo(context.new_page()) for _ in range(2)]
+    for one in tabs:
+        one.load(small_app.url)
+    yield tabs
+    context.close()
+
+
+def test_a_photo_whose_embedding_was_evicted_is_encoded_again(tabs, photo, tmp_path):
+    demo, neighbour = tabs
     other = tmp_path / "other.png"
     draw(200, 300, [RIGHT]).save(other)
-    # 5 MB hold one embedding; the second photo evicts the first.
-    with running_app(MOBILESAM_CACHE_MB="5") as app:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        demo, neighbour = (Demo(context.new_page()) for _ in range(2))
-        for one in (demo, neighbour):
-            one.page.goto(app.url)
-            one.page.wait_for_selector(".sam[data-loaded=yes]")
-        demo.open(photo)
-        demo.click(LEFT.centre)
-        before = demo.mask()
-        neighbour.open(other)
-        with demo.answered():
-            demo.click((100, 120))
-        with demo.answered():
-            demo.do("undo")
-        assert np.array_equal(demo.mask(), before)
-        assert len(demo.tokens()) == 2
-        assert demo.alert() == ""
-
-        app.stop()
-        app.start()
-        demo.click(RIGHT.centre)
-        assert len(demo.tokens()) == 3
-        assert demo.mask()[RIGHT.y, RIGHT.x]
-        name, _ = demo.download("mask")
-        assert name == "discs-mask.png"
-        context.close()
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    before = demo.mask()
+    neighbour.open(other)  # evicts the first photo
+    demo.click((100, 120))
+    with demo.answered():
+        demo.do("undo")
+    assert np.array_equal(demo.mask(), before)
+    assert len(demo.tokens()) == 2
+    assert demo.alert() == ""
 
 
-def test_lost_calls_are_sent_again_until_one_arrives(demo):
+def test_a_restart_of_the_server_loses_neither_an_open_photo_nor_one_being_opened(
+    tabs, small_app, photo, tmp_path
+):
+    demo, opening = tabs
+    other = tmp_path / "other.png"
+    draw(200, 300, [RIGHT]).save(other)
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    with small_app.holds.held("encode"):
+        opening.choose_file(other)
+        small_app.holds.wait_begun("encode")
+        small_app.stop(signal.SIGKILL)
+    small_app.start()
+    opening.page.wait_for_selector(".sam[data-ready]")
+    opening.click(RIGHT.centre)
+    assert opening.mask()[RIGHT.y, RIGHT.x]
+    assert opening.alert() == ""
+
+    demo.click(RIGHT.centre)
+    assert len(demo.tokens()) == 2
+    assert [len(sent) for sent in demo.interactions()][-1] == 2
+    assert demo.mask()[RIGHT.y, RIGHT.x]
+    name, _ = demo.download("mask")
+    assert name == "discs-mask.png"
+
+
+def test_lost_requests_are_sent_again_until_one_is_answered(demo):
     lost = []
 
     def twice(_gate, route, _query):
@@ -212,12 +210,13 @@ def test_lost_calls_are_sent_again_until_one_arrives(demo):
     assert len(lost) == 2
     assert demo.mask()[LEFT.y, LEFT.x]
     assert demo.alert() == ""
-    histories = demo.interactions()
-    assert histories == histories[:1] * 3
+    sent = demo.interactions()
+    assert sent == sent[:1] * 3
 
 
-def test_without_a_network_one_sentence_appears_and_the_clicks_are_kept(demo):
-    down = [True]
+def test_without_a_network_one_sentence_appears_and_the_clicks_stay(empty_demo, photo):
+    demo, down = empty_demo, [True]
+    demo.open(photo)
 
     def lose(_gate, route, _query):
         if down:
@@ -260,21 +259,15 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
     assert np.array_equal(demo.pixels("mask"), before)
 
 
-def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(new_demo, photo):
-    demo = new_demo()
-    full = {
-        "ok": False,
-        "seq": None,
-        "error": "Very many are waiting. Try again in a minute.",
-    }
+def test_a_full_queue_gets_a_sentence_and_the_photo_can_be_opened_later(empty_demo, photo):
+    demo = empty_demo
+    full = {"ok": False, "seq": None, "error": "The server is busy. Try again shortly."}
 
-    def answer(route):
-        if '"line"' in route.request.post_data:
-            route.fulfill(json=full)
-        else:
-            route.continue_()
+    def refuse(_gate, route, _query):
+        route.fulfill(json=full)
+        return True
 
-    demo.page.route(SERVER_CALLS, answer)
+    Gate(demo, refuse, "line")
     with demo.refused():
         demo.choose_file(photo)
     assert demo.alert() == full["error"]
@@ -284,39 +277,19 @@ def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(n
     assert demo.alert() == ""
 
 
-def test_a_visitor_in_a_long_line_is_told_how_many_photos_were_before(demo, photo):
-    held = []
+def test_a_user_in_a_long_queue_sees_how_many_photos_are_ahead(empty_demo, photo):
+    demo = empty_demo
 
-    def answer(route):
-        if '"line"' in route.request.post_data:
-            route.fulfill(json={"ok": True, "seq": None, "before": 12})
-        else:
-            route.continue_()
+    def answer(_gate, route, _query):
+        route.fulfill(json={"ok": True, "seq": None, "before": 12})
+        return True
 
-    demo.page.route(SERVER_CALLS, answer)
-    demo.page.route("**/queue/join*", lambda route: held.append(route))
+    Gate(demo, answer, "line")
+    held = hold_opening(demo)
     demo.choose_file(photo)
     demo.wait_for(
         "() => document.querySelector('[data-part=busy]').innerText.includes('12 photos')"
     )
     with demo.opened():
-        wait_for_held(demo, held, 1)
-        held[0].continue_()
+        held.release(1)
     assert not demo.part("busy").is_visible()
-
-
-def test_a_photo_on_its_way_when_the_server_is_restarted_is_sent_again(browser, photo, tmp_path):
-    with running_app(("-m", "tests.faulty_app", "slow_work", str(tmp_path))) as app:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        demo = Demo(context.new_page())
-        demo.page.goto(app.url)
-        demo.page.wait_for_selector(".sam[data-loaded=yes]")
-        demo.choose_file(photo)
-        app.wait_logged("FAULT encode begins")
-        app.stop(signal.SIGKILL)
-        app.start()
-        demo.page.wait_for_selector(".sam[data-ready]")
-        demo.click(LEFT.centre)
-        assert demo.mask()[LEFT.y, LEFT.x]
-        assert demo.alert() == ""
-        context.close()

@@ -1,4 +1,4 @@
-"""Zoom and pan: what is clicked on is what is sent, at every zoom, and the photo is never lost."""
+"""Zoom and pan: the pixel that is clicked is the pixel that is sent, and the photo stays visible."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def pan_by(demo, dx, dy):
 
 @pytest.fixture
 def specked(demo, tmp_path):
-    """A demo of a photo with one white pixel."""
+    """The demo with a photo that has one white pixel."""
     photo = draw(discs=[LEFT])
     photo.putpixel(SPECK, WHITE)
     photo.save(tmp_path / "speck.png")
@@ -53,7 +53,7 @@ def test_the_pixel_that_is_seen_is_the_pixel_that_is_sent_zoomed_in_and_moved(sp
     pan_by(specked, 60, 80)
     assert specked.interactions() == []
     spot, (width, height) = specked.find(WHITE)
-    size = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    size = specked.scale()
     assert abs(width - size) <= 1
     assert abs(height - size) <= 1  # a square with sharp edges: the photo is not smoothed
     x, y = spot
@@ -64,27 +64,28 @@ def test_the_pixel_that_is_seen_is_the_pixel_that_is_sent_zoomed_in_and_moved(sp
         assert (step["x"] - SPECK[0], step["y"] - SPECK[1]) == pixel
 
 
-def test_a_click_zoomed_in_gives_the_mask_of_the_same_click_at_fit(demo, new_demo, photo):
+def test_a_click_zoomed_in_gives_the_mask_of_the_same_click_at_fit(demo):
     zoom_to(demo, 3, LEFT.centre)
     pan_by(demo, 40, -30)
     spot, _ = demo.find(RED)
     with demo.answered():
         demo.page.mouse.click(*spot)
     (step,) = demo.interactions()[-1]
-    other = new_demo()
-    other.open(photo)
-    other.click((step["x"], step["y"]))
-    assert other.interactions()[-1] == [step]
-    assert np.array_equal(demo.mask(), other.mask())
-    assert other.mask()[LEFT.y, LEFT.x]
+    mask = demo.mask()
+    demo.do("clear")
+    demo.do("zoom-fit")
+    demo.click((step["x"], step["y"]))
+    assert demo.interactions()[-1] == [step]
+    assert np.array_equal(demo.mask(), mask)
+    assert mask[LEFT.y, LEFT.x]
 
 
-def test_a_mask_zoomed_in_lies_on_its_thing(demo):
+def test_a_mask_zoomed_in_lies_on_its_object(demo):
     demo.click(RIGHT.centre)
     zoom_to(demo, 2, RIGHT.centre)
     demo.part("marks").evaluate("(canvas) => { canvas.style.opacity = 0; }")
     pixels, _ = demo.seen()
-    scale = demo.part("photo").bounding_box()["width"] / 300 * demo.zoom()
+    scale = demo.scale()
     blue = pixels[..., 2] > pixels[..., 0] + 20
     mask = demo.mask()
     rows, columns = mask.nonzero()
@@ -102,7 +103,7 @@ def test_a_mask_zoomed_in_lies_on_its_thing(demo):
 def test_a_box_zoomed_in_is_drawn_in_pixels_of_the_photo(specked):
     zoom_to(specked, 3, (211, 45))
     (x, y), _ = specked.find(WHITE)
-    scale = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    scale = specked.scale()
     with specked.answered():
         specked.page.mouse.move(x, y)
         specked.page.mouse.down()
@@ -118,7 +119,7 @@ def test_the_wheel_zooms_towards_the_pointer(specked):
     spot, (width, _) = specked.find(WHITE)
     assert abs(spot[0] - at[0]) <= 1
     assert abs(spot[1] - at[1]) <= 1
-    scale = specked.part("photo").bounding_box()["width"] / 300 * specked.zoom()
+    scale = specked.scale()
     assert abs(width - scale) <= 1
 
 
@@ -151,7 +152,7 @@ def test_plus_and_minus_zoom_and_0_shows_the_whole_photo(demo, way):
     assert demo.button("zoom-in").get_attribute("aria-disabled") == "true"
 
 
-@pytest.mark.parametrize("way", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+@pytest.mark.parametrize("way", [(1, 1), (-1, -1)])
 def test_the_photo_cannot_be_moved_out_of_sight(demo, tmp_path, way):
     draw(240, 180, [], ground=(200, 40, 160)).save(tmp_path / "plain.png")
     demo.open(tmp_path / "plain.png")
@@ -182,11 +183,11 @@ def test_a_photo_narrower_than_the_stage_stays_in_its_middle(demo, tmp_path):
     assert width < box["width"] / 2
     assert abs(x - box["x"] - box["width"] / 2) <= 1
     demo.page.mouse.click(box["x"] + 10, box["y"] + 50)  # beside the photo
-    demo.page.wait_for_timeout(300)
+    demo.settle()
     assert demo.button("undo").is_disabled()
 
 
-def test_the_middle_button_moves_the_photo_and_asks_nothing(specked):
+def test_the_middle_button_moves_the_photo_and_sends_no_request(specked):
     zoom_to(specked, 2, SPECK)
     before, _ = specked.find(WHITE)
     drag_by(specked, -70, 40, "middle")
@@ -210,10 +211,11 @@ def test_a_larger_photo_than_the_canvas_shows_its_own_pixels(demo, tmp_path):
     demo.open(tmp_path / "large.png")
     zoom_to(demo, 15.9, (2000, 500))
     spot, (width, height) = demo.find(WHITE, 60)
-    scale = demo.part("photo").bounding_box()["width"] / 4096 * demo.zoom()
+    scale = demo.scale(4096)
     assert max(width, height) <= scale + 2
+    asked = demo.count("asked")
     demo.page.mouse.click(*spot)
-    demo.wait_for("() => document.querySelector('.sam').dataset.asked")
+    demo.wait_for_more("asked", asked)
     (step,) = demo.interactions()[-1]
     assert (step["x"], step["y"]) == (2000, 500)
 
@@ -229,12 +231,12 @@ def test_a_new_photo_is_shown_whole(demo, tmp_path):
 
 
 class TestWheel:
-    """A demo who scrolls the page is not caught by the photo."""
+    """Scrolling the page does not zoom the photo."""
 
     @pytest.fixture
-    def scrolling(self, new_demo, photo):
-        demo = new_demo(viewport={"width": 1280, "height": 500})
-        demo.open(photo)
+    def scrolling(self, demo):
+        demo.page.set_viewport_size({"width": 1280, "height": 500})
+        demo.settle()
         demo.page.evaluate("() => window.scrollTo(0, 0)")
         demo.page.mouse.move(400, 300)
         return demo
@@ -246,12 +248,12 @@ class TestWheel:
         demo.page.wait_for_timeout(400)
         return demo.page.evaluate("() => window.scrollY"), demo.zoom()
 
-    def test_rolling_down_scrolls_the_page_and_up_again_too(self, scrolling):
+    def test_the_wheel_scrolls_the_page_down_and_up_again(self, scrolling):
         down, z = self.roll(scrolling, 60)
         assert (down, z) == (180, 1)
         assert self.roll(scrolling, -60) == (0, 1)
 
-    def test_rolling_up_at_the_top_zooms_and_down_zooms_out_and_then_no_further(self, scrolling):
+    def test_the_wheel_at_the_top_of_the_page_zooms_in_and_out_and_then_scrolls(self, scrolling):
         scrolled, z = self.roll(scrolling, -120)
         assert scrolled == 0
         assert z > 1.5
@@ -260,7 +262,7 @@ class TestWheel:
         assert scrolled > 0
         assert z == 1
 
-    def test_a_scroll_that_begins_beside_the_photo_goes_on_over_it(self, scrolling):
+    def test_a_scroll_that_begins_beside_the_photo_continues_over_it(self, scrolling):
         scrolling.page.evaluate("() => window.scrollTo(0, 60)")
         scrolling.page.mouse.move(1100, 300)
         for x in (1100, 400, 400, 400, 400):
@@ -269,7 +271,7 @@ class TestWheel:
             scrolling.page.wait_for_timeout(30)
         assert self.roll(scrolling, 0, 0) == (0, 1)
 
-    def test_ctrl_zooms_wherever_the_page_stands(self, scrolling):
+    def test_ctrl_zooms_wherever_the_page_is_scrolled_to(self, scrolling):
         scrolling.page.evaluate("() => window.scrollTo(0, 100)")
         scrolling.page.keyboard.down("Control")
         scrolled, z = self.roll(scrolling, -30)
