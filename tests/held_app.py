@@ -30,7 +30,6 @@ def patch_model():
 
     work = segmenter.Segmenter
     segmenter.encode_photo = holding("encode", segmenter.encode_photo)
-    work.answer = holding("click", work.answer)
     work.iter_everything = holding("everything", work.iter_everything)
 
 
@@ -46,6 +45,7 @@ def loading(load):
 
 
 if __name__ == "__main__":
+    handlers.PageHandlers.segment = holding("click", handlers.PageHandlers.segment)
     handlers.mask_png = holding("export", handlers.mask_png)
     app._load = loading(app._load)
     app.serve_page()

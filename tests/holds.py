@@ -1,6 +1,6 @@
 """Holds work of another process back: both sides agree by files in a folder.
 
-The file `encode` holds every encode that begins while it is there; `encode.begun` says that one has.
+While the file `encode` exists, every encode waits; `encode.begun` says that one has begun.
 """
 
 import time

@@ -69,7 +69,7 @@ def draw(width=300, height=200, discs=(LEFT, RIGHT), ground=GROUND):
 
 
 def save_rotated(photo, path, orientation=6):
-    """Saves a photo as a camera held sideways does: rotated pixels, and a tag to rotate them back."""
+    """Saves a photo as a camera held sideways does: rotated pixels and an orientation tag."""
     turned = photo.transpose(
         {6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}[orientation]
     )

@@ -24,6 +24,8 @@ def test_it_answers_at_once_while_the_model_loads_and_visitors_hold_every_thread
         assert then.status_code == 200
         assert then.json()["status"] == "ready"
         assert {then.json()["weights"]} == set(told) == {"bundled"}
+        for path in ("gradio_api/mcp/", "gradio_api/mcp/schema"):  # not without MOBILESAM_MCP
+            assert httpx.get(f"{app.url}{path}").status_code == 404
 
 
 def test_it_counts_photos_and_the_cache(page, http, token, open_photo, photo, tmp_path):

@@ -40,7 +40,7 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def _context(browser):
+def context(browser):
     """One browser profile, whose cache the pages without special wishes share."""
     return browser.new_context(viewport=VIEWPORT)
 
@@ -67,8 +67,8 @@ class SharedPage:
 
 
 @pytest.fixture(scope="session")
-def _shared_page(_context, app):
-    return SharedPage(_context, app.url)
+def _shared_page(context, app):
+    return SharedPage(context, app.url)
 
 
 @pytest.fixture
@@ -81,23 +81,23 @@ def demo(_shared_page, photo, request):
 
 
 @pytest.fixture
-def empty_demo(_context, app):
+def empty_demo(context, app):
     """The demo in a new tab, without a photo."""
-    demo = Demo(_context.new_page())
+    demo = Demo(context.new_page())
     demo.load(app.url)
     yield demo
     demo.page.close()
 
 
 @pytest.fixture(scope="session")
-def _phone_context(browser):
+def phone_context(browser):
     return browser.new_context(**PHONE)
 
 
 @pytest.fixture
-def phone(_phone_context, app, photo):
+def phone(phone_context, app, photo):
     """The demo on a narrow touch screen, with the small photo open."""
-    demo = Demo(_phone_context.new_page())
+    demo = Demo(phone_context.new_page())
     demo.load(app.url)
     demo.open(photo)
     demo.wait_for_model()

@@ -218,6 +218,10 @@ class Demo:
             [name, count],
         )
 
+    def wait_settled(self):
+        """Waits until the newest mask asked for is shown."""
+        self.wait_for(_SETTLED, -1)
+
     def wait_for_objects(self, count):
         self.wait_for(
             "(n) => Number(document.querySelector('.sam').dataset.objects || 0) === n", count

@@ -1,4 +1,4 @@
-"""The content security policy in a browser: nothing violates it, and it has the effect it should."""
+"""The content security policy in a browser: nothing violates it, and it has its effect."""
 
 import pytest
 

@@ -17,9 +17,9 @@ _OVERFLOW = """() => {
 
 
 @pytest.fixture
-def tab(_context):
+def tab(context):
     """A new tab of the shared browser profile, with nothing loaded."""
-    demo = Demo(_context.new_page())
+    demo = Demo(context.new_page())
     yield demo
     demo.page.close()
 

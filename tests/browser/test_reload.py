@@ -127,8 +127,8 @@ def test_what_was_saved_is_deleted_after_a_day(new_demo, photo):
     assert demo.data("state") == "empty"
 
 
-def test_without_storage_everything_else_works(_context, app, photo):
-    demo = Demo(_context.new_page())
+def test_without_storage_everything_else_works(context, app, photo):
+    demo = Demo(context.new_page())
     demo.page.add_init_script("""
       IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); };
     """)

@@ -80,8 +80,8 @@ def test_quick_clicks_are_sent_together_and_the_mask_is_that_of_all(demo):
     gate.wait_held(2)
     assert demo.data("shown") == shown
     assert not demo.mask().any()
-    with demo.answered():
-        gate.held[1].continue_()
+    gate.held[1].continue_()
+    demo.wait_settled()
     demo.settle()
     assert [len(sent) for sent in demo.interactions()] == [1, 3]
 

@@ -1,4 +1,4 @@
-"""Zoom and pan: the pixel that is clicked is the pixel that is sent, and the photo stays visible."""
+"""Zoom and pan: the pixel that is clicked is sent, and the photo cannot be lost."""
 
 import numpy as np
 import pytest
