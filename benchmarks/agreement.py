@@ -24,7 +24,7 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.quality import iou
 from mobilesam import ImageError, Prompt
-from mobilesam.embedding import ImageEmbedding, encode_photo
+from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import Mask
 from mobilesam.model.backend import ModelBackend, fast_network
@@ -142,7 +142,7 @@ def main() -> None:
     for path, photo in distinct_photos([EXAMPLES, *arguments.photos]):
         if len(rows) == arguments.at_most:
             break
-        one, other = (encode_photo(network, photo, "") for network in (exact, rounded))
+        one, other = (compute_embedding(network, photo, "") for network in (exact, rounded))
         prompts = gridded_prompts(photo.size_hw, int(photo.digest[:8], 16))
         answers = [compare_prompt(exact, one, other, prompt) for prompt in prompts]
         agreements += answers

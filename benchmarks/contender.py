@@ -61,7 +61,7 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
     It computes in the threads that it computes in when the page is served.
     """
     from mobilesam import Prompt, Segmenter
-    from mobilesam.embedding import ImageEmbedding, encode_photo
+    from mobilesam.embedding import ImageEmbedding, compute_embedding
     from mobilesam.model.backend import choose_backend, plain_network
     from mobilesam.model.matmul import product
     from mobilesam.model.sam import load_sam
@@ -79,7 +79,7 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
         return prediction.mask(prediction.best)
 
     def encode(_: int) -> ImageEmbedding:
-        return in_fresh_thread(lambda: encode_photo(network, photo, "fresh"))
+        return in_fresh_thread(lambda: compute_embedding(network, photo, "fresh"))
 
     def everything(points_per_side: int) -> object:
         return segmenter.everything(encode(0), points_per_side, **THRESHOLDS)

@@ -1,4 +1,4 @@
-"""MobileSAM: click on a thing in a photo and get its mask.
+"""MobileSAM: click an object in a photo and get its mask.
 
 segmenter = mobilesam.Segmenter.from_weights()
 embedding = segmenter.encode("photo.jpg")
@@ -13,45 +13,27 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mobilesam.cache import CacheInfo
-    from mobilesam.embedding import ImageEmbedding
-    from mobilesam.errors import (
-        AnnotationError,
-        ImageError,
-        MobileSamError,
-        PromptError,
-        WeightsError,
-    )
-    from mobilesam.everything import MaskRecord
-    from mobilesam.everything_options import EverythingOptions
-    from mobilesam.objects import PhotoObject
-    from mobilesam.predict import Prediction
-    from mobilesam.prompts import Prompt
-    from mobilesam.segmenter import Segmenter
-    from mobilesam.settings import ImageLimits, Settings
+    from mobilesam.cache import CacheInfo as CacheInfo
+    from mobilesam.embedding import ImageEmbedding as ImageEmbedding
+    from mobilesam.errors import AnnotationError as AnnotationError
+    from mobilesam.errors import ImageError as ImageError
+    from mobilesam.errors import MobileSamError as MobileSamError
+    from mobilesam.errors import PromptError as PromptError
+    from mobilesam.errors import WeightsError as WeightsError
+    from mobilesam.everything import MaskRecord as MaskRecord
+    from mobilesam.everything_options import EverythingOptions as EverythingOptions
+    from mobilesam.objects import PhotoObject as PhotoObject
+    from mobilesam.predict import Prediction as Prediction
+    from mobilesam.prompts import Prompt as Prompt
+    from mobilesam.segmenter import Segmenter as Segmenter
+    from mobilesam.settings import ImageLimits as ImageLimits
+    from mobilesam.settings import Settings as Settings
 
-__all__ = [
-    "AnnotationError",
-    "CacheInfo",
-    "EverythingOptions",
-    "ImageEmbedding",
-    "ImageError",
-    "ImageLimits",
-    "MaskRecord",
-    "MobileSamError",
-    "PhotoObject",
-    "Prediction",
-    "Prompt",
-    "PromptError",
-    "Segmenter",
-    "Settings",
-    "WeightsError",
-]
 __version__ = "0.1.0"
 
-# Imported when first asked for (PEP 562): importing torch takes seconds, and who only wants the
-# version, the help text or the page's first view shall not wait for it.
-_HOMES = {
+# Imported on first access (PEP 562): importing torch takes seconds, which the version, the help
+# text and the page do not need.
+_MODULES = {
     "AnnotationError": "errors",
     "CacheInfo": "cache",
     "EverythingOptions": "everything_options",
@@ -68,9 +50,10 @@ _HOMES = {
     "Settings": "settings",
     "WeightsError": "errors",
 }
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

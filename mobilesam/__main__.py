@@ -1,4 +1,4 @@
-"""`python -m mobilesam`: the terminal's way in."""
+"""Entry point of `python -m mobilesam`."""
 
 import sys
 

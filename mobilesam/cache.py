@@ -1,4 +1,4 @@
-"""A least-recently-used cache bounded by bytes, in which every value is computed once."""
+"""A least-recently-used cache bounded in bytes, in which every value is computed once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """A value that knows how many bytes it holds."""
+    """A value whose size in bytes is known."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Size in bytes."""
         ...
 
 
@@ -23,7 +23,7 @@ V = TypeVar("V", bound=Sized)
 
 
 class CacheInfo(NamedTuple):
-    """Counters since the start: a hit is an answer without a computation of its own."""
+    """Counters since the start; a hit is a request that needed no computation of its own."""
 
     hits: int
     misses: int
@@ -32,14 +32,14 @@ class CacheInfo(NamedTuple):
 
 
 class LruCache(Generic[K, V]):
-    """Thread-safe. Callers that ask for a key under computation wait for that one computation."""
+    """A thread-safe cache; concurrent requests for one key share a single computation."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Makes an empty cache.
+        """Creates an empty cache.
 
         Args:
-            max_bytes: bound on the sum of the values' `nbytes`. The newest value stays even when
-                it is larger than the bound, so that a computation is never thrown away at once.
+            max_bytes: limit on the sum of the values' `nbytes`. The newest value is kept even if
+                it exceeds the limit, so that no computation is wasted.
         """
         self.max_bytes = max_bytes
         self._values: OrderedDict[K, V] = OrderedDict()
@@ -48,16 +48,16 @@ class LruCache(Generic[K, V]):
         self._bytes = self._hits = self._misses = 0
 
     def get(self, key: K) -> V | None:
-        """The value, which becomes the most recently used one; None where there is none."""
+        """The value, which becomes the most recently used one; None if there is none."""
         with self._lock:
             return self._touch(key)
 
     def get_or_compute(self, key: K, compute: Callable[[], V]) -> tuple[V, bool]:
-        """The value and whether it came without a computation by this caller.
+        """The value, and whether it was found or another caller was already computing it.
 
         Raises:
-            Exception: what `compute` raises, for this caller and for all that waited; nothing is
-                kept then, and the next caller computes again.
+            Exception: from `compute`, for this caller and all that waited for it; nothing is
+                stored then, and the next caller computes again.
         """
         with self._lock:
             value = self._touch(key)
@@ -82,7 +82,7 @@ class LruCache(Generic[K, V]):
             raise
         with self._lock:
             del self._pending[key]
-            self._keep(key, value)
+            self._store(key, value)
         future.set_result(value)
         return value, False
 
@@ -97,7 +97,7 @@ class LruCache(Generic[K, V]):
             self._values.move_to_end(key)
         return value
 
-    def _keep(self, key: K, value: V) -> None:
+    def _store(self, key: K, value: V) -> None:
         self._values[key] = value
         self._bytes += value.nbytes
         while self._bytes > self.max_bytes and len(self._values) > 1:

@@ -1,4 +1,4 @@
-"""A bound on what one request may cost, however it comes to cost that much."""
+"""A limit on the processor time of one request."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from mobilesam.errors import PromptError
 
 
 class CpuBudget:
-    """Processor time that the thread which makes it may spend; to be used in that thread."""
+    """Processor time of the current thread, and of others where it is charged."""
 
     def __init__(self, seconds: float) -> None:
-        """Begins now.
+        """Starts to count.
 
         Args:
-            seconds: of the processor.
+            seconds: of processor time that may be spent from now on.
         """
         self._ends_at = time.thread_time() + seconds
 
+    def charge(self, seconds: float) -> None:
+        """Counts processor time that another thread has spent on the request."""
+        self._ends_at -= seconds
+
     def check(self) -> None:
-        """To be called between pieces of work.
+        """Checks the budget; to be called between pieces of work.
 
         Raises:
-            PromptError: it is spent.
+            PromptError: the budget is spent.
         """
         if time.thread_time() > self._ends_at:
-            raise PromptError("This takes too long; use fewer objects at a time.")
+            raise PromptError("This takes too long. Use fewer objects at a time.")

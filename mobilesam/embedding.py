@@ -1,4 +1,4 @@
-"""The heavy step, once per photo: pixels to SAM's image embedding."""
+"""The image encoder: from the pixels of a photo to SAM's image embedding."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """What the encoder saw in one photo; every prompt on the photo starts from it.
+    """The encoder's output for one photo, from which every prompt is answered.
 
     Attributes:
         features: (1, 256, 64, 64) float32, on the model's device.
         original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo as the encoder saw it, its long side 1024, before padding.
+        input_size: (H, W) of the photo scaled to a longer side of 1024, before padding.
         key: identifies photo and checkpoint; equal keys mean equal features.
-        note: a sentence for the visitor where the encoder had to make do, else empty.
+        note: a sentence for the user if the photo was encoded on the CPU instead of the GPU.
     """
 
     features: torch.Tensor
@@ -36,41 +36,39 @@ class ImageEmbedding:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the features hold."""
+        """Size of the features in bytes."""
         return self.features.numel() * self.features.element_size()
 
 
-def encode_photo(network: ModelBackend, photo: Photo, key: str) -> ImageEmbedding:
-    """Encodes a photo.
+def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmbedding:
+    """Encodes a photo, on the CPU if the memory of the GPU is full.
 
-    The pixels are scaled with Pillow's bilinear filter as segment-anything's predictor does.
+    The pixels are scaled with Pillow's bilinear filter, as segment-anything's predictor does.
 
-    Args:
-        network: the modules that encode.
-        photo: the upright photo.
-        key: what the embedding shall be known by.
+    Raises:
+        torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """
-    input_size = scaled_size(photo.size_hw, network.image_size)
+    input_size = scaled_size(photo.size_hw, backend.image_size)
     pixels = torch.from_numpy(_resize(photo.pixels, input_size)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
-        features = _encode(network, pixels)
+        features = _encode(backend, pixels)
     except torch.OutOfMemoryError:
-        if network.encode_on_cpu is None:
+        if backend.encode_on_cpu is None:
             raise
         note = "The GPU's memory was full, so this photo was encoded on the CPU."
         logger.warning(note)
-        features = network.encode_on_cpu(pixels.float()).to(network.device)
+        features = backend.encode_on_cpu(pixels.float()).to(backend.device)
     return ImageEmbedding(features, photo.size_hw, input_size, key, note)
 
 
-def _encode(network: ModelBackend, pixels: torch.Tensor) -> torch.Tensor:
-    """The embedding; where the device's memory is full, tried once more when it has been tidied."""
+def _encode(backend: ModelBackend, pixels: torch.Tensor) -> torch.Tensor:
+    """Encodes; if the GPU's memory is full, once more after its cache has been freed."""
     try:
-        return network.encode(pixels.to(network.device).float())
+        return backend.encode(pixels.to(backend.device).float())
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()  # does nothing without CUDA
-    return network.encode(pixels.to(network.device).float())
+    return backend.encode(pixels.to(backend.device).float())
 
 
 def _resize(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,12 +1,12 @@
-"""The errors that callers can catch: whatever bad input raises is a MobileSamError."""
+"""The errors of this package; invalid input of any kind raises a MobileSamError."""
 
 
 class MobileSamError(Exception):
-    """Base of all errors of this package; `str(error)` is a sentence that a visitor can act on."""
+    """Base of all errors of this package; `str(error)` is a sentence for the user."""
 
 
 class ImageError(MobileSamError):
-    """The photo cannot be used: not an image, truncated, too large."""
+    """The photo cannot be used: it is not an image, truncated or too large."""
 
 
 class PromptError(MobileSamError):
@@ -14,7 +14,7 @@ class PromptError(MobileSamError):
 
 
 class AnnotationError(MobileSamError):
-    """An annotation file cannot be read: not the format it should be, damaged, too large."""
+    """An annotation file cannot be read: it has another format, is damaged or too large."""
 
 
 class WeightsError(MobileSamError):

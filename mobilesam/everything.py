@@ -1,4 +1,4 @@
-"""Everything in the photo: a grid of points, filtered and deduplicated, batch by batch."""
+"""Automatic mask generation: the masks of a grid of points, filtered and deduplicated."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from mobilesam.runtime import in_fresh_thread
 from mobilesam.settings import MEGA
 
 _BATCH = 16
-"""Prompts: a quarter of a second on two cores; larger ones gain nothing there."""
+"""Prompts: a quarter of a second on two cores, where larger batches are no faster."""
 _BATCH_PIXELS = 64 * MEGA
-"""Of a photo, once for each prompt: then writing the masks takes the longer time."""
+"""Pixels of the photo times prompts: for large photos, making the masks takes most of the time."""
 _MAX_BYTES = 256_000_000
-"""What the masks of one run may hold before it is given up: thousands even of large photos."""
+"""Size of the masks of one generation; enough for thousands of masks of large photos."""
 _CLEANED_NMS_THRESH = 0.7
-"""segment-anything's crop_nms_thresh, which its second deduplication never goes below."""
+"""segment-anything's crop_nms_thresh, the lower bound of its second deduplication."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskRecord:
-    """One region, held as COCO RLE: a few kilobytes where its mask can have megabytes.
+    """One mask, stored as COCO RLE: a few kilobytes, while the array can have megabytes.
 
     Attributes:
         rle: the mask at the photo's own size.
         predicted_iou: the decoder's own estimate.
         stability_score: IoU of the masks at a slightly higher and a slightly lower threshold.
-        bbox: (x, y, width, height) in pixels of the upright photo, as segment-anything counts it:
-            the last column and row are left out.
-        area: pixels.
+        bbox: (x, y, width, height) in pixels of the upright photo; as in segment-anything, the
+            last column and row are not counted.
+        area: in pixels.
     """
 
     rle: CocoRle
@@ -61,19 +61,19 @@ class MaskRecord:
 
     @property
     def mask(self) -> Mask:
-        """(H, W) bool at the photo's own size, decoded anew each time it is asked for."""
+        """(H, W) bool at the photo's own size, decoded on every access."""
         height, width = self.rle["size"]
         return mask_from_coco_rle(self.rle, (height, width))
 
 
 @dataclass(frozen=True, eq=False)
 class EverythingProgress:
-    """How far a run is.
+    """The state of a mask generation after a batch.
 
     Attributes:
-        done: prompts answered.
+        done: prompts decoded.
         total: prompts of the whole grid.
-        held_bytes: what the masks found so far hold, those dropped since included.
+        held_bytes: size of the masks found so far, including those dropped later.
     """
 
     done: int
@@ -83,32 +83,28 @@ class EverythingProgress:
 
     @cached_property
     def records(self) -> list[MaskRecord]:
-        """The regions as if the grid ended here, the highest predicted IoU first.
+        """The masks as if the grid ended here, the highest predicted IoU first.
 
-        A later step may drop a region for a better one of the same box. Made when first asked for.
+        After a later batch, a mask may be dropped for a better one with the same box. Computed on
+        first access.
         """
         return self._select()
 
 
 def iter_everything(
-    network: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
+    backend: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
 ) -> Generator[EverythingProgress, None, None]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
 
-    Nothing is computed ahead and nothing locked: whoever closes the generator ends the work, and
-    other prompts are answered between two batches. Unlike the original it drops empty masks at
-    whatever threshold.
-
-    Args:
-        network: the modules that decode.
-        embedding: of the photo.
-        options: grid and thresholds.
+    Each batch is computed when the generator is advanced, and nothing is locked in between: closing
+    the generator ends the work, and other prompts are answered between two batches. Unlike
+    segment-anything, it always drops empty masks.
 
     Yields:
         The progress after each batch of prompts; the records of the last one are the result.
 
     Raises:
-        PromptError: the thresholds keep more masks than the memory set aside for them can hold.
+        PromptError: the masks that pass the thresholds exceed the memory reserved for them.
     """
     height, width = embedding.original_size
     grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
@@ -118,42 +114,27 @@ def iter_everything(
     batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
     for start in range(0, len(grid_xy), batch):
         points = grid_xy[start : start + batch]
-        for record in _decode_points(network, embedding, points, options):
+        for record in _decode_points(backend, embedding, points, options):
             found.append(record)
             held_bytes += len(record.rle["counts"])
             if held_bytes > _MAX_BYTES:
                 raise PromptError(
-                    "Too many regions pass these thresholds; raise them or use fewer points."
+                    "Too many masks pass the thresholds. Raise the thresholds or use fewer points."
                 )
         select = partial(_select, tuple(found), options, cleaned)
         yield EverythingProgress(start + len(points), len(grid_xy), held_bytes, select)
 
 
-def segment_everything(
-    network: ModelBackend, embedding: ImageEmbedding, options: EverythingOptions
-) -> list[MaskRecord]:
-    """`iter_everything` run to its end.
-
-    Returns:
-        The records, the highest predicted IoU first.
-
-    Raises:
-        PromptError: the thresholds keep too many masks.
-    """
-    *_, last = iter_everything(network, embedding, options)
-    return last.records
-
-
 def _decode_points(
-    network: ModelBackend,
+    backend: ModelBackend,
     embedding: ImageEmbedding,
     points_xy: Sequence[tuple[float, float]],
     options: EverythingOptions,
 ) -> Generator[MaskRecord, None, None]:
-    """The masks of some points that pass the thresholds of predicted IoU and stability."""
+    """The masks of points that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
     low_res_logits, iou_predictions = in_fresh_thread(
-        partial(decode_batch, network, embedding, prompts)
+        partial(decode_batch, backend, embedding, prompts)
     )
     ious = iou_predictions.flatten()
     if options.pred_iou_thresh > 0:
@@ -163,17 +144,17 @@ def _decode_points(
     kept_logits = low_res_logits.flatten(0, 1)[passing].cpu().numpy()
     for logits, predicted_iou in zip(kept_logits, ious[passing].tolist(), strict=True):
         full = upscale_logits(logits, embedding.input_size, embedding.original_size)
-        stability = _stability_score(full, network.mask_threshold, options.stability_score_offset)
-        # In single precision, as segment-anything compares. NaN, from an empty mask, never passes.
+        stability = _stability_score(full, backend.mask_threshold, options.stability_score_offset)
+        # Single precision, as in segment-anything. NaN, from an empty mask, never passes.
         if not stability >= np.float32(options.stability_score_thresh):
             continue
-        mask = full > network.mask_threshold
+        mask = full > backend.mask_threshold
         if mask.any():
             yield _record(mask, predicted_iou, stability)
 
 
 def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset: float) -> float:
-    """segment-anything's calculate_stability_score; NaN where both masks are empty."""
+    """segment-anything's calculate_stability_score; NaN if both masks are empty."""
     inner = np.count_nonzero(logits > mask_threshold + offset)
     outer = np.count_nonzero(logits > mask_threshold - offset)
     return float(np.float32(inner) / np.float32(outer)) if outer else math.nan
@@ -190,7 +171,7 @@ def _select(
     options: EverythingOptions,
     cleaned: Callable[[MaskRecord], MaskRecord],
 ) -> list[MaskRecord]:
-    """Drops duplicates, removes small islands and holes, and drops the duplicates of that."""
+    """Drops duplicates, removes small islands and holes, and drops the duplicates that result."""
     kept = _distinct(found, [record.predicted_iou for record in found], options.box_nms_thresh)
     if options.min_mask_region_area > 0:
         clean = [cleaned(record) for record in kept]
@@ -202,7 +183,7 @@ def _select(
 def _distinct(
     records: Sequence[MaskRecord], scores: Sequence[float], box_nms_thresh: float
 ) -> list[MaskRecord]:
-    """Of records whose boxes overlap too much, the one with the higher score."""
+    """Non-maximum suppression: of records whose boxes overlap too much, the highest score stays."""
     if not records:
         return []
     boxes_xyxy = [
@@ -218,7 +199,7 @@ def _distinct(
 
 
 def _without_small_regions(record: MaskRecord, min_area: int) -> MaskRecord:
-    """The record itself where its mask has no island or hole below min_area pixels."""
+    """The record without islands and holes below min_area pixels; itself if there are none."""
     mask, filled = remove_small_regions(record.mask, min_area, mode="holes")
     mask, cleared = remove_small_regions(mask, min_area, mode="islands")
     if not (filled or cleared):

@@ -1,4 +1,4 @@
-"""The one door for pixels: whatever comes in leaves as upright RGB uint8 within the limits."""
+"""Decodes photos from files, PIL images and arrays to upright uint8 RGB within the limits."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mobilesam.errors import ImageError
-from mobilesam.image_file import MeteredFile, exif_orientation, read_photo_file
+from mobilesam.image_file import BoundedFile, exif_orientation, read_photo_file
 from mobilesam.settings import MEGA, ImageLimits
 
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Pillow decoders that a photo may reach; the rarer ones stay out of a stranger's hands."""
+"""The Pillow decoders in use; the others are an unnecessary attack surface."""
 
 _STRIP_PIXELS = MEGA
 
 _DECODER_BYTES = 7.5
-"""That is held for a pixel at most: four of the decoder's, three of a Photo's, and some room."""
+"""Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin."""
 _WEBP_BYTES = 16
-"""Two frames of four bytes, for animations, a copy of one, and the image itself."""
+"""Peak memory per pixel: two frames of four bytes for animations, a copy of one and the image."""
 
 _AS_STORED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     1: lambda upright: upright,
@@ -41,7 +41,7 @@ _AS_STORED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
     8: lambda upright: np.rot90(upright, -1),
 }
-"""EXIF orientation -> a view of upright pixels, in the order in which the file has them."""
+"""EXIF orientation -> a view of the upright pixels in the order of the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ class Photo:
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB, upright (EXIF orientation applied), transparency over white.
-        notes: sentences that the visitor should know, such as which frame was taken.
-        browser_agrees: False where a browser may show the file otherwise than `pixels`.
+        notes: sentences for the user, for example that only the first frame is used.
+        browser_agrees: whether browsers show the file with exactly these pixels.
     """
 
     pixels: NDArray[np.uint8]
@@ -65,16 +65,16 @@ class Photo:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the shape and the pixels: equal for equal photos, whatever their file."""
+        """SHA-256 of the shape and the pixels, which does not depend on the file."""
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
         digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
 
 def scaled_size(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """(H, W) after scaling the long side, rounded as segment-anything's ResizeLongestSide does.
+    """(H, W) after scaling the long side, rounded as in segment-anything's ResizeLongestSide.
 
-    A side never falls below one pixel, where the original would make an empty image.
+    A side has at least one pixel, where ResizeLongestSide would return an empty image.
     """
     scale = long_side / max(size_hw)
     height, width = (max(1, int(side * scale + 0.5)) for side in size_hw)
@@ -85,11 +85,12 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     """Reads a photo from a file, a PIL image or an array.
 
     Args:
-        source: a path, a PIL image, or an (H, W, 3) uint8 RGB array that is upright already.
-        limits: what the photo may be at most; None for the defaults.
+        source: a path, a PIL image, or an upright (H, W, 3) uint8 RGB array.
+        limits: the largest photo that is accepted; None for the defaults.
 
     Raises:
-        ImageError: it is not an image, is damaged, is too large, or has the wrong shape or dtype.
+        ImageError: the source is not an image, is damaged or too large, or an array has the wrong
+            shape or dtype.
     """
     limits = limits or ImageLimits()
     if isinstance(source, np.ndarray):
@@ -98,18 +99,18 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
         return _guarded_decode(source, limits)
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(
-            f"A photo is a path, a PIL image or an array, not {type(source).__name__}."
+            f"A photo must be a path, a PIL image or an array, not {type(source).__name__}."
         )
-    return _guarded_decode(MeteredFile(read_photo_file(Path(source), limits.max_bytes)), limits)
+    return _guarded_decode(BoundedFile(read_photo_file(Path(source), limits.max_bytes)), limits)
 
 
-def _guarded_decode(source: Image.Image | MeteredFile, limits: ImageLimits) -> Photo:
-    """Decodes, and turns whatever Pillow raises on a bad file into one sentence."""
+def _guarded_decode(source: Image.Image | BoundedFile, limits: ImageLimits) -> Photo:
+    """Decodes a photo and turns every exception of Pillow into an ImageError."""
     try:
         if isinstance(source, Image.Image):
             return _decoded(source, limits)
         with warnings.catch_warnings():
-            # Pillow warns of large headers and odd metadata; the pixel limit is checked below.
+            # Pillow warns about large images and invalid metadata; `_decoded` checks the size.
             warnings.simplefilter("ignore")
             with Image.open(source, formats=FORMATS) as image:
                 return _decoded(image, limits, source.begin_pixels)
@@ -117,40 +118,41 @@ def _guarded_decode(source: Image.Image | MeteredFile, limits: ImageLimits) -> P
         raise
     except UnidentifiedImageError:
         raise ImageError(
-            "This file is not a photo that can be read; use JPEG, PNG, WebP, BMP, GIF or TIFF."
+            "This file is not a photo that can be read. Use JPEG, PNG, WebP, BMP, GIF or TIFF."
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(_too_many_pixels(limits)) from None
     except MemoryError:
-        raise ImageError("The photo needs more memory than there is; use a smaller one.") from None
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files.
+        raise ImageError("There is not enough memory for the photo. Use a smaller one.") from None
+    except Exception as error:  # Pillow's decoders raise many types for damaged files
         raise ImageError(
-            "The photo is damaged or incomplete and cannot be decoded; save it again and retry."
+            "The photo is damaged or incomplete. Save it again in an image editor."
         ) from error
 
 
 def _decoded(
     image: Image.Image, limits: ImageLimits, begin_pixels: Callable[[], None] = lambda: None
 ) -> Photo:
-    """Checks the header's size, then decodes the first frame, upright and over white."""
+    """Checks the image size, then decodes the first frame, upright and over white."""
     if image.width * image.height > limits.max_pixels:
         raise ImageError(_too_many_pixels(limits))
     if 0 in image.size:
         raise ImageError("The photo has no pixels.")
-    most = int(limits.max_pixels * _DECODER_BYTES / max(_DECODER_BYTES, _bytes_a_pixel(image)))
-    if image.width * image.height > most:
+    bytes_per_pixel = max(_DECODER_BYTES, _bytes_per_pixel(image))
+    max_pixels = int(limits.max_pixels * _DECODER_BYTES / bytes_per_pixel)
+    if image.width * image.height > max_pixels:
         kind = "WebP" if image.format == "WEBP" else "progressive JPEG"
         raise ImageError(
-            f"A {kind} of more than {most / MEGA:.3g} megapixels takes too much memory; "
-            "save it as PNG or as an ordinary JPEG."
+            f"A {kind} with more than {max_pixels / MEGA:.3g} megapixels needs too much memory. "
+            "Save it as a PNG or a baseline JPEG."
         )
     notes: tuple[str, ...] = ()
-    # Not n_frames: counting the pages of a hostile TIFF takes minutes.
+    # n_frames is not used: counting the pages of a malicious TIFF takes minutes.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         image.seek(0)
         notes = (f"Animated {image.format or 'image'}: only its first frame is used.",)
     begin_pixels()
-    image.load()  # turns a TIFF upright; some PNGs have their EXIF after the pixels
+    image.load()  # also rotates a TIFF, and reads the EXIF of a PNG that has it after the pixels
     orientation = exif_orientation(image)
     jpeg = image.format in {"JPEG", "MPO"}
     browser_agrees = (
@@ -161,11 +163,11 @@ def _decoded(
     return Photo(_upright_rgb(image, orientation), notes, browser_agrees)
 
 
-def _bytes_a_pixel(image: Image.Image) -> float:
-    """What the decoder holds for each pixel at most, if it is one of those that hold much."""
+def _bytes_per_pixel(image: Image.Image) -> float:
+    """Peak memory of the decoders that need much, else 0."""
     if image.format == "WEBP":
         return _WEBP_BYTES
-    if "progressive" in image.info:  # it keeps two bytes of every sample until the last pass
+    if "progressive" in image.info:  # keeps two bytes of every sample until the last scan
         layers = getattr(image, "layer", [])
         samples = [across * down for _, across, down, *_ in layers]
         return float(4 + 2 * sum(samples) / max(samples, default=1))
@@ -173,7 +175,7 @@ def _bytes_a_pixel(image: Image.Image) -> float:
 
 
 def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
-    """The pixels, converted strip by strip: a copy of a large photo takes hundreds of megabytes."""
+    """Converts strip by strip, as copies of a large photo take hundreds of megabytes."""
     width, height = image.size
     pixels = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
     stored = _AS_STORED[orientation](pixels)
@@ -183,7 +185,7 @@ def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     def cut(strip: slice) -> Image.Image:
         return image.crop((0, strip.start, width, strip.stop))
 
-    # 16-bit files use their whole range; anything else is stretched to what it holds.
+    # 16-bit files use their whole range; 32-bit and float files are scaled by their maximum.
     white = 65535.0
     if image.mode in {"I", "F"}:
         white = max(1.0, *(float(np.nanmax(np.asarray(cut(strip)))) for strip in strips))
@@ -193,7 +195,7 @@ def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
 
 
 def _to_rgb(image: Image.Image, white: float) -> NDArray[np.uint8]:
-    """(H, W, 3) pixels; `white` is the highest value of those with more than eight bits."""
+    """(H, W, 3) pixels; `white` is the value of white in modes with more than eight bits."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         values = np.asarray(image, dtype=np.float32)
         scaled = np.nan_to_num(np.clip(values / white, 0, 1)) * 255
@@ -215,4 +217,4 @@ def _checked_array(array: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.
 
 
 def _too_many_pixels(limits: ImageLimits) -> str:
-    return f"The photo has more than {limits.max_pixels / MEGA:g} megapixels; use a smaller one."
+    return f"The photo has more than {limits.max_pixels / MEGA:g} megapixels. Use a smaller one."

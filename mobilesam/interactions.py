@@ -1,97 +1,135 @@
-"""A visitor's corrections as an immutable history, and the answer that follows from it.
+"""The log of a user's interactions with a photo, and the mask that follows from it.
 
-The page sends its whole history with every click. The answer to a history depends on nothing else,
-so undo is a shorter history, redo a longer one, and no visitor's state lives on the server.
+The page sends the whole log with every request. The answer depends on the log alone: undo sends a
+shorter log, and the server keeps no state of a user's corrections.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AliasPath, FailFast, Field, TypeAdapter
 
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
-from mobilesam.prompts import MAX_POINTS, BoxXYXY, Prompt, checked_label, checked_point
+from mobilesam.prompts import MAX_POINTS, Box, PointXY, Prompt
+from mobilesam.schemas import Label, Number, WholeNumber, expected, validate
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.predict import Prediction
 
-MAX_ACTIONS = 200
+MAX_INTERACTIONS = 200
 MAX_PATH_POINTS = 20_000
-MAX_PAINTED_PX = 4e9
-"""Over which the strokes of a history go, again and again; half a second of work."""
-_TOO_MANY_STROKES = "There are too many strokes of the brush; keep the object and go on."
+"""Of all strokes together."""
 MAX_RADIUS_PX = 4096.0
-MAX_COUNTS_CHARACTERS = 4_000_000
+MAX_PAINTED_PX = 4e9
+"""Pixels that the strokes cover, overlaps counted again: about half a second of work."""
+_TOO_MANY_STROKES = "There are too many brush strokes. Undo some of them."
+
+_SizeHW = tuple[WholeNumber, WholeNumber]
+_Counts = Annotated[str, Field(strict=True, max_length=4_000_000)]
+_Path = Annotated[tuple[PointXY, ...], Field(min_length=1, max_length=MAX_PATH_POINTS), FailFast()]
+_Radius = Annotated[
+    Number,
+    Field(gt=0, le=MAX_RADIUS_PX),
+    expected(f"above 0 and at most {MAX_RADIUS_PX:g} pixels"),
+]
 
 
 @dataclass(frozen=True)
 class AddPoint:
     """A click: x, y in pixels of the upright photo, label 1 or 0."""
 
-    x: float
-    y: float
-    label: int
+    x: Number
+    y: Number
+    label: Label
+    type: Literal["point"] = "point"
 
 
 @dataclass(frozen=True)
 class SetBox:
-    """A drag: the box, XYXY in pixels of the upright photo, in place of an earlier one."""
+    """A box, XYXY in pixels of the upright photo, which replaces an earlier one."""
 
-    box: BoxXYXY
+    box: Box
+    type: Literal["box"] = "box"
 
 
 @dataclass(frozen=True)
 class ChooseCandidate:
-    """Another candidate of the last answer, by its index."""
+    """The choice of another candidate of the last prediction."""
 
-    index: int
+    index: WholeNumber
+    type: Literal["candidate"] = "candidate"
 
 
 @dataclass(frozen=True)
 class SetMask:
-    """A mask taken up to be corrected, in place of all before: COCO's compressed counts."""
+    """A mask to edit, as COCO's compressed RLE; it replaces all interactions before it."""
 
-    size_hw: tuple[int, int]
-    counts: str
+    size_hw: Annotated[_SizeHW, Field(validation_alias=AliasPath("rle", "size"))]
+    counts: Annotated[_Counts, Field(validation_alias=AliasPath("rle", "counts"))]
+    type: Literal["mask"] = "mask"
 
 
 @dataclass(frozen=True)
-class Paint:
-    """A stroke of the brush on the mask so far; it stays on top of later answers."""
+class AddStroke(Stroke):
+    """A brush stroke on the current mask; it stays on top of later predictions."""
 
-    stroke: Stroke
+    path: _Path
+    radius: _Radius
+    label: Label
+    type: Literal["stroke"] = "stroke"
 
 
-Action: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | Paint
-Interactions: TypeAlias = tuple[Action, ...]
+Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | AddStroke
+Interactions: TypeAlias = tuple[Interaction, ...]
 
-Predict: TypeAlias = "Callable[[Prompt, NDArray[np.float32] | None], Prediction]"
-"""(prompt, mask_input) -> Prediction."""
+_Tagged = Annotated[Interaction, Field(discriminator="type")]
+_SCHEMA = TypeAdapter(Annotated[list[_Tagged], Field(strict=True), FailFast()])
 
-Recall: TypeAlias = "Callable[[bytes, Callable[[], Prediction]], Prediction]"
-"""(digest of a history, compute) -> the prediction remembered for it, or the computed one."""
+
+def parse_interactions(raw: object) -> Interactions:
+    """Reads a log from JSON.
+
+    Args:
+        raw: a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
+            y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}} and
+            {"type": "stroke", "path": [[x, y], ...], "radius", "label"}.
+
+    Raises:
+        PromptError: the input is anything else, or exceeds a limit.
+    """
+    if isinstance(raw, list) and len(raw) > MAX_INTERACTIONS:
+        raise PromptError(
+            f"A mask can have at most {MAX_INTERACTIONS} interactions. Clear it and start again."
+        )
+    interactions = validate(_SCHEMA, raw, name="interactions")
+    if sum(isinstance(item, AddPoint) for item in interactions) > MAX_POINTS:
+        raise PromptError(f"A prompt can have at most {MAX_POINTS} points.")
+    paths = [item.path for item in interactions if isinstance(item, AddStroke)]
+    if sum(map(len, paths)) > MAX_PATH_POINTS:
+        raise PromptError(_TOO_MANY_STROKES)
+    return tuple(interactions)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What has become of a history.
+    """The result of a log.
 
     Attributes:
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square.
         prompt: all points and the box so far.
-        prediction: the decoder's candidates for it; None where nothing was asked of it yet.
+        prediction: the decoder's candidates; None if there was no prompt yet.
         index: the chosen candidate.
-        taken: the (H, W) mask taken up, where there is no prediction; None for an empty one.
-        strokes: of the brush, on top.
+        edited_mask: the (H, W) mask that is being edited; only used without a prediction.
+        strokes: drawn on top.
     """
 
     original_size: tuple[int, int]
@@ -99,236 +137,156 @@ class Answer:
     prompt: Prompt = field(default_factory=Prompt)
     prediction: Prediction | None = None
     index: int = 0
-    taken: Mask | None = None
+    edited_mask: Mask | None = None
     strokes: tuple[Stroke, ...] = ()
 
     @property
     def predicted_iou(self) -> float | None:
-        """The decoder's estimate for the chosen candidate, where it was asked."""
+        """The decoder's estimate for the chosen candidate; None without a prediction."""
         return float(self.prediction.iou_predictions[self.index]) if self.prediction else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing has made a mask yet."""
+        return self.prediction is None and self.edited_mask is None and not self.strokes
+
+    @property
     def mask_input(self) -> NDArray[np.float32] | None:
-        """(1, 256, 256) logits for the next correction; None where there is nothing to correct."""
+        """(1, 256, 256) logits of the mask, for its correction by the decoder; None if empty."""
+        if self.is_empty:
+            return None
         if self.prediction is not None:
             logits = self.prediction.low_res_logits[self.index : self.index + 1]
-        elif self.taken is not None or self.strokes:
-            logits = mask_logits(self._taken(self.original_size), self.input_size)
         else:
-            return None
+            logits = mask_logits(self._unpredicted(self.original_size), self.input_size)
         return painted_logits(logits, self.strokes, self.original_size, self.input_size)
 
     def mask(self, size_hw: tuple[int, int] | None = None) -> Mask:
-        """The mask, strokes and all.
-
-        Args:
-            size_hw: (H, W) to scale the photo's frame to; None for the photo's own size.
-
-        Returns:
-            (H, W) bool.
-        """
+        """The (H, W) bool mask with its strokes, scaled to `size_hw` or at the photo's size."""
         size_hw = size_hw or self.original_size
         if self.prediction is not None:
             base = self.prediction.mask(self.index, size_hw)
         else:
-            base = self._taken(size_hw)
+            base = self._unpredicted(size_hw)
         return painted(base, self.strokes, self.original_size)
 
-    def _taken(self, size_hw: tuple[int, int]) -> Mask:
-        if self.taken is None:
+    def _unpredicted(self, size_hw: tuple[int, int]) -> Mask:
+        if self.edited_mask is None:
             return np.zeros(size_hw, np.bool_)
-        return scaled_mask(self.taken, size_hw)
+        return scaled_mask(self.edited_mask, size_hw)
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderRequest:
+    """A prediction that a replay needs.
+
+    Attributes:
+        key: digest of the interactions so far; on one photo it determines the prediction.
+        prompt: points and box.
+        refines: the answer whose mask the prediction refines.
+    """
+
+    key: bytes
+    prompt: Prompt
+    refines: Answer | None = None
+
+    @property
+    def mask_input(self) -> NDArray[np.float32] | None:
+        """(1, 256, 256) logits; computed on access, as a remembered prediction needs none."""
+        return self.refines.mask_input if self.refines else None
 
 
 def replay(
-    history: Interactions,
-    original_size: tuple[int, int],
-    input_size: tuple[int, int],
-    predict: Predict,
-    recall: Recall,
-) -> Answer:
-    """Plays a history from its start.
+    interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
+) -> Generator[DecoderRequest, Prediction, Answer]:
+    """Computes the answer to a log; a generator that yields requests and is sent predictions.
 
-    A click after a first answer refines the mask so far: its logits go in as mask_input. A new box
-    starts afresh from the prompt alone, because it may be about another thing; a mask taken up
-    starts from that mask alone. Strokes of the brush stay on top of whatever the clicks after them
-    say, until a box or a mask starts afresh.
+    A click refines the mask so far: its logits become mask_input. A box starts afresh from the
+    prompt alone, because it may mark another object; a mask to edit starts afresh without any
+    prompt. Brush strokes stay on top of later predictions until a box or a mask starts afresh.
 
     Args:
-        history: at least one step.
+        interactions: at least one.
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square.
-        predict: the decoder on the photo.
-        recall: a memory of predictions, so that a click costs one decode however long the history.
 
     Raises:
-        PromptError: nothing is asked, a candidate is chosen that was not offered, a stroke
-            leaves the photo, or they go over more than 4 gigapixels.
-        AnnotationError: a mask taken up is not one of this photo.
+        PromptError: the log makes no mask, chooses a candidate that does not exist, or has strokes
+            outside the photo or over more than MAX_PAINTED_PX.
+        AnnotationError: a mask to edit does not fit the photo.
     """
-    if painted_px(history, original_size, input_size) > MAX_PAINTED_PX:
+    if painted_px(interactions, original_size, input_size) > MAX_PAINTED_PX:
         raise PromptError(_TOO_MANY_STROKES)
     empty = Answer(original_size, input_size)
-    start, points = _start(history)
+    start, points = _last_start(interactions)
     answer = replace(empty, prompt=points)
-    # A history can hold megabytes, which a memory of predictions should not.
-    digest = hashlib.blake2b(repr(history[:start]).encode(), digest_size=16)
-    for step in history[start:]:
-        digest.update(repr(step).encode())
-        so_far = digest.digest()
-        match step:
+    # A digest, as a log can have megabytes.
+    digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
+    for item in interactions[start:]:
+        digest.update(repr(item).encode())
+        match item:
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
-                answer = replace(empty, taken=mask_from_coco_rle(rle, original_size))
-            case Paint(stroke):
-                _check_inside(stroke, original_size)
-                answer = replace(answer, strokes=(*answer.strokes, stroke))
+                answer = replace(empty, edited_mask=mask_from_coco_rle(rle, original_size))
+            case AddStroke():
+                _check_inside(item, original_size)
+                answer = replace(answer, strokes=(*answer.strokes, item))
             case ChooseCandidate(index):
-                prediction = answer.prediction
-                if prediction is None or not 0 <= index < len(prediction.iou_predictions):
-                    raise PromptError("There is no such candidate to choose.")
+                candidates = answer.prediction.iou_predictions if answer.prediction else ()
+                if not 0 <= index < len(candidates):
+                    raise PromptError("This candidate does not exist.")
                 answer = replace(answer, index=index)
             case SetBox(box):
                 prompt = answer.prompt.set_box(box)
-                prediction = recall(so_far, partial(predict, prompt, None))
+                prediction = yield DecoderRequest(digest.digest(), prompt)
                 answer = replace(empty, prompt=prompt, prediction=prediction, index=prediction.best)
             case AddPoint(x, y, label):
                 prompt = answer.prompt.add_point(x, y, label)
-                prediction = recall(so_far, partial(_refine, predict, prompt, answer))
+                prediction = yield DecoderRequest(digest.digest(), prompt, refines=answer)
                 answer = replace(
                     answer, prompt=prompt, prediction=prediction, index=prediction.best
                 )
-    if answer.prediction is None and answer.taken is None and not answer.strokes:
+    if answer.is_empty:
         raise PromptError("Give at least one point or a box.")
     return answer
 
 
-def _refine(predict: Predict, prompt: Prompt, answer: Answer) -> Prediction:
-    """Decodes a click on an answer; the mask_input is made only where that is not remembered."""
-    return predict(prompt, answer.mask_input)
-
-
-def _start(history: Interactions) -> tuple[int, Prompt]:
-    """Where the last box or mask stands, and all that matters of the steps before it: points."""
-    start, before, points = 0, Prompt(), Prompt()
-    for position, step in enumerate(history):
-        match step:
+def _last_start(interactions: Interactions) -> tuple[int, Prompt]:
+    """The index of the last box or mask, which starts afresh, and the points that it keeps."""
+    start, kept, points = 0, Prompt(), Prompt()
+    for index, item in enumerate(interactions):
+        match item:
             case AddPoint(x, y, label):
                 points = points.add_point(x, y, label)
             case SetBox():
-                start, before = position, points
+                start, kept = index, points
             case SetMask():
-                start, before, points = position, Prompt(), Prompt()
-    return start, before
+                start, kept, points = index, Prompt(), Prompt()
+    return start, kept
 
 
 def _check_inside(stroke: Stroke, size_hw: tuple[int, int]) -> None:
     height, width = size_hw
     if not all(0 <= x <= width and 0 <= y <= height for x, y in stroke.path):
-        raise PromptError(f"A stroke of the brush leaves the {width} x {height} photo.")
+        raise PromptError(f"A brush stroke extends outside the {width} x {height} photo.")
 
 
 def painted_px(
-    history: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
+    interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> float:
-    """What the strokes of a history cost, see `mobilesam.paint.Stroke.swept_px`.
+    """The cost of all strokes, which every later click draws again on its mask_input.
 
-    They are drawn on the mask, and once more on the logits for every click after them.
-
-    Args:
-        history: any.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square.
+    Arguments as for `replay`; see `mobilesam.paint.Stroke.swept_px` for the unit.
     """
     logits_hw = logits_size(input_size)
     total = on_logits = 0.0
-    for step in history:
-        match step:
-            case Paint(stroke):
-                total += stroke.swept_px(original_size, original_size)
-                on_logits += stroke.swept_px(logits_hw, original_size)
+    for item in interactions:
+        match item:
+            case AddStroke():
+                total += item.swept_px(original_size, original_size)
+                on_logits += item.swept_px(logits_hw, original_size)
             case AddPoint():
                 total += on_logits
             case SetBox() | SetMask():
                 on_logits = 0.0
     return total
-
-
-def parse_interactions(raw: object) -> Interactions:
-    """Reads a history from JSON, trusting nothing.
-
-    Args:
-        raw: a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
-            y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}} and
-            {"type": "paint", "path": [[x, y], ...], "radius", "label"}.
-
-    Raises:
-        PromptError: it is anything else, longer than 200 actions, has more than 64 points, or
-            paints along more than 20,000.
-    """
-    if not isinstance(raw, list):
-        raise PromptError("A history is a list of clicks, boxes and choices.")
-    if len(raw) > MAX_ACTIONS:
-        raise PromptError(f"At most {MAX_ACTIONS} steps can be used; clear and start again.")
-    history = tuple(_parse_action(item) for item in raw)
-    if sum(isinstance(action, AddPoint) for action in history) > MAX_POINTS:
-        raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
-    strokes = [step.stroke for step in history if isinstance(step, Paint)]
-    points = sum(len(stroke.path) for stroke in strokes)
-    if points > MAX_PATH_POINTS:
-        raise PromptError(_TOO_MANY_STROKES)
-    return history
-
-
-def _parse_action(item: object) -> Action:
-    if isinstance(item, Mapping):
-        kind = item.get("type")
-        if kind == "point":
-            # Prompt checks and normalises, so that equal clicks have equal histories.
-            prompt = Prompt([(item.get("x"), item.get("y"))], [item.get("label")])  # type: ignore[list-item]
-            (x, y), label = prompt.point_coords[0], prompt.point_labels[0]
-            return AddPoint(x, y, label)
-        if kind == "box":
-            box = item.get("box")
-            if box is not None:
-                checked = Prompt(box=box).box
-                if checked is not None:
-                    return SetBox(checked)
-        if kind == "mask":
-            return _parse_mask(item.get("rle"))
-        if kind == "paint":
-            return Paint(_parse_stroke(item))
-        index = item.get("index")
-        if kind == "candidate" and isinstance(index, int) and not isinstance(index, bool):
-            return ChooseCandidate(index)
-    raise PromptError("A step of the history is a click, a box, a choice, a mask or a stroke.")
-
-
-def _parse_mask(rle: object) -> SetMask:
-    """The shape of an RLE; whether it fits the photo is seen when it is decoded."""
-    size = rle.get("size") if isinstance(rle, Mapping) else None
-    counts = rle.get("counts") if isinstance(rle, Mapping) else None
-    if (
-        isinstance(size, list)
-        and len(size) == 2
-        and all(type(side) is int for side in size)
-        and isinstance(counts, str)
-        and len(counts) <= MAX_COUNTS_CHARACTERS
-    ):
-        return SetMask((size[0], size[1]), counts)
-    raise PromptError("A mask to take up is a run-length mask with its size and counts.")
-
-
-def _parse_stroke(item: Mapping[str, object]) -> Stroke:
-    path, radius = item.get("path"), item.get("radius")
-    if not isinstance(path, list) or not 1 <= len(path) <= MAX_PATH_POINTS:
-        raise PromptError("A stroke of the brush has a path of points.")
-    if (
-        not isinstance(radius, (int, float))
-        or isinstance(radius, bool)
-        or not 0 < radius <= MAX_RADIUS_PX
-    ):
-        raise PromptError(f"The radius of a brush is between 0 and {MAX_RADIUS_PX:g} pixels.")
-    points = [checked_point(place) for place in path]
-    label = checked_label(item.get("label"))
-    return Stroke(tuple(points), float(radius), label)

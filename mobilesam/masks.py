@@ -1,8 +1,8 @@
-"""Pure functions on binary masks: (H, W) bool arrays in the frame of the photo."""
+"""Functions on binary masks: (H, W) bool arrays in pixels of the upright photo."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -13,7 +13,8 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
-_RUN_CHARACTERS = 7  # at most, of a run: 35 bits, beyond any mask, and sums of them stay within 64
+_MAX_RUN_CHARACTERS = 7
+"""35 bits: more than any mask needs, and sums of such runs do not overflow 64 bits."""
 
 
 class CocoRle(TypedDict):
@@ -24,12 +25,15 @@ class CocoRle(TypedDict):
 
 
 def mask_area(mask: Mask) -> int:
-    """Pixels in the mask."""
+    """Number of pixels in the mask."""
     return int(np.count_nonzero(mask))
 
 
 def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
-    """The smallest (x0, y0, x1, y1) whose mask[y0:y1, x0:x1] holds the mask; zeros if empty."""
+    """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask.
+
+    x1 and y1 are exclusive. All four are zero for an empty mask.
+    """
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return 0, 0, 0, 0
@@ -44,41 +48,57 @@ def mask_bbox_xywh(mask: Mask) -> tuple[int, int, int, int]:
 
 
 def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
-    """The mask at another size: a pixel is in where at least half of what it covers is.
+    """Resamples a mask: a pixel is set where the mask covers at least half of its area.
 
     Args:
         mask: (H, W) bool.
-        size_hw: (H, W) to scale to.
+        size_hw: (H, W) of the result.
 
     Returns:
-        (H, W) bool; the mask itself where it has that size.
+        (H, W) bool; `mask` itself if it already has that size.
     """
     height, width = size_hw
     if mask.shape == (height, width):
         return mask
-    # In bytes: a mask of 40 megapixels would take 160 MB in single precision.
-    share = cv2.resize(
+    # uint8, because a mask of 40 megapixels would take 160 MB as float32.
+    coverage = cv2.resize(
         mask.astype(np.uint8) * np.uint8(255), (width, height), None, 0, 0, cv2.INTER_AREA
     )
-    return np.asarray(share >= 128)
+    return np.asarray(coverage >= 128)
 
 
 def mask_to_coco_rle(mask: Mask) -> CocoRle:
-    """COCO's compressed RLE, as pycocotools.mask.decode reads it."""
-    # COCO runs down the columns. OpenCV transposes in blocks, ten times faster than a plain copy.
+    """Encodes a mask as COCO's compressed RLE, which pycocotools.mask.decode reads."""
+    # COCO's order is column-major. OpenCV transposes in blocks, ten times faster than a copy.
     rle = coco_mask.encode(cv2.transpose(mask.view(np.uint8)).T)
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
+    """Describes a mask as JSON, for API replies and annotation files.
+
+    Args:
+        mask: (H, W) bool, or its RLE if it is already encoded.
+        **extra: further fields, such as predicted_iou.
+
+    Returns:
+        `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row are counted,
+        all zero for an empty mask), `area` (number of pixels), and the extra fields.
+    """
+    rle = mask_to_coco_rle(mask) if isinstance(mask, np.ndarray) else mask
+    bbox = [int(number) for number in coco_mask.toBbox(rle)]
+    return {"rle": rle, "bbox": bbox, "area": rle_area(rle), **extra}
+
+
 def rle_area(rle: CocoRle) -> int:
-    """Pixels in the mask of an RLE that is known to be sound."""
+    """Number of pixels in the mask of a trusted RLE."""
     return int(coco_mask.area(rle))
 
 
 def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
-    """The mask of a COCO RLE from anywhere: compressed (text) or uncompressed (a list of counts).
+    """Decodes an untrusted COCO RLE, compressed (text) or uncompressed (a list of counts).
 
-    Not pycocotools.mask.decode: it trusts the counts, and wrong ones make it write out of bounds.
+    pycocotools.mask.decode trusts the counts: wrong ones make it write out of bounds.
 
     Args:
         rle: parsed JSON.
@@ -88,49 +108,50 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
         (H, W) bool.
 
     Raises:
-        AnnotationError: it is no RLE, is of another size, or its counts do not fill that size.
+        AnnotationError: `rle` is not an RLE of this size, or its counts do not fill the size.
     """
     height, width = size_hw
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
-        raise AnnotationError(f"A run-length mask must say that its size is [{height}, {width}].")
+        raise AnnotationError(f"A run-length mask must state that its size is [{height}, {width}].")
     counts = rle.get("counts")
-    if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (height * width + 1):
+    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (height * width + 1):
         raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     if isinstance(counts, str):
         runs = _decompressed(counts, height * width)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):
         runs = np.array([min(max(count, -1), height * width + 1) for count in counts], np.int64)
     else:
-        raise AnnotationError("A run-length mask's counts are text or a list of whole numbers.")
+        raise AnnotationError("A run-length mask's counts must be text or a list of integers.")
     if (runs < 0).any() or runs.sum() != height * width:
         raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     inside = np.arange(runs.size) % 2 == 1
-    # COCO counts down the columns.
     columns = np.repeat(inside, runs).reshape(width, height)
     return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
 
 
 def _decompressed(text: str, most: int) -> NDArray[np.int64]:
-    """Run lengths of COCO's compressed counts; any that is no length at all comes out as -1.
+    """Decodes the run lengths of COCO's compressed counts; impossible lengths become -1.
 
-    A number is written five bits a character, the lowest first; bit 32 says that more follow, and
-    bit 16 of the last is the sign. From the fourth on it is the difference to the last but one.
+    As in rleFrString of pycocotools' maskApi.c: each character holds five bits, lowest first;
+    bit 32 says that more characters follow, and bit 16 of the last one is the sign. From the
+    fourth on, a number is the difference to the number two before it.
     """
     try:
         codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     except UnicodeEncodeError:
-        raise AnnotationError("A run-length mask's counts hold foreign characters.") from None
+        raise AnnotationError("A run-length mask's counts must be ASCII text.") from None
     ends = np.flatnonzero((codes & 32) == 0)
     lengths = np.diff(ends, prepend=-1)
     if (
         ((codes < 0) | (codes > 63)).any()
         or not ends.size
         or ends[-1] != len(codes) - 1
-        or lengths.max() > _RUN_CHARACTERS
+        or lengths.max() > _MAX_RUN_CHARACTERS
     ):
         raise AnnotationError("A run-length mask's counts are damaged.")
-    place = np.arange(len(codes)) - np.repeat(ends - lengths + 1, lengths)
-    numbers = np.add.reduceat((codes & 31) << 5 * place, ends - lengths + 1)
+    starts = ends - lengths + 1
+    position = np.arange(len(codes)) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((codes & 31) << 5 * position, starts)
     numbers -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
     numbers[1::2] = numbers[1::2].cumsum()
     numbers[2::2] = numbers[2::2].cumsum()

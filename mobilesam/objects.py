@@ -1,32 +1,40 @@
-"""Named objects of one photo: what a visitor keeps and what annotation files hold."""
+"""Named objects of one photo: what the page saves and what annotation files contain."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
-from typing import Literal, cast, overload
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
 from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
+from mobilesam.schemas import Number, Plain, validate
 
 MAX_NAME = 80
+"""Characters of an object's name."""
+
+MAX_OBJECTS = 100
+"""Objects of a photo that the page can hold."""
 
 Keep = Literal["later", "predicted_iou"]
+"""Which of several overlapping objects keeps a pixel, see `PackedObjects.exclusive`."""
+
+_PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoObject:
-    """One thing in a photo.
+    """One object in a photo.
 
     Attributes:
-        name: what it is, as `checked_name` leaves it.
-        mask: (H, W) bool at the photo's own size; not to be changed.
-        predicted_iou: the decoder's own estimate, or None where nobody estimated.
+        name: the class name, as normalised by `checked_name`.
+        mask: (H, W) bool at the photo's own size; do not modify it.
+        predicted_iou: the mask decoder's own estimate, or None if there is none.
 
     Raises:
         PromptError: the name is empty or too long, the mask is not (H, W) bool, or predicted_iou
@@ -38,15 +46,15 @@ class PhotoObject:
     predicted_iou: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks everything and tidies the name."""
+        """Checks all fields and normalises the name."""
         object.__setattr__(self, "name", checked_name(self.name))
         mask = self.mask
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.ndim != 2:
-            raise PromptError("An object's mask is an (H, W) bool array.")
+            raise PromptError("An object's mask must be an (H, W) bool array.")
         if 0 in mask.shape:
-            raise PromptError("An object's mask has no pixels.")
-        if self.predicted_iou is not None:
-            object.__setattr__(self, "predicted_iou", _finite(self.predicted_iou))
+            raise PromptError("An object's mask must have at least one pixel.")
+        iou = validate(_PREDICTED_IOU, self.predicted_iou, name="A predicted IoU")
+        object.__setattr__(self, "predicted_iou", iou)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -55,103 +63,140 @@ class PhotoObject:
 
 
 def checked_name(name: object) -> str:
-    """The name on one line: white space becomes single spaces, what cannot be printed goes.
+    """Normalises a name to one line: collapses white space, removes unprintable characters.
 
-    What goes is control and format characters and lone surrogates: they would break lines of text
-    formats, hide or reverse what follows, or have no UTF-8.
+    Control and format characters and lone surrogates would break line-based formats, hide or
+    reverse the text after them, or cannot be encoded as UTF-8.
 
     Raises:
-        PromptError: it is not text, nothing of it is left, or it has more than 80 characters.
+        PromptError: the name is not text, is empty, or has more than MAX_NAME characters.
     """
     if not isinstance(name, str):
-        raise PromptError("An object's name is text.")
+        raise PromptError("An object's name must be text.")
     spaced = " ".join(name.split())
-    # Once more: a character that goes may have had a space on either side.
+    # Split again: removing a character can leave two adjacent spaces.
     clean = " ".join("".join(c for c in spaced if c.isprintable()).split())
     if not clean:
         raise PromptError("Give the object a name.")
     if len(clean) > MAX_NAME:
-        raise PromptError(f"An object's name has at most {MAX_NAME} characters.")
+        raise PromptError(f"An object's name can have at most {MAX_NAME} characters.")
     return clean
 
 
-class PackedObjects(Sequence[PhotoObject]):
-    """Objects that lie in memory as run lengths; a mask is made when it is looked at.
+@dataclass(frozen=True, eq=False)
+class _PackedObject:
+    """A PhotoObject with its mask as RLE."""
 
-    A hundred masks of a large photo would be gigabytes.
+    name: str
+    rle: CocoRle
+    predicted_iou: float | None
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        height, width = self.rle["size"]
+        return height, width
+
+    @classmethod
+    def pack(cls, item: PhotoObject) -> _PackedObject:
+        return cls(item.name, mask_to_coco_rle(item.mask), item.predicted_iou)
+
+    def unpack(self) -> PhotoObject:
+        mask = mask_from_coco_rle(self.rle, self.size_hw)
+        return PhotoObject(self.name, mask, self.predicted_iou)
+
+
+class PackedObjects(Sequence[PhotoObject]):
+    """A sequence of objects that stores masks as RLE and decodes each one on access.
+
+    As arrays, a hundred masks of a large photo would take gigabytes.
     """
 
-    def __init__(self, objects: Iterable[PhotoObject], effort: CpuBudget | None = None) -> None:
-        """Takes the objects one by one.
+    def __init__(self, objects: Iterable[PhotoObject], budget: CpuBudget | None = None) -> None:
+        """Packs the objects one by one, so that an iterator needs memory for one mask only.
 
         Args:
-            objects: to be packed.
-            effort: bounds what is done with them, here and whenever one is looked at.
+            objects: the objects to pack.
+            budget: limits the time spent here and on later accesses.
 
         Raises:
-            PromptError: the effort is spent.
+            PromptError: the budget is exhausted.
         """
-        self._effort = effort
-        self._packed = []
+        self._budget = budget
+        self._packed: list[_PackedObject] = []
         for item in objects:
-            self._packed.append(_packed(item))
-            self._check()
+            self._packed.append(_PackedObject.pack(item))
+            self._check_budget()
 
     def __len__(self) -> int:
-        """How many objects there are."""
+        """The number of objects."""
         return len(self._packed)
 
-    @overload
-    def __getitem__(self, at: int) -> PhotoObject: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[PhotoObject]: ...
-
-    def __getitem__(self, at: int | slice) -> PhotoObject | list[PhotoObject]:
-        """The object at a place, with its mask."""
-        self._check()
-        if isinstance(at, slice):
-            return [_unpacked(*packed) for packed in self._packed[at]]
-        return _unpacked(*self._packed[at])
+    def __getitem__(self, at: Any) -> Any:
+        """Decodes the object at an index."""
+        self._check_budget()
+        return self._packed[at].unpack()
 
     @property
     def sizes_hw(self) -> list[tuple[str, tuple[int, int]]]:
-        """Name and (H, W) of each, without a look at the masks."""
-        return [(name, (rle["size"][0], rle["size"][1])) for name, rle, _ in self._packed]
+        """Name and (H, W) of each object, without decoding masks."""
+        return [(packed.name, packed.size_hw) for packed in self._packed]
 
     @property
     def rles(self) -> list[CocoRle]:
-        """The mask of each as it is packed."""
-        return [rle for _, rle, _ in self._packed]
+        """The mask of each object as RLE."""
+        return [packed.rle for packed in self._packed]
 
     def without_empty(self) -> PackedObjects:
-        """Those whose mask has a pixel at least."""
-        result = PackedObjects([], self._effort)
-        result._packed = [packed for packed in self._packed if rle_area(packed[1])]
-        return result
+        """The objects whose mask is not empty."""
+        return self._with([packed for packed in self._packed if rle_area(packed.rle)])
 
-    def _check(self) -> None:
-        if self._effort:
-            self._effort.check()
+    def exclusive(self, keep: Keep = "later") -> PackedObjects:
+        """Removes overlaps: each pixel of the masks stays in exactly one of them.
 
-    def exclusive(self, keep: Keep) -> PackedObjects:
-        """The objects without overlaps; see `exclusive`.
+        Holds two masks in memory at a time.
+
+        Args:
+            keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
+                `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest;
+                the later one wins a tie).
+
+        Returns:
+            As many objects in the same order; a mask may have become empty.
 
         Raises:
-            PromptError: keep is not one of its words.
+            PromptError: the masks differ in size, or `keep` is unknown.
         """
-        result = PackedObjects([], self._effort)
-        result._packed = list(self._packed)
-        for index, item in without_overlaps(self, keep):
-            result._packed[index] = _packed(item)
+        if keep not in get_args(Keep):
+            raise PromptError('Overlaps are removed by "later" or "predicted_iou".')
+        result = list(self._packed)
+        if not result:
+            return self
+        check_sizes(self, result[0].size_hw)
+        order = list(range(len(result)))
+        if keep == "predicted_iou":
+            order.sort(key=lambda index: _rank(result[index].predicted_iou))
+        taken = np.zeros(result[0].size_hw, bool)
+        for index in reversed(order):
+            item = self[index]
+            result[index] = _PackedObject.pack(replace(item, mask=item.mask & ~taken))
+            taken |= item.mask
+        return self._with(result)
+
+    def _with(self, packed: list[_PackedObject]) -> PackedObjects:
+        result = PackedObjects([], self._budget)
+        result._packed = packed
         return result
+
+    def _check_budget(self) -> None:
+        if self._budget:
+            self._budget.check()
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:
-    """Checks that all objects are of one photo.
+    """Checks that every mask has the photo's size, (H, W).
 
     Raises:
-        PromptError: a mask is not of the size (H, W).
+        PromptError: a mask has another size.
     """
     if isinstance(objects, PackedObjects):
         sizes = objects.sizes_hw
@@ -165,77 +210,5 @@ def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> Non
             )
 
 
-def class_names(objects: Iterable[PhotoObject], known: Sequence[str] = ()) -> list[str]:
-    """The known names, then the new ones of the objects, each once, in order of appearance.
-
-    A folder of photos goes through it photo by photo: a name never changes its place.
-    """
-    return list(dict.fromkeys([*known, *(item.name for item in objects)]))
-
-
-def exclusive(objects: Sequence[PhotoObject], keep: Keep = "later") -> list[PhotoObject]:
-    """The objects with masks that do not overlap; every pixel of one of them stays in one.
-
-    Args:
-        objects: of one photo.
-        keep: who gets a pixel that several claim: `"later"` the last in order; `"predicted_iou"`
-            the one with the highest predicted IoU, None below all numbers, the later of equals.
-
-    Returns:
-        As many objects in the same order; a mask may have become empty.
-
-    Raises:
-        PromptError: the masks differ in size, or keep is neither word.
-    """
-    result = list(objects)
-    for index, item in without_overlaps(objects, keep):
-        result[index] = item
-    return result
-
-
-def without_overlaps(
-    objects: Sequence[PhotoObject], keep: Keep
-) -> Iterator[tuple[int, PhotoObject]]:
-    """What `exclusive` gives, each object with its place and one after the other.
-
-    So only two masks need to be in memory, where `objects` makes them as they are looked at.
-    """
-    if keep not in ("later", "predicted_iou"):
-        raise PromptError('keep is "later" or "predicted_iou".')
-    if not objects:
-        return
-    size_hw = objects[0].size_hw
-    check_sizes(objects, size_hw)
-    order = list(range(len(objects)))
-    if keep == "predicted_iou":
-        ranks = [_rank(item) for item in objects]
-        order.sort(key=ranks.__getitem__)
-    taken = np.zeros(size_hw, bool)
-    for index in reversed(order):
-        item = objects[index]
-        yield index, replace(item, mask=item.mask & ~taken)
-        taken |= item.mask
-
-
-def _rank(item: PhotoObject) -> float:
-    return -math.inf if item.predicted_iou is None else item.predicted_iou
-
-
-def _finite(value: object) -> float:
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            number = float(cast(float, value))
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise PromptError("A predicted IoU is a finite number.")
-
-
-def _packed(item: PhotoObject) -> tuple[str, CocoRle, float | None]:
-    return item.name, mask_to_coco_rle(item.mask), item.predicted_iou
-
-
-def _unpacked(name: str, rle: CocoRle, predicted_iou: float | None) -> PhotoObject:
-    height, width = rle["size"]
-    return PhotoObject(name, mask_from_coco_rle(rle, (height, width)), predicted_iou)
+def _rank(predicted_iou: float | None) -> float:
+    return -math.inf if predicted_iou is None else predicted_iou

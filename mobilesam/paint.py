@@ -1,4 +1,4 @@
-"""Strokes of a brush on masks and on logits."""
+"""Draws brush strokes on masks and on low-resolution logits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mobilesam.masks import Mask
 from mobilesam.prompts import PointXY
 
 CERTAIN_LOGIT = 6.9
-"""The logit of 0.999: what a mask given from outside is worth as mask_input. So does micro-sam."""
+"""The logit of probability 0.999, which a given mask gets in mask_input, as in micro-sam."""
 
-_LOGITS_PER_INPUT = 4  # the decoder's 256 x 256 logits stand for the encoder's 1024 x 1024 pixels
+_INPUT_PX_PER_LOGIT = 4  # the encoder's 1024 x 1024 pixels per the decoder's 256 x 256 logits
 _SUBPIXEL_BITS = 4
-_LINE_PX = 150.0  # to go over a line costs as much as so many pixels beside it
-_WIDEST_PX = 32_767
+_LINE_PX = 150.0  # fixed cost of each pixel along a path, in swept pixels
+_MAX_THICKNESS_PX = 32_767  # OpenCV's limit
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Stroke:
     """A stroke of a round brush.
 
     Attributes:
-        path: XY in pixels of the upright photo; a single point is a dab.
+        path: XY in pixels of the upright photo; a single point draws a dot.
         radius: of the brush, in the same pixels.
-        label: 1 adds to the mask, 0 takes away from it.
+        label: 1 adds to the mask, 0 removes from it.
     """
 
     path: tuple[PointXY, ...]
@@ -37,39 +37,39 @@ class Stroke:
     label: int
 
     def swept_px(self, size_hw: tuple[int, int], original_size: tuple[int, int]) -> float:
-        """What it costs to draw it: about the pixels that it goes over, counted again and again.
+        """Estimates the cost of drawing: the pixels swept, counted each time they are swept.
 
         Args:
-            size_hw: (H, W) of what it is drawn on.
+            size_hw: (H, W) of the array to draw on.
             original_size: (H, W) of the photo.
         """
         scale = max(size_hw) / max(original_size)
         xy = np.array(self.path) * scale
         length = float(np.hypot(*np.diff(xy, axis=0).T).sum())
-        width = min(2 * self.radius * scale, _widest(size_hw))
+        width = min(2 * self.radius * scale, _max_thickness(size_hw))
         return length * (width + _LINE_PX) + len(xy) * width**2
 
 
 def logits_size(input_size: tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of the photo within the logits.
+    """(H, W) of the photo within the 256 x 256 logits.
 
     Args:
-        input_size: (H, W) of the photo within the model's square of 1024.
+        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
     """
-    height, width = (max(1, round(side / _LOGITS_PER_INPUT)) for side in input_size)
+    height, width = (max(1, round(side / _INPUT_PX_PER_LOGIT)) for side in input_size)
     return height, width
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:
-    """The mask after the strokes, in their order.
+    """Draws strokes on a mask, in order.
 
     Args:
-        mask: (H, W) bool of the whole photo at any size.
+        mask: (H, W) bool; the whole photo at any size.
         strokes: in pixels of the photo.
         original_size: (H, W) of the photo.
 
     Returns:
-        (H, W) bool; the mask itself where there is no stroke.
+        (H, W) bool; `mask` itself if there are no strokes.
     """
     if not strokes:
         return mask
@@ -86,41 +86,41 @@ def painted_logits(
     original_size: tuple[int, int],
     input_size: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Logits that say what the strokes say, where they went.
+    """Draws strokes on logits, in order, as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
 
     Args:
-        logits: (1, 256, 256) in the model's square.
+        logits: (1, 256, 256), in the frame of the model's padded input.
         strokes: in pixels of the photo.
         original_size: (H, W) of the photo.
-        input_size: (H, W) of the photo within the model's square of 1024.
+        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
 
     Returns:
-        (1, 256, 256) float32; the logits themselves where there is no stroke.
+        (1, 256, 256) float32; `logits` itself if there are no strokes.
     """
     if not strokes:
         return logits
     canvas = logits[0].copy()
-    scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _LOGITS_PER_INPUT
+    scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _INPUT_PX_PER_LOGIT
     for stroke in strokes:
         _draw(canvas, stroke, scale_xy, CERTAIN_LOGIT if stroke.label else -CERTAIN_LOGIT)
     return np.asarray(canvas[None], dtype=np.float32)
 
 
 def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
-    """A mask as mask_input.
+    """Converts a mask to logits for mask_input.
 
     Args:
-        mask: (H, W) bool of the photo.
-        input_size: (H, W) of the photo within the model's square of 1024.
+        mask: (H, W) bool; the whole photo.
+        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
 
     Returns:
-        (1, 256, 256) float32, outside the photo as outside the mask.
+        (1, 256, 256) float32; the padding counts as background.
     """
     height, width = logits_size(input_size)
-    share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    coverage = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     side = max(height, width)
     logits = np.full((1, side, side), -CERTAIN_LOGIT, np.float32)
-    logits[0, :height, :width] = (2 * share - 1) * CERTAIN_LOGIT
+    logits[0, :height, :width] = (2 * coverage - 1) * CERTAIN_LOGIT
     return logits
 
 
@@ -130,16 +130,18 @@ def _draw(
     scale_xy: NDArray[np.float64],
     value: float,
 ) -> None:
-    # OpenCV counts from the centre of the first pixel, a photo from its edge.
-    # It draws nothing for a single point, and a round dot for one that is there twice.
+    # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
+    # OpenCV draws nothing for a single point, so the first point is there twice.
     path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
     height, width = canvas.shape
-    thickness = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), _widest((height, width)))
+    thickness = min(
+        max(1, round(2 * stroke.radius * float(scale_xy[0]))), _max_thickness((height, width))
+    )
     cv2.polylines(
         canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
     )
 
 
-def _widest(size_hw: tuple[int, int]) -> int:
-    """Twice the diagonal covers all from anywhere; OpenCV takes no brush above its limit."""
-    return min(2 * math.ceil(math.hypot(*size_hw)), _WIDEST_PX)
+def _max_thickness(size_hw: tuple[int, int]) -> int:
+    """Twice the diagonal, which covers everything from any point, within OpenCV's limit."""
+    return min(2 * math.ceil(math.hypot(*size_hw)), _MAX_THICKNESS_PX)

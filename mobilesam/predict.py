@@ -1,4 +1,4 @@
-"""The light step, once per click: embedding and prompt to masks, without any state."""
+"""The mask decoder: from an embedding and a prompt to masks, without any state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOGITS_SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The decoder's answer to one prompt.
+    """The decoder's masks for one prompt.
 
     Attributes:
         low_res_logits: (C, 256, 256) float32 in the padded square of the model; `[i:i+1]` serves as
@@ -41,7 +41,7 @@ class Prediction:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held before the masks are asked for."""
+        """Size in bytes, without `masks`."""
         return self.low_res_logits.nbytes + self.iou_predictions.nbytes
 
     @property
@@ -51,19 +51,11 @@ class Prediction:
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
-        """(C, H, W) bool at the photo's own size, computed when first asked for."""
+        """(C, H, W) bool at the photo's own size, computed on first access."""
         return np.stack([self.mask(index) for index in range(len(self.low_res_logits))])
 
     def mask(self, index: int, size_hw: tuple[int, int] | None = None) -> Mask:
-        """One candidate's mask.
-
-        Args:
-            index: which candidate.
-            size_hw: (H, W) to scale the photo's frame to; None for the photo's own size.
-
-        Returns:
-            (H, W) bool.
-        """
+        """The (H, W) bool mask of one candidate, scaled to `size_hw` or at the photo's size."""
         size_hw = size_hw or self.original_size
         logits = upscale_logits(self.low_res_logits[index], self.input_size, size_hw)
         return logits > self.mask_threshold
@@ -96,7 +88,7 @@ def upscale_logits(
 
 
 def predict_masks(
-    network: ModelBackend,
+    backend: ModelBackend,
     embedding: ImageEmbedding,
     prompt: Prompt,
     mask_input: NDArray[np.float32] | None = None,
@@ -105,53 +97,53 @@ def predict_masks(
     """Decodes one prompt.
 
     Args:
-        network: the modules that decode.
-        embedding: of the photo that the prompt is about.
+        backend: the model.
+        embedding: the photo.
         prompt: at least one point or a box, within the photo.
-        mask_input: (1, 256, 256) logits of an earlier answer, to be refined.
+        mask_input: (1, 256, 256) logits of an earlier prediction, to be refined.
         multimask_output: True for three candidates, False for one, None for SAM's rule: three for
             a single point, which is ambiguous, one for everything else.
 
     Raises:
-        PromptError: the prompt is empty or reaches outside the photo, or mask_input is not
+        PromptError: the prompt is empty or extends outside the photo, or mask_input is not
             finite logits of that shape.
     """
     prompt.check_answerable(embedding.original_size)
     if multimask_output is None:
         multimask_output = prompt.is_single_point
     low_res_logits, iou_predictions = decode_batch(
-        network, embedding, [prompt], _checked_logits(mask_input), multimask_output
+        backend, embedding, [prompt], _checked_logits(mask_input), multimask_output
     )
     return Prediction(
         low_res_logits[0].float().cpu().numpy(),
         iou_predictions[0].float().cpu().numpy(),
         embedding.original_size,
         embedding.input_size,
-        network.mask_threshold,
+        backend.mask_threshold,
     )
 
 
 @torch.inference_mode()
 def decode_batch(
-    network: ModelBackend,
+    backend: ModelBackend,
     embedding: ImageEmbedding,
     prompts: Sequence[Prompt],
     mask_input: NDArray[np.float32] | None = None,
     multimask_output: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decodes prompts that have the same number of points and agree in having a box or not.
+    """Decodes prompts with equal numbers of points, either all with a box or all without.
 
     Args:
-        network: the modules that decode.
-        embedding: of the photo.
+        backend: the model.
+        embedding: the photo.
         prompts: B prompts.
-        mask_input: (1, 256, 256) float32 logits for all of them, or None.
-        multimask_output: three candidates or one.
+        mask_input: (1, 256, 256) float32 logits for all of them.
+        multimask_output: whether C is 3 or 1.
 
     Returns:
         low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device.
     """
-    device = network.device
+    device = backend.device
     points, boxes = None, None
     if prompts[0].point_coords:
         coords = np.array([prompt.point_coords for prompt in prompts]) * _scale_xy(embedding)
@@ -163,10 +155,10 @@ def decode_batch(
         corners = np.array([prompt.box for prompt in prompts]) * np.tile(_scale_xy(embedding), 2)
         boxes = torch.tensor(corners, dtype=torch.float32, device=device)
     logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
-    sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=logits)
-    low_res_logits, iou_predictions = network.mask_decoder(
+    sparse, dense = backend.prompt_encoder(points=points, boxes=boxes, masks=logits)
+    low_res_logits, iou_predictions = backend.mask_decoder(
         image_embeddings=embedding.features,
-        image_pe=network.image_pe,
+        image_pe=backend.image_pe,
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         multimask_output=multimask_output,

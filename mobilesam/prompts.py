@@ -1,28 +1,41 @@
-"""What a visitor asks: points and a box, immutable and checked."""
+"""Prompts: points and a box, validated and immutable."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from numbers import Real
-from typing import cast
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from mobilesam.errors import PromptError
+from mobilesam.schemas import Label, Number, Plain, Validated, listed, validate
 
 MAX_POINTS = 64
 
-PointXY = tuple[float, float]
-BoxXYXY = tuple[float, float, float, float]
+PointXY = tuple[Number, Number]
+BoxXYXY = tuple[Number, Number, Number, Number]
+
+
+def _ordered(box: BoxXYXY) -> BoxXYXY:
+    """The box as (x0, y0, x1, y1) with x0 < x1 and y0 < y1, from any two opposite corners."""
+    x0, y0, x1, y1 = box
+    if x0 == x1 or y0 == y1:
+        raise PromptError("The box is empty. Drag it over an area.")
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+Box = Annotated[BoxXYXY, listed("x0", "y0", "x1", "y1"), AfterValidator(_ordered)]
+"""The schema of a box."""
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """Points and at most one box, combined in one question to the mask decoder.
+class Prompt(Validated):
+    """Points and at most one box, which the mask decoder answers together.
 
-    Coordinates are pixels of the upright original photo. Any sequences are accepted and kept as
-    tuples of floats; a box given from any corner is turned into (x0, y0, x1, y1) with x0 < x1 and
-    y0 < y1.
+    Coordinates are pixels of the upright original photo. Sequences, numpy arrays and torch tensors
+    are accepted and stored as tuples of floats. A box may be given from any corner; it is stored as
+    (x0, y0, x1, y1) with x0 < x1 and y0 < y1.
 
     Attributes:
         point_coords: (N, 2) XY.
@@ -34,48 +47,41 @@ class Prompt:
             than 64 points, or a box without width or height.
     """
 
-    point_coords: Sequence[PointXY] = field(default=())
-    point_labels: Sequence[int] = field(default=())
-    box: BoxXYXY | None = None
+    point_coords: Annotated[Sequence[Annotated[PointXY, listed("x", "y")]], Plain] = ()
+    point_labels: Annotated[Sequence[Label], Plain] = ()
+    box: Annotated[Box | None, Plain] = None
 
     def __post_init__(self) -> None:
-        """Normalises to tuples and checks everything that needs no photo."""
-        coords = tuple(checked_point(point) for point in _items(self.point_coords))
-        labels = tuple(checked_label(label) for label in _items(self.point_labels))
-        if len(coords) != len(labels):
-            raise PromptError(f"There are {len(coords)} points but {len(labels)} labels.")
-        if len(coords) > MAX_POINTS:
-            raise PromptError(f"At most {MAX_POINTS} points can be used at once.")
-        object.__setattr__(self, "point_coords", coords)
-        object.__setattr__(self, "point_labels", labels)
-        object.__setattr__(self, "box", None if self.box is None else _box(self.box))
+        """Checks the numbers of points and labels."""
+        points, labels = len(self.point_coords), len(self.point_labels)
+        if points != labels:
+            raise PromptError(f"There are {points} points but {labels} labels.")
+        if points > MAX_POINTS:
+            raise PromptError(f"A prompt can have at most {MAX_POINTS} points.")
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is asked."""
+        """Whether there is neither a point nor a box."""
         return not self.point_coords and self.box is None
 
     @property
     def is_single_point(self) -> bool:
-        """Whether it is one point alone: the ambiguous case in which SAM offers three masks."""
+        """Whether it is one point alone: the ambiguous case in which SAM returns three masks."""
         return len(self.point_coords) == 1 and self.box is None
 
     def add_point(self, x: float, y: float, label: int) -> Prompt:
-        """The prompt with one more point."""
+        """A copy with one more point."""
         return Prompt((*self.point_coords, (x, y)), (*self.point_labels, label), self.box)
 
     def set_box(self, box: BoxXYXY | None) -> Prompt:
-        """The prompt with this box in place of its own."""
+        """A copy with another box, or without one."""
         return Prompt(self.point_coords, self.point_labels, box)
 
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
-        """Checks what needs the photo.
-
-        Args:
-            size_hw: (H, W) of the upright original.
+        """Checks the prompt against the (H, W) of the upright photo.
 
         Raises:
-            PromptError: nothing is asked, or a point or the box lies outside the photo.
+            PromptError: the prompt is empty, or a point or the box lies outside the photo.
         """
         height, width = size_hw
         if self.is_empty:
@@ -89,77 +95,20 @@ class Prompt:
             x0, y0, x1, y1 = self.box
             if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
                 raise PromptError(
-                    f"The box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) reaches outside the "
+                    f"The box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) extends outside the "
                     f"{width} x {height} photo."
                 )
 
 
+_PointRow = Annotated[tuple[Number, Number, Label], listed("x", "y", "label")]
+_ROWS = TypeAdapter(Annotated[list[_PointRow], Field(strict=True, max_length=MAX_POINTS)] | None)
+
+
 def prompt_from_rows(points: object, box: object) -> Prompt:
-    """A prompt from JSON, trusting nothing.
-
-    Args:
-        points: [[x, y, label], ...], or None for no points.
-        box: [x0, y0, x1, y1], or None for no box.
+    """A prompt from JSON: [[x, y, label], ...] or None, and [x0, y0, x1, y1] or None.
 
     Raises:
-        PromptError: it is anything else, or a prompt that cannot be.
+        PromptError: the input has another form, or makes no valid prompt.
     """
-    rows = points if points is not None else []
-    if not isinstance(rows, list) or not all(
-        isinstance(row, list) and len(row) == 3 for row in rows
-    ):
-        raise PromptError("points is a list of [x, y, label].")
-    return Prompt(
-        [(x, y) for x, y, _ in rows], [label for _, _, label in rows], cast("BoxXYXY | None", box)
-    )
-
-
-def _items(value: object) -> Sequence[object]:
-    if hasattr(value, "tolist"):  # numpy arrays and torch tensors
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return value
-    raise PromptError("Points, labels and boxes are given as lists.")
-
-
-def _numbers(value: object, count: int, what: str) -> tuple[float, ...]:
-    items = _items(value)
-    if len(items) != count or not all(
-        isinstance(item, Real) and not isinstance(item, bool) for item in items
-    ):
-        raise PromptError(f"{what}: {count} numbers.")
-    try:
-        numbers = tuple(float(cast(float, item)) for item in items)
-    except OverflowError:
-        numbers = (math.inf,)
-    if not all(math.isfinite(number) for number in numbers):
-        raise PromptError("Coordinates must be finite numbers.")
-    return numbers
-
-
-def checked_point(value: object) -> PointXY:
-    """A point from anywhere as two floats.
-
-    Raises:
-        PromptError: it is not two finite numbers.
-    """
-    x, y = _numbers(value, 2, "A point is x and y")
-    return x, y
-
-
-def checked_label(value: object) -> int:
-    """A label from anywhere.
-
-    Raises:
-        PromptError: it is neither 1 nor 0.
-    """
-    if isinstance(value, Real) and not isinstance(value, bool) and value in (0, 1):
-        return int(value == 1)
-    raise PromptError("A point's label is 1 (foreground) or 0 (background).")
-
-
-def _box(value: object) -> BoxXYXY:
-    x0, y0, x1, y1 = _numbers(value, 4, "A box is x0, y0, x1 and y1")
-    if x0 == x1 or y0 == y1:
-        raise PromptError("The box is empty: drag it over an area.")
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    rows = validate(_ROWS, points, name="points") or []
+    return Prompt([(x, y) for x, y, _ in rows], [label for _, _, label in rows], box)  # type: ignore[arg-type]

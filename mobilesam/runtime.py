@@ -1,6 +1,6 @@
-"""What the process is told once, before it computes: memory allocation and threads.
+"""Memory allocation, CPU cores and threads of the process.
 
-This module imports nothing heavy, so that `app.py` can call it first.
+This module imports only the standard library, so that `app.py` can call it first.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def tune_allocator() -> bool:
-    """Tells glibc to keep large blocks instead of mapping and faulting them in afresh each time.
+    """Makes glibc keep freed memory instead of returning it to the system each time.
 
-    A photo's activations are tens of megabytes each; reusing their pages makes an encode nearly
-    twice as fast. One arena, or worker threads would each fault in their own.
+    The activations of an encode are tens of megabytes each; reusing their pages makes it nearly
+    twice as fast. There is one arena, because otherwise every thread would fault in its own pages.
 
     Returns:
-        Whether the allocator is glibc's and took the settings.
+        Whether the allocator is glibc's and accepted the settings.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -43,9 +43,9 @@ def tune_allocator() -> bool:
 
 
 def return_free_memory() -> None:
-    """Gives the system back what the process holds but does not use, where glibc allocates.
+    """Returns freed memory to the system, which `tune_allocator` prevents otherwise.
 
-    With `tune_allocator` nothing goes back by itself. The next encode takes about twice as long.
+    The next encode takes about twice as long.
     """
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):  # musl, for instance
@@ -53,7 +53,7 @@ def return_free_memory() -> None:
 
 
 def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
-    """Cores that this process may use: a container often sees many and may use two."""
+    """Number of cores that this process may use, which a container's quota can limit."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -66,32 +66,32 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
     return max(1, cores)
 
 
-def in_fresh_thread(work: Callable[[], T]) -> T:
-    """Does a piece of work in a new thread, waits for it, and hands back what it returns.
+def run_in_new_thread(work: Callable[[], T]) -> T:
+    """Calls a function in a new thread and returns its result.
 
-    OpenMP keeps helper threads for every thread that has computed, until that thread ends. Once
-    there are more of them than cores, all of them go to sleep at every step instead of waiting a
-    moment, and a click takes 25 ms instead of 15. So what is not a click computes in a thread that
-    ends, and all clicks compute in one that stays.
+    OpenMP keeps a pool of threads for every thread that has run a parallel region, until that
+    thread ends. With more pool threads than cores they sleep between regions instead of spinning,
+    and a click takes 25 ms instead of 15. So clicks are decoded in one permanent thread, and
+    everything else runs in threads that end.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
 
 
-def behind_clicks(work: Callable[[], T]) -> T:
-    """Does a piece of work in a fresh thread to which the cores prefer any click.
+def run_at_low_priority(work: Callable[[], T]) -> T:
+    """Calls a function in a new thread with a lower priority than the thread that decodes clicks.
 
-    Both cores are busy for all of an encode. Linux keeps a niceness for every thread, and those
-    that OpenMP starts for it inherit it; elsewhere the work is done as any other. Only a little
-    nicer: other programs on the machine go before it too.
+    An encode uses all cores for its whole duration. On Linux, niceness is per thread and inherited
+    by the threads that OpenMP starts; on other systems the priority is not changed. The niceness
+    is small because it applies to the other programs on the machine too.
     """
 
-    def nicely() -> T:
+    def work_at_low_priority() -> T:
         if sys.platform.startswith("linux"):
             thread = threading.get_native_id()
             niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
-            with suppress(OSError):  # a sandbox may not allow it
+            with suppress(OSError):  # a sandbox may forbid it
                 os.setpriority(os.PRIO_PROCESS, thread, niceness)
         return work()
 
-    return in_fresh_thread(nicely)
+    return run_in_new_thread(work_at_low_priority)

@@ -1,9 +1,10 @@
-"""The facade: one model, one cache of embeddings, and the lock that keeps encodes in line."""
+"""The facade of the package: one model, its cache of embeddings, and the thread that decodes."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,17 +15,13 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 
 from mobilesam.cache import CacheInfo, LruCache
-from mobilesam.embedding import ImageEmbedding, encode_photo
+from mobilesam.cpu_budget import CpuBudget
+from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.errors import MobileSamError
-from mobilesam.everything import (
-    EverythingProgress,
-    MaskRecord,
-    iter_everything,
-    segment_everything,
-)
+from mobilesam.everything import EverythingProgress, MaskRecord, iter_everything
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.images import ImageSource, Photo, open_photo
-from mobilesam.interactions import Answer, Interactions, replay
+from mobilesam.interactions import Answer, DecoderRequest, Interactions, replay
 from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.checkpoint import checkpoint_digest
 from mobilesam.model.sam import load_sam
@@ -34,42 +31,35 @@ from mobilesam.prompts import Prompt
 from mobilesam.runtime import behind_clicks, in_fresh_thread
 from mobilesam.settings import MEGA, Precision, Settings
 
-_PREDICTIONS_BYTES = 64 * MEGA  # about 80 to 240 answers; a click makes one
+_PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
 
 
 class Segmenter:
-    """Encodes photos once and answers prompts on them; safe to share between threads.
+    """Encodes each photo once and answers prompts on it; safe to share between threads.
 
     Attributes:
-        weights: which weights the model has, and why.
-        checkpoint: digest of the weights, a part of every embedding's key.
-        settings: limits and the bound of the cache.
+        weights: the weights in use, and why.
+        checkpoint: digest of the weights, part of the key of every embedding.
+        settings: limits and cache size.
     """
 
     def __init__(
         self,
-        network: ModelBackend,
+        backend: ModelBackend,
         weights: Weights,
         checkpoint: str,
         settings: Settings | None = None,
     ) -> None:
-        """Wraps a network.
-
-        Args:
-            network: the modules that answer.
-            weights: where its weights came from.
-            checkpoint: digest of the weights.
-            settings: None for the defaults.
-        """
+        """Creates a segmenter from a loaded model; see the attributes, and `from_weights`."""
         self.weights = weights
         self.settings = settings or Settings()
-        self._network = network
         self.checkpoint = checkpoint
+        self._backend = backend
         self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[tuple[str, bytes], Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
-        # One thread decodes for all, in the order of asking; see `mobilesam.runtime`.
+        # One thread decodes for all callers; see `mobilesam.runtime.in_fresh_thread`.
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     @classmethod
@@ -87,32 +77,32 @@ class Segmenter:
                 then weights/mobile_sam.pt, then a download, then the bundled weights.
             device: a torch device. None: the MOBILESAM_DEVICE variable, then CUDA, then the CPU.
             settings: None reads the environment.
-            choose: which modules answer.
+            choose: selects the modules that run the model.
 
         Raises:
-            WeightsError: the weights cannot be had or loaded.
+            WeightsError: the weights cannot be found, downloaded or loaded.
             MobileSamError: the device cannot be used, or a variable is malformed.
         """
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        network = in_fresh_thread(
+        backend = in_fresh_thread(
             lambda: choose(load_sam(chosen.path, chosen_device), settings.precision)
         )
-        return cls(network, chosen, checkpoint_digest(chosen.path), settings)
+        return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
 
     @property
     def backend_name(self) -> str:
-        """Which modules answer, for the log."""
-        return self._network.name
+        """Name of the modules that run the model, for the log."""
+        return self._backend.name
 
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
-        return self._network.device
+        return self._backend.device
 
     def open(self, image: ImageSource | Photo) -> Photo:
-        """Reads a photo within this segmenter's limits; a Photo is handed back.
+        """Reads a photo within the limits of the settings; a Photo is returned as it is.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -120,10 +110,9 @@ class Segmenter:
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
-        """The photo's embedding: from the cache, or encoded now.
+        """The embedding of a photo: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
 
-        Args:
-            image: a path, a PIL image, an (H, W, 3) uint8 RGB array, or an opened Photo.
+        It comes from the cache if the photo has been encoded before.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -131,17 +120,17 @@ class Segmenter:
         return self.encode_photo(self.open(image))[0]
 
     def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
-        """The photo's embedding and whether it was there, or on its way, already."""
+        """The photo's embedding, and whether it was cached or already being computed."""
         key = f"{self.checkpoint}:{photo.digest}"
 
         def encode() -> ImageEmbedding:
             with self._encoding:
-                return behind_clicks(lambda: encode_photo(self._network, photo, key))
+                return behind_clicks(lambda: compute_embedding(self._backend, photo, key))
 
         return self._embeddings.get_or_compute(key, encode)
 
     def cached(self, key: str) -> ImageEmbedding | None:
-        """The embedding of an earlier `encode`, if the cache still holds it."""
+        """The embedding of an earlier `encode`, if it is still in the cache."""
         return self._embeddings.get(key)
 
     def predict(
@@ -156,26 +145,29 @@ class Segmenter:
         Raises:
             PromptError: the prompt or mask_input cannot be used on this photo.
         """
-        return self._decoding.submit(
-            predict_masks, self._network, embedding, prompt, mask_input, multimask_output
-        ).result()
+        return self._decode(None, embedding, prompt, mask_input, multimask_output)
 
-    def answer(self, embedding: ImageEmbedding, history: Interactions) -> Answer:
-        """The answer to a visitor's clicks so far; see `mobilesam.interactions.replay`.
+    def answer(
+        self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
+    ) -> Answer:
+        """The result of a log of interactions; see `mobilesam.interactions.replay`.
+
+        Decoding is charged to the budget.
 
         Raises:
-            PromptError: a step of the history cannot be used on this photo.
+            PromptError: an interaction cannot be used on this photo, or the budget is spent.
+            AnnotationError: a mask to edit does not fit the photo.
         """
-
-        def predict(prompt: Prompt, mask_input: NDArray[np.float32] | None) -> Prediction:
-            # SAM's rule offers three candidates for a single point; a correction has its mask.
-            multimask_output = None if mask_input is None else False
-            return self.predict(embedding, prompt, mask_input, multimask_output)
-
-        def recall(so_far: bytes, compute: Callable[[], Prediction]) -> Prediction:
-            return self._predictions.get_or_compute((embedding.key, so_far), compute)[0]
-
-        return replay(history, embedding.original_size, embedding.input_size, predict, recall)
+        steps = replay(interactions, embedding.original_size, embedding.input_size)
+        try:
+            request = next(steps)
+            while True:
+                if budget:
+                    budget.check()
+                request = steps.send(self._recalled(embedding, request, budget))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float
@@ -183,28 +175,25 @@ class Segmenter:
         """Masks of the whole photo from a grid of points.
 
         Args:
-            embedding: of the photo.
+            embedding: the photo.
             points_per_side: from 1 to 64.
-            **thresholds: see `mobilesam.EverythingOptions`; what is left out is as it
-                suits the weights.
+            **thresholds: see `mobilesam.EverythingOptions`; the defaults depend on the weights.
 
         Raises:
             PromptError: an option is unknown or out of range, or too many masks pass.
         """
         options = self.everything_options({"points_per_side": points_per_side, **thresholds})
-        return segment_everything(self._network, embedding, options)
+        *_, last = self.iter_everything(embedding, options)
+        return last.records
 
     def iter_everything(
         self, embedding: ImageEmbedding, options: EverythingOptions
     ) -> Generator[EverythingProgress, None, None]:
-        """The same step by step; see `mobilesam.everything.iter_everything`."""
-        return iter_everything(self._network, embedding, options)
+        """As `everything`, batch by batch; see `mobilesam.everything.iter_everything`."""
+        return iter_everything(self._backend, embedding, options)
 
     def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
-        """Options with the defaults that suit this model's weights where nothing is given.
-
-        Args:
-            given: settings by name, which may be a visitor's JSON.
+        """The given options of `everything`, and the defaults that suit the weights in use.
 
         Raises:
             PromptError: an option is unknown or out of range.
@@ -215,11 +204,37 @@ class Segmenter:
         """Hits, misses, entries and bytes of the embedding cache."""
         return self._embeddings.info()
 
+    def _recalled(
+        self, embedding: ImageEmbedding, request: DecoderRequest, budget: CpuBudget | None
+    ) -> Prediction:
+        """The prediction for a request, from memory or decoded now."""
+
+        def decode() -> Prediction:
+            mask_input = request.mask_input
+            # SAM's rule returns three candidates for a single point; a refinement returns one.
+            multimask_output = None if mask_input is None else False
+            return self._decode(budget, embedding, request.prompt, mask_input, multimask_output)
+
+        return self._predictions.get_or_compute((embedding.key, request.key), decode)[0]
+
+    def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
+        """Runs `predict_masks` in the decoder's thread and charges its processor time."""
+
+        def timed() -> tuple[Prediction, float]:
+            started = time.thread_time()
+            prediction = predict_masks(self._backend, *request)
+            return prediction, time.thread_time() - started
+
+        prediction, cpu_s = self._decoding.submit(timed).result()
+        if budget:
+            budget.charge(cpu_s)
+        return prediction
+
 
 def _device(name: str | None) -> torch.device:
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        raise MobileSamError(f"The device {name!r} cannot be used here: {error}") from error
+        raise MobileSamError(f"The device {name!r} cannot be used: {error}") from error
     return device

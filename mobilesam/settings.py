@@ -1,4 +1,4 @@
-"""Every environment variable that the project reads, in one place."""
+"""The settings, read from environment variables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a photo may be at most.
+    """The largest photo that is accepted.
 
     Attributes:
-        max_bytes: size of the encoded file.
-        max_pixels: width times height, checked before the pixels are decoded.
+        max_bytes: size of the image file.
+        max_pixels: width times height, checked before decoding.
     """
 
     max_bytes: int = 20 * MEGA
@@ -29,16 +29,16 @@ class ImageLimits:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says.
+    """The settings of the process.
 
     Attributes:
-        weights: `"official"`, `"bundled"`, a path, or None for the usual order.
-        device: a torch device such as `"cpu"` or `"cuda:0"`, or None to choose.
-        precision: of the encoder on a CPU: `"float32"`, `"bfloat16"`, or `"auto"`, which takes
-            bfloat16 where the processor multiplies matrices in it.
-        cache_bytes: bound of the embedding cache.
-        mcp: whether assistants find the endpoints as MCP tools.
-        limits: what a photo may be at most.
+        weights: `"official"`, `"bundled"`, a path, or None for the default order.
+        device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
+        precision: of the encoder on a CPU: `"float32"`, `"bfloat16"`, or `"auto"`, which is
+            bfloat16 if the CPU has AMX.
+        cache_bytes: maximum size of the embedding cache.
+        mcp: whether the endpoints are also MCP tools.
+        limits: the largest photo that is accepted.
     """
 
     weights: str | None = None
@@ -50,10 +50,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the MOBILESAM_* variables, and a Space's own.
+        """Reads the MOBILESAM_* variables.
 
         Raises:
-            MobileSamError: a variable holds what it should not.
+            MobileSamError: a variable has an invalid value.
         """
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
@@ -70,12 +70,10 @@ class Settings:
 
 def _precision(env: Mapping[str, str]) -> Precision:
     text = env.get("MOBILESAM_PRECISION") or "auto"
-    for precision in get_args(Precision):
-        if text == precision:
-            return cast(Precision, precision)
-    raise MobileSamError(
-        f"MOBILESAM_PRECISION must be one of {', '.join(get_args(Precision))}, not {text!r}."
-    )
+    choices = get_args(Precision)
+    if text not in choices:
+        raise MobileSamError(f"MOBILESAM_PRECISION must be one of {', '.join(choices)}.")
+    return cast(Precision, text)
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

@@ -1,1 +1,1 @@
-"""The terminal: photos in, files out; `main.py` runs a command."""
+"""Command line interface: `main.py` runs a command."""

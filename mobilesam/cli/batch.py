@@ -1,130 +1,118 @@
-"""A folder of photos, each encoded once, into one COCO file; resumable."""
+"""Segments a folder of photos; an interrupted batch resumes from its journal."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilesam.cli.output import write_json
-from mobilesam.cli.part import PartFile
-from mobilesam.cli.questions import Question, Questions, path_inside
-from mobilesam.cli.terminal import Counter
+from tqdm import tqdm
+
+from mobilesam.cli.journal import Journal
+from mobilesam.cli.messages import show
+from mobilesam.cli.prompts_file import BatchPrompt, BatchPrompts, path_inside
 from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import CocoAnnotation, CocoPhoto, coco_annotation, coco_document
+from mobilesam.export import CocoAnnotation, CocoPhoto, coco_annotation
 from mobilesam.objects import PhotoObject
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
 
-_RECORD_VERSION = 1  # to be raised when the same question gets another record
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What came of a batch.
-
-    Attributes:
-        photos: how many are in the COCO file.
-        annotations: how many masks.
-        failures: how many photos and lines could not be used.
-    """
-
-    photos: int
-    annotations: int
-    failures: int
+_RECORD_VERSION = 1  # increase it when the same prompts give another record
 
 
 def run_batch(
-    segmenter: Segmenter, folder: Path, questions: Questions, out: Path, counter: Counter
-) -> BatchResult:
-    """Answers all questions, keeping finished photos in a file beside `out` until it is complete.
+    segmenter: Segmenter,
+    folder: Path,
+    prompts: BatchPrompts,
+    journal: Journal,
+    progress: tqdm[None],
+) -> tuple[list[CocoPhoto], int]:
+    """Answers all prompts; each photo is encoded once, and not at all if it is in the journal.
 
     Args:
-        segmenter: answers.
-        folder: where the photos are.
-        questions: of each photo.
-        out: the COCO file; its order is that of the questions, however often the work was broken
-            off.
-        counter: shows how far it is and says what cannot be used.
+        segmenter: the model.
+        folder: contains the photos.
+        prompts: of each photo.
+        journal: stores finished photos.
+        progress: advances with each photo.
+
+    Returns:
+        The photos in the order of the prompts, and how many photos and lines failed. A message has
+        been shown for each failure.
 
     Raises:
-        MobileSamError: a file cannot be written.
+        MobileSamError: the journal cannot be written.
     """
-    failures = len(questions.errors)
-    for sentence in questions.errors:
-        counter.say(sentence)
+    for sentence in prompts.errors:
+        show(sentence)
+    failures = len(prompts.errors)
     photos = []
     root = folder.resolve()
-    with PartFile(out.with_name(f"{out.name}.part")) as part:
-        for number, (file, asked) in enumerate(questions.by_file.items(), start=1):
-            try:
-                key, record = _recall_or_answer(segmenter, root, file, asked, part)
-            except MobileSamError as error:
-                counter.say(f"{file}: {error}")
-                failures += 1
-            else:
-                # Out of the try: where nothing can be written, the next photo is no better.
-                if part.get(key) is None:
-                    part.append(key, record)
-                found = []
-                for question, answer in zip(asked, record["answers"], strict=True):
-                    if "error" in answer:
-                        counter.say(f"{file}, line {question.line}: {answer['error']}")
-                        failures += 1
-                    else:
-                        found.append(CocoAnnotation(**answer))
-                height, width = record["size"]
-                photos.append(CocoPhoto(file, (height, width), tuple(found)))
-            counter.show(number)
-        counter.close()
-        write_json(out, coco_document(photos))
-        part.remove()
-    return BatchResult(len(photos), sum(len(photo.annotations) for photo in photos), failures)
+    for file, photo_prompts in prompts.by_file.items():
+        try:
+            key, record = _recall_or_answer(segmenter, root, file, photo_prompts, journal)
+        except MobileSamError as error:
+            show(f"{file}: {error}")
+            failures += 1
+        else:
+            # Outside the try block: if writing fails for one photo, it fails for all.
+            if journal.get(key) is None:
+                journal.append(key, record)
+            annotations = []
+            for prompt, answer in zip(photo_prompts, record["answers"], strict=True):
+                if "error" in answer:
+                    show(f"{file}, line {prompt.line}: {answer['error']}")
+                    failures += 1
+                else:
+                    annotations.append(CocoAnnotation(**answer))
+            height, width = record["size"]
+            photos.append(CocoPhoto(file, (height, width), tuple(annotations)))
+        progress.update()
+    return photos, failures
 
 
 def _recall_or_answer(
-    segmenter: Segmenter, folder: Path, file: str, asked: list[Question], part: PartFile
+    segmenter: Segmenter, folder: Path, file: str, prompts: list[BatchPrompt], journal: Journal
 ) -> tuple[str, dict[str, Any]]:
-    """The record of a photo and its key, from an earlier run or made now."""
+    """A photo's key and record, from the journal or computed."""
     path = path_inside(folder, file)
-    key = _key(segmenter.checkpoint, path, file, asked)
-    record = part.get(key)
-    return key, _answered(segmenter, path, asked) if record is None else record
+    key = _key(segmenter.checkpoint, path, file, prompts)
+    record = journal.get(key)
+    return key, _answer(segmenter, path, prompts) if record is None else record
 
 
-def _key(checkpoint: str, path: Path, file: str, asked: list[Question]) -> str:
-    """Digest of all that a photo's record depends on: weights, file and questions."""
+def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:
+    """A digest of everything that a photo's record depends on: weights, file and prompts."""
     try:
         status = path.stat()
         version = [status.st_size, status.st_mtime_ns]
-    except (OSError, ValueError):  # opening it will say what is wrong
+    except (OSError, ValueError):  # opening the photo will report it
         version = []
-    prompts = [
-        [question.prompt.point_coords, question.prompt.point_labels, question.prompt.box]
-        for question in asked
+    questions = [
+        [item.prompt.point_coords, item.prompt.point_labels, item.prompt.box] for item in prompts
     ]
-    names = [question.name for question in asked]
-    parts = [_RECORD_VERSION, checkpoint, file, version, prompts, names]
+    names = [item.name for item in prompts]
+    parts = [_RECORD_VERSION, checkpoint, file, version, questions, names]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
-def _answered(segmenter: Segmenter, path: Path, asked: list[Question]) -> dict[str, Any]:
-    """The photo's size, and a CocoAnnotation's attributes or {"error": sentence} per question.
+def _answer(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
+    """The photo's size, and for each prompt a CocoAnnotation's attributes or {"error": sentence}.
 
     Raises:
         ImageError: the photo cannot be used.
     """
     embedding = segmenter.encode(path)
     answers = []
-    for question in asked:
+    for item in prompts:
         try:
-            prediction = segmenter.predict(embedding, question.prompt)
+            prediction = segmenter.predict(embedding, item.prompt)
             best = prediction.best
             iou = float(prediction.iou_predictions[best])
-            found = PhotoObject(question.name, prediction.mask(best), iou)
+            found = PhotoObject(item.name, prediction.mask(best), iou)
             answers.append(asdict(coco_annotation(found)))
         except PromptError as error:  # the prompt is outside the photo, or the mask is empty
             answers.append({"error": str(error)})

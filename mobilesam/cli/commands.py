@@ -1,7 +1,6 @@
-"""The commands; `main.py` imports this module only when one is to run.
+"""The commands. `main.py` imports this module only to run one of them.
 
-What can be wrong with the command line or the photo is found out before torch is imported, which
-takes seconds.
+The command line and the photo are checked before torch is imported, which takes seconds.
 """
 
 from __future__ import annotations
@@ -12,13 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilesam.cli.batch import run_batch
-from mobilesam.cli.output import checked_output, write_atomically, write_json
+from mobilesam.cli.journal import Journal
+from mobilesam.cli.messages import UsageError, progress_bar, show
+from mobilesam.cli.output import checked_output, write_atomically
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
-from mobilesam.cli.questions import DEFAULT_NAME, Questions, read_questions
-from mobilesam.cli.terminal import Counter, UsageError, say
+from mobilesam.cli.prompts_file import DEFAULT_NAME, BatchPrompts, read_prompts
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.export import CocoPhoto, coco_annotation, coco_document, cutout_png, mask_png
+from mobilesam.export import (
+    CocoPhoto,
+    coco_annotation,
+    coco_document,
+    cutout_png,
+    export_file,
+    json_bytes,
+    mask_png,
+    photo_file_name,
+)
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import mask_area
 from mobilesam.objects import PhotoObject
@@ -31,10 +40,10 @@ if TYPE_CHECKING:
 
 
 def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
-    """The model, on as many threads as the process has cores.
+    """Loads the model, with one thread per usable core.
 
     Raises:
-        MobileSamError: weights or device cannot be used.
+        MobileSamError: the weights or the device cannot be used.
     """
     import torch
 
@@ -47,15 +56,15 @@ def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
 
 
 def segment(args: Namespace) -> int:
-    """`segment`: one thing, as a mask, a cut-out or COCO JSON."""
+    """`segment`: one object as a mask, a cut-out or COCO JSON."""
     prompt = _prompt(args)
     suffix = ".json" if args.format == "coco" else ".png"
     out = checked_output(args.out, suffix, args.photo)
     settings = Settings.from_env()
-    photo = _photo(args.photo, settings)
+    photo = _open_photo(args.photo, settings)
     prompt.check_answerable(photo.size_hw)
     segmenter = load_segmenter(args, settings)
-    # Who names a candidate wants three to choose from, even where SAM's rule gives one.
+    # A numbered candidate needs three masks, even where SAM's rule gives one.
     multimask_output = None if args.candidate == "best" else True
     prediction = segmenter.predict(
         segmenter.encode(photo), prompt, multimask_output=multimask_output
@@ -63,12 +72,12 @@ def segment(args: Namespace) -> int:
     index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
     mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
     if args.format == "coco":
-        found = coco_annotation(PhotoObject(DEFAULT_NAME, mask, iou))
-        write_json(out, coco_document([CocoPhoto(args.photo.name, photo.size_hw, (found,))]))
+        found = PhotoObject(DEFAULT_NAME, mask, iou)
+        write_atomically(out, export_file("coco_rle", photo, [found], args.photo.name)[1])
     else:
         write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
     if not args.quiet:
-        say(
+        show(
             f"{args.out}: {mask_area(mask) / mask.size:.1%} of the photo, predicted IoU {iou:.2f}, "
             f"{segmenter.weights.kind} weights."
         )
@@ -76,7 +85,7 @@ def segment(args: Namespace) -> int:
 
 
 def everything(args: Namespace) -> int:
-    """`everything`: all regions as COCO JSON."""
+    """`everything`: the masks of all objects as COCO JSON."""
     out = checked_output(args.out, ".json", args.photo)
     given = {
         name: getattr(args, name) for name in EVERYTHING_OPTIONS if getattr(args, name) is not None
@@ -86,63 +95,62 @@ def everything(args: Namespace) -> int:
     except PromptError as error:
         raise UsageError(str(error)) from error
     settings = Settings.from_env()
-    photo = _photo(args.photo, settings)
+    photo = _open_photo(args.photo, settings)
     segmenter = load_segmenter(args, settings)
     options = segmenter.everything_options(given)
-    counter = Counter(options.points_per_side**2, "points", args.quiet)
-    try:
+    with progress_bar(options.points_per_side**2, "point", args.quiet) as progress:
         for step in segmenter.iter_everything(segmenter.encode(photo), options):
-            counter.show(step.done)
+            progress.update(step.done - progress.n)
         records = step.records
-    finally:
-        counter.close()
-    regions = (
+    annotations = tuple(
         coco_annotation(
             PhotoObject(DEFAULT_NAME, record.mask, record.predicted_iou),
             stability_score=record.stability_score,
         )
         for record in records
     )
-    write_json(out, coco_document([CocoPhoto(args.photo.name, photo.size_hw, tuple(regions))]))
+    coco = CocoPhoto(photo_file_name(args.photo.name), photo.size_hw, annotations)
+    write_atomically(out, json_bytes(coco_document([coco])))
     if not args.quiet:
-        say(f"{args.out}: {len(records)} regions, {segmenter.weights.kind} weights.")
+        show(f"{args.out}: {len(records)} masks, {segmenter.weights.kind} weights.")
         if not records:
-            say("No region passed the thresholds; a lower --pred-iou-thresh keeps more.")
+            show("No mask passed the thresholds; a lower --pred-iou-thresh keeps more.")
     return 0
 
 
 def batch(args: Namespace) -> int:
-    """`batch`: a folder of photos into one COCO file; 1 where some could not be used."""
+    """`batch`: a folder of photos as one COCO file; status 1 if a photo or a line failed."""
     out = checked_output(args.out, ".json")
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    questions = _questions(args.prompts)
+    prompts = _read_prompts(args.prompts)
     if out == args.prompts.resolve():
-        raise UsageError("The prompts would be overwritten; name another file after --out.")
+        raise UsageError("--out would overwrite the prompts. Choose another name after --out.")
     segmenter = load_segmenter(args, Settings.from_env())
-    counter = Counter(len(questions.by_file), "photos", args.quiet)
-    try:
-        result = run_batch(segmenter, args.folder, questions, out, counter)
-    except KeyboardInterrupt:
-        counter.say("Run the same command again to go on where this stopped.")
-        raise
+    with Journal(out.with_name(f"{out.name}.part")) as journal:
+        try:
+            with progress_bar(len(prompts.by_file), "photo", args.quiet) as progress:
+                photos, failures = run_batch(segmenter, args.folder, prompts, journal, progress)
+        except KeyboardInterrupt:
+            show("Run the same command again to resume.")
+            raise
+        write_atomically(out, json_bytes(coco_document(photos)))
+        journal.remove()
     if not args.quiet:
-        say(
-            f"{args.out}: {result.photos} photos, {result.annotations} masks, "
-            f"{segmenter.weights.kind} weights."
-        )
-    return 1 if result.failures else 0
+        count = sum(len(photo.annotations) for photo in photos)
+        show(f"{args.out}: {len(photos)} photos, {count} masks, {segmenter.weights.kind} weights.")
+    return 1 if failures else 0
 
 
 def serve(args: Namespace) -> int:
-    """`serve`: the page, as app.py starts it."""
-    from mobilesam.web.app import serve_page  # imports gradio, which the others do without
+    """`serve`: starts the web page, as app.py does."""
+    from mobilesam.web.app import serve_page  # imports gradio, which the other commands do not need
 
     serve_page(args.weights, args.device, args.host, args.port, args.mcp)
     return 0
 
 
-def _photo(path: Path, settings: Settings) -> Photo:
+def _open_photo(path: Path, settings: Settings) -> Photo:
     try:
         return open_photo(path, settings.limits)
     except ImageError as error:
@@ -156,16 +164,16 @@ def _prompt(args: Namespace) -> Prompt:
     except PromptError as error:
         raise UsageError(str(error)) from error
     if prompt.is_empty:
-        raise UsageError("Say where the thing is: give --point X,Y or --box X0,Y0,X1,Y1.")
+        raise UsageError("Where is the object? Give --point X,Y or --box X0,Y0,X1,Y1.")
     return prompt
 
 
-def _questions(path: Path) -> Questions:
+def _read_prompts(path: Path) -> BatchPrompts:
     try:
         with path.open("rb") as lines:
-            questions = read_questions(lines)
+            prompts = read_prompts(lines)
     except (OSError, ValueError) as error:
         raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
-    if not questions.by_file and not questions.errors:
-        raise UsageError(f"There is no prompt in {path}.")
-    return questions
+    if not prompts.by_file and not prompts.errors:
+        raise UsageError(f"There are no prompts in {path}.")
+    return prompts

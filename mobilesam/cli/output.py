@@ -1,70 +1,70 @@
-"""Files that are either complete or not there."""
+"""Output files: checked before the work starts, and written completely or not at all."""
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from mobilesam.cli.terminal import UsageError
+from mobilesam.cli.messages import UsageError
 from mobilesam.errors import MobileSamError
 
 
 def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
-    """Where a file will be written, checked before any work is done for it.
+    """Checks where a file will be written.
 
     Args:
-        out: what the user named.
-        suffix: what its name has to end in.
-        photo: a file that must not be written over.
+        out: the path after --out.
+        suffix: the file extension that it must have.
+        photo: a file that must not be overwritten.
 
     Returns:
-        The path with links followed, so that a link is kept and the file behind it replaced.
+        The path with symbolic links resolved, so that the target of a link is replaced.
 
     Raises:
-        UsageError: the name has another ending, is a folder's or the photo's, or its folder is
-            missing.
+        UsageError: the path has another extension, is a folder or the photo, or its folder does
+            not exist.
     """
     if out.suffix.lower() != suffix:
-        raise UsageError(
-            f"What is written is a {suffix} file; let the name after --out end in {suffix}."
-        )
+        raise UsageError(f"The output is a {suffix} file. End the name after --out in {suffix}.")
     try:
         path = out.resolve()
         if not path.parent.is_dir():
-            raise UsageError(f"The folder {path.parent} does not exist; make it first.")
+            raise UsageError(f"The folder {path.parent} does not exist. Create it first.")
         if path.exists() and not path.is_file():
-            raise UsageError(f"{out} is there and is not a file; name another after --out.")
+            raise UsageError(f"{out} exists and is not a file. Choose another name after --out.")
         if photo is not None and photo.resolve() == path:
-            raise UsageError("The photo would be overwritten; name another file after --out.")
+            raise UsageError("--out would overwrite the photo. Choose another name after --out.")
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
         raise UsageError(f"{out} cannot be written: {error}.") from error
     return path
 
 
+@contextmanager
+def reporting_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError into a MobileSamError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise MobileSamError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file beside the path, then gives it its name: nobody ever sees half of it.
+    """Writes a temporary file beside `path`, then renames it.
 
     Raises:
-        MobileSamError: the disk is full, or the folder may not be written to.
+        MobileSamError: the file cannot be written.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MobileSamError(f"{path} cannot be written: {error.strerror or error}.") from error
+        with reporting_errors(path):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Writes a JSON document as `write_atomically` does."""
-    write_atomically(path, json.dumps(document).encode("ascii") + b"\n")

@@ -1,42 +1,48 @@
-"""COCO instance annotations, for one photo or for a folder."""
+"""COCO instance annotations of one or more photos.
+
+Coordinates are pixels of the upright photo. `torchvision.datasets.CocoDetection` ignores the EXIF
+orientation of a photo, so the masks do not match a photo that it loads rotated; apply
+`PIL.ImageOps.exif_transpose` after loading, or save the photos upright.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, Field
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.documents import (
-    Fields,
-    check_room,
-    check_same_size,
-    fields_of,
-    items_of,
-    object_from_file,
-    polygon_xy,
-    spent_outline,
+    Items,
+    JsonObject,
+    PolygonReader,
+    check_photo_size,
+    pack_objects,
+    validate_file,
 )
-from mobilesam.masks import Mask, mask_area, mask_bbox_xywh, mask_from_coco_rle, mask_to_coco_rle
-from mobilesam.objects import PackedObjects, PhotoObject, check_sizes
+from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
+from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
+from mobilesam.schemas import Number, expected
 
 Segmentation = Literal["rle", "polygons"]
 
 
 @dataclass(frozen=True)
 class CocoAnnotation:
-    """What COCO keeps of one object, without its mask; small beside it.
+    """The COCO annotation of one object; small compared to its mask.
 
     Attributes:
         category: the object's name.
-        fields: segmentation, area, bbox, iscrowd, further figures, and predicted_iou where there is
-            one; it is there as score too, as COCO's evaluation calls it.
+        fields: segmentation, area, bbox, iscrowd and further numbers. A predicted IoU is stored as
+            predicted_iou and as score, the name that COCO's evaluation uses.
     """
 
     category: str
-    fields: Fields
+    fields: JsonObject
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class CocoPhoto:
     """A photo and its annotations.
 
     Attributes:
-        file_name: of the photo, as COCO shall name it.
+        file_name: the photo's file name or relative path.
         size_hw: (H, W) in pixels.
-        annotations: of its objects.
+        annotations: of the photo's objects.
     """
 
     file_name: str
@@ -55,34 +61,31 @@ class CocoPhoto:
 
 
 def coco_annotation(
-    item: PhotoObject, segmentation: Segmentation = "rle", **figures: float
+    item: PhotoObject, segmentation: Segmentation = "rle", **extra: float
 ) -> CocoAnnotation:
-    """The object as COCO describes it.
+    """Describes an object as a COCO annotation.
 
     Args:
-        item: its mask not empty.
-        segmentation: `"rle"`, compressed and exact; or `"polygons"`, one a part with holes bridged,
-            exact too as pycocotools fills them.
-        **figures: further ones to keep, such as stability_score.
+        item: an object whose mask is not empty.
+        segmentation: `"rle"`, compressed; or `"polygons"`, one per part with holes connected by
+            bridges. pycocotools decodes both to exactly the mask.
+        **extra: further numbers, such as stability_score.
 
     Raises:
-        PromptError: the mask is empty, or segmentation is neither word.
+        PromptError: the mask is empty, or `segmentation` is unknown.
     """
     if segmentation not in get_args(Segmentation):
-        raise PromptError('segmentation is "rle" or "polygons".')
+        raise PromptError('segmentation must be "rle" or "polygons".')
     if not item.mask.any():
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
-    fields: Fields = {
-        "segmentation": mask_to_coco_rle(item.mask)
-        if segmentation == "rle"
-        else [outline.ravel().tolist() for outline in mask_outlines(item.mask, "edges")],
-        "area": mask_area(item.mask),
-        "bbox": list(mask_bbox_xywh(item.mask)),
-        "iscrowd": 0,
-    }
+    fields = mask_to_json(item.mask, iscrowd=0)
+    fields = {"segmentation": fields.pop("rle"), **fields}
+    if segmentation == "polygons":
+        outlines = mask_outlines(item.mask, "edges")
+        fields["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
         fields["predicted_iou"] = fields["score"] = item.predicted_iou
-    return CocoAnnotation(item.name, fields | figures)
+    return CocoAnnotation(item.name, fields | extra)
 
 
 def coco_photo(
@@ -91,24 +94,19 @@ def coco_photo(
     objects: Sequence[PhotoObject],
     segmentation: Segmentation = "rle",
 ) -> CocoPhoto:
-    """The photo with an annotation for every object whose mask is not empty.
-
-    Raises:
-        PromptError: a mask is not of the photo's size, or segmentation is neither word.
-    """
-    check_sizes(objects, size_hw)
+    """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
     annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.mask.any())
     return CocoPhoto(file_name, size_hw, annotations)
 
 
-def coco_document(photos: Iterable[CocoPhoto]) -> Fields:
-    """All photos in one COCO file, ready for json.dump.
+def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
+    """Combines photos into a COCO document, ready for json.dump.
 
-    Ids count from 1 in order; every distinct name is a category. Photos are taken one by one, so
-    a generator may make them as it goes and hold one photo's masks at a time.
+    Ids start at 1, in order; each distinct name is a category. `photos` may be a generator, so that
+    the masks of one photo at a time are in memory. See the module about rotated photos.
     """
-    images: list[Fields] = []
-    annotations: list[Fields] = []
+    images: list[JsonObject] = []
+    annotations: list[JsonObject] = []
     category_ids: dict[str, int] = {}
     for image_id, photo in enumerate(photos, start=1):
         height, width = photo.size_hw
@@ -131,81 +129,89 @@ def coco_document(photos: Iterable[CocoPhoto]) -> Fields:
     }
 
 
+_Id = Annotated[Annotated[int, Field(strict=True)] | str, expected("an id: a whole number or text")]
+_Polygons = Annotated[list[list[Any]], Field(min_length=1, fail_fast=True)]
+
+
+class _Image(BaseModel):
+    id: _Id
+    file_name: str | None = None
+    height: Number | None = None
+    width: Number | None = None
+
+
+class _Category(BaseModel):
+    id: _Id
+    name: str
+
+
+class _Annotation(BaseModel):
+    image_id: _Id
+    category_id: _Id
+    segmentation: Annotated[
+        _Polygons | JsonObject, expected("a list of polygons or a run-length mask")
+    ]
+    predicted_iou: Number | None = None
+
+
+class _CocoFile(BaseModel):
+    images: Items[_Image]
+    annotations: Items[_Annotation]
+    categories: Items[_Category]
+
+
 def read_coco(
     document: object,
     size_hw: tuple[int, int],
     file_name: str | None = None,
-    effort: CpuBudget | None = None,
+    budget: CpuBudget | None = None,
 ) -> PackedObjects:
-    """The objects of one photo in a COCO file, ours or another program's.
+    """Reads the objects of one photo from a COCO file of any program.
 
     Args:
-        document: parsed JSON, with compressed or uncompressed RLE or polygons.
+        document: parsed JSON, with compressed or uncompressed RLEs or polygons.
         size_hw: (H, W) of the photo.
-        file_name: which photo, where the file has several.
-        effort: bounds what is done.
+        file_name: the photo's name in the file; needed if the file has several photos.
+        budget: limits the time spent on the objects.
 
     Raises:
-        PromptError: the effort is spent.
-        AnnotationError: it is no such file, is for a photo of another size or with another name,
-            is damaged, or asks for more than can be read.
+        PromptError: the budget is exhausted.
+        AnnotationError: the document is not a COCO file, is damaged, is for another photo, or
+            exceeds the bounds of `documents`.
     """
-    content = fields_of(document, "A COCO file")
-    image_id = _image_id(content, size_hw, file_name)
-    names = {
-        repr(_id_of(category, "A category")): category.get("name")
-        for category in items_of(content.get("categories"), "The categories of a COCO file")
-    }
-    annotations = [
-        annotation
-        for annotation in items_of(content.get("annotations"), "The annotations of a COCO file")
-        if fields_of(annotation, "An annotation").get("image_id") == image_id
-    ]
-    check_room(len(annotations), size_hw)
-    return PackedObjects(_read(annotations, names, size_hw), effort)
+    content = validate_file(_CocoFile, document, "COCO")
+    image = _find_image(content.images, size_hw, file_name)
+    # By repr, because an attacker can choose integers whose hashes all collide.
+    names = {repr(category.id): category.name for category in content.categories}
+    annotations = [item for item in content.annotations if item.image_id == image.id]
+    found = _masks(annotations, names, size_hw)
+    return pack_objects(len(annotations), found, size_hw, budget)
 
 
-def _read(
-    annotations: list[Fields], names: Mapping[str, Any], size_hw: tuple[int, int]
-) -> Iterator[PhotoObject]:
-    spent_px = 0.0
+def _find_image(
+    images: Sequence[_Image], size_hw: tuple[int, int], file_name: str | None
+) -> _Image:
+    if file_name is not None:
+        images = [image for image in images if image.file_name == file_name]
+    if not images:
+        raise AnnotationError("This file has no annotations for this photo.")
+    if len(images) > 1:
+        raise AnnotationError("This file has several photos, and the photo's name is not unique.")
+    check_photo_size(images[0].height, images[0].width, size_hw)
+    return images[0]
+
+
+def _masks(
+    annotations: Iterable[_Annotation], names: Mapping[str, str], size_hw: tuple[int, int]
+) -> Iterator[tuple[str, Mask, float | None]]:
+    reader = PolygonReader(size_hw)
     for annotation in annotations:
-        # By their text: whole numbers can be chosen so that a dict of them takes minutes.
-        category = repr(annotation.get("category_id"))
+        category = repr(annotation.category_id)
         if category not in names:
             raise AnnotationError("An annotation's category is not among the file's categories.")
-        mask, spent_px = _mask(annotation.get("segmentation"), size_hw, spent_px)
-        yield object_from_file(names[category], mask, annotation.get("predicted_iou"))
-
-
-def _image_id(content: Fields, size_hw: tuple[int, int], file_name: str | None) -> int | str:
-    images = [
-        fields_of(image, "An image of a COCO file")
-        for image in items_of(content.get("images"), "The images of a COCO file")
-    ]
-    if file_name is not None:
-        images = [image for image in images if image.get("file_name") == file_name]
-    if not images:
-        raise AnnotationError("The file has no annotations for this photo.")
-    if len(images) > 1:
-        raise AnnotationError("The file is for several photos; say which of them this one is.")
-    check_same_size(images[0].get("height"), images[0].get("width"), size_hw)
-    return _id_of(images[0], "An image")
-
-
-def _id_of(value: object, what: str) -> int | str:
-    number = fields_of(value, what).get("id")
-    if isinstance(number, (int, str)) and not isinstance(number, bool):
-        return number
-    raise AnnotationError(f"{what} of a COCO file needs an id.")
-
-
-def _mask(segmentation: Any, size_hw: tuple[int, int], spent_px: float) -> tuple[Mask, float]:
-    """The mask, and what the file's polygons have cost with it."""
-    if not isinstance(segmentation, list):
-        return mask_from_coco_rle(segmentation, size_hw), spent_px
-    if not segmentation:
-        raise AnnotationError("An annotation has no segmentation.")
-    polygons = [polygon_xy(items_of(part, "A polygon"), size_hw) for part in segmentation]
-    spent_px = spent_outline(polygons, spent_px)
-    return fill_edges(polygons, size_hw), spent_px
+        segmentation = annotation.segmentation
+        if isinstance(segmentation, dict):
+            mask = mask_from_coco_rle(segmentation, size_hw)
+        else:
+            mask = fill_edges([reader.read(polygon) for polygon in segmentation], size_hw)
+        yield names[category], mask, annotation.predicted_iou

@@ -1,4 +1,4 @@
-"""YOLO segmentation labels: a text file a photo and one data.yaml for all."""
+"""YOLO segmentation labels: one text file per photo, and data.yaml for all of them."""
 
 from __future__ import annotations
 
@@ -7,51 +7,47 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilesam.errors import PromptError
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PhotoObject
 from mobilesam.polygons import joined_outline, mask_outlines
 
 _WITHIN_PIXEL = 0.25
-"""Added to a pixel's number: readers that round and readers that truncate both find the pixel."""
+"""Added to pixel indices, so that readers that round and readers that truncate find the pixel."""
 
 _MIN_VERTICES = 3
 
 
 def yolo_labels(
-    objects: Sequence[PhotoObject], size_hw: tuple[int, int], names: Sequence[str]
+    objects: Sequence[PhotoObject], size_hw: tuple[int, int], class_names: Sequence[str]
 ) -> str:
-    """The label file of one photo: a line `class x1 y1 x2 y2 ...` an object, empty masks none.
+    """The label file of one photo: a line `class x1 y1 x2 y2 ...` per object with a mask.
 
-    The format has one polygon an object. Holes are cut in by bridges that add no pixel; parts are
-    joined by lines one pixel wide. That is all a reader gets wrong: a percent or two of parts of
-    some size, but most of an object that is a few single pixels far apart.
+    The format has one polygon per object. Holes are connected by bridges that add no pixel; parts
+    are joined by lines one pixel wide. These lines are the only error: one or two percent for
+    parts of some size, but most of an object that consists of single pixels far apart.
 
     Args:
-        objects: of the photo.
-        size_hw: (H, W) of the photo, by which coordinates are divided.
-        names: of all classes; a name's place is its class.
-
-    Raises:
-        PromptError: a mask is not of the photo's size, or a name is not in names.
+        objects: of the photo; those with an empty mask are skipped.
+        size_hw: (H, W) of the photo, which normalises the coordinates.
+        class_names: of all objects, in the order of the class indices.
     """
-    check_sizes(objects, size_hw)
-    return "".join(_line(item, names) for item in objects if item.mask.any())
+    return "".join(_line(item, size_hw, class_names) for item in objects if item.mask.any())
 
 
-def yolo_data_yaml(names: Sequence[str]) -> str:
-    """data.yaml as ultralytics reads it, to lie beside the folders `images` and `labels`."""
-    classes = (f"  {at}: {json.dumps(name, ensure_ascii=False)}" for at, name in enumerate(names))
+def yolo_data_yaml(class_names: Sequence[str]) -> str:
+    """data.yaml for ultralytics, to be placed beside the folders `images` and `labels`."""
+    classes = (
+        f"  {index}: {json.dumps(name, ensure_ascii=False)}"
+        for index, name in enumerate(class_names)
+    )
     return "\n".join(["train: images", "val: images", "names:", *classes, ""])
 
 
-def _line(item: PhotoObject, names: Sequence[str]) -> str:
-    if item.name not in names:
-        raise PromptError(f'"{item.name}" is not among the classes.')
+def _line(item: PhotoObject, size_hw: tuple[int, int], class_names: Sequence[str]) -> str:
     outline = joined_outline(mask_outlines(item.mask, "centres"))
-    # With fewer than three vertices a line would be read as a box.
+    # Readers take a line with fewer than three vertices for a box.
     missing = max(0, _MIN_VERTICES - len(outline))
     outline = np.concatenate([outline, outline[:1].repeat(missing, axis=0)])
-    height, width = item.size_hw
-    relative = (outline + _WITHIN_PIXEL) / (width, height)
-    numbers = " ".join(f"{number:.6f}" for number in relative.ravel().tolist())
-    return f"{names.index(item.name)} {numbers}\n"
+    height, width = size_hw
+    normalised = (outline + _WITHIN_PIXEL) / (width, height)
+    coordinates = " ".join(f"{number:.6f}" for number in normalised.ravel().tolist())
+    return f"{class_names.index(item.name)} {coordinates}\n"

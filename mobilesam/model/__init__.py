@@ -1,1 +1,13 @@
-"""The network: timm's TinyViT with SAM's neck, prompt encoder and mask decoder, and its weights."""
+"""MobileSAM: timm's TinyViT with SAM's neck, prompt encoder and mask decoder, and its weights."""
+
+from importlib.metadata import version
+
+from mobilesam.errors import MobileSamError
+
+try:
+    import torchvision  # noqa: F401  # timm and segment_anything import it
+except RuntimeError as error:  # operator torchvision::nms does not exist
+    raise MobileSamError(
+        f"torch {version('torch')} and torchvision {version('torchvision')} do not match; "
+        "install both from the same index: pip install --force-reinstall torch torchvision"
+    ) from error

@@ -1,4 +1,4 @@
-"""Which modules answer, the plain ones or the fast ones: decided here and nowhere else."""
+"""Chooses between the reference modules and the fast ones; nothing else makes this choice."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from segment_anything.modeling import PromptEncoder, Sam
 
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.matmul import gain, product
+from mobilesam.model.matmul import linear, speedup
 from mobilesam.model.tiny_vit import TinyVitEncoder
 from mobilesam.settings import Precision
 
-_BFLOAT16_MUST_GAIN = 1.5
+_MIN_BFLOAT16_SPEEDUP = 1.5
 _BFLOAT16_TOLERANCE = 0.02
 
 
@@ -25,15 +25,15 @@ class ModelBackend:
     """The modules that turn photos and prompts into masks.
 
     Attributes:
-        encode: (1, 3, h, w) float RGB 0..255, the longer side 1024, to the (1, 256, 64, 64)
-            float32 image embedding.
+        encode: maps (1, 3, h, w) float RGB in 0..255, the longer side 1024, to the
+            (1, 256, 64, 64) float32 image embedding.
         prompt_encoder: segment_anything's.
-        mask_decoder: segment_anything's, or the fast one with the same call.
+        mask_decoder: segment_anything's, or the fast one with the same signature.
         image_pe: (1, 256, 64, 64) positional encoding of the image.
-        image_size: the longer side that `encode` wants, in pixels.
-        mask_threshold: the logit above which a pixel is in a mask.
-        name: what was chosen, for the log.
-        encode_on_cpu: as `encode`, for when the memory of another device is full.
+        image_size: the longer side of the input of `encode`, in pixels.
+        mask_threshold: the logit above which a pixel belongs to a mask.
+        name: for the log.
+        encode_on_cpu: `encode` on the CPU, for when the memory of another device is full.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
@@ -47,50 +47,56 @@ class ModelBackend:
 
     @property
     def device(self) -> torch.device:
-        """Where the modules run."""
+        """The device of the modules."""
         return self.image_pe.device
 
 
 def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
-    """The fastest modules that this machine runs well.
+    """Chooses the fastest modules for the model's device.
 
-    On a CPU these are the fast ones, in float32, or with the encoder in bfloat16 where the
-    processor multiplies matrices in it (AMX). Elsewhere, and for an encoder that is not TinyViT,
-    the plain ones; elsewhere with the CPU's encoder in reserve.
+    On a CPU these are the fast modules in float32, or with the encoder in bfloat16 if the CPU has
+    AMX. On other devices, and for an encoder other than TinyViT, they are the reference modules;
+    on other devices the CPU's encoder is kept as a fallback.
 
     Args:
         sam: the model in eval mode.
-        precision: of the encoder on a CPU; `"auto"` for the rule above.
+        precision: of the encoder on a CPU; `"auto"` applies the rule above.
     """
     if sam.device.type != "cpu":
-        spare = choose_backend(copy.deepcopy(sam).cpu(), precision)
-        return replace(plain_network(sam), encode_on_cpu=spare.encode)
+        fallback = choose_backend(copy.deepcopy(sam).cpu(), precision)
+        return replace(plain_backend(sam), encode_on_cpu=fallback.encode)
     if not isinstance(sam.image_encoder, TinyVitEncoder):
-        return plain_network(sam)
+        return plain_backend(sam)
     if precision == "auto":
-        precision = "bfloat16" if bfloat16_pays() else "float32"
-    return fast_network(sam, getattr(torch, precision))
+        precision = "bfloat16" if bfloat16_is_faster() else "float32"
+    return fast_backend(sam, getattr(torch, precision))
 
 
-def plain_network(sam: Sam) -> ModelBackend:
-    """The reference: the modules of timm and segment_anything as they are."""
+def plain_backend(sam: Sam) -> ModelBackend:
+    """The reference: the unchanged modules of timm and segment_anything."""
 
     @torch.inference_mode()
     def encode(rgb: torch.Tensor) -> torch.Tensor:
         embedding: torch.Tensor = sam.image_encoder(sam.preprocess(rgb))
         return embedding
 
-    return _network(sam, encode, sam.mask_decoder, "plain float32")
+    with torch.inference_mode():
+        image_pe = sam.prompt_encoder.get_dense_pe()
+    return ModelBackend(
+        encode=encode,
+        prompt_encoder=sam.prompt_encoder,
+        mask_decoder=sam.mask_decoder,
+        image_pe=image_pe,
+        image_size=sam.image_encoder.img_size,
+        mask_threshold=sam.mask_threshold,
+        name="plain float32",
+    )
 
 
-def fast_network(sam: Sam, dtype: torch.dtype) -> ModelBackend:
-    """The rewritten modules, for a CPU.
-
-    Args:
-        sam: the model; its weights are copied where they have to be rearranged.
-        dtype: of the encoder. The decoder stays in float32.
-    """
+def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
+    """The fast modules for a CPU, the encoder in `dtype` and the decoder in float32."""
     encoder = FastEncoder(cast(TinyVitEncoder, sam.image_encoder), dtype)
+    decoder = FastDecoder(sam.mask_decoder)
     mean, std = cast(torch.Tensor, sam.pixel_mean), cast(torch.Tensor, sam.pixel_std)
 
     @torch.inference_mode()
@@ -98,15 +104,15 @@ def fast_network(sam: Sam, dtype: torch.dtype) -> ModelBackend:
         return encoder((rgb - mean) / std)
 
     name = f"fast {str(dtype).removeprefix('torch.')}"
-    return _network(sam, encode, FastDecoder(sam.mask_decoder), name)
+    return replace(plain_backend(sam), encode=encode, mask_decoder=decoder, name=name)
 
 
-def bfloat16_pays() -> bool:
-    """Whether the processor has AMX, and a product of the encoder's shape gains by it, rightly."""
+def bfloat16_is_faster() -> bool:
+    """Whether the CPU has AMX, and bfloat16 is correct and faster for an encoder-sized matrix."""
     try:
         if not torch.cpu._is_amx_tile_supported():
             return False
-    except AttributeError:  # private, and not in every torch
+    except AttributeError:  # private, and missing in some versions of torch
         return False
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4096, 640, generator=generator)
@@ -116,23 +122,4 @@ def bfloat16_pays() -> bool:
     error = ((x16 @ weight16).float() - expected).norm() / expected.norm()
     if not bool(error < _BFLOAT16_TOLERANCE):
         return False
-    return gain(lambda: product(x, weight), lambda: x16 @ weight16) > _BFLOAT16_MUST_GAIN
-
-
-def _network(
-    sam: Sam,
-    encode: Callable[[torch.Tensor], torch.Tensor],
-    mask_decoder: Callable[..., tuple[torch.Tensor, torch.Tensor]],
-    name: str,
-) -> ModelBackend:
-    with torch.inference_mode():
-        image_pe = sam.prompt_encoder.get_dense_pe()
-    return ModelBackend(
-        encode,
-        sam.prompt_encoder,
-        mask_decoder,
-        image_pe,
-        sam.image_encoder.img_size,
-        sam.mask_threshold,
-        name,
-    )
+    return speedup(lambda: linear(x, weight), lambda: x16 @ weight16) > _MIN_BFLOAT16_SPEEDUP

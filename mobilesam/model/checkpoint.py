@@ -1,4 +1,4 @@
-"""Reads MobileSAM checkpoints: official names to ours, strictly."""
+"""Loads MobileSAM checkpoints strictly and renames the official parameters to timm's names."""
 
 from __future__ import annotations
 
@@ -29,44 +29,45 @@ _LAYER = re.compile(r"^layers\.(\d)\.(downsample\.)?")
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
-    """Loads a checkpoint into a model, every tensor of it or none.
+    """Loads all tensors of a checkpoint into a model, or none.
 
     Args:
-        sam: what `build_sam` gives; it must be put into eval mode afterwards.
-        path: a `mobile_sam.pt`-shaped file (a bare state dict under the official names), a
-            `.safetensors` file of the same names, or a folder with a safetensors shard index.
+        sam: the result of `build_sam`; it must be put into eval mode afterwards.
+        path: a state dict as `mobile_sam.pt` (official names), a `.safetensors` file with the same
+            names, or a folder with a safetensors index.
 
     Raises:
-        WeightsError: the file cannot be read safely, is damaged, or its tensors are not
-            MobileSAM's, by name and by shape.
+        WeightsError: the file is damaged, cannot be read safely, or its tensors do not have the
+            names and shapes of MobileSAM's.
     """
     state = rename_official(read_tensors(path))
     expected = sam.state_dict()
-    # Files trained elsewhere often leave out BatchNorm's counters, which inference never reads.
+    # Other checkpoints often omit BatchNorm's counters, which inference does not read.
     for name, tensor in expected.items():
         if name.endswith(_BATCH_NORM_COUNTER):
             state.setdefault(name, torch.zeros_like(tensor))
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError(
-            f"{path.name} does not hold MobileSAM's weights: {len(missing)} tensors are missing"
+            f"{path.name} is not a MobileSAM checkpoint: {len(missing)} tensors are missing"
             f"{_example(missing)}, {len(unknown)} are unknown{_example(unknown)}."
         )
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise WeightsError(
-                f"{path.name} does not hold MobileSAM's weights: {name} has the shape "
+                f"{path.name} is not a MobileSAM checkpoint: {name} has the shape "
                 f"{tuple(state[name].shape)}, not {tuple(tensor.shape)}."
             )
         if not _is_usable(state[name], tensor):
             raise WeightsError(
-                f"{path.name} is damaged: {name} does not hold finite numbers; fetch it again."
+                f"{path.name} is damaged: {name} has values that are not finite numbers; "
+                "download it again."
             )
     sam.load_state_dict(state, strict=True)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """A checkpoint's tensors under the names of the file, read without running any code in it.
+    """Reads the tensors of a checkpoint without executing any code in it.
 
     Raises:
         WeightsError: the file cannot be read, or is not a plain state dict.
@@ -84,10 +85,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
-    except Exception as error:  # readers raise all sorts of things for a damaged file
+    except Exception as error:  # the readers raise many types of exceptions for damaged files
         raise WeightsError(
-            f"{path.name} cannot be read as weights: it is damaged, or not a plain state dict; "
-            "fetch it again, or name other weights."
+            f"{path.name} is damaged or not a plain state dict; download it again or choose other "
+            "weights."
         ) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
@@ -97,15 +98,15 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def rename_official(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The official checkpoint's names turned into those of timm's TinyViT.
+    """Renames the official checkpoint's parameters to those of timm's TinyViT.
 
-    The classifier (`head`, `norm_head`) is left out: segmentation does not use it.
+    The classifier (`head`, `norm_head`) is dropped: segmentation does not use it.
     """
     return {renamed: tensor for name, tensor in state.items() if (renamed := _rename(name))}
 
 
 def checkpoint_digest(path: Path) -> str:
-    """SHA-256 over the file, or over a folder's shards in the order of their names."""
+    """SHA-256 of a file, or of a folder's shards in the order of their names."""
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
         with file.open("rb") as stream:
@@ -115,10 +116,10 @@ def checkpoint_digest(path: Path) -> str:
 
 
 def check_shards(folder: Path) -> None:
-    """Compares a folder's files with its SHA256SUMS.
+    """Checks the files of a folder against its SHA256SUMS.
 
     Raises:
-        WeightsError: a file is missing or differs, for instance an LFS pointer or a cut-off copy.
+        WeightsError: a file is missing or differs, for example an LFS pointer or a truncated copy.
     """
     try:
         lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
@@ -126,20 +127,20 @@ def check_shards(folder: Path) -> None:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{folder.name}/{CHECKSUMS} cannot be read: {error}.") from error
     if not digests:
-        raise WeightsError(f"{folder.name}/{CHECKSUMS} is empty; fetch it again.")
+        raise WeightsError(f"{folder.name}/{CHECKSUMS} is empty; download it again.")
     for name, expected in digests.items():
         file = folder / name
         if not file.is_file() or checkpoint_digest(file) != expected:
-            raise WeightsError(f"{folder.name}/{name} is missing or damaged; fetch it again.")
+            raise WeightsError(f"{folder.name}/{name} is missing or damaged; download it again.")
 
 
 def _check_archive(path: Path) -> None:
-    """Checks what torch.load does not: checksums, and that nothing unpacks to more than the file.
+    """Checks what torch.load does not: the checksums, and that the ZIP is not compressed.
 
-    torch.save packs tensors into a ZIP without compressing them.
+    torch.save stores tensors uncompressed, so a larger unpacked size means a decompression bomb.
     """
     if not zipfile.is_zipfile(path):
-        return  # torch's older format, or none
+        return  # torch's legacy format, or not a checkpoint
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > path.stat().st_size or archive.testzip() is not None:
@@ -147,7 +148,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _is_usable(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
-    """Whether it can be copied into a parameter as it is, and computed with."""
+    """Whether a tensor can be copied into a parameter and holds finite numbers."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return False
     same_kind = tensor.is_floating_point() == parameter.is_floating_point()
@@ -164,7 +165,7 @@ def _rename(name: str) -> str | None:
         return None
     for pattern, replacement in _RENAMES:
         name = pattern.sub(replacement, name)
-    # timm puts the downsampling at the start of the next stage, the original at the end of its own.
+    # timm has the downsampling at the start of the next stage, MobileSAM at the end of a stage.
     name = _LAYER.sub(
         lambda match: f"stages.{int(match[1]) + bool(match[2])}.{match[2] or ''}", name
     )
@@ -172,4 +173,4 @@ def _rename(name: str) -> str | None:
 
 
 def _example(names: set[str]) -> str:
-    return f" (for instance {min(names)})" if names else ""
+    return f" (for example {min(names)})" if names else ""

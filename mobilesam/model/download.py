@@ -1,154 +1,111 @@
-"""Fetches the official checkpoint from the Hub: a whole file or none."""
+"""Downloads the official checkpoint from the Hugging Face Hub."""
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import logging
-import queue
+import os
 import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import httpx
-from huggingface_hub import hf_hub_url
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError
 
 from mobilesam.errors import WeightsError
+from mobilesam.model.checkpoint import checkpoint_digest
 
-WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
-OFFICIAL_NAME = "mobile_sam.pt"
-OFFICIAL_BYTES = 40_728_226
-OFFICIAL_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
-HUB_REPOSITORY = "dhkim2810/MobileSAM"
-ANSWER_TIMEOUT_S = 8.0
-"""How long the Hub may stay silent: before its first byte or between two blocks."""
-
-# The process id would not do, which is often equal in containers that share a folder.
-_PROCESS = uuid.uuid4().hex
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Download:
-    """The official checkpoint as the Hub serves it; tests put their own in its place."""
+    """A checkpoint on the Hub and how to recognise it; the defaults are the official one."""
 
-    repository: str = HUB_REPOSITORY
-    filename: str = OFFICIAL_NAME
-    size_bytes: int = OFFICIAL_BYTES
-    sha256: str = OFFICIAL_SHA256
-    timeout_s: float = ANSWER_TIMEOUT_S
+    repository: str = "dhkim2810/MobileSAM"
+    filename: str = "mobile_sam.pt"
+    size_bytes: int = 40_728_226
+    sha256: str = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
+    endpoint: str | None = None
+    answer_timeout_s: float = 8.0
+    transfer_timeout_s: float = 600.0
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file has the right size and SHA-256."""
+        return path.stat().st_size == self.size_bytes and checkpoint_digest(path) == self.sha256
 
 
-def fetch(target: Path, download: Download) -> None:
-    """Downloads to a temporary file beside the target, checks size and hash, then renames.
+def fetch(folder: Path, download: Download) -> Path:
+    """Downloads a checkpoint into the Hub's cache, checks it and links it into a folder.
 
-    Args:
-        target: where to keep the file.
-        download: what to fetch, and how it is recognised.
+    Returns:
+        The file in the folder, or in the Hub's cache if the folder is read-only or on another
+        file system.
 
     Raises:
-        WeightsError: the Hub does not answer or sends something else, or the file cannot be saved.
+        WeightsError: the Hub does not answer or sends another file, or the cache is not writable.
     """
-    url = hf_hub_url(download.repository, download.filename)
-    # The name is this download's own: two servers that start together do not share a file.
-    partial = target.with_name(f"{target.name}.{_PROCESS}.{uuid.uuid4().hex}.part")
-    digest, received = hashlib.sha256(), 0
     logger.info("Downloading %s (%d MB) ...", download.filename, download.size_bytes // 1_000_000)
     try:
-        with partial.open("wb") as file:
-            for block in _stream(url, download.timeout_s):
-                file.write(block)
-                digest.update(block)
-                before, received = received, received + len(block)
-                if received > download.size_bytes:
-                    break
-                if received * 4 // download.size_bytes > before * 4 // download.size_bytes:
-                    logger.info("... %d%%", 100 * received // download.size_bytes)
-        if received != download.size_bytes:
-            raise WeightsError(
-                f"the download ended after {received} of {download.size_bytes} bytes."
-            )
-        if digest.hexdigest() != download.sha256:
-            raise WeightsError(
-                "the downloaded file is not the official checkpoint (wrong SHA-256)."
-            )
-        partial.replace(target)
+        cached = _download_to_cache(download)
+    except TimeoutError:
+        raise WeightsError("the Hub did not answer in time.") from None
+    except HfHubHTTPError as error:
+        raise WeightsError(f"the Hub answered with HTTP {error.response.status_code}.") from error
     except OSError as error:
+        if error.errno is None:
+            raise WeightsError(f"the download failed ({type(error).__name__}).") from error
+        full = error.errno == errno.ENOSPC
         raise WeightsError(
-            f"the download cannot be saved in {target.parent.name}/ ({error.strerror or error}); "
-            f"free {download.size_bytes // 1_000_000} MB there, or use the bundled weights."
+            f"the download cannot be saved in the Hub's cache ({error.strerror}); "
+            f"{'free some disk space' if full else 'set HF_HOME to a folder that is writable'}."
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    except Exception as error:  # of the HTTP client, which huggingface_hub has changed once already
+        raise WeightsError(f"the Hub cannot be reached ({type(error).__name__}).") from error
+    if not download.matches(cached):
+        raise WeightsError("the downloaded file is not the official checkpoint (wrong SHA-256).")
+    target = folder / download.filename
+    try:
+        os.link(cached.resolve(), target)
+    except OSError:
+        return cached
+    return target
 
 
-def discard_partial_downloads(folder: Path = WEIGHTS_DIR) -> None:
-    """Removes what this process has begun to download, before it ends in the middle of it."""
-    for partial in folder.glob(f"*.{_PROCESS}.*.part"):
-        with suppress(OSError):
-            partial.unlink()
+def _download_to_cache(download: Download) -> Path:
+    repository, filename, endpoint = download.repository, download.filename, download.endpoint
+    url = hf_hub_url(repository, filename, endpoint=endpoint)
+    # Asked first, so that a Hub that does not answer is given up long before a slow transfer is.
+    _call_in_thread(lambda: get_hf_file_metadata(url, token=False), download.answer_timeout_s)
+    path = _call_in_thread(
+        lambda: hf_hub_download(
+            repository, filename, endpoint=endpoint, token=False, force_download=True
+        ),
+        download.transfer_timeout_s,
+    )
+    return Path(path)
 
 
-def _stream(url: str, timeout_s: float) -> Iterator[bytes]:
-    """Blocks of the file at a URL.
+def _call_in_thread(call: Callable[[], T], timeout_s: float) -> T:
+    """Calls a function in a daemon thread, which is abandoned after `timeout_s`.
 
-    The reading is done in a thread of its own, because no HTTP client's timeouts bound a name
-    look-up: whatever hangs, the wait for the next block ends after `timeout_s`.
+    The timeouts of an HTTP client do not cover name resolution.
 
     Raises:
-        WeightsError: no connection, an error status, or silence for `timeout_s`.
+        TimeoutError: the call took longer.
     """
-    blocks: queue.Queue[bytes | Exception | None] = queue.Queue(maxsize=16)
-    abandoned = threading.Event()
-    reader = threading.Thread(
-        target=_read_into, args=(blocks, abandoned, url, timeout_s), name="download", daemon=True
-    )
-    reader.start()
-    try:
-        while True:
-            try:
-                item = blocks.get(timeout=timeout_s)
-            except queue.Empty:
-                raise WeightsError(f"the Hub did not answer for {timeout_s:g} s.") from None
-            if item is None:
-                return
-            if isinstance(item, Exception):
-                raise WeightsError(f"the Hub could not be reached ({_cause(item)}).") from item
-            yield item
-    finally:
-        abandoned.set()
+    future: Future[T] = Future()
 
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
 
-def _read_into(
-    blocks: queue.Queue[bytes | Exception | None],
-    abandoned: threading.Event,
-    url: str,
-    timeout_s: float,
-) -> None:
-    """Puts the blocks of a file into a queue, then None, or the error that ended the reading."""
-
-    def put(item: bytes | Exception | None) -> None:
-        while not abandoned.is_set():
-            with suppress(queue.Full):
-                return blocks.put(item, timeout=0.5)
-
-    try:
-        with httpx.stream("GET", url, timeout=timeout_s, follow_redirects=True) as response:
-            response.raise_for_status()
-            for block in response.iter_bytes(1 << 14):
-                put(block)
-                if abandoned.is_set():
-                    return
-        put(None)
-    except Exception as error:  # handed over to whoever reads the queue
-        put(error)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"HTTP {error.response.status_code}"
-    return type(error).__name__
+    threading.Thread(target=run, name="download", daemon=True).start()
+    return future.result(timeout_s)

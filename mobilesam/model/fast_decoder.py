@@ -1,18 +1,18 @@
-"""The mask decoder rewritten for speed: the same weights, the same answer, less arithmetic.
+"""A faster implementation of the mask decoder: same weights and output, less arithmetic.
 
-segment_anything's MaskDecoder stays the reference. A prompt has a handful of tokens and the image
-4,096, so whatever the reference projects on the image's side is moved to the tokens' side:
+segment_anything's MaskDecoder is the reference. A prompt has a few tokens and the image has 4,096,
+so projections of image tokens are moved to the prompt tokens:
 
-- Scores of a token against the image, (q Wq + bq)(k Wk + bk)^T, are computed as
-  ((q Wq + bq) Wk^T) k^T: bk adds the same to all of a token's scores, and softmax does not see it.
-- Their sum over the image, (A (k Wv)), is (A k) Wv.
-- The image's scores against the tokens and the sum over the tokens are turned round likewise.
+- The scores of a token against the image, (q Wq + bq)(k Wk + bk)^T, are computed as
+  ((q Wq + bq) Wk^T) k^T: bk adds the same value to all scores of a token, which softmax ignores.
+- The weighted sum over the image, (A (k Wv)), is computed as (A k) Wv.
+- The scores of the image against the tokens and the sum over the tokens are reordered likewise.
 
-That pays while the tokens are few (`_FEW_TOKENS`); beyond, the image is projected as usual. In the
-first layer the image side is the same for all prompts of a batch and is projected once.
+This is faster up to `_FEW_TOKENS` tokens; beyond, the image tokens are projected. In the first
+layer the image tokens are the same for all prompts of a batch and are projected once.
 
-The upscaling's transposed convolutions (kernel and stride 2) are two matrix products over pixels in
-token order; only the masks at the end are put into raster order.
+The transposed convolutions of the upscaling (kernel and stride 2) are two matrix products over
+pixels in token order; only the final masks are put into raster order.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.model.inference_layers import LayerNorm, Linear
-from mobilesam.model.matmul import product
+from mobilesam.model.matmul import linear
 
 _FEW_TOKENS = 16
 
 
 class FastDecoder(nn.Module):
-    """A drop-in for segment_anything's MaskDecoder."""
+    """A replacement for segment_anything's MaskDecoder."""
 
     def __init__(self, decoder: Any) -> None:
-        """Takes the weights of segment_anything's MaskDecoder in eval mode; it is left as it is."""
+        """Copies the weights of segment_anything's MaskDecoder, which is in eval mode."""
         super().__init__()
         self.num_mask_tokens = decoder.num_mask_tokens
         self.own_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).detach()
@@ -59,9 +59,8 @@ class FastDecoder(nn.Module):
             image_embeddings: (1, 256, 64, 64).
             image_pe: (1, 256, 64, 64) positional encoding.
             sparse_prompt_embeddings: (B, N, 256).
-            dense_prompt_embeddings: (B, 256, 64, 64), expanded from one pixel where there is no
-                mask_input.
-            multimask_output: three candidates or one.
+            dense_prompt_embeddings: (B, 256, 64, 64).
+            multimask_output: whether to return three candidates or one.
 
         Returns:
             low_res_logits (B, C, 256, 256) and iou_predictions (B, C).
@@ -70,28 +69,25 @@ class FastDecoder(nn.Module):
         position = _tokens_of(image_pe)
         dense = dense_prompt_embeddings
         if dense.stride(2) == 0 and dense.stride(3) == 0:
-            dense = dense[:1]  # no mask_input: the same for all prompts
+            dense = dense[:1]  # expanded from one pixel: there is no mask_input
         image = _tokens_of(image_embeddings) + _tokens_of(dense)
-        point = torch.cat(
-            [self.own_tokens.expand(prompts, -1, -1), sparse_prompt_embeddings], dim=1
-        )
-        queries = point
+        own_tokens = self.own_tokens.expand(prompts, -1, -1)
+        queries = point = torch.cat([own_tokens, sparse_prompt_embeddings], dim=1)
         for layer in self.layers:
             queries, image = layer(queries, point, image, position)
         keys = image + position
-        wanted = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
-        read = [0, *range(1, 1 + self.num_mask_tokens)[wanted]]  # the tokens that are read out
-        queries, point = queries[:, read], point[:, read]
-        queries = self.final_norm(
-            queries + self.final_attention.to_image(queries + point, keys, image)
-        )
-        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, wanted]
-        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, wanted)
+        selected = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
+        outputs = [0, *range(1, 1 + self.num_mask_tokens)[selected]]  # the IoU and mask tokens
+        queries, point = queries[:, outputs], point[:, outputs]
+        attended = self.final_attention.to_image(queries + point, keys, image)
+        queries = self.final_norm(queries + attended)
+        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, selected]
+        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, selected)
         return self.upscaling.masks(image, hyper), iou_predictions
 
 
 def _tokens_of(image: torch.Tensor) -> torch.Tensor:
-    """(B, C, H, W) to (B, H W, C); free where the memory is in NHWC order already."""
+    """(B, C, H, W) to (B, H W, C), without a copy if the memory is in NHWC order."""
     return image.permute(0, 2, 3, 1).flatten(1, 2)
 
 
@@ -101,18 +97,11 @@ class _Attention:
     def __init__(self, attention: Any) -> None:
         self.heads = attention.num_heads
         self.width = attention.internal_dim // attention.num_heads
-        self.q, self.k, self.v, self.out = (
-            Linear.of(layer)
-            for layer in (
-                attention.q_proj,
-                attention.k_proj,
-                attention.v_proj,
-                attention.out_proj,
-            )
-        )
+        self.q, self.k = Linear.of(attention.q_proj), Linear.of(attention.k_proj)
+        self.v, self.out = Linear.of(attention.v_proj), Linear.of(attention.out_proj)
 
     def between_tokens(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        """Ordinary attention, for sets of tokens of any kind."""
+        """Standard attention between any two sets of tokens."""
         parts = [self._split(f(x)) for f, x in ((self.q, q), (self.k, k), (self.v, v))]
         prompts = parts[0].shape[0]
         q, k, v = (part.expand(prompts, -1, -1, -1) for part in parts)
@@ -121,36 +110,33 @@ class _Attention:
     def to_image(
         self, tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
-        """What the tokens take from the image: (B, N, C)."""
-        if not self._few(tokens, keys):
+        """Attention from prompt tokens to the image: (B, N, C)."""
+        if not _has_few_tokens(tokens, keys):
             return self.between_tokens(tokens, keys, values)
         prompts, count, channels = tokens.shape
         q = self._split(self.q(tokens)) * self.width**-0.5
-        scores = self._on_image(q @ self._per_head(self.k), keys)
-        taken = _product(scores.softmax(-1), values.mT)
-        taken = taken.view(prompts, self.heads, count, channels)
-        return self.out(_merge(taken @ self._per_head(self.v).mT) + self.v.bias)
+        scores = _batched_linear((q @ self._per_head(self.k)).flatten(1, 2), keys)
+        out = _batched_linear(scores.softmax(-1), values.mT)
+        out = out.view(prompts, self.heads, count, channels)
+        return self.out(_merge(out @ self._per_head(self.v).mT) + self.v.bias)
 
     def from_tokens(
         self, image: torch.Tensor, queries: torch.Tensor, k: torch.Tensor, v: torch.Tensor
     ) -> torch.Tensor:
-        """The image with what it takes from the tokens added: (B, P, C)."""
+        """The image plus its attention to the prompt tokens: (B, P, C)."""
         prompts, count, channels = k.shape
         keys = self._split(self.k(k)) * self.width**-0.5
-        if self._few(k, queries):
-            scores = self._on_image(keys @ self._per_head(self.q), queries)
+        if _has_few_tokens(k, queries):
+            scores = _batched_linear((keys @ self._per_head(self.q)).flatten(1, 2), queries)
             scores += (keys @ self.q.bias.view(self.heads, self.width, 1)).flatten(1, 2)
         else:
             scores = (keys @ self._split(self.q(queries)).mT).flatten(1, 2)
-        shares = scores.view(prompts, self.heads, count, -1).softmax(2).flatten(1, 2)
-        # Every head's shares sum to one, so the output's bias is spread over the heads.
+        weights = scores.view(prompts, self.heads, count, -1).softmax(2).flatten(1, 2)
+        # The weights of each head sum to one, so each head gets an equal part of the output's bias.
         per_head_out = self.out.weight.view(channels, self.heads, self.width).permute(1, 2, 0)
-        gifts = (self._split(self.v(v)) @ per_head_out).flatten(1, 2)
-        gifts += self.out.bias / self.heads
-        return _product(shares.mT, gifts.mT).add_(image)
-
-    def _few(self, tokens: torch.Tensor, image: torch.Tensor) -> bool:
-        return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
+        values = (self._split(self.v(v)) @ per_head_out).flatten(1, 2)
+        values += self.out.bias / self.heads
+        return _batched_linear(weights.mT, values.mT).add_(image)
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(B, N, heads * width) to (B, heads, N, width)."""
@@ -160,17 +146,16 @@ class _Attention:
         """The layer's weight as (heads, width, C)."""
         return layer.weight.view(self.heads, self.width, -1)
 
-    @staticmethod
-    def _on_image(absorbed: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """(B, heads, N, C) against (K, P, C): (B, heads * N, P)."""
-        return _product(absorbed.flatten(1, 2), image)
+
+def _has_few_tokens(tokens: torch.Tensor, image: torch.Tensor) -> bool:
+    return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
 
 
-def _product(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _batched_linear(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """(B, M, X) by (K, Y, X), K being 1 or B: (B, M, Y)."""
     if len(weights) == 1:
-        return product(x, weights[0])
-    return torch.stack([product(*pair) for pair in zip(x, weights, strict=True)])
+        return linear(x, weights[0])
+    return torch.stack([linear(*pair) for pair in zip(x, weights, strict=True)])
 
 
 def _merge(x: torch.Tensor) -> torch.Tensor:
@@ -196,7 +181,7 @@ class _Layer:
         queries: torch.Tensor,
         point: torch.Tensor,
         image: torch.Tensor,
-        position: torch.Tensor,
+        image_pe: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.is_first:
             queries = self.self_attention.between_tokens(queries, queries, queries)
@@ -204,7 +189,7 @@ class _Layer:
             with_point = queries + point
             queries = queries + self.self_attention.between_tokens(with_point, with_point, queries)
         queries = self.norms[0](queries)
-        keys = image + position
+        keys = image + image_pe
         queries = self.norms[1](queries + self.to_image.to_image(queries + point, keys, image))
         queries = self.norms[2](queries + self.fc2(F.relu(self.fc1(queries))))
         image = self.from_tokens.from_tokens(image, keys, queries + point, queries)
@@ -212,7 +197,7 @@ class _Layer:
 
 
 class _Upscaling:
-    """The decoder's output_upscaling, and the masks that come of it."""
+    """The decoder's output_upscaling and its product with the hypernetworks' output."""
 
     def __init__(self, upscaling: Any) -> None:
         first, norm, _, second, _ = upscaling
@@ -226,16 +211,16 @@ class _Upscaling:
         pixels = self.first(image).view(prompts, tokens * 4, -1)
         pixels = F.gelu(self.norm(pixels))
         pixels = F.gelu(self.second(pixels).view(prompts, tokens * 16, -1))
-        masks = _product(hyper, pixels)
-        # (row, column) of the token, then of the first and of the second doubling. The last pair
-        # stays together, so it is moved as one number of twice the width.
+        masks = _batched_linear(hyper, pixels)
+        # Rows and columns of the tokens, of the first and of the second upscaling. Two neighbouring
+        # float32 pixels of a row stay together, so they are permuted as one float64.
         pairs = masks.view(torch.float64).view(prompts, -1, side, side, 2, 2, 2)
         raster = pairs.permute(0, 1, 2, 4, 6, 3, 5).contiguous().view(torch.float32)
         return raster.view(prompts, -1, side * 4, side * 4)
 
 
 def _as_linear(layer: Any) -> Linear:
-    """A transposed convolution of kernel and stride 2: one pixel to four, (dy, dx, channel)."""
+    """A transposed convolution of kernel and stride 2 as a linear layer to (dy, dx, channel)."""
     weight = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
     return Linear(weight, layer.bias.detach().repeat(4))
 
@@ -247,7 +232,7 @@ def _mlp(x: torch.Tensor, layers: list[Linear]) -> torch.Tensor:
 
 
 def _stacked(mlps: list[Any]) -> list[Linear]:
-    """Several MLPs of one shape, layer by layer: weights (M, in, out), biases (M, 1, out)."""
+    """Stacks M MLPs of one shape: per layer, weights (M, in, out) and biases (M, 1, out)."""
     return [
         Linear(
             torch.stack([layer.weight.detach().t() for layer in layers]),
@@ -258,7 +243,7 @@ def _stacked(mlps: list[Any]) -> list[Linear]:
 
 
 def _stacked_mlp(x: torch.Tensor, layers: list[Linear], which: slice) -> torch.Tensor:
-    """(B, M, C) through the MLPs `which`, each row through its own: (B, M, out)."""
+    """Maps each of the M rows of (B, M, C) by its own MLP of the slice `which`: (B, M, out)."""
     rows = x.transpose(0, 1)
     for position, layer in enumerate(layers):
         rows = torch.baddbmm(layer.bias[which], rows, layer.weight[which])

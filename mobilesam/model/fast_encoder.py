@@ -1,16 +1,15 @@
-"""The image encoder rewritten for speed: same weights, same answer, fewer passes over memory.
+"""A faster implementation of the image encoder: same weights and output, less memory traffic.
 
-`TinyVitEncoder` stays the reference. What is done differently, and why:
+`TinyVitEncoder` is the reference. The differences, all exact up to rounding:
 
-- Everything is NHWC, so that convolutions, norms and linear layers read contiguous channels.
+- All activations are NHWC, so that convolutions, norms and linear layers read contiguous channels.
 - BatchNorm is folded into the convolutions.
-- Attention works on real tokens; windows are gathered by index, the padding of a window being one
-  constant row. Its bias is 4-D, without which torch's fused kernel is not taken.
-- The early layers, which carry most of the traffic, skip the zero padding of the square input:
-  where nothing of the photo is within reach, their output is that of an all-zero image, which is
-  known in advance.
-
-All of it is exact up to rounding.
+- Window attention gathers its tokens by index instead of padding the feature map; all padding
+  tokens of a window are one constant row. The attention bias is 4-D, which torch's fused kernel
+  needs.
+- The early layers, which have the largest activations, skip the zero padding of the square input:
+  outside the receptive field of the photo their output is that of an all-zero image, which is
+  computed once.
 """
 
 from __future__ import annotations
@@ -22,93 +21,84 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.model.inference_layers import LayerNorm, Linear
-from mobilesam.model.matmul import product
+from mobilesam.model.matmul import linear
 from mobilesam.model.tiny_vit import TinyVitEncoder
 
-_FRONT_STRIDE = 8
-_FRONT_REACH = 2  # how many rows of the front's output the photo's last row can reach
+_EARLY_STRIDE = 8
+_EARLY_REACH = 2  # rows of the output beyond the photo that are still in its receptive field
 
 
 class FastEncoder:
-    """Encodes one photo at a time; a drop-in for `TinyVitEncoder` on unpadded input.
-
-    Attributes:
-        dtype: of weights and activations; bfloat16 pays only where the CPU has AMX.
-    """
+    """A replacement for `TinyVitEncoder` that takes one unpadded photo."""
 
     def __init__(self, encoder: TinyVitEncoder, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of an encoder in eval mode.
-
-        Args:
-            encoder: the reference; it is left as it is.
-            dtype: float32 or bfloat16.
-        """
+        """Copies the weights of an encoder in eval mode, in float32 or bfloat16."""
         self.dtype = dtype
         trunk: Any = encoder.trunk
         stages = list(trunk.stages)
-        self._patch_embed = [
-            _conv(trunk.patch_embed.conv1, dtype),
-            _conv(trunk.patch_embed.conv2, dtype),
-        ]
+        embed = trunk.patch_embed
+        self._patch_embed = [_conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
         self._mbconvs = [_MbConv(block, dtype) for block in stages[0].blocks]
-        self._mergings = [_Merging(stage.downsample, dtype) for stage in stages[1:]]
+        self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages[1:]]
         self._blocks = [[_Block(block, dtype) for block in stage.blocks] for stage in stages[1:]]
         self._neck = _Neck(encoder.neck, dtype)
         self._side = encoder.img_size
-        self._blank = self._front(torch.zeros(1, self._side, self._side, 3, dtype=dtype))
+        self._blank_features = self._early_layers(
+            torch.zeros(1, self._side, self._side, 3, dtype=dtype)
+        )
 
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encodes.
+        """Computes the image embedding.
 
         Args:
             pixels: (1, 3, h, w) normalised RGB, not padded, the longer side 1024.
 
         Returns:
-            (1, 256, 64, 64) float32 image embedding, its memory in NHWC order.
+            (1, 256, 64, 64) float32 image embedding in NHWC memory order.
         """
-        x = self._front_of_photo(pixels)
+        x = self._early_features(pixels)
         for stage, blocks in enumerate(self._blocks):
             if stage:
-                x = self._mergings[stage](x)
+                x = self._patch_mergings[stage](x)
             for block in blocks:
                 x = block(x)
         return self._neck(x).float().permute(0, 3, 1, 2)
 
-    def _front_of_photo(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _early_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """The early layers' output for a photo padded to the square, (1, 128, 128, C)."""
         height, width = pixels.shape[2:]
         kept_hw, crop_hw = zip(*(self._extent(side) for side in (height, width)), strict=True)
         padding = (0, crop_hw[1] - width, 0, crop_hw[0] - height)
         crop = F.pad(pixels.to(self.dtype), padding).permute(0, 2, 3, 1).contiguous()
         rows, columns = kept_hw
-        full = self._blank.clone()
-        full[:, :rows, :columns] = self._front(crop)[:, :rows, :columns]
+        full = self._blank_features.clone()
+        full[:, :rows, :columns] = self._early_layers(crop)[:, :rows, :columns]
         return full
 
     def _extent(self, side: int) -> tuple[int, int]:
-        """For a side of the photo: the output that it reaches, and the input needed to compute it.
+        """The output length that depends on a side of the photo, and the input length it needs.
 
-        The last output row of a cropped input is wrong, because the crop's edge is not that of
-        the square: it is computed and thrown away.
+        The last output row of a cropped input is wrong, because convolutions see the edge of the
+        crop there: it is computed and discarded.
         """
-        reached = -(-side // _FRONT_STRIDE) + _FRONT_REACH
-        if (reached + 1) * _FRONT_STRIDE >= self._side:
-            return self._side // _FRONT_STRIDE, self._side
-        return reached, (reached + 1) * _FRONT_STRIDE
+        reached = -(-side // _EARLY_STRIDE) + _EARLY_REACH
+        if (reached + 1) * _EARLY_STRIDE >= self._side:
+            return self._side // _EARLY_STRIDE, self._side
+        return reached, (reached + 1) * _EARLY_STRIDE
 
-    def _front(self, x: torch.Tensor) -> torch.Tensor:
-        """Patch embedding, first stage and first merging: (1, h, w, 3) to (1, h/8, w/8, C)."""
+    def _early_layers(self, x: torch.Tensor) -> torch.Tensor:
+        """Patch embedding, first stage and first PatchMerging: (1, h, w, 3) to (1, h/8, w/8, C)."""
         first, second = self._patch_embed
         x = second(F.gelu(first(x)))
         for mbconv in self._mbconvs:
             x = mbconv(x)
-        return self._mergings[0](x)
+        return self._patch_mergings[0](x)
 
 
 @dataclass(frozen=True, eq=False)
 class _Conv:
-    """A convolution with its BatchNorm folded in, on NHWC."""
+    """A convolution with folded BatchNorm, on NHWC."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -130,8 +120,8 @@ def _conv(conv_norm: Any, dtype: torch.dtype) -> _Conv:
     return _Conv(weight, fused.bias.detach().to(dtype), fused.stride, fused.padding, fused.groups)
 
 
-class _MbConv:
-    """timm's MBConv."""
+class _PatchMerging:
+    """timm's PatchMerging."""
 
     def __init__(self, block: Any, dtype: torch.dtype) -> None:
         self.expand, self.depthwise, self.project = (
@@ -139,20 +129,14 @@ class _MbConv:
         )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = F.gelu(self.depthwise(F.gelu(self.expand(x))))
-        return F.gelu(self.project(hidden).add_(x))
+        return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
 
 
-class _Merging:
-    """timm's PatchMerging."""
-
-    def __init__(self, merging: Any, dtype: torch.dtype) -> None:
-        self.expand, self.depthwise, self.project = (
-            _conv(conv, dtype) for conv in (merging.conv1, merging.conv2, merging.conv3)
-        )
+class _MbConv(_PatchMerging):
+    """timm's MBConv: the same convolutions with a residual connection."""
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
+        return F.gelu(super().__call__(x).add_(x))
 
 
 class _Block:
@@ -166,7 +150,7 @@ class _Block:
         self.project = Linear.of(attention.proj, dtype)
         biases = attention.attention_biases[:, attention.attention_bias_idxs]
         self.bias = biases[None].detach().to(dtype).contiguous()
-        # timm pads windows with zeros before the norm, which turns them into the norm's bias.
+        # timm pads windows with zeros before the norm, whose output for them is its bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
         self.padding = padding.detach().to(dtype)[None]
         self.local_conv = _conv(block.local_conv, dtype)
@@ -195,7 +179,7 @@ class _Block:
         return self.project(out).view_as(x)
 
     def _window_indices(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token of every place in every window (the last index is padding), and the way back."""
+        """Token index of each window position (the last index is padding), and the inverse."""
         indices = self._indices.get((height, width))
         if indices is None:
             rows, columns = -(-height // self.window), -(-width // self.window)
@@ -219,6 +203,6 @@ class _Neck:
         self.weight2 = weight2.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm1(product(x, self.weight1))
+        x = self.norm1(linear(x, self.weight1))
         x = F.conv2d(x.permute(0, 3, 1, 2), self.weight2, padding=1).permute(0, 2, 3, 1)
         return self.norm2(x)

@@ -1,4 +1,4 @@
-"""Layers reduced to what inference needs of them, in the dtype that the fast modules want."""
+"""Layers without autograd and submodules, in the dtype of the fast modules."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.matmul import product
+from mobilesam.model.matmul import linear
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A linear layer on the last dimension."""
+    """A linear layer over the last dimension."""
 
     weight: torch.Tensor
     bias: torch.Tensor
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype = torch.float32) -> Linear:
-        """The layer's weights, in a dtype."""
+        """Copies the weights of a torch layer."""
         return cls(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out)."""
-        return product(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
 
 @dataclass(frozen=True, eq=False)
 class LayerNorm:
-    """A LayerNorm over the last dimension; SAM's LayerNorm2d is one on channels-last tensors."""
+    """LayerNorm over the last dimension; SAM's LayerNorm2d equals it on channels-last tensors."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -38,7 +38,7 @@ class LayerNorm:
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype = torch.float32) -> LayerNorm:
-        """The layer's weights, in a dtype."""
+        """Copies the weights of a torch layer."""
         return cls(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype), layer.eps)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""MobileSAM put together from timm's encoder and segment-anything's prompt encoder and decoder."""
+"""MobileSAM: timm's image encoder with segment-anything's prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TOKENS_PER_SIDE = 64
 
 
 def build_sam() -> Sam:
-    """MobileSAM's architecture with random weights, in training mode.
+    """Builds MobileSAM with random weights, in training mode.
 
-    The numbers are those of segment_anything's own builders; only the image encoder differs.
+    The hyperparameters are those of segment_anything's builders; only the image encoder differs.
     """
     return Sam(
-        image_encoder=TinyVitEncoder(),  # type: ignore[arg-type]  # any module will do
+        image_encoder=TinyVitEncoder(),  # type: ignore[arg-type]  # any module works
         prompt_encoder=PromptEncoder(
             embed_dim=EMBEDDING_CHANNELS,
             image_embedding_size=(TOKENS_PER_SIDE, TOKENS_PER_SIDE),
@@ -39,17 +39,17 @@ def build_sam() -> Sam:
 
 
 def load_sam(path: Path, device: torch.device) -> Sam:
-    """MobileSAM with the weights of a checkpoint, ready to predict.
+    """Builds MobileSAM with the weights of a checkpoint, in eval mode.
 
     Args:
-        path: a `mobile_sam.pt`-shaped file, a safetensors file, or a folder of safetensors shards.
-        device: where to put it.
+        path: a state dict as `mobile_sam.pt`, a safetensors file, or a folder of its shards.
+        device: where to put the model.
 
     Raises:
         WeightsError: the checkpoint is damaged or not MobileSAM's.
     """
     sam = build_sam()
     load_checkpoint(sam, path)
-    # After loading, never before: in eval mode timm caches the attention biases it finds.
+    # Only after loading: timm's TinyViT caches its attention biases when it enters eval mode.
     sam.eval()
     return sam.requires_grad_(False).to(device)

@@ -14,9 +14,9 @@ EMBEDDING_CHANNELS = 256
 class TinyVitEncoder(nn.Module):
     """Maps a preprocessed photo to SAM's image embedding.
 
-    The trunk is timm's `tiny_vit_5m_224` with one change, the one that MobileSAM made
-    (arXiv 2306.14289, section 4): the last downsampling keeps its resolution, so that 1024 pixels
-    give 64 x 64 tokens as SAM's ViT-H does. The neck is SAM's.
+    The trunk is timm's `tiny_vit_5m_224` with MobileSAM's change (arXiv 2306.14289, section 4): the
+    last downsampling has stride 1, so that 1024 x 1024 pixels give 64 x 64 tokens, as in SAM's
+    ViT-H. The neck is SAM's.
 
     Attributes:
         img_size: side in pixels of the square input; segment_anything.modeling.Sam pads to it.
@@ -38,7 +38,7 @@ class TinyVitEncoder(nn.Module):
         )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encodes.
+        """Computes the image embedding.
 
         Args:
             pixels: (B, 3, 1024, 1024) normalised RGB, padded right and bottom.

@@ -1,25 +1,36 @@
-"""Starts the page, for `app.py` and for the terminal's `serve`.
+"""Starts and stops the page, for `app.py` and the terminal's `serve`.
 
-The page comes first, the model after it: importing torch and the model's libraries takes longer
-than everything else, and no photo has been chosen yet.
+The page is served before the model is loaded, because importing torch takes longer than everything
+else. Requests wait for the model.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
 from mobilesam.web.server.request_log import configure_logging
-from mobilesam.web.server.shutdown import stopped_by_signals
-from mobilesam.web.server.storage import visitor_files
+from mobilesam.web.server.storage import temporary_storage
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from mobilesam.segmenter import Segmenter
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_FINISH_TIMEOUT_S = 4
+"""For requests that are being handled; Gradio waits one second longer for its server."""
 
 
 def serve_page(
@@ -29,70 +40,105 @@ def serve_page(
     port: int | None = None,
     mcp: bool = False,
 ) -> None:
-    """Serves the page, loads the model, and returns when the page is stopped.
+    """Serves the page, loads the model and returns when the page is stopped.
 
     Args:
-        weights: as `Segmenter.from_weights` takes them.
-        device: as `Segmenter.from_weights` takes it.
-        host: where to listen; None for GRADIO_SERVER_NAME, else 127.0.0.1.
-        port: None for GRADIO_SERVER_PORT, else the first free one from 7860 on.
-        mcp: be an MCP server too, as with MOBILESAM_MCP=1.
+        weights: as for `Segmenter.from_weights`.
+        device: as for `Segmenter.from_weights`.
+        host: the address to listen on; None for GRADIO_SERVER_NAME, or else 127.0.0.1.
+        port: None for GRADIO_SERVER_PORT, or else the first free one from 7860.
+        mcp: whether to be an MCP server too, as with MOBILESAM_MCP=1.
 
     Raises:
-        MobileSamError: a setting is malformed, the model cannot be loaded, or there is no
-            listening there.
+        MobileSamError: a setting is malformed, the model cannot be loaded, or the port is taken.
     """
     configure_logging()
     tune_allocator()
     settings = Settings.from_env()
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-    with visitor_files() as files, stopped_by_signals(files) as serving:
+    # Both this and the folder of `temporary_storage` are read while gradio is imported.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    with ExitStack() as cleanup, _stopped_by_signals(cleanup):
+        files = cleanup.enter_context(temporary_storage())
         from mobilesam.web.api.mcp import check_mcp_installed, prepare_mcp_server
         from mobilesam.web.blocks import build_demo, launch_options
         from mobilesam.web.health import health_route
         from mobilesam.web.page.handlers import PageHandlers
+        from mobilesam.web.server.queues import WorkQueues
 
         mcp = mcp or settings.mcp
         if mcp:
             check_mcp_installed()
         model: Future[Segmenter] = Future()
-        handlers = PageHandlers(model, files)
-        demo = build_demo(handlers, model, settings.limits)
+        queues = WorkQueues()
+        handlers = PageHandlers(model, files, queues)
+        demo = build_demo(handlers, model, settings.limits, queues)
         try:
             demo.launch(
                 server_name=host,
                 server_port=port,
                 mcp_server=mcp,
                 prevent_thread_lock=True,
-                quiet=True,  # Gradio would speak of public links; the next line says what is needed
+                quiet=True,  # the log has the address, and public links are not offered
                 **launch_options(settings.limits, [health_route(model, handlers)]),
             )
         except OSError as error:
             raise MobileSamError(
-                "The page cannot listen there: the port is taken, or the host is not this "
-                "machine's; name others."
+                "The page cannot be served there. Choose a free port and a host of this machine."
             ) from error
-        serving(demo)
-        logging.getLogger(__name__).info("The page is at %s", demo.local_url)
+        cleanup.callback(close, demo)
+        logger.info("The page is at %s", demo.local_url)
         if mcp:
             prepare_mcp_server(demo, settings.limits)
         try:
             model.set_result(_load(weights, device, settings))
         except Exception as error:
-            model.set_exception(error)  # requests that wait for the model get the error
+            model.set_exception(error)  # for the requests that wait for the model
             raise
         demo.block_thread()
 
 
+def close(demo: gr.Blocks) -> None:
+    """Stops accepting requests, and gives those that are being handled some time to finish.
+
+    `Blocks.close` would drop the results of API calls at once.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # tracebacks of dropped requests
+    demo.server.config.timeout_graceful_shutdown = _FINISH_TIMEOUT_S
+    demo.app.stop_event.set()  # ends the streams of open pages
+    demo.server.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _stopped_by_signals(cleanup: ExitStack) -> Iterator[None]:
+    """Within the block, Ctrl-C and SIGTERM clean up and end the process with status 0.
+
+    The handler raises no exception: the import or the cleanup that it interrupts might swallow it.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        logger.info("Stopping.")
+        cleanup.close()
+        os._exit(0)  # threads that still compute must not see the interpreter shut down
+
+    previous = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def _load(weights: str | None, device: str | None, settings: Settings) -> Segmenter:
-    """Imports torch, loads the model and says which."""
+    """Imports torch, loads the model and logs which."""
     import torch
 
     from mobilesam.segmenter import Segmenter
 
     torch.set_num_threads(usable_cores())
     segmenter = Segmenter.from_weights(weights, device, settings)
-    logging.getLogger(__name__).info(
+    logger.info(
         "%s weights on %s (%s). %s",
         segmenter.weights.kind.capitalize(),
         segmenter.device,

@@ -1,9 +1,11 @@
-"""The page: Gradio's Blocks around the prompt canvas, and the HTTP endpoints."""
+"""Gradio's Blocks around the page component and the HTTP endpoints."""
 
 from __future__ import annotations
 
 import base64
 import io
+import logging
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,153 +16,139 @@ from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from mobilesam.interactions import MAX_ACTIONS, MAX_PATH_POINTS
+from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS, MAX_RADIUS_PX
+from mobilesam.objects import MAX_OBJECTS
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.api.endpoints import add_everything_endpoint, add_segment_endpoint
-from mobilesam.web.api.export_endpoint import add_export_endpoint
-from mobilesam.web.page.component import PromptCanvas, Upload
-from mobilesam.web.page.handlers import PageHandlers
-from mobilesam.web.page.object_payload import MAX_KEPT
+from mobilesam.web.api.endpoints import add_endpoints
+from mobilesam.web.page.component import PromptCanvas, head_links
+from mobilesam.web.page.handlers import (
+    DISPLAY_SIDE,
+    OPEN_TIMEOUT_S,
+    THUMBNAIL_SIDE,
+    PageHandlers,
+)
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
-from mobilesam.web.server.replies import Reply
+from mobilesam.web.server.static_files import static_route
 
-if TYPE_CHECKING:  # the page is served before torch is imported
+if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.segmenter import Segmenter
 
-TITLE = "MobileSAM: click on a thing in a photo, get its mask"
+TITLE = "MobileSAM: click an object in a photo to get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
 _FAVICON = Path(__file__).parent / "favicon.png"
-# Gradio's own font lacks most glyphs in its heavier weights.
+# Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-_THUMBNAIL_HW = (96, 128)
-_MAX_QUERY_BYTES = 32 * MEGA
-"""Of JSON: the objects of a photo with all their steps, or a file of masks."""
+_THUMBNAIL_HW = (192, 256)
+_MAX_JSON_BYTES = 32 * MEGA
+"""Of a request: the objects of a photo with all their interactions, or a file of masks."""
 _MAX_EVENTS = 200
-"""That Gradio has under way at once: more than queues hold, so that none waits in its queue."""
-_SESSIONS = 1000
-"""Of which Gradio keeps a copy of the page each; nothing is lost with the oldest ones."""
-_PHOTO_SUFFIXES = {".jpg", ".png"}
+"""That Gradio handles at once: more than the queues hold, so that none waits in Gradio's queue."""
+_MAX_SESSIONS = 1000
+"""Whose state Gradio keeps. The page keeps none there, so the oldest lose nothing."""
+
+logger = logging.getLogger(__name__)
+
+
+class DemoBlocks(gr.Blocks):
+    """Blocks whose failed events reply with a sentence and log no messages.
+
+    Gradio would print the error of an event to standard error, including what the client sent.
+    """
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Handles one event."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, gr.Error) and not error.print_exception:
+                raise
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            name = type(error).__name__
+            logger.warning("Event failed: %s at %s:%s", name, frame.filename, frame.lineno)
+        raise gr.Error("The server does not understand the request.", print_exception=False)
 
 
 def build_demo(
     handlers: PageHandlers,
     model: Future[Segmenter],
     limits: ImageLimits,
+    queues: WorkQueues,
     examples: Path = EXAMPLES_DIR,
 ) -> gr.Blocks:
-    """The demo, ready to launch with `launch_options`.
+    """The demo, to be launched with `launch_options`.
 
     Args:
-        handlers: answers the page.
-        model: the segmenter that answers programs, or the promise of one: the page can be served,
-            and a photo be chosen, while it is being loaded.
-        limits: what a photo may be at most, as the page tells its visitors.
+        handlers: handle the requests of the page.
+        model: the segmenter for the endpoints, which may still be loading.
+        limits: for photos.
+        queues: run the work of the endpoints.
         examples: a folder of photos to offer.
     """
     gr.set_static_paths([examples])
 
-    queues = WorkQueues()
-    open_in_turn = queues.photos.serving(handlers.open)
+    async def unload(request: gr.Request) -> None:
+        await handlers.on_unload(request.session_hash or "")
 
-    async def line(query: Any) -> Reply:
-        return queues.photos.line(query)
-
-    async def open_photo(upload: Upload | None, request: gr.Request) -> gr.HTML:
-        if upload is None or upload.photo is None:
-            return gr.HTML(opened=None)
-        query = {
-            "seq": upload.ticket,
-            "path": upload.photo.path,
-            "name": upload.photo.orig_name or upload.photo.path,
-            "visitor": request.session_hash,
-        }
-        queues.photos.keep_promise()
-        reply = queues.photos.refusal(query) if queues.photos.is_full else handlers.admit(query)
-        if reply["ok"]:
-            reply = await open_in_turn({"seq": upload.ticket, "token": reply["token"]})
-        return gr.HTML(opened=reply)
-
-    def leave(request: gr.Request) -> None:
-        handlers.leave(request.session_hash or "")
-
-    demo = gr.Blocks(title=TITLE, analytics_enabled=False)
+    demo = DemoBlocks(title=TITLE, analytics_enabled=False)
     with demo:
-        canvas = PromptCanvas(
-            [
-                line,
-                queues.clicks.serving(handlers.segment),
-                *map(queues.full_size.serving, (handlers.export, handlers.load, handlers.preview)),
-                *map(
-                    queues.others.serving, (handlers.about, handlers.everything, handlers.regions)
-                ),
-            ],
+        PromptCanvas(
+            handlers.server_functions(),
             elem_id="prompt-canvas",
-            opened=None,
             limits={
                 "max_mb": limits.max_bytes / MEGA,
                 "max_megapixels": limits.max_pixels / MEGA,
                 "max_points": MAX_POINTS,
-                "max_steps": MAX_ACTIONS,
-                "max_path": MAX_PATH_POINTS,
-                "max_objects": MAX_KEPT,
+                "max_interactions": MAX_INTERACTIONS,
+                "max_path_points": MAX_PATH_POINTS,
+                "max_radius_px": MAX_RADIUS_PX,
+                "max_objects": MAX_OBJECTS,
+                "display_side": DISPLAY_SIDE,
+                "thumbnail_side": THUMBNAIL_SIDE,
+                "open_timeout_s": OPEN_TIMEOUT_S,
             },
             examples=[
                 _example(path)
                 for path in sorted(examples.iterdir())
-                if path.suffix in _PHOTO_SUFFIXES
+                if path.suffix in (".jpg", ".png")
             ],
         )
-        canvas.photo(
-            open_photo,
-            canvas,
-            canvas,
-            show_progress="hidden",
-            trigger_mode="multiple",  # a second photo waits its turn instead of being dropped
-            concurrency_limit=None,  # they wait in their queue
-            api_visibility="private",
-        )
-        add_segment_endpoint(model, limits, queues)
-        add_everything_endpoint(model, limits, queues)
-        add_export_endpoint(limits, queues)
-        demo.unload(leave)
+        add_endpoints(model, limits, queues)
+        demo.unload(unload)
     return demo
 
 
 def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Arguments for `demo.launch`: style, limits, a guard, and no telemetry.
+    """Arguments for `demo.launch`: style, limits, middleware, and no telemetry.
 
     Args:
-        limits: what a photo may be at most.
-        routes: answered beside Gradio's.
+        limits: for photos.
+        routes: served besides Gradio's.
     """
+    max_body_bytes = max(_MAX_JSON_BYTES, limits.max_bytes + MEGA)
     return {
-        "css": PromptCanvas.css(),
         "theme": gr.themes.Default(font=_FONTS),
         "favicon_path": _FAVICON,
-        "head": f'<meta name="description" content="{TITLE}">',
+        "head": f'<meta name="description" content="{TITLE}">{head_links()}',
         "max_file_size": limits.max_bytes,
         "max_threads": _MAX_EVENTS,
         "run_history": False,
-        "state_session_capacity": _SESSIONS,
+        "state_session_capacity": _MAX_SESSIONS,
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
         "app_kwargs": {
-            "middleware": [
-                Middleware(SecurityMiddleware, max(_MAX_QUERY_BYTES, limits.max_bytes + MEGA))
-            ],
-            "routes": list(routes),
+            "middleware": [Middleware(SecurityMiddleware, max_body_bytes)],
+            "routes": [static_route(), *routes],
         },
     }
 
 
 def _example(path: Path) -> dict[str, str]:
-    """Name, address and a small picture of an example photo, for the page."""
+    """Name, path and thumbnail of an example photo."""
     with Image.open(path) as image:
-        height, width = _THUMBNAIL_HW
-        image.thumbnail((2 * width, 2 * height))
+        image.thumbnail(_THUMBNAIL_HW[::-1])
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=80)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""`/healthz`: whether photos are answered, and how full the server is; nothing of any visitor."""
+"""`/healthz`: whether the model is loaded, and how full the server is."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import starlette.requests
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import mobilesam
 from mobilesam.web.page.handlers import PageHandlers
 
-if TYPE_CHECKING:  # the page is served before torch is imported
+if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.segmenter import Segmenter
 
 
 def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
-    """The route, for the application that serves the page.
+    """The route, which answers 200 once the model is loaded and 503 before or if that failed.
 
-    It answers 200 when photos are answered, and 503 while the model is being loaded or when that
-    has failed: whoever looks at the status alone sends visitors only where they are served.
+    A load balancer that checks the status alone therefore sends users only to ready servers.
 
     Args:
-        model: the segmenter, or the promise of one.
-        handlers: counts the open photos.
+        model: the segmenter, which may still be loading.
+        handlers: count the open photos.
     """
     started = time.monotonic()
 
-    # Not in a thread: visitors may hold all of these.
-    async def healthz(_request: starlette.requests.Request) -> JSONResponse:
+    # Not in a thread: requests may occupy all of them.
+    async def healthz(_request: Request) -> JSONResponse:
         report = {
             "version": mobilesam.__version__,
             "uptime_s": round(time.monotonic() - started),

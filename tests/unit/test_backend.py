@@ -1,4 +1,4 @@
-"""Which modules answer: decided by the device, the encoder and what the processor can do."""
+"""Which modules are chosen: by the device, the encoder and the CPU."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ import pytest
 import torch
 from segment_anything.modeling import Sam
 
-from mobilesam.model import backend as network
-from mobilesam.model.backend import bfloat16_pays, choose_backend, plain_network
+from mobilesam.model import backend
+from mobilesam.model.backend import bfloat16_is_faster, choose_backend, plain_backend
 from mobilesam.model.fast_decoder import FastDecoder
 
 
-def amx(answer: bool) -> Callable[[], bool]:
+def always(answer: bool) -> Callable[[], bool]:
     return lambda: answer
 
 
-def test_a_cpu_gets_the_fast_modules(bundled_sam: Sam) -> None:
+def test_the_fast_modules_run_on_a_cpu(bundled_sam: Sam) -> None:
     chosen = choose_backend(bundled_sam, "float32")
     assert chosen.name == "fast float32"
     assert isinstance(chosen.mask_decoder, FastDecoder)
 
 
-def test_another_encoder_than_tinyvit_runs_as_it_is(stub_sam: Sam) -> None:
+def test_the_plain_modules_run_for_another_encoder_than_tinyvit(stub_sam: Sam) -> None:
     chosen = choose_backend(stub_sam)
     assert chosen.name == "plain float32"
     assert chosen.mask_decoder is stub_sam.mask_decoder
 
 
-def test_another_device_than_the_cpu_gets_the_plain_modules(bundled_sam: Sam) -> None:
-    elsewhere = type("Elsewhere", (), {"type": "cuda"})()
-
-    class OnGpu:
-        device = elsewhere
+def test_the_plain_modules_run_on_a_gpu_with_the_cpu_encoder_as_fallback(bundled_sam: Sam) -> None:
+    class SamOnGpu:
+        device = type("Device", (), {"type": "cuda"})()
         image_encoder = bundled_sam.image_encoder
         prompt_encoder = bundled_sam.prompt_encoder
         mask_decoder = bundled_sam.mask_decoder
@@ -42,43 +40,46 @@ def test_another_device_than_the_cpu_gets_the_plain_modules(bundled_sam: Sam) ->
         def cpu(self) -> Sam:
             return bundled_sam
 
-    chosen = choose_backend(OnGpu())
+    chosen = choose_backend(SamOnGpu())
     assert chosen.name == "plain float32"
-    assert chosen.encode_on_cpu is not None  # in reserve for when the GPU's memory is full
+    assert chosen.mask_decoder is bundled_sam.mask_decoder
+    assert chosen.encode_on_cpu is not None
 
 
-def test_bfloat16_is_taken_by_itself_where_it_pays(
+def test_auto_precision_is_bfloat16_only_if_it_is_faster(
     bundled_sam: Sam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "bfloat16_pays", amx(True))
+    monkeypatch.setattr(backend, "bfloat16_is_faster", always(True))
     assert choose_backend(bundled_sam).name == "fast bfloat16"
-    monkeypatch.setattr(network, "bfloat16_pays", amx(False))
+    monkeypatch.setattr(backend, "bfloat16_is_faster", always(False))
     assert choose_backend(bundled_sam).name == "fast float32"
 
 
-def test_bfloat16_does_not_pay_without_amx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", amx(False), raising=False)
-    assert bfloat16_pays() is False
+def test_bfloat16_is_not_faster_without_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", always(False), raising=False)
+    assert bfloat16_is_faster() is False
 
 
-def test_bfloat16_does_not_pay_where_torch_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_not_used_if_torch_cannot_detect_amx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    assert bfloat16_pays() is False
+    assert bfloat16_is_faster() is False
 
 
-@pytest.mark.parametrize(("gained", "pays"), [(4.0, True), (1.0, False)])
-def test_bfloat16_pays_only_if_a_product_gains(
-    monkeypatch: pytest.MonkeyPatch, gained: float, pays: bool
+@pytest.mark.parametrize(("measured", "is_faster"), [(4.0, True), (1.0, False)])
+def test_bfloat16_is_used_only_if_a_measured_product_is_faster(
+    monkeypatch: pytest.MonkeyPatch, measured: float, is_faster: bool
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", amx(True), raising=False)
-    monkeypatch.setattr(network, "gain", lambda slow, fast: gained)
-    assert bfloat16_pays() is pays
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", always(True), raising=False)
+    monkeypatch.setattr(backend, "speedup", lambda baseline, candidate: measured)
+    assert bfloat16_is_faster() is is_faster
 
 
-def test_the_fast_and_the_plain_network_agree_on_a_photo(bundled_sam: Sam) -> None:
-    """From colours to embedding: normalisation and padding included."""
+def test_the_fast_and_the_plain_backend_give_the_same_embedding_of_a_photo(
+    bundled_sam: Sam,
+) -> None:
+    """Includes normalisation and padding."""
     generator = torch.Generator().manual_seed(3)
     rgb = torch.rand(1, 3, 300, 1024, generator=generator) * 255
-    expected = plain_network(bundled_sam).encode(rgb)
+    expected = plain_backend(bundled_sam).encode(rgb)
     actual = choose_backend(bundled_sam, "float32").encode(rgb)
     assert float((actual - expected).norm() / expected.norm()) <= 1e-4

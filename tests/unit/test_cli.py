@@ -132,10 +132,10 @@ def test_what_is_wrong_is_said_before_torch_is_imported(photo, argv, status):
         ("", "required: COMMAND"),
         ("cut", "invalid choice: 'cut'"),
         ("segment disc.png --point 1,1", "required: --out"),
-        ("segment disc.png --out m.png", "give --point X,Y or --box"),
+        ("segment disc.png --out m.png", "Give --point X,Y or --box"),
         ("segment disc.png --out m.png --point 12", "'12' is not X,Y in pixels, such as 320,240"),
         ("segment disc.png --out m.png --point 1,2,3", "'1,2,3' is not X,Y"),
-        ("segment disc.png --out m.png --point 1,nan", "'1,nan' is not X,Y"),
+        ("segment disc.png --out m.png --point 1,nan", "must be a finite number"),
         ("segment disc.png --out m.png --point one,2", "'one,2' is not X,Y"),
         ("segment disc.png --out m.png --minus-point 1", "--minus-point: '1' is not X,Y"),
         ("segment disc.png --out m.png --box 1,2,3", "'1,2,3' is not X0,Y0,X1,Y1"),
@@ -146,22 +146,22 @@ def test_what_is_wrong_is_said_before_torch_is_imported(photo, argv, status):
         ("segment disc.png --out m.jpg --point 1,1", "a .png file"),
         ("segment disc.png --out m.png --format coco --point 1,1", "a .json file"),
         ("segment disc.png --out /dev/stdout --point 1,1", "a .png file"),
-        ("segment disc.png --out no/m.png --point 1,1", "no does not exist; make it first"),
-        ("segment disc.png --out disc.png --point 1,1", "The photo would be overwritten"),
+        ("segment disc.png --out no/m.png --point 1,1", "no does not exist. Create it first"),
+        ("segment disc.png --out disc.png --point 1,1", "would overwrite the photo"),
         ("segment disc.png --out folder.png --point 1,1", "is not a file"),
-        ("everything disc.png --out r.json --points-per-side few", "'few' is not a whole number"),
+        ("everything disc.png --out r.json --points-per-side few", "invalid int value: 'few'"),
         ("everything disc.png --out r.json --points-per-side 65", "from 1 to 64"),
         ("everything disc.png --out r.json --pred-iou-thresh 1.5", "from 0 to 1"),
-        ("everything disc.png --out r.json --min-mask-region-area 1.5", "not a whole number"),
+        ("everything disc.png --out r.json --min-mask-region-area 1.5", "invalid int value: '1.5'"),
         ("everything disc.png --out r.json --min-mask-region-area 9999999", "from 0 to 1000000"),
-        ("everything disc.png --out r.json --box-nms-thresh inf", "'inf' is not a number"),
+        ("everything disc.png --out r.json --box-nms-thresh inf", "box_nms_thresh must be"),
         ("batch . --prompts none.jsonl --out a.json", "none.jsonl cannot be read"),
         ("batch none --prompts p.jsonl --out a.json", "The folder none does not exist"),
-        ("batch . --prompts blank.jsonl --out a.json", "There is no prompt in blank.jsonl"),
-        ("batch . --prompts p.json --out p.json", "The prompts would be overwritten"),
+        ("batch . --prompts blank.jsonl --out a.json", "There are no prompts in blank.jsonl"),
+        ("batch . --prompts p.json --out p.json", "would overwrite the prompts"),
         ("serve --port 0", "'0' is not a port"),
         ("serve --port 99999", "'99999' is not a port"),
-        ("serve --port http", "'http' is not a whole number"),
+        ("serve --port http", "'http' is not a port"),
     ],
 )
 def test_a_wrong_command_line_gets_one_line_and_status_2(run, photo, argv, message):
@@ -182,7 +182,7 @@ def test_a_wrong_command_line_gets_one_line_and_status_2(run, photo, argv, messa
         ("segment none.png --out m.png --point 1,1", "cannot be opened"),
         ("segment text.png --out m.png --point 1,1", "not a photo"),
         ("segment disc.png --out m.png --point 181,1", "The point (181, 1) is outside"),
-        ("segment disc.png --out m.png --box 1,1,181,9", "reaches outside the 180 x 120 photo"),
+        ("segment disc.png --out m.png --box 1,1,181,9", "extends outside the 180 x 120 photo"),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_1(run, photo, argv, message):
@@ -275,15 +275,20 @@ def test_everything_takes_the_defaults_that_suit_the_weights(
     assert "a lower --pred-iou-thresh keeps more" in said
 
 
-def test_everything_counts_its_points_where_somebody_is_watching(run, photo, monkeypatch):
+def test_everything_shows_its_progress_on_a_terminal_only(run, photo, segmenter, monkeypatch):
+    def iter_everything(embedding, options):
+        for done in (16, 25):
+            yield SimpleNamespace(done=done, records=[])
+
+    monkeypatch.setattr(segmenter, "iter_everything", iter_everything)
     args = ("everything", photo, "--points-per-side", "5", "--out", "r.json")
-    assert " of 25 points" not in run(*args)[1]
+    assert "point/s" not in run(*args)[1]
     for more, shown in (((), True), (("--quiet",), False)):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", Terminal())
             run(*args, *more)
             told = sys.stderr.getvalue()
-        assert told.startswith("\r16 of 25 points\r25 of 25 points\nr.json: ") is shown
+        assert ("| 25/25 [" in told) is shown
 
 
 def test_the_help_of_everything_has_every_option_and_its_defaults():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -18,8 +19,8 @@ from pycocotools.coco import COCO
 
 from mobilesam import Prompt
 from mobilesam.cli import commands
+from mobilesam.cli.journal import Journal
 from mobilesam.cli.main import main
-from mobilesam.cli.part import PartFile
 from tests.batch_driver import CheapSegmenter
 from tests.terminal import Terminal
 
@@ -213,7 +214,7 @@ def test_a_kill_after_the_coco_file_and_before_the_end_costs_nothing(run, monkey
     save_photos(3)
     save_prompts(*[about(number) for number in range(3)])
     with monkeypatch.context() as patch:
-        patch.setattr(PartFile, "remove", killed)
+        patch.setattr(Journal, "remove", killed)
         with pytest.raises(Killed):
             run(CheapSegmenter())
     before = Path("a.json").read_bytes()
@@ -267,16 +268,19 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{not json\n", "Line 2: This is no JSON object"),
-        ("[" * 100_000 + "\n", "Line 2: This is no JSON object"),
-        ("[1, 2]\n", "Line 2: This is no JSON object"),
-        ("9" * 9999 + "\n", "Line 2: This is no JSON object"),
-        ({"points": [[1, 1, 1]]}, 'Line 2: "file" is missing'),
-        ({"file": 5}, 'Line 2: "file" is missing'),
-        ({"file": "../secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" is a path inside'),
-        ({"file": "a/../../secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" is a path inside'),
-        ({"file": "/etc/secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" is a path inside'),
-        ({"file": "link.png", "box": [1, 1, 9, 9]}, "link.png: The photo lies outside the folder"),
+        ("{not json\n", "Line 2: This is not a JSON object"),
+        ("[" * 100_000 + "\n", "Line 2: This is not a JSON object"),
+        ("[1, 2]\n", "Line 2: This is not a JSON object"),
+        ("9" * 9999 + "\n", "Line 2: This is not a JSON object"),
+        ({"points": [[1, 1, 1]]}, "Line 2: file is missing"),
+        ({"file": 5}, "Line 2: file must be text"),
+        ({"file": "../secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" must be a path'),
+        (
+            {"file": "a/../../secret.png", "box": [1, 1, 9, 9]},
+            'Line 2: "file" must be a path',
+        ),
+        ({"file": "/etc/secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" must be a path'),
+        ({"file": "link.png", "box": [1, 1, 9, 9]}, "link.png: The photo is outside the folder"),
         ({"file": "loop.png", "box": [1, 1, 9, 9]}, "loop.png: The photo"),
         ({"file": "pipe.png", "box": [1, 1, 9, 9]}, "pipe.png: The photo cannot be opened: it is"),
         ({"file": "a\0b", "box": [1, 1, 9, 9]}, "a\\x00b: The photo cannot be opened"),
@@ -284,22 +288,37 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "n" * 5000, "box": [1, 1, 9, 9]}, "n: The photo cannot be opened"),
         ({"file": "x\x1b[2J\n", "box": [1, 1, 9, 9]}, "x\\x1b[2J\\n: The photo cannot be opened"),
         ({"file": "000.png"}, "000.png, line 2: Give at least one point or a box."),
-        ({"file": "000.png", "boxes": [1]}, "000.png, line 2: 'boxes' is not known"),
-        ({"file": "000.png", "points": [[1, 1]]}, "000.png, line 2: points is a list of"),
-        ({"file": "000.png", "points": [[1, 1, 7]]}, "000.png, line 2: A point's label is"),
-        ({"file": "000.png", "points": [["1", 1, 1]]}, "000.png, line 2: A point is x and y"),
-        ({"file": "000.png", "points": [[1, float("nan"), 1]]}, "line 2: Coordinates must be"),
-        ({"file": "000.png", "points": [[1, 1, 1]] * 65}, "000.png, line 2: At most 64 points"),
-        ({"file": "000.png", "points": {}}, "000.png, line 2: points is a list of"),
+        ({"file": "000.png", "boxes": [1]}, "Line 2: boxes is not a known field"),
+        (
+            {"file": "000.png", "points": [[1, 1]]},
+            "000.png, line 2: points[0] must be [x, y, label]",
+        ),
+        (
+            {"file": "000.png", "points": [[1, 1, 7]]},
+            "line 2: points[0][2] must be 1 (foreground) or 0",
+        ),
+        (
+            {"file": "000.png", "points": [["1", 1, 1]]},
+            "line 2: points[0][0] must be a finite number",
+        ),
+        (
+            {"file": "000.png", "points": [[1, float("nan"), 1]]},
+            "line 2: points[0][1] must be a finite number",
+        ),
+        (
+            {"file": "000.png", "points": [[1, 1, 1]] * 65},
+            "line 2: points must have at most 64 items",
+        ),
+        ({"file": "000.png", "points": {}}, "000.png, line 2: points must be a list"),
         ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
-        ({"file": "000.png", "box": "all"}, "000.png, line 2: Points, labels and boxes are"),
+        ({"file": "000.png", "box": "all"}, "line 2: box must be [x0, y0, x1, y1]"),
         (
             {"file": "000.png", "box": [1, 1, 9, 9], "name": ""},
             "000.png, line 2: Give the object a name.",
         ),
         (
             {"file": "000.png", "box": [1, 1, 9, 9], "name": 3},
-            "000.png, line 2: An object's name is text.",
+            "Line 2: name must be text.",
         ),
         ({"file": "000.png", "points": [[15, 5, 1]]}, 'line 2: The mask of "object" is empty'),
     ],
@@ -370,7 +389,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence(run, monkeypatch):
         patch.setattr(os, "fsync", full)
         status, said = run(segmenter)
     assert status == 1
-    assert said.endswith("a.json.part cannot be used: No space left on device.\n")
+    assert said.endswith("a.json.part cannot be written: No space left on device.\n")
     assert said.count("\n") == 1
     assert len(segmenter.encoded) == 1
     assert run(CheapSegmenter())[0] == 0
@@ -380,23 +399,22 @@ def test_a_full_disk_ends_the_run_with_one_sentence(run, monkeypatch):
 def test_two_runs_do_not_write_the_same_file(run):
     save_photos(1)
     save_prompts(about(0))
-    with PartFile(Path("a.json.part")):
+    with Journal(Path("a.json.part")):
         status, said = run(CheapSegmenter())
     assert status == 1
-    assert "Another run is writing" in said
+    assert "Another process is writing" in said
     assert run(CheapSegmenter())[0] == 0
 
 
-def test_the_counter_shows_on_a_terminal_only(run, monkeypatch):
+def test_progress_is_shown_on_a_terminal_only(run, monkeypatch):
     save_photos(3)
     Path("photos/001.png").unlink()
     save_prompts(*[about(number) for number in range(3)])
-    assert "of 3" not in run(CheapSegmenter())[1]
+    assert "photo/s" not in run(CheapSegmenter())[1]
     for options, shown in (((), True), (("--quiet",), False)):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", Terminal())
             run(CheapSegmenter(), *options)
-            lines = sys.stderr.getvalue().split("\n")
-        assert lines[0] == ("\r1 of 3 photos" if shown else lines[0])
-        assert ("\r2 of 3 photos\r3 of 3 photos" in lines) is shown
-        assert any(line.startswith("001.png: ") for line in lines)
+            said = sys.stderr.getvalue()
+        assert ("3/3" in said) is shown
+        assert any(part.startswith("001.png: ") for part in re.split(r"[\r\n]", said))

@@ -1,49 +1,226 @@
-"""What one /everything may cost: the answer without a server, its clock and bounds at hand."""
+"""The endpoints without a server: what one request may cost, errors, names of exported files."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
+from gradio_client.utils import json_schema_to_python_type
 from PIL import Image
 
-from mobilesam import PromptError
-from mobilesam.web.api import endpoints as api
+from mobilesam import ImageLimits, PromptError
+from mobilesam.everything_options import EverythingOptions
+from mobilesam.web.api import endpoints
+from mobilesam.web.server import request_log
+from mobilesam.web.server.queues import WorkQueue, WorkQueues
+from tests.event_loop import run_async
 from tests.stub_options import KEEP_ALL
+
+BUSY = "Come back in a moment."
+SECRET = "holiday.jpg"
 
 
 @pytest.fixture
-def everything(segmenter, disc, monkeypatch, tmp_path):
-    """everything(points_per_side): the endpoint's answer for the disc, four points a batch."""
+def folder(monkeypatch, tmp_path) -> Path:
+    """The upload folder of this test."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr("mobilesam.everything._BATCH", 4)
-    path = str(tmp_path / "disc.png")
+    return tmp_path
+
+
+@pytest.fixture
+def photo(disc, folder) -> str:
+    path = folder / "disc.png"
     Image.fromarray(disc).save(path)
-    return lambda side: api.answer_everything(
-        segmenter, path, {**KEEP_ALL, "points_per_side": side}
+    return str(path)
+
+
+@pytest.fixture
+def everything(segmenter, photo, monkeypatch):
+    """everything(points_per_side): the reply for the disc, four points a batch."""
+    monkeypatch.setattr("mobilesam.everything._BATCH", 4)
+    return lambda side: endpoints.answer_everything(
+        segmenter, photo, {**KEEP_ALL, "points_per_side": side}
     )
 
 
-def test_an_endless_run_is_broken_off_with_a_sentence(everything, stub_sam, monkeypatch):
-    """A clock that goes on by 50 s whenever it is read: the third batch ends at 150 s."""
-    clock = iter(range(0, 1000, 50))
-    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    with pytest.raises(PromptError, match="longer than 120 s; use fewer points per side"):
+def clock(step_s):
+    times = iter(range(0, 10_000, step_s))
+    return SimpleNamespace(monotonic=lambda: next(times))
+
+
+def test_everything_ends_after_its_timeout_with_a_sentence(everything, stub_sam, monkeypatch):
+    """The clock advances by 50 s whenever it is read: the third batch ends at 150 s."""
+    monkeypatch.setattr(endpoints, "time", clock(50))
+    with pytest.raises(PromptError, match=r"longer than 120 s\. Use fewer points per side"):
         everything(4)
     assert stub_sam.mask_decoder.calls == 3  # of four
 
 
-def test_a_run_that_ends_in_time_is_answered(everything, stub_sam, monkeypatch):
-    clock = iter(range(0, 1000, 30))
-    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+def test_everything_that_ends_in_time_is_answered(everything, stub_sam, monkeypatch):
+    monkeypatch.setattr(endpoints, "time", clock(30))
     assert len(everything(4)["masks"]) == 3 * 16
     assert stub_sam.mask_decoder.calls == 4
 
 
-def test_an_answer_too_large_to_send_is_refused_with_a_sentence(everything, monkeypatch):
+def test_a_reply_that_would_be_too_large_is_refused_with_a_sentence(everything, monkeypatch):
     size_bytes = sum(len(one["rle"]["counts"]) for one in everything(2)["masks"])
-    monkeypatch.setattr(api, "_MAX_ANSWER_BYTES", size_bytes)
+    monkeypatch.setattr(endpoints, "_MAX_REPLY_BYTES", size_bytes)
     assert len(everything(2)["masks"]) == 3 * 4
-    monkeypatch.setattr(api, "_MAX_ANSWER_BYTES", size_bytes - 1)
-    with pytest.raises(PromptError, match="too many regions for one answer; raise the thresholds"):
+    monkeypatch.setattr(endpoints, "_MAX_REPLY_BYTES", size_bytes - 1)
+    with pytest.raises(PromptError, match=r"too many masks for one reply\. Use higher thresholds"):
         everything(2)
+
+
+def test_a_request_in_a_full_queue_gets_the_sentence():
+    async def scene() -> str:
+        queue = WorkQueue(1, 0, BUSY)
+        handle = endpoints.in_queue(lambda: "done", queue)
+        async with queue.slot():
+            with pytest.raises(gr.Error) as refusal:
+                await handle()
+        assert await handle() == "done"
+        return refusal.value.message
+
+    assert run_async(scene()) == BUSY
+
+
+def test_a_request_waits_for_the_model_without_taking_a_slot():
+    async def scene() -> list[str]:
+        model: Future[str] = Future()
+        queue = WorkQueue(1, 0, BUSY)
+        task = asyncio.create_task(endpoints.in_queue(lambda: model.result(0), queue, model)())
+        await asyncio.sleep(0.05)
+        meanwhile = await queue.run(lambda: "another")
+        model.set_result("loaded")
+        return [meanwhile, await task]
+
+    assert run_async(scene()) == ["another", "loaded"]
+
+
+def test_the_wait_for_the_model_has_an_end(monkeypatch):
+    monkeypatch.setattr(endpoints, "MODEL_TIMEOUT_S", 0.05)
+    model: Future[str] = Future()
+    handle = endpoints.in_queue(lambda: "done", WorkQueue(1, 0, BUSY), model)
+    with pytest.raises(gr.Error) as refusal:
+        run_async(handle())
+    assert "still loading. Try again" in refusal.value.message
+    assert not model.cancelled()
+
+
+def test_an_unexpected_error_gets_a_number_that_is_in_the_log_without_its_message(caplog):
+    caplog.set_level(logging.INFO, logger=request_log.__name__)
+
+    def segment() -> None:
+        raise RuntimeError(SECRET)
+
+    with pytest.raises(gr.Error) as refusal:
+        run_async(endpoints.in_queue(segment, WorkQueue(1, 0, BUSY))())
+    number = refusal.value.message.split()[-1].strip(".")
+    assert f"id={number}" in caplog.text
+    assert "segment" in caplog.text
+    assert SECRET not in caplog.text + refusal.value.message
+    assert not refusal.value.print_exception
+
+
+# -- through Gradio's Blocks ------------------------------------------------------------------
+
+
+@pytest.fixture
+def call(segmenter, folder):
+    """call(name, *arguments): the data of the reply, after Gradio's own processing."""
+    model: Future[object] = Future()
+    model.set_result(segmenter)
+
+    def process(name, image, *arguments):
+        async def scene():
+            demo = gr.Blocks()
+            with demo:
+                endpoints.add_endpoints(model, ImageLimits(), WorkQueues())
+            (function,) = [one for one in demo.fns.values() if one.api_name == name]
+            if isinstance(image, str):
+                image_json = {"path": image, "meta": {"_type": "gradio.FileData"}}
+            else:
+                image_json = image
+            reply = await demo.process_api(function, [image_json, *arguments])
+            return reply["data"][0]
+
+        return run_async(scene())
+
+    return process
+
+
+OBJECT = {"name": "all", "rle": {"size": [120, 180], "counts": [0, 21_600]}}
+
+
+@pytest.mark.parametrize(
+    ("upload", "name", "file", "annotated"),
+    [
+        ("disc.png", None, "disc-coco.json", "disc.png"),
+        ("disc.png", "fig 1.jpg", "fig-1-coco.json", "fig 1.jpg"),
+        ("disc.png", "fig", "fig-coco.json", "fig.png"),
+        ("blob", None, "photo-coco.json", "photo.png"),
+        ("blob", "../../etc/passwd", "passwd-coco.json", "passwd.png"),
+    ],
+)
+def test_an_export_is_called_after_the_photo_which_has_an_extension(
+    call, folder, photo, upload, name, file, annotated
+):
+    path = Path(photo).rename(folder / upload)
+    exported = Path(call("export", str(path), [OBJECT], "coco_rle", name)["path"])
+    assert exported.name == file
+    assert json.loads(exported.read_bytes())["images"][0]["file_name"] == annotated
+    assert exported.is_relative_to(folder)
+
+
+@pytest.mark.parametrize("name", [7, [], {}, True])
+def test_a_name_that_is_no_text_is_refused(call, photo, name):
+    with pytest.raises(gr.Error, match="name must be"):
+        call("export", photo, [OBJECT], "coco_rle", name)
+
+
+def test_a_path_that_gradio_does_not_recognize_as_a_file_is_refused(call, folder):
+    outside = folder.parent / "outside.png"
+    outside.write_bytes(b"secret")
+    with pytest.raises(gr.Error, match="Upload it"):
+        call("segment", {"path": str(outside)}, [[1, 1, 1]], None, None)
+
+
+@pytest.mark.parametrize("field", [0, 1, 2, 3])
+def test_a_url_in_an_argument_that_is_no_photo_is_not_fetched(call, photo, field):
+    url = {"path": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}}
+    arguments = [[OBJECT], "coco_rle", None]
+    image = photo
+    if field == 0:
+        image = "http://127.0.0.1:1/a.png"
+    else:
+        arguments[field - 1] = [url]
+    with pytest.raises(gr.Error, match=r"URLs are not allowed|public internet"):
+        call("export", image, *arguments)
+
+
+def test_the_documentation_has_a_schema_and_an_example_of_every_argument(segmenter):
+    """Names Component.api_info, example_payload, example_value and get_block_name."""
+    model: Future[object] = Future()
+
+    async def scene():
+        demo = gr.Blocks()
+        with demo:
+            endpoints.add_endpoints(model, ImageLimits(), WorkQueues())
+        return demo.get_api_info(), [one["type"] for one in demo.config["components"]]
+
+    info, types = run_async(scene())
+    named = info["named_endpoints"]
+    assert list(named) == ["/segment", "/everything", "/export"]
+    (options,) = [one for one in named["/everything"]["parameters"] if one["label"] == "options"]
+    assert options["example_input"] == {"points_per_side": 16}
+    properties = options["type"]["anyOf"][0]["properties"]
+    assert list(properties) == list(EverythingOptions.__dataclass_fields__)
+    assert "points_per_side: int" in json_schema_to_python_type(options["type"])
+    assert {"image", "json", "file"} <= set(types)
+    assert not {"photofile", "jsoninput"} & set(types)

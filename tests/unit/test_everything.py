@@ -1,4 +1,4 @@
-"""Everything in the photo: order, thresholds, steps, and the limits of the options."""
+"""Automatic mask generation: order, thresholds, batches, and the ranges of the options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_records_come_with_the_highest_predicted_iou_first(segmenter, embedd
     assert ious == sorted(ious, reverse=True)
 
 
-def test_a_record_counts_its_own_mask(segmenter, embedding):
+def test_a_record_describes_its_own_mask(segmenter, embedding):
     for record in segmenter.everything(embedding, points_per_side=3, **KEEP_ALL):
         x0, y0, x1, y1 = mask_bounds_xyxy(record.mask)
         assert record.mask.shape == (120, 180)
@@ -90,7 +90,7 @@ def test_boxes_that_overlap_too_much_are_deduplicated(segmenter, embedding):
             assert overlap(record.bbox, other.bbox) <= 0.5
 
 
-def test_thresholds_that_nothing_passes_give_no_record(segmenter, embedding):
+def test_thresholds_that_no_mask_passes_give_no_record(segmenter, embedding):
     assert (
         segmenter.everything(embedding, 2, stability_score_thresh=1.0, stability_score_offset=100)
         == []
@@ -129,7 +129,7 @@ def small_batches(monkeypatch):
 
 @pytest.fixture
 def steps(segmenter, embedding, small_batches):
-    """A run of 3 x 3 points that waits to be driven."""
+    """A generation of 3 x 3 points that has not started."""
     return segmenter.iter_everything(embedding, EverythingOptions(3, **KEEP_ALL))
 
 
@@ -137,7 +137,7 @@ def described(records):
     return [(record.rle, record.bbox, record.predicted_iou) for record in records]
 
 
-def test_every_step_tells_how_far_it_is_and_what_was_found(segmenter, embedding, steps):
+def test_every_batch_reports_its_progress_and_the_masks_so_far(segmenter, embedding, steps):
     told = list(steps)
     assert [(step.done, step.total) for step in told] == [(4, 9), (8, 9), (9, 9)]
     assert [len(step.records) for step in told] == [3 * 4, 3 * 8, 3 * 9]
@@ -147,7 +147,7 @@ def test_every_step_tells_how_far_it_is_and_what_was_found(segmenter, embedding,
     assert described(told[-1].records) == described(segmenter.everything(embedding, 3, **KEEP_ALL))
 
 
-def test_a_closed_run_computes_no_further_batch(stub_sam, steps):
+def test_a_closed_generator_computes_no_further_batch(stub_sam, steps):
     assert stub_sam.mask_decoder.calls == 0
     for calls in (1, 2):
         next(steps)
@@ -157,13 +157,13 @@ def test_a_closed_run_computes_no_further_batch(stub_sam, steps):
     assert stub_sam.mask_decoder.calls == 2
 
 
-def test_a_step_can_be_read_late_and_is_still_that_step(steps):
+def test_the_records_of_a_batch_do_not_change_with_later_batches(steps):
     first = next(steps)
     list(steps)
     assert len(first.records) == 3 * 4
 
 
-def test_between_two_steps_other_visitors_are_answered(segmenter, steps, draw_disc):
+def test_between_two_batches_other_prompts_are_answered(segmenter, steps, draw_disc):
     answers = []
 
     def click() -> None:
@@ -171,9 +171,9 @@ def test_between_two_steps_other_visitors_are_answered(segmenter, steps, draw_di
         answers.append(segmenter.predict(other, Prompt([(90, 60)], [1])))
 
     next(steps)
-    visitor = threading.Thread(target=click, daemon=True)
-    visitor.start()
-    visitor.join(timeout=30)
+    thread = threading.Thread(target=click, daemon=True)
+    thread.start()
+    thread.join(timeout=30)
     assert len(answers) == 1
     assert len(list(steps)) == 2
 
@@ -186,9 +186,11 @@ def test_a_record_of_a_large_photo_is_held_compactly(segmenter, draw_disc):
         assert "mask" not in vars(record)
 
 
-def test_a_run_whose_masks_would_fill_the_memory_is_given_up(segmenter, embedding, monkeypatch):
+def test_a_generation_whose_masks_take_too_much_memory_is_stopped(
+    segmenter, embedding, monkeypatch
+):
     monkeypatch.setattr("mobilesam.everything._MAX_BYTES", 1000)
-    with pytest.raises(PromptError, match="Too many regions"):
+    with pytest.raises(PromptError, match="Too many masks"):
         segmenter.everything(embedding, 3, **KEEP_ALL)
 
 
@@ -199,7 +201,7 @@ def smallest_component(mask: np.ndarray) -> int:
     return int(sizes.min()) if len(sizes) > 1 else 10**9
 
 
-def test_islands_and_holes_below_the_smallest_area_go(segmenter, embedding):
+def test_islands_and_holes_below_the_smallest_area_are_removed(segmenter, embedding):
     raw = segmenter.everything(embedding, 3, **KEEP_ALL)
     assert min(smallest_component(record.mask) for record in raw) < 40
     assert min(smallest_component(~record.mask) for record in raw) < 40
@@ -224,7 +226,7 @@ def square(x: int, y: int, speck_xy: tuple[int, int] | None = None) -> np.ndarra
     return mask
 
 
-def test_what_becomes_a_duplicate_without_its_specks_is_dropped_as_in_the_original(
+def test_masks_that_become_duplicates_without_their_specks_are_dropped_as_in_the_original(
     segmenter, embedding, monkeypatch
 ):
     found = [
@@ -257,7 +259,7 @@ def test_what_becomes_a_duplicate_without_its_specks_is_dropped_as_in_the_origin
         np.testing.assert_array_equal(record.mask, rle_to_mask(rle))
 
 
-def test_the_defaults_suit_the_weights_and_what_is_given_wins():
+def test_the_defaults_depend_on_the_weights_and_given_options_win():
     sams = EverythingOptions()
     assert EverythingOptions.for_weights("official", {}) == sams
     assert EverythingOptions.for_weights("custom", {}) == sams
@@ -270,29 +272,29 @@ def test_the_defaults_suit_the_weights_and_what_is_given_wins():
 
 
 THRESHOLDS = ["pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"]
-NO_NUMBERS = [float("nan"), float("inf"), -float("inf"), "1", None, True, [], {}, 1j, -(10**400)]
+INVALID = [float("nan"), float("inf"), -float("inf"), "1", None, True, [], {}, 1j, -(10**400)]
 BAD_OPTIONS = [
-    *(("points_per_side", value) for value in [*NO_NUMBERS, 0, -1, 65, 10**400, 2.5, 16.0]),
-    *((name, value) for name in THRESHOLDS for value in [*NO_NUMBERS, -0.01, 1.01, 10**400]),
-    *(("stability_score_offset", value) for value in [*NO_NUMBERS, -0.01, 101]),
-    *(("min_mask_region_area", value) for value in [*NO_NUMBERS, -1, 1_000_001, 0.5]),
+    *(("points_per_side", value) for value in [*INVALID, 0, -1, 65, 10**400, 2.5, 16.0]),
+    *((name, value) for name in THRESHOLDS for value in [*INVALID, -0.01, 1.01, 10**400]),
+    *(("stability_score_offset", value) for value in [*INVALID, -0.01, 101]),
+    *(("min_mask_region_area", value) for value in [*INVALID, -1, 1_000_001, 0.5]),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_OPTIONS, ids=lambda value: str(value)[:30])
-def test_an_option_that_is_no_number_in_its_range_is_refused(segmenter, embedding, name, value):
+def test_an_option_that_is_not_a_number_in_its_range_is_refused(segmenter, embedding, name, value):
     with pytest.raises(PromptError, match=f"^{name} must be a (whole )?number from"):
         segmenter.everything(embedding, **{name: value})
 
 
 @pytest.mark.parametrize("name", ["crop_n_layers", "self", "", "x" * 10_000])
-def test_an_option_that_there_is_not_is_refused(segmenter, embedding, name):
+def test_an_unknown_option_is_refused(segmenter, embedding, name):
     with pytest.raises(PromptError, match="There is no option") as refusal:
         segmenter.everything_options({name: 1})
     assert len(str(refusal.value)) < 300
 
 
-def test_options_of_numpys_types_become_plain_numbers():
+def test_numpy_numbers_become_plain_numbers():
     options = EverythingOptions(np.int64(8), np.float32(0.5), min_mask_region_area=np.int32(7))
     assert (options.points_per_side, options.pred_iou_thresh) == (8, 0.5)
     assert type(options.points_per_side) is type(options.min_mask_region_area) is int

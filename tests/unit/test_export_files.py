@@ -14,7 +14,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export import FILE_FORMATS, export_file, read_objects
+from mobilesam.export import (
+    FILE_FORMATS,
+    export_file,
+    photo_file_name,
+    read_objects,
+    safe_file_stem,
+)
 from mobilesam.export.documents import MAX_COUNTS
 from mobilesam.images import Photo
 from mobilesam.objects import PhotoObject
@@ -167,9 +173,25 @@ def test_no_objects_and_empty_masks_get_one_sentence_for_every_format(export):
             export(kind, [PhotoObject("a", np.zeros((H, W), bool))])
 
 
-def test_masks_of_another_photo_are_refused(export):
-    with pytest.raises(PromptError, match="but the photo is 60 x 40"):
-        export("mask_png", [PhotoObject("a", np.ones((W, H), bool))])
+def test_masks_of_another_photo_are_refused(export, objects):
+    for kind in FILE_FORMATS:
+        with pytest.raises(PromptError, match="but the photo is 60 x 40"):
+            export(kind, [*objects, PhotoObject("a", np.ones((W, H), bool))])
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "file_name"),
+    [
+        ("cat.jpg", "cat-jpg", "cat.jpg"),
+        ("a/b\\my cat_2.JPG", "a-b-my-cat-2-JPG", "my cat_2.JPG"),
+        ("..", "photo", "photo.jpg"),
+        ("a?b\n.png", "a-b-png", "ab.png"),
+        ("x" * 200 + ".png", "x" * 40, "x" * 96 + ".png"),
+    ],
+)
+def test_file_names_are_cleaned(name, stem, file_name):
+    assert safe_file_stem(name) == stem
+    assert photo_file_name(name) == file_name
 
 
 @pytest.mark.parametrize("kind", ["coco_polygons", "yolo", "labelme"])
@@ -217,14 +239,14 @@ def test_objects_are_read_as_a_client_sends_them(masks):
 
 GOOD = {"name": "a", "rle": {"size": [H, W], "counts": [0, H * W]}}
 BAD_ROWS = {
-    "null": (None, "must be a JSON list"),
-    "one object": (GOOD, "must be a JSON list"),
-    "words": (["a"], "An object must be a JSON object"),
+    "null": (None, "objects must be a list"),
+    "one object": (GOOD, "objects must be a list"),
+    "words": (["a"], r"objects\[0\] must be an object"),
     "10,000 objects": ([GOOD] * 10_000, "10000 objects; at most 1000"),
-    "no name": ([{"rle": GOOD["rle"]}], "name is text"),
+    "no name": ([{"rle": GOOD["rle"]}], r"objects\[0\].name is missing"),
     "an empty name": ([{**GOOD, "name": " \n"}], "Give the object a name"),
     "a long name": ([{**GOOD, "name": "a" * 81}], "at most 80"),
-    "no mask": ([{"name": "a"}], r"size is \[40, 60\]"),
+    "no mask": ([{"name": "a"}], r"objects\[0\].rle is missing"),
     "another size": ([{**GOOD, "rle": {"size": [W, H], "counts": "1"}}], r"size is \[40, 60\]"),
     "damaged counts": ([{**GOOD, "rle": {"size": [H, W], "counts": "o"}}], "damaged"),
     "too few counts": ([{**GOOD, "rle": {"size": [H, W], "counts": [5]}}], "do not fill"),

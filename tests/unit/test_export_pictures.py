@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mobilesam import PhotoObject, PromptError
-from mobilesam.export import cutout_png, cutouts_zip, index_png, mask_png
+from mobilesam.export.pictures import cutout_png, cutouts_zip, index_png, mask_png
 from mobilesam.images import open_photo
 from tests.shapes import fifty_masks
 
@@ -106,13 +106,6 @@ def test_the_index_picture_holds_255_objects_and_no_more():
         index_png(many)
 
 
-def test_the_index_picture_needs_objects_of_one_photo(ring):
-    with pytest.raises(PromptError, match="no objects"):
-        index_png([])
-    with pytest.raises(PromptError, match="300 x 20"):
-        index_png([PhotoObject("ring", ring), columns(0, 5)])
-
-
 def test_the_zip_holds_every_cut_out_but_those_of_empty_masks(disc, ring):
     photo = open_photo(disc)
     objects = [
@@ -153,11 +146,3 @@ def test_names_in_the_zip_are_safe_and_unique(disc, ring):
             "9-猫-Bär.png",
             f"10-{'a' * 40}.png",
         ]
-
-
-def test_the_zip_is_refused_where_nothing_can_be_cut_out(disc, ring):
-    for objects in ([], [PhotoObject("nothing", ring & ~ring)]):
-        with pytest.raises(PromptError, match="empty"):
-            cutouts_zip(open_photo(disc), objects)
-    with pytest.raises(PromptError, match="300 x 20"):
-        cutouts_zip(open_photo(disc), [columns(0, 5)])

@@ -9,8 +9,8 @@ import supervision
 import yaml
 from PIL import Image
 
-from mobilesam import PhotoObject, PromptError
-from mobilesam.export import yolo_data_yaml, yolo_labels
+from mobilesam import PhotoObject
+from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from tests.serving import iou
 from tests.shapes import SPECKS, fifty_masks
 
@@ -79,14 +79,6 @@ def test_every_object_has_a_line_but_those_with_empty_masks(read_by_supervision)
     numbers = np.array([value for line in text.splitlines() for value in line.split()[1:]], float)
     assert 0 <= numbers.min() <= numbers.max() <= 1
     assert yolo_labels([], mask.shape, NAMES) == ""
-
-
-def test_foreign_names_and_sizes_are_refused():
-    item = PhotoObject("dog", MASKS["disc 0"])
-    with pytest.raises(PromptError, match="dog"):
-        yolo_labels([item], item.size_hw, NAMES)
-    with pytest.raises(PromptError, match="the photo is 5 x 5"):
-        yolo_labels([item], (5, 5), ["dog"])
 
 
 def test_data_yaml_keeps_any_name():

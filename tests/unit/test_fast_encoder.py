@@ -1,4 +1,4 @@
-"""The fast encoder against the plain one, on the same weights."""
+"""The fast encoder against the reference, on the same weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fast(encoder: TinyVitEncoder) -> FastEncoder:
 
 
 def photo_like(height: int, width: int) -> torch.Tensor:
-    """Smooth colours with some grain, normalised."""
+    """Smooth normalised colours with noise."""
     generator = torch.Generator().manual_seed(height * width)
     coarse = torch.randn(1, 3, 1 + height // 32, 1 + width // 32, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
@@ -37,11 +37,11 @@ def padded(pixels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(pixels, (0, 1024 - width, 0, 1024 - height))
 
 
-# The last of them reaches the square's edge within the front's halo; one is a single row.
+# 1017 rows end within the receptive field of the square's last row; 1 is the smallest side.
 @pytest.mark.parametrize(
     "size_hw", [(683, 1024), (1024, 500), (1024, 1024), (1017, 1024), (1, 1024)]
 )
-def test_the_fast_encoder_gives_the_plain_embedding_for_every_shape_of_photo(
+def test_the_fast_encoder_gives_the_embedding_of_the_reference_for_every_shape_of_photo(
     encoder: TinyVitEncoder, fast: FastEncoder, size_hw: tuple[int, int]
 ) -> None:
     pixels = photo_like(*size_hw)
@@ -54,13 +54,13 @@ def test_the_fast_encoder_gives_the_plain_embedding_for_every_shape_of_photo(
     assert float((actual - expected).abs().max() / expected.abs().max()) <= 1e-4
 
 
-def test_one_photo_leaves_nothing_behind_for_the_next(fast: FastEncoder) -> None:
+def test_an_embedding_does_not_depend_on_the_previous_photo(fast: FastEncoder) -> None:
     first = fast(photo_like(1024, 700))
     fast(photo_like(300, 1024))
     assert torch.equal(fast(photo_like(1024, 700)), first)
 
 
-def test_bfloat16_is_near_the_plain_embedding(encoder: TinyVitEncoder) -> None:
+def test_bfloat16_is_close_to_the_embedding_of_the_reference(encoder: TinyVitEncoder) -> None:
     pixels = photo_like(683, 1024)
     with torch.inference_mode():
         expected = encoder(padded(pixels))

@@ -1,44 +1,46 @@
-"""The handlers's own rules, without a page: places for heavy work, and whose photo is whose."""
+"""Server functions of the page: opening photos, the files of a tab, and who may see them."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import json
 import os
-from concurrent.futures import Future
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
+from gradio import Blocks
+from gradio.routes import App
 from PIL import Image
 
 from mobilesam import Segmenter
-from mobilesam.model.backend import plain_network
-from mobilesam.web.page import handlers as desk_module
-from mobilesam.web.page import photo_sessions as open_photos
+from mobilesam.model import backend as backends
+from mobilesam.web.page import handlers as handlers_module
+from mobilesam.web.page import photo_sessions
+from mobilesam.web.page.component import PromptCanvas
 from mobilesam.web.page.handlers import PageHandlers
-from mobilesam.web.server import uploads
-from tests.opening import opened
+from mobilesam.web.server.queues import WorkQueue
+from tests.event_loop import run_async
+from tests.opening import new_handlers, opened, poll
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
+BUSY = "Too many photos."
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The upload folder of this test."""
-    monkeypatch.setattr(uploads, "get_upload_folder", lambda: str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return tmp_path
-
-
-def loaded(segmenter: Segmenter) -> Future[Segmenter]:
-    model: Future[Segmenter] = Future()
-    model.set_result(segmenter)
-    return model
 
 
 @pytest.fixture
 def handlers(segmenter, folder) -> PageHandlers:
-    return PageHandlers(loaded(segmenter), folder)
+    return new_handlers(segmenter, folder)
 
 
 @pytest.fixture
@@ -48,44 +50,250 @@ def photo(disc, folder) -> Path:
     return path
 
 
-def test_an_upload_is_opened_under_a_token_that_cannot_be_guessed(handlers, photo):
+def upload(photo: Path, session: str = "one", name: str = "disc.png") -> dict:
+    return {"seq": 1, "path": str(photo), "name": name, "session": session}
+
+
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+class Held:
+    """Holds the encoder until it is released."""
+
+    def __init__(self, stub_sam, monkeypatch):
+        self.begun, self.released = threading.Event(), threading.Event()
+        forward = stub_sam.image_encoder.module.forward
+
+        def hold(pixels):
+            self.begun.set()
+            assert self.released.wait(30)
+            return forward(pixels)
+
+        monkeypatch.setattr(stub_sam.image_encoder.module, "forward", hold)
+
+
+@pytest.fixture
+def held(stub_sam, monkeypatch) -> Held:
+    return Held(stub_sam, monkeypatch)
+
+
+@pytest.fixture
+def another(draw_disc, folder):
+    """another(number): the path of an upload of a different photo."""
+
+    def upload_another(number: int) -> Path:
+        path = folder / f"disc-{number}.png"
+        Image.fromarray(draw_disc(number)).save(path)
+        return path
+
+    return upload_another
+
+
+def test_a_photo_is_opened_under_a_token_that_cannot_be_guessed(handlers, photo):
     first, second = opened(handlers, photo), opened(handlers, photo)
-    assert first["ok"]
+    assert first["size"] == [120, 180]
+    assert not first["cached"]
+    assert second["cached"]
     assert first["token"] != second["token"]
     assert len(first["token"]) >= 32
 
 
-def test_a_visitor_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, folder, photo):
-    network = plain_network(stub_sam)
+def test_a_photo_reports_its_position_until_it_is_encoded(
+    handlers, photo, another, held, monkeypatch
+):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+
+    async def scene():
+        paths = [photo, another(1), another(2)]
+        replies = [await handlers.open(upload(path, str(path))) for path in paths]
+        held.released.set()
+        return replies, [await poll(handlers, reply) for reply in replies]
+
+    replies, last = run_async(scene())
+    assert [reply["state"] for reply in replies] == ["encoding", "queued", "queued"]
+    assert [reply["position"] for reply in replies] == [0, 1, 2]
+    assert [reply["state"] for reply in last] == ["done"] * 3
+
+
+def test_a_call_is_answered_within_about_a_second(handlers, photo, held):
+    async def scene():
+        reply = await asyncio.wait_for(handlers.open(upload(photo)), 5)
+        held.released.set()
+        return reply
+
+    assert run_async(scene())["state"] == "encoding"
+
+
+def test_the_last_reply_can_be_asked_for_again(handlers, photo):
+    async def scene():
+        reply = await poll(handlers, await handlers.open(upload(photo)))
+        return reply, await handlers.open({"seq": 1, "token": reply["token"]})
+
+    reply, again = run_async(scene())
+    assert reply["state"] == "done"
+    assert again == reply
+
+
+def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, monkeypatch):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    handlers = new_handlers(None, folder)
+
+    async def scene():
+        threads = threading.active_count()
+        waiting = await handlers.open(upload(photo))
+        assert threading.active_count() == threads
+        handlers._model.set_result(segmenter)
+        return waiting, await poll(handlers, waiting)
+
+    waiting, reply = run_async(scene())
+    assert waiting["state"] == "loading_model"
+    assert reply["state"] == "done"
+
+
+def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
+    handlers = new_handlers(None, folder)
+    handlers._model.set_exception(RuntimeError("broken"))
+    for reply in (opened(handlers, photo), run_async(handlers.model_info({}))):
+        assert not reply["ok"]
+        assert "went wrong" in reply["error"]
+        assert "broken" not in reply["error"]
+    assert files_in(folder) == []
+
+
+def test_only_so_many_photos_wait_for_the_model(folder, photo, another, monkeypatch):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
+    monkeypatch.setattr(handlers_module, "_MAX_WAITING_FOR_MODEL", 1)
+    handlers = new_handlers(None, folder)
+
+    async def scene():
+        first = await handlers.open(upload(photo))
+        return first, await handlers.open(upload(another(1), "two"))
+
+    first, second = run_async(scene())
+    assert first["state"] == "loading_model"
+    assert "still loading" in second["error"]
+    assert files_in(folder) == ["disc.png"]
+
+
+def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
+    segmenter, folder, monkeypatch
+):
+    monkeypatch.setattr(handlers_module, "_MODEL_INFO_S", 0.05)
+    handlers = new_handlers(None, folder)
+
+    async def scene():
+        loading = await handlers.model_info({"seq": 3})
+        task = asyncio.create_task(handlers.model_info({}))
+        await asyncio.sleep(0.01)
+        handlers._model.set_result(segmenter)
+        return loading, await task
+
+    loading, info = run_async(scene())
+    assert loading == {"ok": True, "seq": 3, "loaded": False}
+    assert info["loaded"]
+    assert info["device"] == "CPU"
+    assert info["reason"] == "A stub for the tests."
+    assert info["everything"]["points_per_side"] == 16
+
+
+def test_a_full_queue_is_one_sentence_and_leaves_no_file(
+    handlers, photo, another, held, folder, monkeypatch
+):
+    handlers._queues.photos = WorkQueue(1, 0, BUSY)
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+
+    async def scene():
+        first = await handlers.open(upload(photo))
+        refused = await handlers.open(upload(another(1), "two"))
+        held.released.set()
+        return refused, await poll(handlers, first)
+
+    refused, reply = run_async(scene())
+    assert refused["error"] == BUSY
+    assert reply["state"] == "done"
+    assert files_in(folder) == ["disc.png"]
+    assert handlers.open_photos == 1
+
+
+def test_a_waiting_photo_that_is_not_polled_is_dropped(
+    handlers, photo, another, held, folder, stub_sam, monkeypatch
+):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.3)
+
+    async def scene():
+        first = await handlers.open(upload(photo))
+        abandoned = await handlers.open(upload(another(1), "two"))
+        for _ in range(10):  # longer than the timeout
+            first = await handlers.open({"token": first["token"]})
+        held.released.set()
+        return await poll(handlers, first), await handlers.open({"token": abandoned["token"]})
+
+    reply, abandoned = run_async(scene())
+    assert reply["state"] == "done"
+    assert abandoned["expired"]
+    assert stub_sam.image_encoder.calls == 1
+    assert files_in(folder) == ["disc.png"]
+    assert handlers.open_photos == 1
+
+
+def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch):
+    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.5)
+
+    async def scene():
+        reply = await poll(handlers, await handlers.open(upload(photo)))
+        await asyncio.sleep(0.7)
+        return reply
+
+    token = run_async(scene())["token"]
+    assert handlers.segment({"token": token, "interactions": CLICK})["ok"]
+
+
+def test_the_user_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, folder, photo):
+    backend = backends.plain_backend(stub_sam)
 
     def full(_pixels):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    spared = replace(network, encode=full, encode_on_cpu=network.encode)
-    handlers = PageHandlers(loaded(Segmenter(spared, stub_weights, checkpoint="stub")), folder)
+    spared = replace(backend, encode=full, encode_on_cpu=backend.encode)
+    handlers = new_handlers(Segmenter(spared, stub_weights, checkpoint="stub"), folder)
     reply = opened(handlers, photo)
     assert reply["notes"] == ["The GPU's memory was full, so this photo was encoded on the CPU."]
-    assert handlers.segment({"token": reply["token"], "history": CLICK})["ok"]
+    assert handlers.segment({"token": reply["token"], "interactions": CLICK})["ok"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), MemoryError()])
-def test_an_encoder_that_fails_is_one_sentence_and_the_next_photo_works(
-    handlers, segmenter, stub_sam, photo, monkeypatch, error
+def test_an_encoder_that_fails_is_one_sentence_and_leaves_nothing(
+    handlers, stub_sam, photo, folder, monkeypatch, error
 ):
+    content = photo.read_bytes()
+
     def fail(_pixels):
         raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(stub_sam.image_encoder.module, "forward", fail)
         reply = opened(handlers, photo)
-        assert not reply["ok"]
-        assert "Try again" in reply["error"]
+    assert not reply["ok"]
+    assert "Try again" in reply["error"]
+    assert files_in(folder) == []
+    assert handlers.open_photos == 0
+    photo.write_bytes(content)
     assert opened(handlers, photo)["ok"]
+
+
+def test_a_file_that_is_no_photo_is_one_sentence_and_leaves_nothing(handlers, folder):
+    path = folder / "photo.jpg"
+    path.write_bytes(b"no photo")
+    reply = opened(handlers, path)
+    assert "not a photo" in reply["error"]
+    assert files_in(folder) == []
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_file(handlers, folder, photo, monkeypatch):
     token = opened(handlers, photo)["token"]
-    asked = {"token": token, "history": CLICK, "kind": "mask"}
+    query = {"token": token, "interactions": CLICK, "kind": "mask"}
     write = Path.write_bytes
 
     def fill(path, data):
@@ -94,97 +302,116 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_file(handlers, folder, photo,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", fill)
-        reply = handlers.export(asked)
+        reply = handlers.export(query)
     assert not reply["ok"]
     assert "disk is full" in reply["error"]
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["disc.png"]
-    assert handlers.export(asked)["ok"]
+    assert files_in(folder) == ["disc.png"]
+    assert handlers.export(query)["ok"]
 
 
-def test_a_visitor_who_leaves_in_the_middle_of_an_encode_leaves_nothing(
-    handlers, segmenter, folder, photo, monkeypatch
+def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, held):
+    async def scene():
+        task = asyncio.create_task(handlers.open(upload(photo)))
+        while not held.begun.is_set():
+            await asyncio.sleep(0.01)
+        await handlers.on_unload("one")
+        held.released.set()
+        return await task
+
+    assert run_async(scene())["expired"]
+    assert handlers.open_photos == 0
+    assert files_in(folder) == []
+
+
+def test_a_tab_closed_while_its_photo_waits_costs_no_encode(
+    handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
-    encode = segmenter.encode_photo
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
 
-    def leave_meanwhile(opened):
-        handlers.leave("one")
-        return encode(opened)
+    async def scene():
+        first = await handlers.open(upload(photo))
+        second = await handlers.open(upload(another(1), "two"))
+        await handlers.on_unload("two")
+        held.released.set()
+        await poll(handlers, first)
+        return await handlers.open({"token": second["token"]})
 
-    monkeypatch.setattr(segmenter, "encode_photo", leave_meanwhile)
-    reply = opened(handlers, photo)
-    assert reply["expired"]
-    assert len(handlers._photos) == 0
-    assert not photo.exists()
-
-
-def test_a_visitor_who_leaves_while_a_photo_waits_its_turn_leaves_nothing(
-    handlers, stub_sam, folder, photo
-):
-    admitted = handlers.admit({"path": str(photo), "name": "disc.png", "visitor": "one"})
-    handlers.leave("one")
-    assert handlers.open({"token": admitted["token"]})["expired"]
-    assert stub_sam.image_encoder.calls == 0
-    assert len(handlers._photos) == 0
-    assert not photo.exists()
+    assert run_async(scene())["expired"]
+    assert stub_sam.image_encoder.calls == 1
+    assert files_in(folder) == ["disc.png"]
 
 
-def test_a_visitor_may_have_a_few_photos_waiting(handlers, photo, monkeypatch):
-    monkeypatch.setattr(open_photos, "MAX_WAITING_EACH", 2)
+def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held, monkeypatch):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
+    monkeypatch.setattr(photo_sessions, "MAX_WAITING_PER_SESSION", 2)
 
-    def admitted(visitor: str) -> dict:
-        return handlers.admit({"path": str(photo), "name": "disc.png", "visitor": visitor})
+    async def scene():
+        paths = [photo, another(1), another(2)]
+        first, second, third = [await handlers.open(upload(path)) for path in paths]
+        other = await handlers.open(upload(another(3), "two"))
+        held.released.set()
+        await poll(handlers, first)
+        await poll(handlers, second)
+        fourth = await handlers.open(upload(another(4)))
+        return third, other, fourth
 
-    first, second, third, other = (admitted(name) for name in ("one", "one", "one", "two"))
-    assert "waiting already" in third["error"]
+    third, other, fourth = run_async(scene())
+    assert "waiting to be opened" in third["error"]
     assert other["ok"]
-    assert handlers.open(first)["ok"]
-    assert admitted("one")["ok"]
-    assert handlers.open(second)["ok"]
+    assert fourth["ok"]
 
 
-def test_an_upload_goes_with_its_visitor_unless_it_has_been_uploaded_anew(handlers, photo):
+def test_an_upload_is_removed_with_its_tab_unless_it_was_uploaded_again(handlers, photo):
     content = photo.read_bytes()
     opened(handlers, photo, "one")
     photo.unlink()
-    photo.write_bytes(content)  # Gradio keeps the same photo of two visitors in one place
+    photo.write_bytes(content)  # Gradio stores equal uploads of two users in one place
     theirs = opened(handlers, photo, "two")
-    handlers.leave("one")
-    assert photo.exists()
+    run_async(handlers.on_unload("one"))
     assert handlers.preview({"token": theirs["token"]})["ok"]
-    handlers.leave("two")
+    run_async(handlers.on_unload("two"))
     assert not photo.exists()
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "{folder}/../elsewhere.png", "{folder}", "nul\0"])
-def test_what_was_not_uploaded_is_refused(handlers, folder, photo, path):
+def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
     photo.replace(folder.parent / "elsewhere.png")
     reply = opened(handlers, path.format(folder=folder))
     assert not reply["ok"]
-    assert "not been uploaded" in reply["error"]
+    assert "Upload it" in reply["error"]
+    assert (folder.parent / "elsewhere.png").exists()
 
 
-def test_when_the_last_visitor_has_gone_free_memory_goes_back(handlers, photo, monkeypatch):
-    told = []
+@pytest.mark.parametrize(
+    "odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}, {"session": None}]
+)
+def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
+    reply = run_async(handlers.open({**upload(photo), **odd}))
+    assert "Reload the page" in reply["error"]
+    assert handlers.open_photos == 0
+
+
+def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, photo, monkeypatch):
+    counts = []
     monkeypatch.setattr(
-        desk_module, "return_free_memory", lambda: told.append(handlers.open_photos)
+        handlers_module, "return_free_memory", lambda: counts.append(handlers.open_photos)
     )
-    for visitor in ("one", "two", "two"):
-        opened(handlers, photo, visitor)
-    for visitor in ("nobody", "one"):
-        handlers.leave(visitor)
-    assert told == []
-    handlers.leave("two")
-    assert told == [0]
-    handlers.leave("two")
-    assert told == [0]
+    for session in ("one", "two", "two"):
+        opened(handlers, photo, session)
+    for session in ("nobody", "one"):
+        run_async(handlers.on_unload(session))
+    assert counts == []
+    run_async(handlers.on_unload("two"))
+    run_async(handlers.on_unload("two"))
+    assert counts == [0]
 
 
-def test_now_and_then_free_memory_goes_back_while_visitors_are_there(
+def test_now_and_then_free_memory_is_released_while_tabs_are_open(
     handlers, draw_disc, folder, monkeypatch
 ):
-    monkeypatch.setattr(desk_module, "TIDY_EVERY", 3)
+    monkeypatch.setattr(handlers_module, "_TRIM_EVERY", 3)
     times = []
-    monkeypatch.setattr(desk_module, "return_free_memory", lambda: times.append(number))
+    monkeypatch.setattr(handlers_module, "return_free_memory", lambda: times.append(number))
     path = folder / "disc.png"
     for number in range(1, 8):
         Image.fromarray(draw_disc(number)).save(path)
@@ -193,22 +420,82 @@ def test_now_and_then_free_memory_goes_back_while_visitors_are_there(
     assert times == [3, 6]
 
 
-def test_leaving_takes_ones_own_photos_and_files_along_and_nobody_elses(handlers, photo):
+def test_closing_a_tab_removes_its_photos_and_files_and_no_others(handlers, photo):
     mine, theirs = opened(handlers, photo, "one"), opened(handlers, photo, "two")
-    asked = {"history": CLICK, "kind": "mask"}
-    mine_file = handlers.export({**asked, "token": mine["token"]})
-    their_file = handlers.export({**asked, "token": theirs["token"]})
-    handlers.leave("one")
-    assert not Path(mine_file["path"]).exists()
+    query = {"interactions": CLICK, "kind": "mask"}
+    my_file = handlers.export({**query, "token": mine["token"]})
+    their_file = handlers.export({**query, "token": theirs["token"]})
+    run_async(handlers.on_unload("one"))
+    assert not Path(my_file["path"]).exists()
     assert Path(their_file["path"]).exists()
-    assert handlers.segment({"token": mine["token"], "history": CLICK})["expired"]
-    assert handlers.segment({"token": theirs["token"], "history": CLICK})["ok"]
+    assert handlers.segment({"token": mine["token"], "interactions": CLICK})["expired"]
+    assert handlers.segment({"token": theirs["token"], "interactions": CLICK})["ok"]
 
 
-def test_the_photo_that_was_used_longest_ago_makes_room(handlers, photo, monkeypatch):
-    monkeypatch.setattr(open_photos, "MAX_OPEN_PHOTOS", 2)
+def test_the_least_recently_used_photo_is_closed_when_there_are_too_many(
+    handlers, photo, monkeypatch
+):
+    monkeypatch.setattr(photo_sessions, "MAX_OPEN_PHOTOS", 2)
     first, second = ({"token": opened(handlers, photo)["token"]} for _ in range(2))
     assert handlers.preview(first)["ok"]
     opened(handlers, photo)
     assert handlers.preview(first)["ok"]
     assert handlers.preview(second)["expired"]
+
+
+def test_a_mask_comes_at_display_size_with_thumbnails_of_the_candidates(
+    handlers, draw_disc, folder
+):
+    path = folder / "large.png"
+    Image.fromarray(draw_disc(size_hw=(600, 1200))).save(path)
+    token = opened(handlers, path)["token"]
+    query = {"token": token, "interactions": CLICK}
+    largest = [512, 1024]
+    for side, size in ((None, largest), (10, [32, 64]), (10**9, largest), ("wide", largest)):
+        reply = handlers.segment({**query, "side": side})
+        assert reply["rle"]["size"] == size
+    assert len(reply["candidates"]) == 3
+    assert {tuple(one["rle"]["size"]) for one in reply["candidates"]} == {(48, 96)}
+    assert reply["predicted_iou"] == max(one["predicted_iou"] for one in reply["candidates"])
+    assert 0 <= reply["coverage"] <= 1
+
+
+def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
+    segmenter, folder, photo
+):
+    """Names what Gradio does with gr.Request in server functions, on which `open` relies."""
+    handlers = new_handlers(segmenter, folder)
+
+    async def scene():
+        demo = Blocks()
+        with demo:
+            canvas = PromptCanvas(handlers.server_functions())
+        transport = httpx.ASGITransport(App.create_app(demo))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
+
+            async def call(name, query, session="the tab"):
+                body = {"component_id": canvas._id, "fn_name": name, "data": query}
+                reply = await http.post(
+                    "/gradio_api/component_server", json={**body, "session_hash": session}
+                )
+                assert reply.status_code == 200, reply.text
+                return reply.json()
+
+            query = {"path": str(photo), "name": "a.png", "session": "somebody else's"}
+            reply = await call("open", query)
+            while reply["state"] != "done":
+                reply = await call("open", {"token": reply["token"]})
+            info = await call("model_info", {})
+            answer = await call("segment", {"token": reply["token"], "interactions": CLICK})
+            odd = await call("open", 7)
+            return reply, info, answer, odd
+
+    _, info, answer, odd = run_async(scene())
+    assert info["loaded"]
+    assert answer["ok"]
+    assert not odd["ok"]
+    assert json.dumps(answer)
+    run_async(handlers.on_unload("somebody else's"))
+    assert handlers.open_photos == 1
+    run_async(handlers.on_unload("the tab"))
+    assert handlers.open_photos == 0

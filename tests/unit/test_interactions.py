@@ -1,4 +1,4 @@
-"""A history is parsed without trust and answered by its own steps alone."""
+"""The log of interactions: validation of its JSON, and the answer that follows from it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 
 from mobilesam import AnnotationError, Prediction, Prompt, PromptError
 from mobilesam.interactions import (
-    MAX_ACTIONS,
+    MAX_INTERACTIONS,
     MAX_PAINTED_PX,
     MAX_PATH_POINTS,
     MAX_RADIUS_PX,
     AddPoint,
+    AddStroke,
     Answer,
     ChooseCandidate,
-    Paint,
     SetBox,
     SetMask,
     painted_px,
@@ -22,7 +22,7 @@ from mobilesam.interactions import (
     replay,
 )
 from mobilesam.masks import mask_to_coco_rle
-from mobilesam.paint import CERTAIN_LOGIT, Stroke
+from mobilesam.paint import CERTAIN_LOGIT
 from mobilesam.prompts import MAX_POINTS
 
 SIZE_HW, INPUT_HW = (120, 180), (683, 1024)
@@ -37,120 +37,123 @@ class FakeDecoder:
     """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Prompt, float | None]] = []
+        self.requests: list[tuple[Prompt, float | None]] = []
         """Prompt and the value that fills the mask_input."""
 
     def __call__(self, prompt: Prompt, mask_input: np.ndarray | None) -> Prediction:
         if mask_input is not None:
             assert mask_input.shape == (1, 256, 256)
-        self.asked.append((prompt, None if mask_input is None else float(mask_input[0, 0, 0])))
+        self.requests.append((prompt, None if mask_input is None else float(mask_input[0, 0, 0])))
         count = 3 if prompt.is_single_point else 1
-        first = 10 * len(self.asked)
+        first = 10 * len(self.requests)
         logits = np.arange(first, first + count, dtype=np.float32)[:, None, None]
         ious = np.array([0.5, 0.9, 0.7][:count], np.float32)
         return Prediction(np.tile(logits, (1, 256, 256)), ious, SIZE_HW, INPUT_HW, 0.0)
 
 
-def forgetful(history, compute) -> Prediction:
-    return compute()
+def play(interactions, decoder, size_hw=SIZE_HW, input_hw=INPUT_HW) -> Answer:
+    """Drives a replay with a decoder that remembers nothing."""
+    steps = replay(tuple(interactions), size_hw, input_hw)
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(decoder(request.prompt, request.mask_input))
+    except StopIteration as end:
+        return end.value
 
 
-def played(history, decoder, recall=forgetful) -> Answer:
-    return replay(history, SIZE_HW, INPUT_HW, decoder, recall)
-
-
-def asked_for(*history) -> list[tuple[Prompt, float | None]]:
+def decoded_for(*log) -> list[tuple[Prompt, float | None]]:
     decoder = FakeDecoder()
-    played(history, decoder)
-    return decoder.asked
+    play(log, decoder)
+    return decoder.requests
 
 
-def test_a_first_click_is_asked_alone_and_its_best_candidate_chosen():
+def test_a_first_click_is_decoded_alone_and_its_best_candidate_chosen():
     decoder = FakeDecoder()
-    answer = played((CLICK,), decoder)
-    assert decoder.asked == [(Prompt([(90, 60)], [1]), None)]
+    answer = play((CLICK,), decoder)
+    assert decoder.requests == [(Prompt([(90, 60)], [1]), None)]
     assert answer.index == 1
     assert answer.prompt == Prompt([(90, 60)], [1])
 
 
-def test_a_second_click_carries_the_logits_of_the_default_candidate():
-    assert asked_for(CLICK, OTHER)[1] == (Prompt([(90, 60), (20, 20)], [1, 0]), 11)
+def test_a_second_click_refines_the_default_candidate():
+    assert decoded_for(CLICK, OTHER)[1] == (Prompt([(90, 60), (20, 20)], [1, 0]), 11)
 
 
-def test_a_second_click_carries_the_logits_of_the_chosen_candidate():
-    assert asked_for(CLICK, ChooseCandidate(2), OTHER)[1][1] == 12
-    assert asked_for(CLICK, ChooseCandidate(2), ChooseCandidate(0), OTHER)[1][1] == 10
+def test_a_second_click_refines_the_chosen_candidate():
+    assert decoded_for(CLICK, ChooseCandidate(2), OTHER)[1][1] == 12
+    assert decoded_for(CLICK, ChooseCandidate(2), ChooseCandidate(0), OTHER)[1][1] == 10
 
 
-def test_every_further_click_carries_the_logits_of_the_answer_before_it():
-    assert [mask_input for _, mask_input in asked_for(CLICK, OTHER, OTHER)] == [None, 11, 20]
+def test_every_further_click_refines_the_prediction_before_it():
+    assert [mask_input for _, mask_input in decoded_for(CLICK, OTHER, OTHER)] == [None, 11, 20]
 
 
-def test_a_box_starts_afresh_without_logits_or_the_decodes_before_it():
-    assert asked_for(CLICK, BOX) == [(Prompt([(90, 60)], [1], BOX.box), None)]
+def test_a_box_starts_afresh_without_mask_input_or_earlier_decodes():
+    assert decoded_for(CLICK, BOX) == [(Prompt([(90, 60)], [1], BOX.box), None)]
 
 
 def test_a_click_after_a_box_refines_its_answer():
-    assert asked_for(BOX, CLICK)[1] == (Prompt([(90, 60)], [1], BOX.box), 10)
+    assert decoded_for(BOX, CLICK)[1] == (Prompt([(90, 60)], [1], BOX.box), 10)
 
 
-def test_a_new_box_takes_the_place_of_the_old_one():
+def test_a_new_box_replaces_the_old_one():
     other = SetBox((0, 0, 9, 9))
-    assert asked_for(BOX, other) == [(Prompt(box=other.box), None)]
+    assert decoded_for(BOX, other) == [(Prompt(box=other.box), None)]
 
 
 def test_choosing_a_candidate_costs_no_decode():
     decoder = FakeDecoder()
-    answer = played((CLICK, ChooseCandidate(2)), decoder)
+    answer = play((CLICK, ChooseCandidate(2)), decoder)
     assert answer.index == 2
     assert answer.mask_input[0, 0, 0] == 12
-    assert len(decoder.asked) == 1
+    assert len(decoder.requests) == 1
 
 
 @pytest.mark.parametrize("index", [-1, 3, 99])
-def test_a_candidate_that_was_not_offered_cannot_be_chosen(index):
+def test_a_candidate_that_does_not_exist_cannot_be_chosen(index):
     with pytest.raises(PromptError, match="candidate"):
-        asked_for(CLICK, ChooseCandidate(index))
+        decoded_for(CLICK, ChooseCandidate(index))
 
 
-def test_a_candidate_cannot_be_chosen_before_anything_is_asked():
+def test_a_candidate_cannot_be_chosen_before_a_prediction():
     with pytest.raises(PromptError, match="candidate"):
-        asked_for(ChooseCandidate(0), CLICK)
+        decoded_for(ChooseCandidate(0), CLICK)
 
 
-def test_only_the_candidates_of_the_last_answer_can_be_chosen():
+def test_only_candidates_of_the_last_prediction_can_be_chosen():
     with pytest.raises(PromptError, match="candidate"):
-        asked_for(CLICK, OTHER, ChooseCandidate(1))
+        decoded_for(CLICK, OTHER, ChooseCandidate(1))
 
 
-def test_an_empty_history_has_no_answer():
+def test_an_empty_log_has_no_answer():
     with pytest.raises(PromptError, match="at least one"):
-        asked_for()
+        decoded_for()
 
 
-def test_a_click_costs_one_decode_however_long_the_history(segmenter, stub_sam, disc):
+def test_a_click_costs_one_decode_however_long_the_log(segmenter, stub_sam, disc):
     embedding = segmenter.encode(disc)
-    history = []
-    for step in range(12):
-        history.append(AddPoint(60 + 5 * step, 60, step % 2))
-        segmenter.answer(embedding, tuple(history))
-        assert stub_sam.mask_decoder.calls == step + 1
+    log = []
+    for number in range(12):
+        log.append(AddPoint(60 + 5 * number, 60, number % 2))
+        segmenter.answer(embedding, tuple(log))
+        assert stub_sam.mask_decoder.calls == number + 1
 
 
 def test_undo_and_redo_cost_no_decode_and_give_the_same_answer(segmenter, stub_sam, disc):
     embedding = segmenter.encode(disc)
-    steps = (CLICK, ChooseCandidate(0), OTHER, BOX, AddPoint(100, 70, 1))
-    answers = [segmenter.answer(embedding, steps[: n + 1]) for n in range(len(steps))]
+    log = (CLICK, ChooseCandidate(0), OTHER, BOX, AddPoint(100, 70, 1))
+    answers = [segmenter.answer(embedding, log[: n + 1]) for n in range(len(log))]
     decodes = stub_sam.mask_decoder.calls
     assert decodes == 4
     for n in [3, 2, 1, 0, 1, 2, 3, 4]:
-        again = segmenter.answer(embedding, steps[: n + 1])
+        again = segmenter.answer(embedding, log[: n + 1])
         assert again.index == answers[n].index
         np.testing.assert_array_equal(again.mask_input, answers[n].mask_input)
     assert stub_sam.mask_decoder.calls == decodes
 
 
-def test_an_answer_is_that_of_the_decoder_with_the_chosen_logits(segmenter, disc):
+def test_a_refinement_is_decoded_with_the_logits_of_the_chosen_candidate(segmenter, disc):
     embedding = segmenter.encode(disc)
     first = segmenter.predict(embedding, Prompt([(90, 60)], [1]))
     second = Prompt([(90, 60), (20, 20)], [1, 0])
@@ -165,14 +168,14 @@ def test_an_answer_is_that_of_the_decoder_with_the_chosen_logits(segmenter, disc
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
-def test_the_same_clicks_on_another_photo_have_another_answer(segmenter, draw_disc):
+def test_the_same_log_on_another_photo_has_another_answer(segmenter, draw_disc):
     first, second = (
         segmenter.answer(segmenter.encode(draw_disc(seed)), (CLICK,)) for seed in (0, 1)
     )
     assert not np.array_equal(first.mask_input, second.mask_input)
 
 
-def test_a_history_is_read_from_json():
+def test_a_log_is_read_from_json():
     raw = [
         {"type": "point", "x": 90, "y": 60.5, "label": 1},
         {"type": "box", "box": [150, 110, 10, 20]},
@@ -181,7 +184,7 @@ def test_a_history_is_read_from_json():
     assert parse_interactions(raw) == (AddPoint(90, 60.5, 1), BOX, ChooseCandidate(2))
 
 
-def test_equal_clicks_have_equal_histories():
+def test_integers_and_floats_make_equal_logs():
     integers, floats = (
         parse_interactions([{"type": "point", "x": x, "y": 2, "label": label}])
         for x, label in ((1, 1), (1.0, 1.0))
@@ -190,27 +193,27 @@ def test_equal_clicks_have_equal_histories():
 
 
 @pytest.mark.parametrize("raw", [None, {}, "[]", 7, ({"type": "candidate", "index": 0},)])
-def test_a_history_is_a_list(raw):
+def test_a_log_is_a_list(raw):
     with pytest.raises(PromptError, match="list"):
         parse_interactions(raw)
 
 
-def test_a_history_that_is_too_long_is_refused():
-    step = {"type": "candidate", "index": 0}
-    assert len(parse_interactions([step] * MAX_ACTIONS)) == MAX_ACTIONS
-    with pytest.raises(PromptError, match=str(MAX_ACTIONS)):
-        parse_interactions([step] * (MAX_ACTIONS + 1))
+def test_a_log_that_is_too_long_is_refused():
+    item = {"type": "candidate", "index": 0}
+    assert len(parse_interactions([item] * MAX_INTERACTIONS)) == MAX_INTERACTIONS
+    with pytest.raises(PromptError, match=str(MAX_INTERACTIONS)):
+        parse_interactions([item] * (MAX_INTERACTIONS + 1))
 
 
-def test_a_history_with_too_many_points_is_refused_before_any_decode():
-    step = {"type": "point", "x": 1, "y": 1, "label": 1}
-    assert len(parse_interactions([step] * MAX_POINTS)) == MAX_POINTS
+def test_a_log_with_too_many_points_is_refused_before_any_decode():
+    item = {"type": "point", "x": 1, "y": 1, "label": 1}
+    assert len(parse_interactions([item] * MAX_POINTS)) == MAX_POINTS
     with pytest.raises(PromptError, match=str(MAX_POINTS)):
-        parse_interactions([step] * (MAX_POINTS + 1))
+        parse_interactions([item] * (MAX_POINTS + 1))
 
 
 @pytest.mark.parametrize(
-    "step",
+    "item",
     [
         None,
         "point",
@@ -241,37 +244,37 @@ def test_a_history_with_too_many_points_is_refused_before_any_decode():
     ],
     ids=str,
 )
-def test_a_malformed_step_is_refused(step):
+def test_a_malformed_interaction_is_refused(item):
     with pytest.raises(PromptError):
-        parse_interactions([step])
+        parse_interactions([item])
 
 
-# A mask taken up, and the brush.
+# Masks to edit, and brush strokes.
 
 RIGHT_HALF = np.zeros(SIZE_HW, bool)
 RIGHT_HALF[:, 90:] = True
-TAKEN = SetMask(SIZE_HW, mask_to_coco_rle(RIGHT_HALF)["counts"])
-DAB = Paint(Stroke(((20.0, 60.0),), 10.0, 1))
-WIPE = Paint(Stroke(((90.0, 60.0), (180.0, 60.0)), 5.0, 0))
+EDITED = SetMask(SIZE_HW, mask_to_coco_rle(RIGHT_HALF)["counts"])
+DOT = AddStroke(((20.0, 60.0),), 10.0, 1)
+ERASER = AddStroke(((90.0, 60.0), (180.0, 60.0)), 5.0, 0)
 
 
-def test_a_mask_taken_up_is_the_answer_until_something_is_asked():
+def test_a_mask_to_edit_is_the_answer_until_the_first_click():
     decoder = FakeDecoder()
-    answer = played((TAKEN,), decoder)
+    answer = play((EDITED,), decoder)
     np.testing.assert_array_equal(answer.mask(), RIGHT_HALF)
-    assert (decoder.asked, answer.predicted_iou) == ([], None)
+    assert (decoder.requests, answer.predicted_iou) == ([], None)
     small = answer.mask((12, 18))
     np.testing.assert_array_equal(small, RIGHT_HALF[::10, ::10])
 
 
-def test_a_click_on_a_mask_taken_up_refines_it():
+def test_a_click_on_a_mask_to_edit_refines_it():
     given = []
 
     def decoder(prompt, mask_input):
         given.append(mask_input)
         return FakeDecoder()(prompt, mask_input)
 
-    played((CLICK, TAKEN, OTHER), decoder)
+    play((CLICK, EDITED, OTHER), decoder)
     (logits,) = given
     assert logits.shape == (1, 256, 256)
     # The photo lies in the upper 683 of 1024 rows; its right half is in, the rest is out.
@@ -280,37 +283,37 @@ def test_a_click_on_a_mask_taken_up_refines_it():
     assert (logits[0, 172:] < -6).all()
 
 
-def test_only_the_points_since_the_mask_taken_up_are_asked_about():
-    assert asked_for(CLICK, TAKEN, OTHER)[-1][0] == Prompt([(20, 20)], [0])
-    assert asked_for(CLICK, TAKEN, OTHER, BOX)[-1][0] == Prompt([(20, 20)], [0], BOX.box)
+def test_a_mask_to_edit_discards_the_points_before_it():
+    assert decoded_for(CLICK, EDITED, OTHER)[-1][0] == Prompt([(20, 20)], [0])
+    assert decoded_for(CLICK, EDITED, OTHER, BOX)[-1][0] == Prompt([(20, 20)], [0], BOX.box)
 
 
-def test_strokes_add_and_take_away_in_their_order():
-    mask = played((TAKEN, DAB, WIPE), FakeDecoder()).mask()
+def test_strokes_add_and_remove_in_order():
+    mask = play((EDITED, DOT, ERASER), FakeDecoder()).mask()
     assert mask[60, 20]
     assert mask[60, 29]
     assert not mask[60, 32]
     assert not mask[60, 150]
     assert mask[70, 150]
-    back = Paint(Stroke(((150.0, 60.0),), 3.0, 1))
-    assert played((TAKEN, WIPE, back), FakeDecoder()).mask()[60, 150]
+    back = AddStroke(((150.0, 60.0),), 3.0, 1)
+    assert play((EDITED, ERASER, back), FakeDecoder()).mask()[60, 150]
 
 
 def test_a_stroke_alone_is_a_mask():
-    answer = played((DAB,), FakeDecoder())
+    answer = play((DOT,), FakeDecoder())
     area = answer.mask().sum()
     assert area == pytest.approx(np.pi * 10**2, rel=0.08)
     assert answer.mask((240, 360)).sum() == pytest.approx(4 * area, rel=0.08)
 
 
-def test_strokes_stay_on_top_of_a_later_click_and_go_into_its_mask_input():
+def test_strokes_stay_on_top_of_a_later_prediction_and_enter_its_mask_input():
     given = []
 
     def decoder(prompt, mask_input):
         given.append(mask_input)
         return FakeDecoder()(prompt, mask_input)
 
-    answer = played((CLICK, WIPE, OTHER), decoder)
+    answer = play((CLICK, ERASER, OTHER), decoder)
     x, y = 150 * 1024 / 180 / 4, 60 * 683 / 120 / 4
     assert given[1][0, int(y), int(x)] == np.float32(-CERTAIN_LOGIT)
     assert given[1][0, int(y) + 40, int(x)] > 0
@@ -318,33 +321,33 @@ def test_strokes_stay_on_top_of_a_later_click_and_go_into_its_mask_input():
     assert answer.mask()[80, 150]
 
 
-def test_a_box_starts_without_the_strokes():
-    assert played((CLICK, WIPE, BOX), FakeDecoder()).mask()[60, 150]
+def test_a_box_discards_the_strokes():
+    assert play((CLICK, ERASER, BOX), FakeDecoder()).mask()[60, 150]
 
 
 def test_a_mask_of_another_photo_or_with_wrong_counts_is_refused():
     for other in (
-        SetMask((10, 10), TAKEN.counts),
+        SetMask((10, 10), EDITED.counts),
         SetMask(SIZE_HW, "nonsense"),
         SetMask((0, 0), ""),
     ):
         with pytest.raises(AnnotationError):
-            played((other,), FakeDecoder())
+            play((other,), FakeDecoder())
 
 
-def test_a_stroke_that_leaves_the_photo_is_refused():
-    with pytest.raises(PromptError, match="leaves the 180 x 120 photo"):
-        played((Paint(Stroke(((181.0, 5.0),), 5.0, 1)),), FakeDecoder())
+def test_a_stroke_outside_the_photo_is_refused():
+    with pytest.raises(PromptError, match="outside the 180 x 120 photo"):
+        play((AddStroke(((181.0, 5.0),), 5.0, 1),), FakeDecoder())
 
 
 def test_masks_and_strokes_are_parsed():
-    rle = {"size": list(SIZE_HW), "counts": TAKEN.counts}
-    stroke = {"type": "paint", "path": [[20, 60]], "radius": 10, "label": 1}
-    assert parse_interactions([{"type": "mask", "rle": rle}, stroke]) == (TAKEN, DAB)
+    rle = {"size": list(SIZE_HW), "counts": EDITED.counts}
+    stroke = {"type": "stroke", "path": [[20, 60]], "radius": 10, "label": 1}
+    assert parse_interactions([{"type": "mask", "rle": rle}, stroke]) == (EDITED, DOT)
 
 
 @pytest.mark.parametrize(
-    "step",
+    "item",
     [
         {"type": "mask"},
         {"type": "mask", "rle": []},
@@ -353,80 +356,73 @@ def test_masks_and_strokes_are_parsed():
         {"type": "mask", "rle": {"size": [1, 2, 3], "counts": ""}},
         {"type": "mask", "rle": {"size": [1, 2], "counts": [1, 1]}},
         {"type": "mask", "rle": {"size": [1, 2], "counts": "0" * 4_000_001}},
-        {"type": "paint", "path": [], "radius": 1, "label": 1},
-        {"type": "paint", "path": "ab", "radius": 1, "label": 1},
-        {"type": "paint", "path": [[1]], "radius": 1, "label": 1},
-        {"type": "paint", "path": [[1, float("nan")]], "radius": 1, "label": 1},
-        {"type": "paint", "path": [[1, 1]], "radius": 0, "label": 1},
-        {"type": "paint", "path": [[1, 1]], "radius": True, "label": 1},
-        {"type": "paint", "path": [[1, 1]], "radius": float("nan"), "label": 1},
-        {"type": "paint", "path": [[1, 1]], "radius": 10**400, "label": 1},
-        {"type": "paint", "path": [[1, 1]], "radius": 1, "label": 2},
-        {"type": "paint", "path": [[1, 1]] * (MAX_PATH_POINTS + 1), "radius": 1, "label": 1},
+        {"type": "stroke", "path": [], "radius": 1, "label": 1},
+        {"type": "stroke", "path": "ab", "radius": 1, "label": 1},
+        {"type": "stroke", "path": [[1]], "radius": 1, "label": 1},
+        {"type": "stroke", "path": [[1, float("nan")]], "radius": 1, "label": 1},
+        {"type": "stroke", "path": [[1, 1]], "radius": 0, "label": 1},
+        {"type": "stroke", "path": [[1, 1]], "radius": True, "label": 1},
+        {"type": "stroke", "path": [[1, 1]], "radius": float("nan"), "label": 1},
+        {"type": "stroke", "path": [[1, 1]], "radius": 10**400, "label": 1},
+        {"type": "stroke", "path": [[1, 1]], "radius": 1, "label": 2},
+        {"type": "stroke", "path": [[1, 1]] * (MAX_PATH_POINTS + 1), "radius": 1, "label": 1},
     ],
 )
-def test_malformed_masks_and_strokes_are_refused(step):
+def test_malformed_masks_and_strokes_are_refused(item):
     with pytest.raises(PromptError):
-        parse_interactions([step])
+        parse_interactions([item])
 
 
-def test_many_long_strokes_together_are_refused():
-    stroke = {"type": "paint", "path": [[1, 1]] * (MAX_PATH_POINTS // 2), "radius": 1, "label": 1}
+def test_strokes_with_too_many_points_together_are_refused():
+    stroke = {"type": "stroke", "path": [[1, 1]] * (MAX_PATH_POINTS // 2), "radius": 1, "label": 1}
     assert len(parse_interactions([stroke, stroke])) == 2
-    with pytest.raises(PromptError, match="too many strokes"):
+    with pytest.raises(PromptError, match="too many brush strokes"):
         parse_interactions([stroke, stroke, {**stroke, "path": [[1, 1]]}])
 
 
-def test_wide_strokes_are_bounded_by_what_they_go_over():
-    wide = Paint(Stroke(((1.0, 1.0),), MAX_RADIUS_PX, 1))
+def test_wide_strokes_are_limited_by_the_area_they_sweep():
+    wide = AddStroke(((1.0, 1.0),), MAX_RADIUS_PX, 1)
     most = int(MAX_PAINTED_PX // (2 * MAX_RADIUS_PX) ** 2)
     size_hw, input_hw = (5000, 8000), (640, 1024)
     assert painted_px((wide,) * most, size_hw, input_hw) <= MAX_PAINTED_PX
-    with pytest.raises(PromptError, match="too many strokes"):
-        replay((wide,) * (most + 1), size_hw, input_hw, FakeDecoder(), forgetful)
+    with pytest.raises(PromptError, match="too many brush strokes"):
+        play((wide,) * (most + 1), FakeDecoder(), size_hw, input_hw)
 
 
-def test_long_strokes_are_bounded_by_their_length_even_where_they_are_thin():
-    there_and_back = Paint(Stroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1))
+def test_long_strokes_are_limited_even_if_they_are_thin():
+    there_and_back = AddStroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1)
     size_hw, input_hw = (5000, 8000), (640, 1024)
 
-    def play(times: int) -> None:
-        replay((there_and_back,) * times, size_hw, input_hw, FakeDecoder(), forgetful)
+    def paint(times: int) -> None:
+        play((there_and_back,) * times, FakeDecoder(), size_hw, input_hw)
 
-    play(2)
-    with pytest.raises(PromptError, match="too many strokes"):
-        play(4)
-
-
-def test_strokes_on_a_tiny_photo_are_bounded_by_what_they_go_over_in_the_logits():
-    """There each of its pixels is sixteen by sixteen, and every click draws them again."""
-    history = (Paint(Stroke(((8.0, 8.0),) * 1000, 16.0, 1)), *[AddPoint(8, 8, 1)] * 20)
-
-    def play(clicks: int) -> None:
-        replay(history[: 1 + clicks], (16, 16), (1024, 1024), FakeDecoder(), forgetful)
-
-    play(10)
-    with pytest.raises(PromptError, match="too many strokes"):
-        play(20)
+    paint(2)
+    with pytest.raises(PromptError, match="too many brush strokes"):
+        paint(4)
 
 
-def test_a_wide_brush_on_a_tiny_photo_covers_it_and_takes_a_click():
-    stroke = Paint(Stroke(((0.0, 0.0),), 4096.0, 1))
-    answer = replay((stroke, AddPoint(0.5, 0.5, 1)), (1, 1), (1024, 1024), FakeDecoder(), forgetful)
+def test_strokes_on_a_tiny_photo_are_limited_by_their_area_in_the_logits():
+    """A pixel of the photo is 16 x 16 logits there, and every click draws the strokes again."""
+    log = (AddStroke(((8.0, 8.0),) * 1000, 16.0, 1), *[AddPoint(8, 8, 1)] * 20)
+
+    def click(times: int) -> None:
+        play(log[: 1 + times], FakeDecoder(), (16, 16), (1024, 1024))
+
+    click(10)
+    with pytest.raises(PromptError, match="too many brush strokes"):
+        click(20)
+
+
+def test_a_wide_brush_covers_a_tiny_photo_which_can_still_be_clicked():
+    stroke = AddStroke(((0.0, 0.0),), 4096.0, 1)
+    answer = play((stroke, AddPoint(0.5, 0.5, 1)), FakeDecoder(), (1, 1), (1024, 1024))
     assert answer.mask().all()
     assert (answer.mask_input == CERTAIN_LOGIT).all()
 
 
-def test_a_remembered_click_makes_no_mask_input(monkeypatch):
-    history = (CLICK, Paint(Stroke(((20.0, 60.0),), 10.0, 1)), OTHER)
-    remembered = {}
-
-    def recall(key, compute):
-        if key not in remembered:
-            remembered[key] = compute()
-        return remembered[key]
-
-    first = played(history, FakeDecoder(), recall)
+def test_a_remembered_prediction_computes_no_mask_input(segmenter, disc, monkeypatch):
+    embedding, log = segmenter.encode(disc), (CLICK, DOT, OTHER)
+    first = segmenter.answer(embedding, log)
     monkeypatch.setattr("mobilesam.interactions.painted_logits", None)
-    again = played(history, FakeDecoder(), recall)
+    again = segmenter.answer(embedding, log)
     assert again.prediction is first.prediction

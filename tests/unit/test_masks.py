@@ -11,10 +11,10 @@ from pycocotools import mask as coco_mask
 from mobilesam import AnnotationError, masks
 from mobilesam.masks import (
     mask_area,
-    mask_bbox_xywh,
     mask_bounds_xyxy,
     mask_from_coco_rle,
     mask_to_coco_rle,
+    mask_to_json,
 )
 
 
@@ -62,10 +62,21 @@ def test_a_mask_comes_back_from_its_rle(mask):
     np.testing.assert_array_equal(back, mask)
 
 
-def test_area_and_bbox_agree_with_pycocotools(mask):
+def test_a_mask_as_json_has_its_area_and_the_box_of_all_its_pixels(mask):
+    described = json.loads(json.dumps(mask_to_json(mask, predicted_iou=0.5)))
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    assert mask_area(mask) == coco_mask.area(rle)
-    assert mask_bbox_xywh(mask) == tuple(coco_mask.toBbox(rle).tolist())
+    rows, columns = np.nonzero(mask)
+    bbox = [0, 0, 0, 0]
+    if mask.any():
+        bbox = [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+    assert described == {
+        "rle": {"size": list(mask.shape), "counts": rle["counts"].decode()},
+        "bbox": bbox,
+        "area": np.count_nonzero(mask),
+        "predicted_iou": 0.5,
+    }
+    assert mask_to_json(described["rle"], predicted_iou=0.5) == described
+    assert mask_area(mask) == described["area"]
 
 
 def test_the_bounds_hold_the_mask_and_nothing_more(mask):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mobilesam import PhotoObject, PromptError
-from mobilesam.objects import checked_name, class_names, exclusive
+from mobilesam.objects import PackedObjects, checked_name
 
 MASK = np.ones((3, 4), bool)
 
@@ -21,8 +21,9 @@ def overlapping(*predicted_ious: float | None) -> list[PhotoObject]:
     return objects
 
 
-def owners(objects: list[PhotoObject]) -> str:
-    """Who has each pixel; fails where two claim one."""
+def owners(objects: list[PhotoObject], keep: str) -> str:
+    """The name of the object that each pixel belongs to; fails if a pixel belongs to two."""
+    objects = list(PackedObjects(objects).exclusive(keep))
     masks = np.stack([item.mask for item in objects])
     assert (masks.sum(axis=0) == 1).all()
     return "".join(objects[index].name for index in masks.argmax(axis=0).ravel())
@@ -71,18 +72,8 @@ def test_a_predicted_iou_of_numpy_becomes_a_plain_number():
     assert type(PhotoObject("cat", MASK, np.float32(0.5)).predicted_iou) is float
 
 
-def test_class_names_keep_their_places_from_photo_to_photo():
-    first = class_names([PhotoObject(name, MASK) for name in ("cat", "dog", "cat")])
-    assert first == ["cat", "dog"]
-    assert class_names([PhotoObject("ant", MASK), PhotoObject("dog", MASK)], first) == [
-        "cat",
-        "dog",
-        "ant",
-    ]
-
-
-def test_the_later_object_keeps_what_several_claim():
-    assert owners(exclusive(overlapping(0.9, 0.1, None))) == "012222"
+def test_the_later_object_keeps_the_pixels_of_an_overlap():
+    assert owners(overlapping(0.9, 0.1, None), "later") == "012222"
 
 
 @pytest.mark.parametrize(
@@ -95,21 +86,27 @@ def test_the_later_object_keeps_what_several_claim():
         ((0.5, 0.5, 0.5), "012222"),
     ],
 )
-def test_the_higher_predicted_iou_keeps_what_several_claim(ious, expected):
-    assert owners(exclusive(overlapping(*ious), keep="predicted_iou")) == expected
+def test_the_higher_predicted_iou_keeps_the_pixels_of_an_overlap(ious, expected):
+    assert owners(overlapping(*ious), "predicted_iou") == expected
 
 
-def test_exclusive_keeps_order_names_and_estimates_and_changes_no_mask_it_was_given():
+def test_exclusive_keeps_order_names_and_estimates_and_leaves_its_input_alone():
     before = [PhotoObject("under", MASK, 0.5), PhotoObject("over", MASK.copy(), 0.75)]
-    after = exclusive(before)
+    packed = PackedObjects(before)
+    after = packed.exclusive()
     assert [(item.name, item.predicted_iou) for item in after] == [("under", 0.5), ("over", 0.75)]
-    assert not after[0].mask.any()
-    assert before[0].mask.all()
-    assert exclusive([]) == []
+    assert [bool(item.mask.any()) for item in after] == [False, True]
+    assert [bool(item.mask.all()) for item in packed] == [True, True]
+    assert not PackedObjects([]).exclusive()
 
 
 def test_exclusive_refuses_masks_of_two_sizes_and_unknown_rules():
     with pytest.raises(PromptError, match="4 x 3"):
-        exclusive([PhotoObject("wide", MASK.T), PhotoObject("cat", MASK)])
-    with pytest.raises(PromptError, match="keep"):
-        exclusive([PhotoObject("cat", MASK)], keep="first")
+        PackedObjects([PhotoObject("wide", MASK.T), PhotoObject("cat", MASK)]).exclusive()
+    with pytest.raises(PromptError, match="Overlaps"):
+        PackedObjects([PhotoObject("cat", MASK)]).exclusive("first")
+
+
+def test_empty_masks_can_be_left_out():
+    objects = [PhotoObject("full", MASK), PhotoObject("empty", ~MASK)]
+    assert [item.name for item in PackedObjects(objects).without_empty()] == ["full"]

@@ -1,4 +1,4 @@
-"""Prompts are checked when they are made, and against the photo when they are asked."""
+"""Prompts are validated when they are made, and against the photo when they are decoded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mobilesam import Prompt, PromptError
+from mobilesam.prompts import prompt_from_rows
 
 PHOTO_HW = (120, 180)
 
@@ -124,14 +125,14 @@ def test_only_one_point_alone_is_ambiguous():
     assert not Prompt(box=(0, 0, 5, 5)).is_single_point
 
 
-def test_an_empty_prompt_cannot_be_asked():
+def test_an_empty_prompt_is_refused():
     assert Prompt().is_empty
     with pytest.raises(PromptError, match="at least one"):
         Prompt().check_answerable(PHOTO_HW)
 
 
 @pytest.mark.parametrize("point", [(0, 0), (180, 120), (180, 0), (0, 120), (90.5, 60.25)])
-def test_points_up_to_the_photos_edge_can_be_asked(point):
+def test_points_on_the_photos_edge_are_accepted(point):
     assert Prompt([point], [1]).check_answerable(PHOTO_HW) is None
 
 
@@ -142,7 +143,38 @@ def test_a_point_outside_the_photo_is_refused(point):
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 181, 5), (0, 0, 5, 121)])
-def test_a_box_that_reaches_outside_the_photo_is_refused(box):
+def test_a_box_outside_the_photo_is_refused(box):
     assert Prompt(box=(0, 0, 180, 120)).check_answerable(PHOTO_HW) is None
     with pytest.raises(PromptError, match="outside"):
         Prompt(box=box).check_answerable(PHOTO_HW)
+
+
+def test_a_prompt_is_read_from_json():
+    prompt = prompt_from_rows([[1, 2, 1], [3.5, 4, 0]], [9, 9, 5, 5])
+    assert prompt == Prompt([(1, 2), (3.5, 4)], [1, 0], (5, 5, 9, 9))
+    assert prompt_from_rows(None, None) == Prompt()
+
+
+@pytest.mark.parametrize(
+    ("points", "box", "sentence"),
+    [
+        ("ab", None, "points must be a list."),
+        ([[1, 2]], None, "points[0] must be [x, y, label]."),
+        ([[1, 2, 1], {"x": 1}], None, "points[1] must be [x, y, label]."),
+        ([[1, None, 1]], None, "points[0][1] must be a finite number."),
+        ([[1, 2, -1]], None, "points[0][2] must be 1 (foreground) or 0 (background)."),
+        (None, [1, 2, 3], "box must be [x0, y0, x1, y1]."),
+        (None, [1, 2, 3, "4"], "box[3] must be a finite number."),
+        ([[1, 2, 1]] * 65, None, "points must have at most 64 items."),
+    ],
+)
+def test_an_error_names_the_field_and_what_is_expected(points, box, sentence):
+    with pytest.raises(PromptError) as refusal:
+        prompt_from_rows(points, box)
+    assert str(refusal.value) == sentence
+
+
+def test_positional_and_named_arguments_have_the_same_errors():
+    for refused in (lambda: Prompt([(1, 2)], [7]), lambda: Prompt([(1, 2)], point_labels=[7])):
+        with pytest.raises(PromptError, match=r"^point_labels\[0\] must be 1"):
+            refused()

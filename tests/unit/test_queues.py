@@ -1,4 +1,4 @@
-"""Who waits for whom: the order of asking, one too many, and clicks beside slow work."""
+"""Work queues: order, bounds and positions."""
 
 from __future__ import annotations
 
@@ -6,217 +6,263 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
 
-import gradio as gr
-import httpx
 import pytest
-from gradio.routes import App
 
-from mobilesam import Segmenter
-from mobilesam.runtime import in_fresh_thread
-from mobilesam.settings import ImageLimits
-from mobilesam.web.api import endpoints as api
-from mobilesam.web.blocks import build_demo
-from mobilesam.web.page.handlers import PageHandlers
-from mobilesam.web.server import request_log as log
-from mobilesam.web.server.queues import PROMISE_S, WorkQueue
+from mobilesam.web.server import request_log
+from mobilesam.web.server.queues import WorkQueue, WorkQueues
 from mobilesam.web.server.replies import BusyError, answering
+from tests.event_loop import run_async
 
-GRADIOS_THREADS = 40
-SENTENCE = "Come back in a moment."
-
-T = TypeVar("T")
+SENTENCE = "Try again in a moment."
 
 
 class Slow:
-    """Answers in the order of asking, each query when it is let go."""
+    """Handles queries in the order in which they start, each once it may finish."""
 
     def __init__(self) -> None:
-        self.let_go = threading.Event()
-        self.begun: list[int] = []
+        self.may_finish = threading.Event()
+        self.started: list[int] = []
 
     @answering
     def segment(self, query: dict) -> dict:
-        self.begun.append(query["seq"])
-        return {"in_time": self.let_go.wait(30)}
+        self.started.append(query["seq"])
+        return {"in_time": self.may_finish.wait(30)}
+
+    def work(self, number: int) -> Callable[[], int]:
+        """Work that returns its number."""
+
+        def work() -> int:
+            self.started.append(number)
+            self.may_finish.wait(30)
+            return number
+
+        return work
 
 
 @pytest.fixture
-def slow() -> Slow:
-    return Slow()
+def slow() -> Iterator[Slow]:
+    slow = Slow()
+    yield slow
+    slow.may_finish.set()
 
 
-def played(scene: Callable[[], Awaitable[T]]) -> T:
-    """In a thread of its own: Gradio would leave an event loop behind in this one."""
-    return in_fresh_thread(lambda: asyncio.run(scene()))
-
-
-async def asked(call: Callable[[dict], Awaitable[dict]], numbers: range) -> list[asyncio.Task]:
-    """The questions, once all of them have been asked."""
+async def ask(call: Callable[[dict], Awaitable[dict]], numbers: range) -> list[asyncio.Task]:
+    """Tasks for the queries, once all of them have been queued."""
     tasks = [asyncio.create_task(call({"seq": number})) for number in numbers]
-    for _ in range(10):
-        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
     return tasks
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_all_are_answered_in_the_order_of_asking_so_many_at_once(slow, threads):
+def test_queries_are_handled_in_order_and_so_many_at_once(slow, threads):
     async def scene() -> tuple[list[int], list[dict]]:
         call = WorkQueue(threads, 10, SENTENCE).serving(slow.segment)
-        tasks = await asked(call, range(8))
-        begun = list(slow.begun)
-        slow.let_go.set()
-        return begun, await asyncio.gather(*tasks)
+        tasks = await ask(call, range(8))
+        started = list(slow.started)
+        slow.may_finish.set()
+        return started, await asyncio.gather(*tasks)
 
-    begun, replies = played(scene)
-    assert sorted(begun) == list(range(threads))  # two threads begin side by side
+    started, replies = run_async(scene())
+    assert sorted(started) == list(range(threads))  # two threads may start in either order
     assert [reply["seq"] for reply in replies] == list(range(8))
     assert all(reply["in_time"] for reply in replies)
     if threads == 1:
-        assert slow.begun == list(range(8))
+        assert slow.started == list(range(8))
 
 
-def test_one_more_than_can_wait_is_told_at_once_and_there_is_room_again_afterwards(slow):
-    async def scene() -> list[dict]:
-        queue = WorkQueue(1, 2, SENTENCE)
-        call = queue.serving(slow.segment)
-        tasks = await asked(call, range(2))
-        with_room = queue.line({"seq": 70})
-        refused = [queue.line({"seq": 71})]
-        queue.keep_promise()
-        tasks += await asked(call, range(2, 3))
-        refused.append(await call({"seq": 72}))
-        slow.let_go.set()
+def test_a_full_queue_refuses_at_once_and_accepts_again_later(slow, caplog):
+    caplog.set_level(logging.INFO, logger=request_log.__name__)
+
+    async def scene() -> tuple[dict, dict]:
+        call = WorkQueue(1, 2, SENTENCE).serving(slow.segment)
+        tasks = await ask(call, range(3))
+        refused = await call({"seq": 72})
+        slow.may_finish.set()
         await asyncio.gather(*tasks)
-        return [with_room, *refused, await call({"seq": 73})]
+        return refused, await call({"seq": 73})
 
-    with_room, told, refused, late = played(scene)
-    assert with_room == {"ok": True, "seq": 70, "before": 2}
-    assert told == {"ok": False, "seq": 71, "error": SENTENCE}
+    refused, late = run_async(scene())
     assert refused == {"ok": False, "seq": 72, "error": SENTENCE}
     assert late["ok"]
+    assert slow.started == [0, 1, 2, 73]
+    assert "what=segment outcome=BusyError" in caplog.messages[0]
 
 
-def test_a_promise_holds_for_a_while(slow, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("mobilesam.web.server.queues.time.monotonic", lambda: now[0])
-
-    async def scene() -> list[bool]:
-        queue = WorkQueue(1, 2, SENTENCE)
-        told = [queue.line({})["ok"] for _ in range(3)]
-        now[0] += PROMISE_S
-        told.append(queue.line({})["ok"])
-        now[0] += 1
-        told += [queue.line({})["ok"] for _ in range(3)]
-        queue.keep_promise()
-        told.append(queue.line({})["ok"])
-        return told
-
-    assert played(scene) == [True, True, False, False, True, True, False, True]
-
-
-def test_a_program_that_finds_a_lane_full_gets_the_sentence(slow):
-    def segment() -> str:
-        return "answered"
-
-    async def scene() -> str:
-        queue = WorkQueue(1, 1, SENTENCE)
-        tasks = await asked(queue.serving(slow.segment), range(2))
-        handle = api._in_lane(segment, queue)
-        with pytest.raises(gr.Error) as raised:
-            await handle()
-        assert raised.value.message == SENTENCE
-        slow.let_go.set()
-        await asyncio.gather(*tasks)
-        return await handle()
-
-    assert played(scene) == "answered"
-
-
-def test_what_needs_no_thread_takes_its_turn_too():
+def test_the_bound_holds_for_requests_of_the_same_instant(slow):
     async def scene() -> list[str]:
-        queue, told, let_go = WorkQueue(1, 1, SENTENCE), [], asyncio.Event()
+        queue, outcomes = WorkQueue(2, 3, SENTENCE), []
+        for number in range(8):
+            try:
+                queue.submit(slow.work(number))
+                outcomes.append("queued")
+            except BusyError as error:
+                outcomes.append(str(error))
+        slow.may_finish.set()
+        return outcomes
+
+    assert run_async(scene()) == 5 * ["queued"] + 3 * [SENTENCE]
+
+
+def test_the_position_counts_the_work_ahead(slow):
+    async def scene() -> list[list[int]]:
+        queue = WorkQueue(1, 10, SENTENCE)
+        queued = [queue.submit(slow.work(number)) for number in range(4)]
+        positions = [[one.position for one in queued]]
+        queued[1].cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        positions.append([one.position for one in queued])
+        slow.may_finish.set()
+        assert await queued[3].wait(10)
+        positions.append([one.position for one in queued])
+        return positions
+
+    assert run_async(scene()) == [[0, 1, 2, 3], [0, 0, 1, 2], [0, 0, 0, 0]]
+
+
+def test_a_wait_ends_with_the_work_or_with_its_time(slow):
+    async def scene() -> None:
+        queued = WorkQueue(1, 10, SENTENCE).submit(slow.work(7))
+        assert not await queued.wait(0.01)
+        assert not queued.done
+        slow.may_finish.set()
+        assert await queued.wait(10)
+        assert queued.done
+        assert queued.result() == 7
+
+    run_async(scene())
+
+
+def test_a_result_raises_what_the_work_raised_and_its_slot_is_free_again():
+    async def scene() -> None:
+        queue = WorkQueue(1, 0, SENTENCE)
+        for _ in range(2):
+            queued = queue.submit(lambda: 1 // 0)
+            await queued.wait()
+            with pytest.raises(ZeroDivisionError):
+                queued.result()
+        with pytest.raises(ZeroDivisionError):
+            await queue.run(lambda: 1 // 0)
+        assert await queue.run(lambda: 5) == 5
+
+    run_async(scene())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_cancelled_work_leaves_the_queue_unless_it_runs(slow, at_once):
+    async def scene() -> None:
+        queue = WorkQueue(1, 2, SENTENCE)
+        running, waiting, last = (queue.submit(slow.work(number)) for number in range(3))
+        if not at_once:
+            await asyncio.sleep(0.05)
+        running.cancel()
+        waiting.cancel()
+        assert await waiting.wait(10)
+        another = queue.submit(slow.work(3))
+        slow.may_finish.set()
+        await another.wait()
+        assert [one.result() for one in (running, last, another)] == [0, 2, 3]
+
+    run_async(scene())
+    assert slow.started == [0, 2, 3]
+
+
+def test_a_cancelled_wait_leaves_the_queue(slow):
+    async def scene() -> None:
+        queue = WorkQueue(1, 1, SENTENCE)
+        running = asyncio.create_task(queue.run(slow.work(0)))
+        await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(queue.run(slow.work(1)))
+        await asyncio.sleep(0.05)
+        for task in (running, waiting):
+            task.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+        # The thread of the first one still works, and holds its slot until it ends.
+        next_one = queue.submit(slow.work(2))
+        await asyncio.sleep(0.05)
+        assert next_one.position == 1
+        slow.may_finish.set()
+        await next_one.wait()
+
+    run_async(scene())
+    assert slow.started == [0, 2]
+
+
+def test_a_slot_without_a_thread_keeps_the_order_and_the_bound(slow):
+    async def scene() -> list[str]:
+        queue, outcomes, may_leave = WorkQueue(1, 1, SENTENCE), [], asyncio.Event()
 
         async def fetch(name: str) -> None:
             try:
-                async with queue.turn():
-                    told.append(name)
-                    await let_go.wait()
+                async with queue.slot():
+                    outcomes.append(name)
+                    await may_leave.wait()
             except BusyError as error:
-                told.append(str(error))
+                outcomes.append(str(error))
 
         tasks = [asyncio.create_task(fetch(name)) for name in "abc"]
         await asyncio.sleep(0.05)
-        let_go.set()
+        may_leave.set()
         await asyncio.gather(*tasks)
-        return told
+        slow.may_finish.set()
+        assert await queue.run(slow.work(4)) == 4
+        return outcomes
 
-    told = played(scene)
-    assert sorted(told) == [SENTENCE, "a", "b"]
-    assert told.index("a") < told.index("b")
+    assert run_async(scene()) == ["a", SENTENCE, "b"]
 
 
-def test_the_log_tells_the_time_in_a_lane_as_waiting(slow, caplog):
-    caplog.set_level(logging.INFO, logger=log.__name__)
+def test_a_cancelled_wait_for_a_slot_leaves_the_queue():
+    async def scene() -> None:
+        queue = WorkQueue(1, 1, SENTENCE)
+        async with queue.slot():
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01), queue.slot():
+                        raise AssertionError("The slot is taken.")
+        async with asyncio.timeout(10), queue.slot():
+            pass
+
+    run_async(scene())
+
+
+def test_the_log_tells_waiting_and_work_apart(slow, caplog):
+    caplog.set_level(logging.INFO, logger=request_log.__name__)
 
     async def scene() -> None:
         call = WorkQueue(1, 10, SENTENCE).serving(slow.segment)
-        tasks = await asked(call, range(2))
+        tasks = await ask(call, range(2))
         await asyncio.sleep(0.2)
-        slow.let_go.set()
+        slow.may_finish.set()
         await asyncio.gather(*tasks)
 
-    played(scene)
+    run_async(scene())
     waits = [int(re.findall(r"wait_ms=(\d+)", line)[0]) for line in caplog.messages]
     works = [int(re.findall(r"work_ms=(\d+)", line)[0]) for line in caplog.messages]
     assert waits[0] < 150 < works[0]
     assert works[1] < 150 < waits[1]
 
 
-@pytest.fixture
-def _slow_previews(monkeypatch, tmp_path, slow) -> None:
-    """Previews take until they are let go; a click is answered at once."""
+def test_work_of_one_kind_does_not_wait_for_another(slow):
+    async def scene() -> None:
+        queues = WorkQueues()
+        for queue in (queues.photos, queues.segment, queues.everything, queues.full_size):
+            for number in range(4):
+                queue.submit(slow.work(number))
+        for queue in (queues.clicks, queues.others, queues.fetches):
+            assert await asyncio.wait_for(queue.run(lambda: "ok"), 10) == "ok"
+        slow.may_finish.set()
 
-    def segment(self: PageHandlers, query: dict) -> dict:
-        return {"ok": True, "seq": query["seq"]}
-
-    monkeypatch.setattr(PageHandlers, "preview", lambda _, query: slow.segment(query))
-    monkeypatch.setattr(PageHandlers.preview, "__name__", "preview")
-    monkeypatch.setattr(PageHandlers, "segment", segment)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    run_async(scene())
 
 
-@pytest.mark.usefixtures("_slow_previews")
-def test_a_click_is_answered_while_slow_work_waits_for_every_thread(tmp_path, slow):
-    async def scene() -> tuple[dict, list[dict]]:
-        model: Future[Segmenter] = Future()
-        demo = build_demo(PageHandlers(model, tmp_path), model, ImageLimits(), tmp_path)
-        (canvas,) = [one for one in demo.blocks.values() if one.elem_id == "prompt-canvas"]
-        transport = httpx.ASGITransport(App.create_app(demo))
-        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+def test_segment_requests_of_api_clients_do_not_block_downloads(slow):
+    async def scene() -> None:
+        queues = WorkQueues()
+        for number in range(8):
+            queues.segment.submit(slow.work(number))
+        await asyncio.wait_for(queues.full_size.run(lambda: None), 10)
+        slow.may_finish.set()
 
-            async def ask(name: str) -> dict:
-                body = {
-                    "component_id": canvas._id,
-                    "fn_name": name,
-                    "session_hash": "x",
-                    "data": {"seq": 5},
-                }
-                return (await client.post("gradio_api/component_server", json=body)).json()
-
-            tasks = [asyncio.create_task(ask("preview")) for _ in range(GRADIOS_THREADS + 5)]
-            try:
-                await asyncio.sleep(0)  # so that they are asked first
-                click = await asyncio.wait_for(ask("segment"), 10)
-            finally:
-                slow.let_go.set()
-            return click, await asyncio.gather(*tasks)
-
-    click, replies = played(scene)
-    assert click == {"ok": True, "seq": 5}
-    in_time = [reply for reply in replies if reply["ok"]]
-    assert len(in_time) >= GRADIOS_THREADS * 3 // 4
-    assert all("try again" in reply["error"] for reply in replies if not reply["ok"])
+    run_async(scene())

@@ -1,4 +1,4 @@
-"""Photos by address: from the public internet, a bounded size, whatever redirects say."""
+"""Photos by URL: from the public internet only, of a bounded size, whatever redirects say."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mobilesam import ImageError
-from mobilesam.runtime import in_fresh_thread
-from mobilesam.web.server import remote_image as fetch
+from mobilesam.web.server import remote_image as module
+from tests.event_loop import run_async
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
 NOT_PUBLIC = [
@@ -23,12 +23,12 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_public(address):
-    assert fetch.is_public(address)
+    assert module.is_public(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_private_and_translated_addresses_are_not(address):
-    assert not fetch.is_public(address)
+    assert not module.is_public(address)
 
 
 class Site(BaseHTTPRequestHandler):
@@ -52,20 +52,19 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site(monkeypatch, tmp_path):
-    """A local server that counts as public by this address, and by no other of this machine."""
+    """A local server; its address counts as public, and no other of this machine does."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     server.hosts = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.1")
-    monkeypatch.setattr(fetch, "get_upload_folder", lambda: str(tmp_path))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setattr(module, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     yield server
     server.shutdown()
     server.server_close()
 
 
 def fetch_photo(url, max_bytes):
-    """Runs the coroutine in a thread that has no event loop yet; pytest's has Playwright's."""
-    return in_fresh_thread(lambda: asyncio.run(fetch.fetch_photo(url, max_bytes)))
+    return run_async(module.fetch_photo(url, max_bytes))
 
 
 @pytest.fixture
@@ -90,13 +89,13 @@ def test_a_redirect_is_followed(get):
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.2/", "http://[::1]/", "file:///etc/passwd"])
-def test_a_redirect_to_what_is_not_public_is_refused(get, target):
+def test_a_redirect_to_a_private_address_is_refused(get, target):
     with pytest.raises(ImageError, match="not on the public internet"):
         get(f"/to?{target}")
 
 
 def test_redirects_end(get):
-    with pytest.raises(ImageError, match="does not answer as it should"):
+    with pytest.raises(ImageError, match="cannot be downloaded"):
         get("/to?/to?/to?/to?/to?/to?/to?/to?/a%20photo.jpg")
 
 
@@ -107,21 +106,21 @@ def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
-def test_what_is_no_address_gets_one_sentence(site, url):
-    with pytest.raises(ImageError, match="upload the photo instead"):
+def test_an_invalid_url_gets_one_sentence(site, url):
+    with pytest.raises(ImageError, match="Upload the photo instead"):
         fetch_photo(url, 1000)
 
 
-def test_an_error_page_is_no_photo(get):
-    with pytest.raises(ImageError, match="does not answer as it should"):
+def test_an_error_response_is_not_a_photo(get):
+    with pytest.raises(ImageError, match="cannot be downloaded"):
         get("/missing.jpg")
 
 
-def test_who_never_answers_is_given_up(get, monkeypatch):
+def test_a_server_that_never_answers_is_given_up(get, monkeypatch):
     async def never(*args):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(fetch, "_fetch", never)
-    monkeypatch.setattr(fetch, "_TIME_LIMIT_S", 0.05)
-    with pytest.raises(ImageError, match="does not answer"):
+    monkeypatch.setattr(module, "_fetch", never)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 0.05)
+    with pytest.raises(ImageError, match="cannot be downloaded"):
         get("/a%20photo.jpg")

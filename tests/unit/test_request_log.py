@@ -1,24 +1,24 @@
-"""A request's line in the log: its fields, and that what a visitor sent is not among them."""
+"""The log line of a request: its fields, and that it has nothing that a user sent."""
 
 from __future__ import annotations
 
 import logging
 import re
+import sys
 
-import gradio as gr
 import pytest
 
 from mobilesam.errors import PromptError
-from mobilesam.web.api.endpoints import with_sentences
-from mobilesam.web.server import request_log as log
-from mobilesam.web.server.replies import BusyError, answering
-from mobilesam.web.server.request_log import Request, waiting
+from mobilesam.web.server import request_log
+from mobilesam.web.server.replies import BusyError, ExpiredError, answering, refusal
+from mobilesam.web.server.request_log import MessageFilter, RequestLog, configure_logging
+from tests.event_loop import run_async
 
 SECRET = "holiday.jpg"
 
 
-class Counter:
-    """What answers, in place of the handlers."""
+class Server:
+    """Handles a query, or fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -29,11 +29,23 @@ class Counter:
             raise self.error
         return {"mask": "m"}
 
+    @answering
+    async def open(self, query):
+        if self.error:
+            raise self.error
+        return {"mask": "m"}
+
+
+def call(server, name, query):
+    """The reply of either method."""
+    reply = getattr(server, name)(query)
+    return reply if name == "segment" else run_async(reply)
+
 
 @pytest.fixture
 def lines(caplog):
-    """What has been logged, by its fields."""
-    caplog.set_level(logging.INFO, logger=log.__name__)
+    """lines(): the log so far, each line by its fields."""
+    caplog.set_level(logging.INFO, logger=request_log.__name__)
 
     def read():
         return [dict(re.findall(r"(\w+)=(\S+)", line)) for line in caplog.messages]
@@ -41,64 +53,104 @@ def lines(caplog):
     return read
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """clock[0]: the time in seconds."""
-    now = [100.0]
-    monkeypatch.setattr(log.time, "perf_counter", lambda: now[0])
-    return now
-
-
+@pytest.mark.parametrize("name", ["segment", "open"])
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [(None, "ok"), (PromptError(SECRET), "PromptError"), (BusyError(SECRET), "BusyError")],
 )
-def test_a_request_is_one_line(lines, caplog, error, outcome):
-    Counter(error).segment({"token": SECRET})
+def test_a_request_is_one_line(lines, caplog, name, error, outcome):
+    call(Server(error), name, {"token": SECRET})
     (line,) = lines()
-    assert (line["what"], line["outcome"]) == ("segment", outcome)
+    assert (line["what"], line["outcome"]) == (name, outcome)
     assert line.keys() == {"id", "what", "outcome", "wait_ms", "work_ms"}
     assert SECRET not in caplog.text
 
 
-def test_waiting_is_told_apart_from_work(lines, clock):
-    with Request("export").logged():
-        clock[0] += 0.25
-        with waiting():
-            clock[0] += 3
-        with waiting():
-            clock[0] += 1
+@pytest.mark.parametrize("name", ["segment", "open"])
+def test_a_reply_has_the_result_or_a_sentence(name):
+    assert call(Server(), name, {"seq": 3}) == {"ok": True, "seq": 3, "mask": "m"}
+    assert call(Server(PromptError("No.")), name, {"seq": 4}) == {
+        "ok": False,
+        "seq": 4,
+        "error": "No.",
+    }
+    reply = call(Server(ExpiredError("Gone.")), name, {})
+    assert reply == {"ok": False, "seq": None, "error": "Gone.", "expired": True}
+
+
+@pytest.mark.parametrize("name", ["segment", "open"])
+@pytest.mark.parametrize("query", [None, 5, "x", [1], True])
+def test_a_query_that_is_no_object_gets_a_sentence(lines, name, query):
+    reply = call(Server(), name, query)
+    assert (reply["ok"], reply["seq"]) == (False, None)
+    assert "Reload the page" in reply["error"]
+    assert lines()[0]["outcome"] == "PromptError"
+
+
+@pytest.mark.parametrize("seq", [None, "x", [1], {"a": 1}, 1e999, 2**53, -(2**53), 1.5])
+def test_a_sequence_number_that_javascript_cannot_hold_is_dropped(seq):
+    assert Server().segment({"seq": seq})["seq"] is None
+
+
+def test_a_refused_query_is_logged_too(lines):
+    reply = refusal("segment", {"seq": 5}, BusyError("Later."))
+    assert reply == {"ok": False, "seq": 5, "error": "Later."}
     (line,) = lines()
-    assert (line["wait_ms"], line["work_ms"]) == ("4000", "250")
+    assert (line["what"], line["outcome"]) == ("segment", "BusyError")
 
 
-def test_waiting_outside_a_request_is_nobodys(lines, clock):
-    with waiting():
-        clock[0] += 3
-    with Request("export").logged():
-        pass
-    (line,) = lines()
-    assert line["wait_ms"] == "0"
-
-
-@pytest.mark.parametrize("kind", ["page", "program"])
-def test_what_went_wrong_has_a_number_for_the_visitor_and_the_place_in_the_log(lines, caplog, kind):
-    error = KeyError(SECRET)
-    if kind == "page":
-        sentence = Counter(error).segment({})["error"]
-    else:
-
-        def segment():
-            raise error
-
-        with pytest.raises(gr.Error) as raised:
-            with_sentences(segment)()
-        sentence = raised.value.message
+@pytest.mark.parametrize("name", ["segment", "open"])
+def test_an_unexpected_error_has_a_number_for_the_user_and_its_place_in_the_log(
+    lines, caplog, name
+):
+    sentence = call(Server(KeyError(SECRET)), name, {})["error"]
     assert "Something went wrong on the server" in sentence
     (number,) = re.findall("number ([0-9a-f]{8})[.]", sentence)
     where, line = lines()
     assert (where["id"], line["id"]) == (number, number)
     assert (where["error"], line["outcome"]) == ("KeyError", "failed")
-    assert "test_log.py" in caplog.text
+    assert "test_request_log.py" in caplog.text
     assert SECRET not in caplog.text
     assert SECRET not in sentence
+
+
+def test_a_full_disk_has_a_sentence_of_its_own():
+    assert "disk is full" in Server(OSError(28, "No space")).segment({})["error"]
+
+
+def test_waiting_and_work_are_told_apart(lines, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(request_log.time, "perf_counter", lambda: now[0])
+    token = request_log.queued_at.set(96.0)
+    try:
+        log = RequestLog("export")
+    finally:
+        request_log.queued_at.reset(token)
+    with log.logged():
+        now[0] += 0.25
+    (line,) = lines()
+    assert (line["wait_ms"], line["work_ms"]) == ("4000", "250")
+
+
+def test_the_message_of_an_error_is_kept_out_of_every_record():
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        record = logging.LogRecord("uvicorn.error", 40, __file__, 1, "Bad", (), sys.exc_info())
+    assert MessageFilter().filter(record)
+    text = logging.Formatter().format(record)
+    assert SECRET not in text
+    assert "error=ValueError" in text
+    assert "test_request_log.py" in text
+
+
+def test_the_handlers_of_this_process_and_uvicorns_logger_have_the_filter(monkeypatch):
+    """Gradio's server logs unexpected errors to "uvicorn.error", whose handlers are its own."""
+    root, server = logging.Logger("root"), logging.Logger("uvicorn.error")
+    root.addHandler(logging.NullHandler())
+    loggers = {"uvicorn.error": server, "httpx": logging.Logger("a"), "httpx2": logging.Logger("b")}
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(logging, "getLogger", lambda name=None: loggers.get(name, root))
+    configure_logging()
+    for target in (*root.handlers, server):
+        assert [type(one) for one in target.filters] == [MessageFilter]

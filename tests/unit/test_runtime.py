@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilesam.runtime import behind_clicks, in_fresh_thread, tune_allocator, usable_cores
+from mobilesam.runtime import run_at_low_priority, run_in_new_thread, tune_allocator, usable_cores
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -85,13 +85,13 @@ def test_without_a_quota_the_process_uses_what_it_may(tmp_path: Path) -> None:
 
 def test_a_fresh_thread_hands_back_what_the_work_returns_or_raises() -> None:
     here = threading.get_ident()
-    assert in_fresh_thread(threading.get_ident) != here
+    assert run_in_new_thread(threading.get_ident) != here
 
     def fail() -> None:
         raise KeyError("as it was")
 
     with pytest.raises(KeyError, match="as it was"):
-        in_fresh_thread(fail)
+        run_in_new_thread(fail)
 
 
 def test_heavy_work_is_nicer_than_clicks_and_so_are_the_threads_it_starts() -> None:
@@ -100,8 +100,8 @@ def test_heavy_work_is_nicer_than_clicks_and_so_are_the_threads_it_starts() -> N
 
     mine = niceness()
     nicer = min(mine + 5, 19) if sys.platform.startswith("linux") else mine
-    assert behind_clicks(niceness) == nicer
-    assert behind_clicks(lambda: in_fresh_thread(niceness)) == nicer
+    assert run_at_low_priority(niceness) == nicer
+    assert run_at_low_priority(lambda: run_in_new_thread(niceness)) == nicer
     assert niceness() == mine
 
 
@@ -112,4 +112,4 @@ def test_heavy_work_is_done_where_a_sandbox_allows_no_niceness(
         raise PermissionError
 
     monkeypatch.setattr(os, "setpriority", refuse, raising=False)
-    assert behind_clicks(lambda: 7) == 7
+    assert run_at_low_priority(lambda: 7) == 7

@@ -1,4 +1,4 @@
-"""The facade: one encode a photo, whoever asks and however often."""
+"""The facade: one encode for each photo, decoding in one thread, errors, and CPU budgets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import mobilesam
 from mobilesam import ImageError, MobileSamError, Prompt, PromptError, Segmenter, Settings
 from mobilesam import segmenter as segmenter_module
 from mobilesam.interactions import AddPoint, SetBox
-from mobilesam.model.backend import plain_network
+from mobilesam.model.backend import plain_backend
 
 CENTRE = Prompt([(90, 60)], [1])
 EMBEDDING_BYTES = 256 * 64 * 64 * 4
@@ -67,8 +67,8 @@ def test_different_photos_are_encoded_apart(segmenter, stub_sam, draw_disc):
 
 
 def test_the_key_of_an_embedding_names_the_checkpoint_too(segmenter, stub_sam, stub_weights, disc):
-    other = Segmenter(plain_network(stub_sam), stub_weights, checkpoint="another")
-    same = Segmenter(plain_network(stub_sam), stub_weights, checkpoint="stub")
+    other = Segmenter(plain_backend(stub_sam), stub_weights, checkpoint="another")
+    same = Segmenter(plain_backend(stub_sam), stub_weights, checkpoint="stub")
     assert segmenter.encode(disc).key != other.encode(disc).key
     assert segmenter.encode(disc).key == same.encode(disc).key
 
@@ -76,7 +76,7 @@ def test_the_key_of_an_embedding_names_the_checkpoint_too(segmenter, stub_sam, s
 def test_an_evicted_photo_is_encoded_again(stub_sam, stub_weights, draw_disc):
     room_for_two = Settings(cache_bytes=2 * EMBEDDING_BYTES)
     segmenter = Segmenter(
-        plain_network(stub_sam), stub_weights, checkpoint="stub", settings=room_for_two
+        plain_backend(stub_sam), stub_weights, checkpoint="stub", settings=room_for_two
     )
     keys = [segmenter.encode(draw_disc(seed)).key for seed in (0, 1, 2)]
     assert [segmenter.cached(key) is not None for key in keys] == [False, True, True]
@@ -116,7 +116,7 @@ def out_of_memory(calls, times, encode):
 def test_a_gpu_out_of_memory_is_tried_once_more_and_then_the_cpu_encodes(
     stub_sam, stub_weights, disc, caplog, times, note
 ):
-    network, calls = plain_network(stub_sam), []
+    network, calls = plain_backend(stub_sam), []
     full = replace(
         network, encode=out_of_memory(calls, times, network.encode), encode_on_cpu=network.encode
     )
@@ -132,7 +132,7 @@ def test_a_gpu_out_of_memory_is_tried_once_more_and_then_the_cpu_encodes(
 
 
 def test_a_network_without_a_reserve_says_that_memory_is_full(stub_sam, stub_weights, disc):
-    network = plain_network(stub_sam)
+    network = plain_backend(stub_sam)
     full = replace(network, encode=out_of_memory([], 2, network.encode))
     with pytest.raises(torch.OutOfMemoryError):
         Segmenter(full, stub_weights, checkpoint="stub").encode(disc)
@@ -237,7 +237,7 @@ def test_whatever_cannot_be_used_raises_a_mobile_sam_error(segmenter, disc, tmp_
 def test_the_limits_of_the_settings_hold_for_encode(stub_sam, stub_weights, disc):
     settings = Settings(limits=mobilesam.ImageLimits(max_pixels=100))
     segmenter = Segmenter(
-        plain_network(stub_sam), stub_weights, checkpoint="stub", settings=settings
+        plain_backend(stub_sam), stub_weights, checkpoint="stub", settings=settings
     )
     with pytest.raises(ImageError, match="megapixels"):
         segmenter.encode(disc)
@@ -259,7 +259,7 @@ def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
 ):
     """More threads that compute than cores slow every one of them down; see runtime.py."""
     decoded_in, encoded_in = set(), []
-    predict, encode = segmenter_module.predict_masks, segmenter_module.encode_photo
+    predict, encode = segmenter_module.predict_masks, segmenter_module.compute_embedding
 
     def noted_predict(*args):
         decoded_in.add(threading.current_thread())
@@ -270,7 +270,7 @@ def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
         return encode(*args)
 
     monkeypatch.setattr(segmenter_module, "predict_masks", noted_predict)
-    monkeypatch.setattr(segmenter_module, "encode_photo", noted_encode)
+    monkeypatch.setattr(segmenter_module, "compute_embedding", noted_encode)
 
     def visit():
         segmenter.predict(segmenter.encode(disc), Prompt([(20, 20)], [1]))

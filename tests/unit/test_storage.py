@@ -1,4 +1,4 @@
-"""Visitors' files: a private folder, emptied as the files age, and gone at the end."""
+"""Uploads and exports: a private folder, swept as files age, and removed at the end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,28 @@ import threading
 import time
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
+from mobilesam import ImageError
 from mobilesam.web.server import storage as module
-from mobilesam.web.server.storage import MAX_AGE_S, sweep, visitor_files
+from mobilesam.web.server.storage import (
+    MAX_AGE_S,
+    UploadsOnly,
+    checked_upload,
+    new_upload_path,
+    remove_upload,
+    sweep,
+    temporary_storage,
+    upload_folder,
+    upload_stamp,
+)
+from tests.event_loop import run_async
 
 
 def aged(path: Path, seconds: float) -> Path:
-    """A file or folder that was last written so long ago."""
+    """A file or folder that was modified so many seconds ago."""
     path.parent.mkdir(exist_ok=True, parents=True)
     if not path.is_dir():
         path.write_bytes(b"photo")
@@ -24,7 +37,7 @@ def aged(path: Path, seconds: float) -> Path:
     return path
 
 
-def test_old_files_go_and_new_ones_stay(tmp_path):
+def test_old_files_are_removed_and_new_ones_stay(tmp_path):
     old = aged(tmp_path / "a" / "old.png", MAX_AGE_S + 60)
     new = aged(tmp_path / "a" / "new.png", MAX_AGE_S - 60)
     deep = aged(tmp_path / "b" / "c" / "mask.png", MAX_AGE_S + 60)
@@ -34,7 +47,7 @@ def test_old_files_go_and_new_ones_stay(tmp_path):
     assert new.exists()
 
 
-def test_a_folder_goes_when_it_has_been_empty_as_long(tmp_path):
+def test_a_folder_is_removed_when_it_has_been_empty_for_long(tmp_path):
     for name in ("emptied", "fresh"):
         (tmp_path / name).mkdir()
     aged(tmp_path / "emptied", MAX_AGE_S + 60)
@@ -45,7 +58,7 @@ def test_a_folder_goes_when_it_has_been_empty_as_long(tmp_path):
     assert (tmp_path / "fresh").exists()  # the folder itself is needed
 
 
-def test_the_oldest_files_make_room_for_the_newest(tmp_path):
+def test_the_oldest_files_are_removed_first(tmp_path):
     files = [aged(tmp_path / str(age) / "photo.png", age) for age in (4, 3, 2, 1)]
     each = 4096 + 4096  # of a few bytes: a block, and the folder
     sweep(tmp_path, max_bytes=4 * each)
@@ -66,15 +79,13 @@ def test_a_link_out_of_the_folder_is_removed_and_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_uploads_go_to_a_folder_of_this_process_which_is_gone_at_the_end(
-    tmp_path, monkeypatch, given
-):
+def test_uploads_are_in_a_private_folder_that_is_removed_at_the_end(tmp_path, monkeypatch, given):
     if given:
         monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "new"))
     else:
         monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     before = get_upload_folder()
-    with visitor_files():
+    with temporary_storage():
         folder = Path(get_upload_folder())
         assert folder.stat().st_mode & 0o777 == 0o700
         assert folder.is_relative_to(before) == given
@@ -83,19 +94,109 @@ def test_uploads_go_to_a_folder_of_this_process_which_is_gone_at_the_end(
     assert get_upload_folder() == before
 
 
-def test_it_is_swept_until_the_end(monkeypatch):
+def test_the_folder_is_swept_until_the_end(monkeypatch):
     swept, folders = threading.Event(), []
 
     def note(folder):
         folders.append(str(folder))
         swept.set()
 
-    monkeypatch.setattr(module, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(module, "_SWEEP_INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "sweep", note)
     others = threading.active_count()
-    with visitor_files():
+    with temporary_storage():
         assert swept.wait(10)
         assert set(folders) == {get_upload_folder()}
         (sweeper,) = threading.enumerate()[others:]
     sweeper.join(10)
     assert not sweeper.is_alive()
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch) -> Path:
+    """The upload folder, beside a file that is none of its own."""
+    folder = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    aged(folder / "a" / "photo.png", 0)
+    aged(tmp_path / "other.png", 0)
+    return folder
+
+
+def test_the_upload_folder_is_gradios(uploads):
+    """Named by Gradio's `get_upload_folder`, which reads GRADIO_TEMP_DIR."""
+    assert upload_folder() == Path(get_upload_folder()) == uploads
+
+
+def test_an_upload_may_be_read(uploads):
+    path = uploads / "a" / "photo.png"
+    assert checked_upload(str(path)) == path
+    assert checked_upload(f"{uploads}/a/../a/photo.png") == path
+
+
+@pytest.mark.parametrize(
+    "path", ["../other.png", "a", "", "missing.png", "/etc/passwd", "a\0b", "x" * 5000, "link.png"]
+)
+def test_any_other_path_is_refused(uploads, path):
+    (uploads / "link.png").symlink_to(uploads.parent / "other.png")
+    with pytest.raises(ImageError, match="Upload it"):
+        checked_upload(str(uploads / path))
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("a b.png", "a b.png"), ("../../etc/passwd", "passwd"), ("/", "photo"), ("", "photo"),
+     ("..", "photo"), (".png", "png"), ("a\0b.png", "ab.png"), ("C:\\con.png", "Ccon.png")],
+)  # fmt: skip
+def test_a_new_file_has_a_secret_folder_and_a_safe_name(uploads, name, safe):
+    path = new_upload_path(name)
+    path.write_bytes(b"")
+    assert path.parent.parent == uploads
+    assert len(path.parent.name) == 48
+    assert path.name == safe
+    assert new_upload_path(name).parent != path.parent
+
+
+def test_an_upload_is_removed_unless_it_was_uploaded_again(uploads):
+    path = uploads / "a" / "photo.png"
+    stamp = upload_stamp(path)
+    path.unlink()
+    path.write_bytes(b"again")
+    os.utime(path, (1, 1))
+    remove_upload(path, stamp)
+    assert path.exists()
+    remove_upload(path, upload_stamp(path))
+    assert not path.exists()
+    remove_upload(path, stamp)
+
+
+def test_a_component_takes_uploads_and_no_urls(uploads):
+    """Gradio calls `async_move_resource_to_block_cache` for each file in a client's JSON."""
+
+    class Argument(UploadsOnly, gr.JSON):
+        pass
+
+    class Fetching(Argument):
+        async def fetch(self, url: str) -> str:
+            return f"fetched {url}"
+
+    async def move(component: gr.JSON, place: str) -> str | None:
+        return await component.async_move_resource_to_block_cache(place)
+
+    for url in ("http://127.0.0.1/a.png", "https://example.com/a"):
+        with pytest.raises(gr.Error, match="Upload the file") as raised:
+            run_async(move(Argument(), url))
+        assert not raised.value.print_exception
+        assert run_async(move(Fetching(), url)) == f"fetched {url}"
+    path = str(uploads / "a" / "photo.png")
+    assert Path(run_async(move(Argument(), path)) or "").read_bytes() == b"photo"
+
+
+def test_gradio_moves_the_files_in_json_by_the_method_that_refuses_urls(uploads):
+    from gradio.processing_utils import async_move_files_to_cache
+
+    class Argument(UploadsOnly, gr.JSON):
+        pass
+
+    file = {"path": "http://127.0.0.1/a.png", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(gr.Error, match="Upload the file"):
+        run_async(async_move_files_to_cache({"deep": [file]}, Argument()))

@@ -1,8 +1,9 @@
-"""The HTTP endpoints /segment and /everything, for gradio_client, curl and other programs."""
+"""The HTTP endpoints /segment, /everything and /export, for API clients and MCP."""
 
 from __future__ import annotations
 
 import functools
+import mimetypes
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -12,173 +13,167 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
-from gradio_client.utils import is_http_url_like
+from PIL import Image
+from pydantic import TypeAdapter
 
+from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
-from mobilesam.masks import mask_area, mask_bbox_xywh, mask_to_coco_rle
+from mobilesam.everything_options import EverythingOptions
+from mobilesam.export import FILE_FORMATS, export_file, read_objects
+from mobilesam.images import open_photo
+from mobilesam.masks import mask_to_json
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.web.server.loading import loaded, wait_until_loaded
 from mobilesam.web.server.queues import WorkQueue, WorkQueues
 from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
-from mobilesam.web.server.request_log import Request
-from mobilesam.web.server.uploads import UploadsOnly, checked_upload
+from mobilesam.web.server.request_log import RequestLog
+from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_upload_path
 
-if TYPE_CHECKING:  # the page is served before torch is imported
-    from mobilesam.embedding import ImageEmbedding
+if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.everything import MaskRecord
-    from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
 
-_TIME_LIMIT_S = 120.0
-"""How long one /everything may compute."""
-_MAX_ANSWER_BYTES = 32 * MEGA
+MODEL_TIMEOUT_S = 60.0
+_EVERYTHING_TIMEOUT_S = 120.0
+_EXPORT_CPU_S = 10.0
+_MAX_REPLY_BYTES = 32 * MEGA
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
 T = TypeVar("T")
 
 
-class PhotoFile(gr.Image):
-    """gr.Image's schema, but the handler gets the uploaded file itself, not decoded by Gradio.
+class PhotoFile(UploadsOnly, gr.Image):
+    """A gr.Image whose handler receives the path of the file, not pixels decoded by Gradio.
 
-    So the limits and the orientation are those of `mobilesam.images`, as on the page.
+    Limits and orientation are therefore those of `mobilesam.images`, as on the page.
 
     Attributes:
-        max_bytes: of a photo that is fetched from an address; uploads have Gradio's own limit.
-        queue: in which addresses are fetched.
+        max_bytes: of a photo that is fetched from a URL; uploads have Gradio's own limit.
+        queue: in which URLs are fetched.
     """
 
     max_bytes = ImageLimits().max_bytes
     queue: WorkQueue
 
     def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path that the client sent, as it is: `checked_upload` has the last word on it."""
+        """The path as the client sent it; `checked_upload` decides whether it may be read."""
         return payload.path if payload else None
 
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        """The path of an upload, or of what was fetched from the address that a client sent."""
-        if not is_http_url_like(url_or_file_path or ""):
-            return await super().async_move_resource_to_block_cache(url_or_file_path)
+    async def fetch(self, url: str) -> str:
+        """Downloads the photo from a public URL."""
         try:
-            async with self.queue.turn():
-                return str(await fetch_photo(str(url_or_file_path), self.max_bytes))
+            async with self.queue.slot():
+                return str(await fetch_photo(url, self.max_bytes))
         except (ImageError, BusyError) as error:
             raise _shown_error(str(error)) from error
 
     def get_block_name(self) -> str:
-        """The page draws it as gr.Image."""
+        """The frontend component to use."""
         return "image"
 
 
 class JsonInput(UploadsOnly, gr.JSON):
-    """gr.JSON with an example and a schema of its own in the API's documentation.
+    """A gr.JSON with its own schema and example in the API documentation.
 
-    gr.JSON's own schema is none: whoever checks arguments by it, as MCP does, refuses all.
+    gr.JSON has no schema, so clients that validate arguments, such as MCP's, refuse every value.
 
     Attributes:
-        example: what the documentation shows.
-        schema: JSON schema of what is accepted.
+        schema: the JSON schema of accepted values, looser than the checks of the handler.
+        example: the value that the documentation shows.
     """
 
-    example: Any = None
     schema: Mapping[str, Any] = {}
+    example: Any = None
 
     def api_info(self) -> dict[str, Any]:
-        """The schema; it is looser than the checks, whose sentences say more."""
+        """The schema."""
         return dict(self.schema)
 
     def example_payload(self) -> Any:
-        """The example, as a client sends it."""
+        """The example as a client sends it."""
         return self.example
 
     def example_value(self) -> Any:
-        """The example, as the handler gets it."""
+        """The example as the handler receives it."""
         return self.example
 
     def get_block_name(self) -> str:
-        """The page draws it as gr.JSON."""
+        """The frontend component to use."""
         return "json"
 
 
-def photo_input(limits: ImageLimits, fetches: WorkQueue) -> PhotoFile:
-    """The endpoints' first argument.
+def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
+    """Adds the endpoints to the Blocks being built.
 
     Args:
-        limits: what a photo may be at most.
-        fetches: the queue in which addresses are fetched.
+        model: the segmenter, which may still be loading.
+        limits: the limits of a photo.
+        queues: in which requests are processed.
     """
-    photo = PhotoFile(visible=False, label="image")
-    photo.max_bytes = limits.max_bytes
-    photo.queue = fetches
-    return photo
+    add_segment_endpoint(model, limits, queues)
+    add_everything_endpoint(model, limits, queues)
+    add_export_endpoint(limits, queues)
 
 
 def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds /segment to the Blocks being built.
+    """Adds /segment; see `add_endpoints`."""
 
-    Args:
-        model: answers the requests; until it is loaded, they wait.
-        limits: what a photo may be at most.
-        queues: in which requests are answered.
-    """
-
-    # Clients show these docstrings, and of an argument the first line alone.
+    # Clients show this docstring, and of each argument the first line.
     def segment(
         image: str | None, points: Any = None, box: Any = None, multimask: Any = None
     ) -> dict[str, Any]:
-        """Segments one thing in a photo: give points on it, a box round it, or both.
+        """Segments one object in a photo: give points on it, a box around it, or both.
 
-        One point alone can mean several things, and gets three candidates. A mask is a COCO RLE,
-        its bbox is [x, y, width, height], and predicted_iou is the model's own estimate of it.
+        A single point is ambiguous and returns three candidates. Each mask is a COCO RLE, its bbox
+        is [x, y, width, height], and predicted_iou is the model's estimate of its quality.
 
         Args:
             image: the photo.
-            points: [[x, y, label], ...] in pixels; label 1: on the thing, 0: not on it.
+            points: [[x, y, label], ...] in pixels; label 1: on the object, 0: not on it.
             box: [x0, y0, x1, y1] in pixels, or null.
-            multimask: true for three candidates, false for one, null for SAM's rule.
+            multimask: true for three candidates, false for one, null for SAM's default.
 
         Returns:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
         """
         if not (multimask is None or isinstance(multimask, bool)):
-            raise PromptError("multimask is true, false or null.")
-        segmenter = model.result()
+            raise PromptError("multimask must be true, false or null.")
+        segmenter = loaded(model)
         prompt = prompt_from_rows(points, box)
-        embedding = _encode(segmenter, image)
-        return _to_json(segmenter.predict(embedding, prompt, multimask_output=multimask))
+        embedding = segmenter.encode(_checked_photo(image))
+        prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
+        ious = prediction.iou_predictions.tolist()
+        return {
+            "size": list(prediction.original_size),
+            "masks": [
+                mask_to_json(mask, predicted_iou=iou)
+                for mask, iou in zip(prediction.masks, ious, strict=True)
+            ],
+        }
 
-    photo = photo_input(limits, queues.fetches)
-    points, box, multimask = (
-        JsonInput(visible=False, label=label) for label in ("points", "box", "multimask")
-    )
-    points.example = [[320, 240, 1]]
-    points.schema = _or_null({"type": "array", "items": _NUMBERS})
-    box.schema = _or_null(_NUMBERS)
-    multimask.schema = _or_null({"type": "boolean"})
-    masks = gr.JSON(visible=False, label="masks")
-    add_endpoint(segment, queues.full_size, [photo, points, box, multimask], masks)
+    inputs = [
+        _photo_input(limits, queues.fetches),
+        _json_input("points", _or_null({"type": "array", "items": _NUMBERS}), [[320, 240, 1]]),
+        _json_input("box", _or_null(_NUMBERS)),
+        _json_input("multimask", _or_null({"type": "boolean"})),
+    ]
+    _add_endpoint(segment, queues.segment, inputs, gr.JSON(visible=False, label="masks"), model)
 
 
 def add_everything_endpoint(
     model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues
 ) -> None:
-    """Adds /everything to the Blocks being built.
-
-    Args:
-        model: answers the requests; until it is loaded, they wait.
-        limits: what a photo may be at most.
-        queues: in which requests are answered.
-    """
+    """Adds /everything; see `add_endpoints`."""
 
     def everything(image: str | None, options: Any = None) -> dict[str, Any]:
-        """Segments everything in a photo, from a grid of points; the best masks come first.
+        """Segments everything in a photo from a grid of points; the best masks come first.
 
         The options are points_per_side, pred_iou_thresh, stability_score_thresh,
-        stability_score_offset, box_nms_thresh and min_mask_region_area, each of which may be left
-        out. They mean what SamAutomaticMaskGenerator's mean.
+        stability_score_offset, box_nms_thresh and min_mask_region_area, all optional, with the
+        meaning they have in SamAutomaticMaskGenerator.
 
         Args:
             image: the photo.
@@ -187,96 +182,163 @@ def add_everything_endpoint(
         Returns:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", ..., "stability_score"}, ...]}
         """
-        return answer_everything(model.result(), image, options)
+        return answer_everything(loaded(model), image, options)
 
-    photo = photo_input(limits, queues.fetches)
-    options = JsonInput(visible=False, label="options")
-    options.example = {"points_per_side": 16}
-    options.schema = _or_null({"type": "object"})
+    fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
+    properties = {name: {"type": field["type"]} for name, field in fields.items()}
+    schema = _or_null({"type": "object", "properties": properties})
+    inputs = [
+        _photo_input(limits, queues.fetches),
+        _json_input("options", schema, {"points_per_side": 16}),
+    ]
     masks = gr.JSON(visible=False, label="masks")
-    add_endpoint(everything, queues.everything, [photo, options], masks)
+    _add_endpoint(everything, queues.everything, inputs, masks, model)
 
 
 def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> dict[str, Any]:
-    """The answer of /everything, within bounds of time and size.
+    """The reply of /everything, bounded in time and size.
 
     Args:
-        segmenter: answers.
+        segmenter: generates the masks.
         image: the path of an upload.
-        options: a visitor's JSON.
+        options: JSON from a client.
 
     Raises:
         ImageError: the photo cannot be used.
-        PromptError: an option cannot be used, the run takes too long, or the answer is too large.
+        PromptError: the options are invalid, it takes too long, or the reply would be too large.
     """
     if not (options is None or isinstance(options, dict)):
-        raise PromptError('options is an object like {"points_per_side": 16}, or null.')
+        raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
     checked = segmenter.everything_options(options or {})
-    embedding = _encode(segmenter, image)
+    embedding = segmenter.encode(_checked_photo(image))
     started = time.monotonic()
     records: Sequence[MaskRecord] = []
-    for step in segmenter.iter_everything(embedding, checked):
-        records = step.records  # at each step, so that the limit bounds the clean-up too
-        if time.monotonic() - started > _TIME_LIMIT_S:
+    for progress in segmenter.iter_everything(embedding, checked):
+        records = progress.records  # in every step, so that the limit includes the filtering
+        if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
             raise PromptError(
-                f"This takes longer than {_TIME_LIMIT_S:g} s; use fewer points per side or "
+                f"This takes longer than {_EVERYTHING_TIMEOUT_S:g} s. Use fewer points per side or "
                 "higher thresholds."
             )
-    if sum(len(record.rle["counts"]) for record in records) > _MAX_ANSWER_BYTES:
-        raise PromptError("There are too many regions for one answer; raise the thresholds.")
+    if sum(len(record.rle["counts"]) for record in records) > _MAX_REPLY_BYTES:
+        raise PromptError("There are too many masks for one reply. Use higher thresholds.")
     return {
         "size": list(embedding.original_size),
-        "masks": [_record_to_json(record) for record in records],
+        "masks": [
+            mask_to_json(
+                record.rle,
+                predicted_iou=record.predicted_iou,
+                stability_score=record.stability_score,
+            )
+            for record in records
+        ],
     }
 
 
-def add_endpoint(
-    handler: Callable[..., Any], queue: WorkQueue, inputs: Sequence[Component], output: Component
-) -> None:
-    """Adds an endpoint of the handler's name to the Blocks being built.
+def add_export_endpoint(limits: ImageLimits, queues: WorkQueues) -> None:
+    """Adds /export; see `add_endpoints`."""
 
-    Args:
-        handler: answers a request; its errors become sentences.
-        queue: in which it does so.
-        inputs: its arguments.
-        output: what it returns.
-    """
-    run = gr.Button(visible=False)
-    run.click(
-        _in_lane(with_sentences(handler), queue),
+    def export(image: str | None, objects: Any, format: Any, name: Any = None) -> str:
+        """Exports masks of one photo as a file: a picture, cut-outs, or annotations.
+
+        The formats are mask_png (all masks in one black and white picture), index_png (a pixel's
+        value is the position of its object in the list), cutouts_zip (transparent PNGs), coco_rle
+        and coco_polygons (COCO instances), yolo (a ZIP of data.yaml and labels) and labelme.
+
+        Args:
+            image: the photo.
+            objects: [{"name": text, "rle": a mask of /segment or /everything}, ...]
+            format: one of the formats.
+            name: the photo's file name in the annotations, or null for the name of the upload.
+
+        Returns:
+            The file.
+        """
+        path = _checked_photo(image)
+        photo = open_photo(path, limits)
+        named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
+        file_name, data = export_file(format, photo, named, _photo_name(name, path))
+        file = new_upload_path(file_name)  # removed like an upload
+        file.write_bytes(data)
+        return str(file)
+
+    objects_schema = {"type": "array", "items": {"type": "object"}}
+    example = [{"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}]
+    inputs = [
+        _photo_input(limits, queues.fetches),
+        _json_input("objects", objects_schema, example),
+        _json_input("format", {"type": "string", "enum": list(FILE_FORMATS)}, "coco_rle"),
+        _json_input("name", _or_null({"type": "string"})),
+    ]
+    _add_endpoint(export, queues.full_size, inputs, gr.File(visible=False, label="file"))
+
+
+def _photo_input(limits: ImageLimits, fetches: WorkQueue) -> PhotoFile:
+    photo = PhotoFile(visible=False, label="image")
+    photo.max_bytes = limits.max_bytes
+    photo.queue = fetches
+    return photo
+
+
+def _json_input(label: str, schema: Mapping[str, Any], example: Any = None) -> JsonInput:
+    argument = JsonInput(visible=False, label=label)
+    argument.schema = schema
+    argument.example = example
+    return argument
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _add_endpoint(
+    handler: Callable[..., Any],
+    queue: WorkQueue,
+    inputs: Sequence[Component],
+    output: Component,
+    model: Future[Segmenter] | None = None,
+) -> None:
+    """Adds an endpoint with the handler's name, which needs the model if it is given."""
+    gr.Button(visible=False).click(
+        in_queue(handler, queue, model),
         list(inputs),
         output,
         api_name=handler.__name__,
-        concurrency_limit=None,  # they wait in their queue
+        concurrency_limit=None,  # requests wait in our own queue
     )
 
 
-def with_sentences(handler: Callable[..., T]) -> Callable[..., T]:
-    """The handler, its errors turned into those that Gradio shows to the client."""
+def in_queue(
+    handler: Callable[..., T], queue: WorkQueue, model: Future[Segmenter] | None = None
+) -> Callable[..., Awaitable[T]]:
+    """Runs a handler in a queue, and turns its errors into those that Gradio shows to clients.
 
-    @functools.wraps(handler)
-    def handle(*args: Any) -> T:
-        request = Request(handler.__name__)
+    Args:
+        handler: processes a request.
+        queue: in which it runs.
+        model: what requests wait for before they are queued, but no longer than MODEL_TIMEOUT_S.
+    """
+
+    def logged(*args: Any) -> T:
+        log = RequestLog(handler.__name__)
         try:
-            with request.logged():
+            with log.logged():
                 return handler(*args)
-        except MobileSamError as error:
-            raise _shown_error(str(error)) from error
+        except MobileSamError:
+            raise
         except Exception as error:
             raise _shown_error(
-                "Something went wrong on the server. Try again, or report it with the number "
-                f"{request.id}."
+                f"Something went wrong on the server. Try again, or report the number {log.id}."
             ) from error
 
-    return handle
-
-
-def _in_lane(handler: Callable[..., T], queue: WorkQueue) -> Callable[..., Awaitable[T]]:
     @functools.wraps(handler)
     async def handle(*args: Any) -> T:
-        if queue.is_full:
-            raise _shown_error(queue.refusal({})["error"])
-        return await queue.run(functools.partial(handler, *args))
+        try:
+            if model and not await wait_until_loaded(model, MODEL_TIMEOUT_S):
+                raise BusyError("The model is still loading. Try again in a minute.")
+            return await queue.run(functools.partial(logged, *args))
+        except MobileSamError as error:
+            raise _shown_error(str(error)) from error
 
     return handle
 
@@ -285,38 +347,20 @@ def _shown_error(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 
-def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _encode(segmenter: Segmenter, image: str | None) -> ImageEmbedding:
+def _checked_photo(image: str | None) -> Path:
     if image is None:
         raise ImageError("Send a photo.")
-    return segmenter.encode(checked_upload(image))
+    return checked_upload(image)
 
 
-def _to_json(prediction: Prediction) -> dict[str, Any]:
-    return {
-        "size": list(prediction.original_size),
-        "masks": [
-            {
-                "rle": mask_to_coco_rle(mask),
-                "bbox": list(mask_bbox_xywh(mask)),
-                "area": mask_area(mask),
-                "predicted_iou": float(iou),
-            }
-            for mask, iou in zip(prediction.masks, prediction.iou_predictions, strict=True)
-        ],
-    }
-
-
-def _record_to_json(record: MaskRecord) -> dict[str, Any]:
-    x, y, width, height = record.bbox
-    return {
-        "rle": record.rle,
-        # As /segment and COCO count it: the last column and row are in.
-        "bbox": [x, y, width + 1, height + 1],
-        "area": record.area,
-        "predicted_iou": record.predicted_iou,
-        "stability_score": record.stability_score,
-    }
+def _photo_name(name: object, path: Path) -> str:
+    """The photo's file name with an extension; JavaScript clients name their uploads "blob"."""
+    if name is None:
+        name = path.name if path.suffix else "photo"
+    if not isinstance(name, str):
+        raise PromptError("name must be the photo's file name, or null.")
+    if Path(name).suffix:
+        return name
+    with Image.open(path) as image:
+        mime_type = image.get_format_mimetype() or ""
+    return name + (mimetypes.guess_extension(mime_type, strict=False) or "")

@@ -1,6 +1,6 @@
-"""The public endpoints as tools of an MCP server, so that an assistant can ask for masks.
+"""The HTTP endpoints as tools of Gradio's MCP server.
 
-The server is Gradio's; here is what it lacks: answers as JSON, and photos that were uploaded.
+Adds what Gradio's server lacks: replies as JSON, and uploaded photos as arguments.
 """
 
 from __future__ import annotations
@@ -9,97 +9,97 @@ import base64
 import importlib.util
 import json
 import logging
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.uploads import checked_upload
+from mobilesam.web.server.storage import checked_upload, new_upload_path
 
 if TYPE_CHECKING:
     from gradio.mcp import GradioMCPServer
 
 _UPLOADED = "/gradio_api/file="
+_NO_URL = "A photo must be an http or https URL, or a data URL."
 
 
 def check_mcp_installed() -> None:
-    """Checks that there can be an MCP server.
+    """Checks that the package `mcp` is installed.
 
     Raises:
-        MobileSamError: its package is missing.
+        MobileSamError: it is not.
     """
     if importlib.util.find_spec("mcp") is None:
         raise MobileSamError(
-            "MCP needs a package more: pip install -r requirements-mcp.txt, or start without it."
+            "MCP needs an additional package. Run `pip install -r requirements-mcp.txt`, or start "
+            "without MCP."
         )
 
 
 def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
-    """Completes the MCP server of a demo that has just been launched with one.
+    """Adapts the MCP server of a running demo.
 
     Args:
         demo: launched with mcp_server=True.
-        limits: what a photo may be at most.
+        limits: the limits of a photo.
 
     Raises:
-        MobileSamError: Gradio could not start it.
+        MobileSamError: Gradio could not start the server.
     """
     server = demo.mcp_server_obj
     if server is None:
         raise MobileSamError(
-            "The MCP server could not start; install it afresh: "
-            "pip install -r requirements-mcp.txt, or start without it."
+            "The MCP server could not start. Reinstall it with "
+            "`pip install -r requirements-mcp.txt`, or start without MCP."
         )
     for name in ("mcp", "mcp.server"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a line for every request
-    _answer_in_json(server)
-    _take_uploads(server, limits)
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log a line for every request
+    _reply_in_json(server)
+    _accept_uploads(server, limits)
 
 
-def _answer_in_json(server: GradioMCPServer) -> None:
-    """Gradio writes a dict as Python would, which no JSON reader takes."""
-    as_gradio = server.postprocess_output_data
+def _reply_in_json(server: GradioMCPServer) -> None:
+    """Replies valid JSON; Gradio would reply `str(dict)`."""
+    postprocess_in_gradio = server.postprocess_output_data
 
     def postprocess(data: Any, root_url: str) -> Any:
-        return as_gradio([_json_or_file(output) for output in data], root_url)
+        outputs = [
+            json.dumps(output) if isinstance(output, dict) and "path" not in output else output
+            for output in data
+        ]
+        return postprocess_in_gradio(outputs, root_url)
 
     server.postprocess_output_data = postprocess  # type: ignore[method-assign]
 
 
-def _json_or_file(output: Any) -> Any:
-    is_answer = isinstance(output, dict) and "path" not in output
-    return json.dumps(output) if is_answer else output
-
-
-def _take_uploads(server: GradioMCPServer, limits: ImageLimits) -> None:
-    """Takes photos as data and as addresses of this server's own uploads, beside public ones."""
+def _accept_uploads(server: GradioMCPServer, limits: ImageLimits) -> None:
+    """Accepts data URLs and URLs of uploads to this server, besides public URLs."""
 
     def convert(value: Any, filedata_positions: list[list[str | int]]) -> Any:
-        photos = {str(path[-1]) for path in filedata_positions}  # each an argument by itself
+        photos = {str(path[-1]) for path in filedata_positions}  # each is an argument by itself
         return {
-            name: _photo(sent, limits) if name in photos else sent for name, sent in value.items()
+            name: _file_data(argument, limits) if name in photos else argument
+            for name, argument in value.items()
         }
 
     server.convert_strings_to_filedata = convert  # type: ignore[method-assign]
 
 
-def _photo(sent: Any, limits: ImageLimits) -> Any:
-    """A photo as Gradio's own client names it."""
-    if not isinstance(sent, str):
-        raise ImageError("A photo is given as its http or https address.")
-    if sent.startswith("data:"):
-        path = str(_stored(sent, limits))
-    elif sent.startswith(("http://", "https://")):
-        uploaded = unquote(urlsplit(sent).path).partition(_UPLOADED)[2]
-        # Gradio's upload tool answers with such an address; no fetch leads back to this server.
-        path = str(checked_upload(uploaded)) if uploaded else sent
+def _file_data(url: Any, limits: ImageLimits) -> dict[str, Any]:
+    """The photo as Gradio's own client sends it."""
+    if not isinstance(url, str):
+        raise ImageError(_NO_URL)
+    if url.startswith("data:"):
+        path = str(_stored(url, limits))
+    elif url.startswith(("http://", "https://")):
+        # What Gradio's upload tool returns. The server never fetches from itself.
+        uploaded = unquote(urlsplit(url).path).partition(_UPLOADED)[2]
+        path = str(checked_upload(uploaded)) if uploaded else url
     else:
-        raise ImageError("A photo is given as its http or https address.")
+        raise ImageError(_NO_URL)
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
@@ -110,8 +110,7 @@ def _stored(data_url: str, limits: ImageLimits) -> Path:
     try:
         data = base64.b64decode(body if header.endswith(";base64") else "?", validate=True)
     except ValueError:
-        raise ImageError("The photo's data are not base64; give its address instead.") from None
-    path = Path(get_upload_folder()) / secrets.token_hex(24) / "photo"
-    path.parent.mkdir(parents=True)
+        raise ImageError("The data URL is not valid base64. Send a URL instead.") from None
+    path = new_upload_path("photo")
     path.write_bytes(data)
     return path

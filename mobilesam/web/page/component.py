@@ -1,104 +1,72 @@
-"""The prompt canvas: one gr.HTML that shows the photo, takes the gestures and draws the masks."""
+"""The page's component: one gr.HTML that holds the markup and mounts the modules in `static`."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData, GradioModel
 
-from mobilesam.web.server.uploads import UploadsOnly
+from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
-_FOLDER = Path(__file__).parents[1] / "canvas"
-# One function body in the end: later files use what earlier ones declare.
-_SCRIPTS = (
-    "mask.js",
-    "history.js",
-    "view.js",
-    "marks.js",
-    "tools.js",
-    "trace.js",
-    "brush.js",
-    "closeup.js",
-    "layer.js",
-    "gestures.js",
-    "crosshair.js",
-    "stage.js",
-    "intake.js",
-    "panel.js",
-    "compare.js",
-    "objects.js",
-    "objectlist.js",
-    "server.js",
-    "opening.js",
-    "downloads.js",
-    "keep.js",
-    "collection.js",
-    "regions.js",
-    "everything.js",
-    "keys.js",
-    "main.js",
-)
+_STYLE_SHEETS = ("page.css", "stage.css", "panels.css", "dialogs.css", "narrow.css")
+"""In the order of the cascade."""
+_TYPES_MODULE = "core/types.js"
+"""Has nothing but types; no module imports it when it runs."""
 
 
-class Upload(GradioModel):
-    """What the page hands over when the visitor opens a photo.
-
-    Attributes:
-        photo: the uploaded file; Gradio checks that it lies in its upload folder.
-        ticket: counts the photos of a page, so that it can tell the answers apart.
-    """
-
-    photo: FileData | None = None
-    ticket: int = 0
-
-
-class PromptCanvas(UploadsOnly, gr.HTML):
-    """The canvas.
-
-    The page sets the value to an `Upload` and triggers the event `photo`; the answer comes back in
-    the property `opened`. Clicks and downloads go through the server functions.
-    """
-
-    data_model = Upload
-    opened = None  # or gr.HTML takes the property's name for that of an event
+class PromptCanvas(gr.HTML):
+    """The whole page: the photo, the gestures on it, the masks and the panels beside them."""
 
     def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
-        """Builds the component from the files beside this module.
+        """Builds the component from the files in `static`.
 
         Args:
-            server_functions: called by the scripts as `server.<name>(query)`.
-            **props: what the scripts read as `props.<name>`.
+            server_functions: called by the modules as `server.<name>(query)`.
+            **props: handed to the modules as `props.<name>`.
         """
         super().__init__(
-            html_template=_texts("canvas.html"),
-            js_on_load=_texts(*_SCRIPTS),
+            html_template=_markup(),
+            js_on_load=_mount_script(),
             apply_default_css=False,
             server_functions=list(server_functions),
             **props,
         )
 
-    @staticmethod
-    def css() -> str:
-        """The style sheet, for launch(css=...)."""
-        return _texts("canvas.css")
 
-    def preprocess(self, payload: Upload | None) -> Upload | None:  # type: ignore[override]
-        """Hands the upload to the handler as it is."""
-        return payload
+def head_links() -> str:
+    """Links for the document's head: style sheets, and modules to load before they are imported.
 
-    def postprocess(self, value: Upload | None) -> Upload | None:  # type: ignore[override]
-        """Hands the value to the page as it is."""
-        return value
+    The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
+    valid behind a proxy that serves the page under a prefix.
+    """
+    modules = (path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js"))
+    links = [f'<link rel="stylesheet" href="./{static_base()}/{name}">' for name in _STYLE_SHEETS]
+    links += [
+        f'<link rel="modulepreload" href="./{static_base()}/{name}">'
+        for name in sorted(modules)
+        if name != _TYPES_MODULE
+    ]
+    return "".join(links)
 
 
 @functools.cache
-def _texts(*names: str) -> str:
-    """The text of files beside this module, once in memory.
+def _markup() -> str:
+    return (STATIC_DIR / "index.html").read_text(encoding="utf-8")
 
-    Gradio makes the component anew for every visitor who opens a photo, and keeps it for an hour.
+
+@functools.cache
+def _mount_script() -> str:
+    """Imports the main module, or shows that this failed.
+
+    Gradio runs the script in one of its own modules, so the address is made absolute.
     """
-    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
+    return (
+        f'import(new URL("./{static_base()}/main.js", document.baseURI))'
+        ".then((module) => module.mount({element, props, server}))"
+        ".catch((error) => {"
+        " console.error(error);"
+        " element.querySelector('[data-part=load-error]').hidden = false;"
+        " });"
+    )

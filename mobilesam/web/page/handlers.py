@@ -1,146 +1,159 @@
-"""The conversation between page and segmenter: JSON in, JSON out, never an exception."""
+"""The server functions of the page: JSON in, JSON out, never an exception."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import functools
 import io
 import itertools
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
+from anyio import to_thread
 from PIL import Image
 
 from mobilesam.errors import PromptError
-from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png
+from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
-from mobilesam.masks import CocoRle, mask_area, mask_to_coco_rle, rle_area
-from mobilesam.objects import PhotoObject
+from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.runtime import return_free_memory
 from mobilesam.web.page.mask_generations import MaskGenerations
-from mobilesam.web.page.object_payload import kept_objects, read_masks
+from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
+from mobilesam.web.server.loading import loaded, wait_until_loaded
+from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.replies import BusyError, ExpiredError, Reply, answering
-from mobilesam.web.server.request_log import waiting
-from mobilesam.web.server.uploads import checked_upload, upload_stamp
+from mobilesam.web.server.storage import checked_upload, upload_stamp
 
-if TYPE_CHECKING:  # the page is served before torch is imported
+if TYPE_CHECKING:  # torch is imported after the page is served
     from mobilesam.embedding import ImageEmbedding
     from mobilesam.predict import Prediction
     from mobilesam.segmenter import Segmenter
 
-DISPLAY_SIDES = (64, 1024)
+DISPLAY_SIDE = 1024
+"""The largest long side of a mask to display."""
 THUMBNAIL_SIDE = 96
-PREVIEW_SIDE = 1600
-MODEL_TIMEOUT_S = 60.0
-TIDY_EVERY = 50
-"""Photos: what they leave free between them serves the next ones ever less. It costs 1% of them."""
+OPEN_TIMEOUT_S = 15.0
+"""A photo that waits is dropped when the page has not polled it for so long."""
+_MIN_DISPLAY_SIDE = 64
+_PREVIEW_SIDE = 1600
+_POLL_S = 1.0
+_MODEL_INFO_S = 20.0
+_MAX_WAITING_FOR_MODEL = 80
+_TRIM_EVERY = 50
+"""Photos between two trims of the heap: free memory is fragmented ever more, and a trim costs 1%
+of these photos."""
 
 
 class PageHandlers:
-    """Opens photos, answers clicks and makes files, for all visitors of one page."""
+    """Opens photos, segments them and makes files, for all users of one page."""
 
-    def __init__(self, model: Future[Segmenter], files: Path) -> None:
-        """Serves a segmenter.
+    def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
+        """Answers as soon as the model is loaded.
 
         Args:
-            model: the segmenter, or the promise of one: until it is there, visitors wait.
-            files: a folder from which the web server hands out files.
+            model: the segmenter, which may still be loading.
+            files: the folder for exported files; the web server serves what is in it.
+            queues: in which the work is done.
         """
         self._model = model
         self._files = files
-        self._runs = MaskGenerations()
-        self._photos = PhotoSessions(on_close=self._runs.forget)
-        self._encoded = itertools.count(1)
-
-    @property
-    def _segmenter(self) -> Segmenter:
-        try:
-            with waiting():
-                return self._model.result(MODEL_TIMEOUT_S)
-        except TimeoutError:
-            raise BusyError("The model is still being loaded; try again in a moment.") from None
+        self._queues = queues
+        self._generations = MaskGenerations()
+        self._photos = PhotoSessions()
+        self._encodes = itertools.count(1)
 
     @property
     def open_photos(self) -> int:
-        """How many photos visitors have open."""
+        """Number of photos that are open or waiting to be opened."""
         return len(self._photos)
 
+    def server_functions(self) -> list[Callable[..., Awaitable[Reply]]]:
+        """The functions that the page calls by their names, each in its queue."""
+
+        # Gradio passes the request where the annotation says so. Its JSON has been read already.
+        async def open(query: Any, request: gr.Request) -> Reply:
+            body = await request.json()
+            own = {"session": body.get("session_hash")}
+            return await self.open({**query, **own} if isinstance(query, dict) else query)
+
+        async def model_info(query: Any) -> Reply:
+            return await self.model_info(query)
+
+        full_size = (self.export, self.load_masks, self.preview)
+        return [
+            open,
+            model_info,
+            self._queues.clicks.serving(self.segment),
+            self._queues.others.serving(self.everything),
+            *map(self._queues.full_size.serving, full_size),
+        ]
+
     @answering
-    def about(self, _query: Mapping[str, Any]) -> Reply:
-        """What answers here, once it is loaded: device, weights, why these, and what suits them."""
-        segmenter = self._segmenter
+    async def model_info(self, _query: Mapping[str, Any]) -> Reply:
+        """Device, weights and default options; `loaded` is false while the model is loading."""
+        if not await wait_until_loaded(self._model, _MODEL_INFO_S):
+            return {"loaded": False}
+        segmenter = loaded(self._model)
         return {
-            "device": "GPU" if segmenter.device.type != "cpu" else "CPU",
+            "loaded": True,
+            "device": "CPU" if segmenter.device.type == "cpu" else "GPU",
             "weights": segmenter.weights.kind,
             "reason": segmenter.weights.reason,
             "everything": asdict(segmenter.everything_options({})),
         }
 
     @answering
-    def admit(self, query: Mapping[str, Any]) -> Reply:
-        """Gives an upload a token, by which it can be opened when its turn comes.
+    async def open(self, query: Mapping[str, Any]) -> Reply:
+        """Opens an upload: the first call has `path` and `name`, the following ones the `token`.
 
-        It is the visitor's from here on, so that who leaves while it waits takes it along.
-        The query comes from the web layer, not from the page: `path` is an upload, `name` what
-        the visitor calls it, `visitor` the browser tab's session.
+        To be called again until `state` is "done"; answers within a second. Before that, `state` is
+        "loading_model", "queued" or "encoding", and `position` the number of photos ahead.
         """
-        path = checked_upload(query["path"])
-        name = query["name"]
-        opened = PhotoSession(
-            path,
-            upload_stamp(path),
-            _safe_name(name),
-            Path(name).name,
-            self._files / secrets.token_hex(24),
-            query["visitor"],
-        )
-        return {"token": self._photos.add(opened)}
-
-    @answering
-    def open(self, query: Mapping[str, Any]) -> Reply:
-        """Encodes a photo that was admitted under a token, or finds its embedding."""
-        token = query["token"]
-        opened = self._photos.get(token)
+        photo = self._photos.get(query["token"]) if "token" in query else self._admit(query)
+        if photo.expiry:
+            photo.expiry.cancel()
+        loop = asyncio.get_running_loop()
+        photo.expiry = loop.call_later(OPEN_TIMEOUT_S, self._close, [photo])
         try:
-            photo = self._segmenter.open(opened.path)
-            started = time.perf_counter()
-            embedding, cached = self._segmenter.encode_photo(photo)
-            elapsed_ms = 1000 * (time.perf_counter() - started)
-            self._photos.encoded(token, embedding.key)
-        except BaseException:
-            self._photos.drop(token)
+            if photo.opening is None and await wait_until_loaded(self._model, _POLL_S):
+                self._photos.get(photo.token)  # it may have been closed meanwhile
+                photo.opening = self._queues.photos.submit(partial(self._encode, photo))
+            if photo.opening and (photo.opening.done or await photo.opening.wait(_POLL_S)):
+                self._photos.get(photo.token)
+                photo.expiry.cancel()
+                return photo.opening.result()
+        except Exception:
+            self._close([photo])
             raise
-        if not cached and next(self._encoded) % TIDY_EVERY == 0:
-            return_free_memory()
-        return {
-            "token": token,
-            "size": list(photo.size_hw),
-            "ms": round(elapsed_ms),
-            "cached": cached,
-            "notes": [*photo.notes, *filter(None, [embedding.note])],
-            "preview": not photo.browser_agrees,
-        }
+        if photo.opening is None:
+            return {"token": photo.token, "state": "loading_model", "position": 0}
+        position = photo.opening.position
+        state = "queued" if position else "encoding"
+        return {"token": photo.token, "state": state, "position": position}
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
-        """The mask so far at display size, with thumbnails where there are several candidates."""
+        """The mask for the interactions at display size, and thumbnails of the candidates."""
         started = time.perf_counter()
-        embedding, answer = self._answer(query)
+        embedding = self._embedding(self._photos.get(query.get("token")))
+        answer = self._answer(embedding, query)
         elapsed_ms = 1000 * (time.perf_counter() - started)
-        display_hw = _fitted(embedding.original_size, _display_side(query.get("side")))
-        mask = answer.mask(display_hw)
+        side = query.get("side")
+        side = min(max(side, _MIN_DISPLAY_SIDE), DISPLAY_SIDE) if isinstance(side, int) else None
+        mask = answer.mask(_fitted(embedding.original_size, side or DISPLAY_SIDE))
         return {
             "rle": mask_to_coco_rle(mask),
-            "share": round(mask_area(mask) / mask.size, 4),
+            "coverage": round(mask_area(mask) / mask.size, 4),
             "index": answer.index,
             "predicted_iou": _rounded(answer.predicted_iou),
             "candidates": _candidates(answer.prediction),
@@ -149,130 +162,159 @@ class PageHandlers:
 
     @answering
     def everything(self, query: Mapping[str, Any]) -> Reply:
-        """A turn of a run over everything in the photo; the first call begins one.
+        """Starts or continues automatic mask generation; see `MaskGenerations.advance`.
 
-        `run` is null or what the reply before said, `after` the highest id of a region so far,
-        `stop` true to end the run where it is. See `mobilesam.web.page.mask_generations`.
+        `generation` is null in the first call, which has `options`, and what the reply said in the
+        following ones; `after` is the highest mask id received; `stop` ends it.
         """
-        opened, token, run = self._photos.get(query.get("token")), query["token"], query.get("run")
+        photo = self._photos.get(query.get("token"))
+        generation = query.get("generation")
         if query.get("stop"):
-            self._runs.stop(token, run)
+            self._generations.stop(photo.token, generation)
             return {}
-        if run is None:
+        if generation is None:
             options = query.get("options")
             if not isinstance(options, Mapping):
-                raise PromptError("The options are names and numbers.")
-            embedding = self._embedding(opened)
-            steps = self._segmenter.iter_everything(
-                embedding, self._segmenter.everything_options(options)
+                raise PromptError("The options must be an object of names and numbers.")
+            segmenter = loaded(self._model)
+            steps = segmenter.iter_everything(
+                self._embedding(photo), segmenter.everything_options(options)
             )
-            display_hw = _fitted(embedding.original_size, _display_side(query.get("side")))
-            run = self._runs.start(token, steps, display_hw)
+            generation = self._generations.start(photo.token, steps)
         after = query.get("after")
-        return self._runs.advance(token, run, after if isinstance(after, int) else 0)
-
-    @answering
-    def regions(self, query: Mapping[str, Any]) -> Reply:
-        """The regions of a run by their `ids`, at the photo's own size."""
-        self._photos.get(query.get("token"))
-        return {"regions": self._runs.regions(query["token"], query.get("run"), query.get("ids"))}
+        return self._generations.advance(
+            photo.token, generation, after if isinstance(after, int) else 0
+        )
 
     @answering
     def export(self, query: Mapping[str, Any]) -> Reply:
-        """A file at the photo's own size: its path on the server and the name to save it by.
+        """Makes a file at the photo's own size; replies its path and the name to save it under.
 
-        The kind `"mask"` or `"cutout"` is of the answer to `history`; a file format is of all
-        `objects`, with `exclusive` saying which object gets a shared pixel.
+        `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
+        `objects`; `exclusive` says which object gets a shared pixel.
         """
-        opened = self._photos.get(query.get("token"))
+        session = self._photos.get(query.get("token"))
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
-            _, answer = self._answer(query)
-            name = f"{opened.name}-{kind}.png"
-            mask = answer.mask()
-            cut = kind == "cutout"
-            data = cutout_png(self._reopened(opened), mask) if cut else mask_png(mask)
+            mask = self._answer(self._embedding(session), query).mask()
+            name = f"{safe_file_stem(Path(session.file_name).stem)}-{kind}.png"
+            is_mask = kind == "mask"
+            data = mask_png(mask) if is_mask else cutout_png(self._photo(session), mask)
         elif kind in FILE_FORMATS:
-            embedding = self._embedding(opened)
-            play = functools.partial(self._segmenter.answer, embedding)
-            objects = kept_objects(query.get("objects"), query.get("exclusive"), play)
-            name, data = export_file(kind, self._reopened(opened), objects, opened.file_name)
+            objects = objects_to_export(
+                loaded(self._model),
+                self._embedding(session),
+                query.get("objects"),
+                query.get("exclusive"),
+            )
+            name, data = export_file(kind, self._photo(session), objects, session.file_name)
         else:
-            raise PromptError("The page offers the files that can be downloaded.")
-        # A folder of its own for every file: two downloads in flight never meet.
-        folder = opened.folder / secrets.token_hex(8)
+            raise PromptError("This kind of file cannot be exported. Reload the page.")
+        # A folder for each file, so that two exports of one name do not collide.
+        folder = session.folder / secrets.token_hex(8)
         folder.mkdir(parents=True)
-        file = folder / name
         try:
-            file.write_bytes(data)
+            (folder / name).write_bytes(data)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return {"path": str(file), "name": name}
+        return {"path": str(folder / name), "name": name}
 
     @answering
-    def load(self, query: Mapping[str, Any]) -> Reply:
-        """The objects in a mask file: an RLE at the photo's own size and one to show, each."""
-        opened = self._photos.get(query.get("token"))
-        size_hw = self._embedding(opened).original_size
-        display_hw = _fitted(size_hw, _display_side(query.get("side")))
-        objects = read_masks(query.get("text"), size_hw, opened.file_name)
-        loaded = (_loaded(*pair, display_hw) for pair in zip(objects, objects.rles, strict=True))
-        return {"objects": list(loaded)}
+    def load_masks(self, query: Mapping[str, Any]) -> Reply:
+        """The objects in the `text` of a mask file, with masks at the photo's own size."""
+        photo = self._photos.get(query.get("token"))
+        size_hw = self._embedding(photo).original_size
+        objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
+        return {
+            "objects": [
+                {"name": item.name, "rle": rle, "predicted_iou": item.predicted_iou}
+                for item, rle in zip(objects, objects.rles, strict=True)
+            ]
+        }
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
-        """The photo as the model sees it, for browsers that would show the file otherwise."""
-        opened = self._photos.get(query.get("token"))
+        """The photo as the model sees it, for files that browsers show otherwise or not at all."""
+        photo = self._photo(self._photos.get(query.get("token")))
+        height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
         buffer = io.BytesIO()
-        photo = self._reopened(opened)
-        height, width = _fitted(photo.size_hw, PREVIEW_SIDE)
         Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return {"url": f"data:image/jpeg;base64,{data}"}
 
-    def leave(self, visitor: str) -> None:
-        """Forgets everything of a visitor whose tab has closed."""
-        had_photos = self._photos.leave(visitor)
-        if had_photos and not self._photos:  # the last one has gone
+    async def on_unload(self, session: str) -> None:
+        """Closes all photos of a tab that was closed."""
+        photos = self._photos.of_session(session)
+        self._close(photos)
+        if photos and not self._photos:
+            await to_thread.run_sync(return_free_memory)
+
+    def _admit(self, query: Mapping[str, Any]) -> PhotoSession:
+        """Registers an upload under a new token."""
+        path, name, session = query.get("path"), query.get("name"), query.get("session")
+        if not (isinstance(path, str) and isinstance(name, str) and isinstance(session, str)):
+            raise PromptError("The request is not understood. Reload the page.")
+        upload = checked_upload(path)
+        folder = self._files / secrets.token_hex(24)
+        photo = PhotoSession(upload, upload_stamp(upload), Path(name).name, folder, session)
+        try:
+            waiting_for_model = 0 if self._model.done() else self._photos.waiting()
+            if waiting_for_model >= _MAX_WAITING_FOR_MODEL:
+                raise BusyError("The model is still loading. Open the photo again in a minute.")
+            self._close(self._photos.add(photo))
+        except BusyError:
+            self._close([photo])
+            raise
+        return photo
+
+    def _encode(self, session: PhotoSession) -> Reply:
+        """Encodes a photo, or finds its embedding in the cache; in a thread of the queue."""
+        segmenter = loaded(self._model)
+        photo = segmenter.open(session.path)
+        started = time.perf_counter()
+        embedding, was_cached = segmenter.encode_photo(photo)
+        elapsed_ms = 1000 * (time.perf_counter() - started)
+        session.embedding_key = embedding.key
+        if not was_cached and next(self._encodes) % _TRIM_EVERY == 0:
             return_free_memory()
+        return {
+            "token": session.token,
+            "state": "done",
+            "size": list(photo.size_hw),
+            "ms": round(elapsed_ms),
+            "cached": was_cached,
+            "notes": [*photo.notes, *filter(None, [embedding.note])],
+            "preview": not photo.browser_agrees,
+        }
 
-    def _answer(self, query: Mapping[str, Any]) -> tuple[ImageEmbedding, Answer]:
-        embedding = self._embedding(self._photos.get(query.get("token")))
-        return embedding, self._segmenter.answer(
-            embedding, parse_interactions(query.get("history"))
-        )
+    def _close(self, photos: list[PhotoSession]) -> None:
+        self._photos.close(photos)
+        self._generations.forget(photo.token for photo in photos)
 
-    def _embedding(self, opened: PhotoSession) -> ImageEmbedding:
-        embedding = self._segmenter.cached(opened.embedding_key)
+    def _answer(self, embedding: ImageEmbedding, query: Mapping[str, Any]) -> Answer:
+        interactions = parse_interactions(query.get("interactions"))
+        return loaded(self._model).answer(embedding, interactions)
+
+    def _embedding(self, photo: PhotoSession) -> ImageEmbedding:
+        embedding = loaded(self._model).cached(photo.embedding_key)
         if embedding is None:
-            raise ExpiredError("The photo's embedding has left the cache; it is encoded again.")
+            raise ExpiredError("The photo must be encoded again. Open it again.")
         return embedding
 
-    def _reopened(self, opened: PhotoSession) -> Photo:
-        if not opened.path.is_file():
-            raise ExpiredError("The server no longer has this photo; it is opened again.")
-        return self._segmenter.open(opened.path)
+    def _photo(self, session: PhotoSession) -> Photo:
+        if not session.path.is_file():
+            raise ExpiredError("The server no longer has this photo. Open it again.")
+        return loaded(self._model).open(session.path)
 
 
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """The size itself, or scaled down to a long side."""
+    """The size, scaled down to a long side if it is larger."""
     return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
 
 
-def _loaded(item: PhotoObject, rle: CocoRle, display_hw: tuple[int, int]) -> dict[str, Any]:
-    shown = Answer(item.size_hw, item.size_hw, taken=item.mask).mask(display_hw)
-    return {
-        "name": item.name,
-        "rle": rle,
-        "display": mask_to_coco_rle(shown),
-        "share": round(rle_area(rle) / item.mask.size, 4),
-        "predicted_iou": item.predicted_iou,
-    }
-
-
 def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:
-    """A thumbnail and the predicted IoU of each, where there is a choice."""
+    """Thumbnail and predicted IoU of each candidate, if there are several."""
     if prediction is None or len(prediction.iou_predictions) < 2:
         return []
     thumbnail_hw = _fitted(prediction.original_size, THUMBNAIL_SIDE)
@@ -287,14 +329,3 @@ def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:
 
 def _rounded(iou: float | None) -> float | None:
     return None if iou is None else round(float(iou), 3)
-
-
-def _display_side(side: object) -> int:
-    """The long side that the page asks for, within bounds; the largest where it asks for none."""
-    smallest, largest = DISPLAY_SIDES
-    return min(max(side, smallest), largest) if isinstance(side, int) else largest
-
-
-def _safe_name(name: str) -> str:
-    stem = re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:60]
-    return stem or "photo"

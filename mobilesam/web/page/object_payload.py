@@ -1,113 +1,101 @@
-"""Objects that a page keeps: their histories become masks for a file, and files become objects."""
+"""The page's objects: their interactions become masks for a file, and a file becomes objects."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
-from mobilesam.interactions import AddPoint, Answer, Interactions, SetBox, parse_interactions
-from mobilesam.objects import PackedObjects, PhotoObject
+from mobilesam.interactions import AddPoint, SetBox, parse_interactions
+from mobilesam.objects import MAX_OBJECTS, PackedObjects, PhotoObject
 
-MAX_KEPT = 100
+if TYPE_CHECKING:  # torch is imported after the page is served
+    from mobilesam.embedding import ImageEmbedding
+    from mobilesam.segmenter import Segmenter
+
 MAX_PROMPTS = 2000
-"""Clicks and boxes of all objects together; a decode each where the answers are forgotten."""
+"""Points and boxes of all objects together: each may need a decode."""
 CPU_BUDGET_S = 10.0
-"""Of the processor, for one file: a hundred objects of 12 megapixels, or their like."""
+"""Of CPU time for one file: enough for a hundred objects of 12 megapixels."""
 
 
-@dataclass(frozen=True)
-class KeptObject:
-    """What the page sends of an object.
-
-    Attributes:
-        name: anything; PhotoObject checks it.
-        history: the visitor's clicks on it.
-        predicted_iou: where it came from a file, what that said; PhotoObject checks it.
-    """
-
-    name: Any
-    history: Interactions
-    predicted_iou: Any
-
-
-def kept_objects(raw: object, keep: Any, play: Callable[[Interactions], Answer]) -> PackedObjects:
-    """The objects that the page sends, at the photo's own size.
+def objects_to_export(
+    segmenter: Segmenter, embedding: ImageEmbedding, raw: object, exclusive: Any
+) -> PackedObjects:
+    """The objects that the page sends, with masks at the photo's own size.
 
     Args:
-        raw: a list of {"name", "history"}, and "predicted_iou" where a file gave one.
-        keep: who gets a pixel that several claim, see `mobilesam.objects.exclusive`; None: all.
-        play: the answer to a history.
+        segmenter: decodes the interactions.
+        embedding: of the photo.
+        raw: a list of {"name", "interactions", "predicted_iou"}; the last is what a mask file or
+            automatic mask generation said, and may be missing.
+        exclusive: which object gets a shared pixel, see `PackedObjects.exclusive`; None keeps
+            overlaps.
 
     Raises:
-        PromptError: it is anything else, too many objects or clicks, or takes too long; so may
-            whatever is done with the objects.
-        AnnotationError: a mask of a history is not one of this photo.
+        PromptError: the JSON is invalid, there are too many objects or prompts, or the CPU budget
+            is spent, be it later when the objects are read.
+        AnnotationError: a mask is not one of this photo.
     """
-    kept = _parse_kept(raw)
+    items = _checked_list(raw)
+    interactions = [parse_interactions(item.get("interactions")) for item in items]
+    prompts = sum(isinstance(step, (AddPoint, SetBox)) for steps in interactions for step in steps)
+    if prompts > MAX_PROMPTS:
+        raise PromptError("There are too many clicks for one file. Delete some objects.")
+    budget = CpuBudget(CPU_BUDGET_S)
 
-    def made() -> Iterator[PhotoObject]:
-        for item in kept:
-            answer = play(item.history)
-            iou = item.predicted_iou if answer.predicted_iou is None else answer.predicted_iou
-            yield PhotoObject(item.name, answer.mask(), iou)
+    def decoded() -> Iterator[PhotoObject]:
+        for item, steps in zip(items, interactions, strict=True):
+            answer = segmenter.answer(embedding, steps, budget)
+            iou = answer.predicted_iou
+            if iou is None:
+                iou = item.get("predicted_iou")
+            yield PhotoObject(item.get("name"), answer.mask(), iou)  # type: ignore[arg-type]
 
-    packed = PackedObjects(made(), CpuBudget(CPU_BUDGET_S))
-    return packed if keep is None else packed.exclusive(keep)
+    objects = PackedObjects(decoded(), budget)
+    return objects if exclusive is None else objects.exclusive(exclusive)
 
 
-def read_masks(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
-    """The objects in a COCO or labelme file, those with an empty mask left out.
+def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
+    """The objects in a COCO or labelme file; those with an empty mask are left out.
 
     Args:
-        text: the file's JSON.
+        text: the JSON in the file.
         size_hw: (H, W) of the photo.
-        file_name: which photo, where a COCO file has several.
+        file_name: selects the photo in a COCO file of several.
 
     Raises:
-        AnnotationError: it is no such file, is not for this photo, or has more than 100 objects.
-        PromptError: it takes too long; so may whatever is done with the objects.
+        AnnotationError: it is no such file, is for another photo, or has too many objects.
+        PromptError: the CPU budget is spent, be it later when the objects are read.
     """
-    effort = CpuBudget(CPU_BUDGET_S)
+    budget = CpuBudget(CPU_BUDGET_S)
     document = parse_document(text) if isinstance(text, str) else None
     if not isinstance(document, dict) or not {"shapes", "annotations"} & document.keys():
-        raise AnnotationError(
-            "This file holds no masks that can be read; open a COCO or a labelme JSON."
-        )
+        raise AnnotationError("This file contains no masks. Open a COCO or labelme JSON file.")
     if "shapes" in document:
-        objects = read_labelme(document, size_hw, effort)
+        objects = read_labelme(document, size_hw, budget)
     else:
         images = document.get("images")
-        several = isinstance(images, list) and len(images) > 1
-        objects = read_coco(document, size_hw, file_name if several else None, effort)
+        has_several = isinstance(images, list) and len(images) > 1
+        objects = read_coco(document, size_hw, file_name if has_several else None, budget)
     objects = objects.without_empty()
     if not objects:
-        raise AnnotationError("There are no masks in this file.")
-    if len(objects) > MAX_KEPT:
+        raise AnnotationError("All masks in this file are empty.")
+    if len(objects) > MAX_OBJECTS:
         raise AnnotationError(
-            f"There are {len(objects)} objects in this file; the page takes {MAX_KEPT}."
+            f"This file has {len(objects)} objects, but the page can hold only {MAX_OBJECTS}. "
+            "Split the file."
         )
     return objects
 
 
-def _parse_kept(raw: object) -> list[KeptObject]:
+def _checked_list(raw: object) -> list[Mapping[str, Any]]:
     if not isinstance(raw, list) or not raw:
-        raise PromptError("There are no objects yet; keep one first.")
-    if len(raw) > MAX_KEPT:
-        raise PromptError(f"At most {MAX_KEPT} objects can be saved at once.")
+        raise PromptError("There are no objects to export. Save an object first.")
+    if len(raw) > MAX_OBJECTS:
+        raise PromptError(f"At most {MAX_OBJECTS} objects can be exported at once.")
     if not all(isinstance(item, Mapping) for item in raw):
-        raise PromptError("An object is a name and a history.")
-    kept = [
-        KeptObject(
-            item.get("name"), parse_interactions(item.get("history")), item.get("predicted_iou")
-        )
-        for item in raw
-    ]
-    if sum(isinstance(step, (AddPoint, SetBox)) for item in kept for step in item.history) > (
-        MAX_PROMPTS
-    ):
-        raise PromptError("There are too many clicks for one file; delete some objects.")
-    return kept
+        raise PromptError("Each object must have a name and interactions.")
+    return raw

@@ -1,83 +1,69 @@
-"""Which photos visitors have open: unguessable tokens, forgotten when a tab closes."""
+"""The photos that browser tabs have open, each under an unguessable token."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from mobilesam.web.server.queues import QueuedWork
 from mobilesam.web.server.replies import BusyError, ExpiredError
-from mobilesam.web.server.uploads import UploadStamp, remove_upload
+from mobilesam.web.server.storage import UploadStamp, remove_upload
 
 MAX_OPEN_PHOTOS = 4096
-MAX_WAITING_EACH = 3
-"""Photos of one visitor that wait to be encoded: the page wants the newest alone."""
+MAX_WAITING_PER_SESSION = 3
+"""Photos that wait to be encoded; the page only needs the newest."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PhotoSession:
-    """What the server knows of a photo that somebody has open.
+    """A photo that a tab has open, or is waiting to open.
 
     Attributes:
-        path: the uploaded file, removed when the last visitor who has it open leaves.
-        stamp: which file that is; another visitor's equal upload takes the same path.
-        name: the visitor's name for it, made safe for a file name.
-        file_name: as the visitor's file is called.
-        folder: for the files made from it; unguessable, and removed when the visitor leaves.
-        visitor: the browser tab's session.
-        embedding_key: where to find its embedding, once it is encoded.
+        path: the uploaded file, removed when no tab has it open any longer.
+        stamp: identifies the upload; another user's upload of the same photo has the same path.
+        file_name: the user's name for the file.
+        folder: for the files exported from it; unguessable, and removed when the photo is closed.
+        session: Gradio's session hash of the tab.
+        token: by which the page refers to the photo.
+        embedding_key: key of its embedding; empty until it is encoded.
+        opening: the work that encodes it; None until the model is loaded. Event loop only.
+        expiry: closes the photo when the page stops polling. Event loop only.
     """
 
     path: Path
     stamp: UploadStamp
-    name: str
     file_name: str
     folder: Path
-    visitor: str
+    session: str
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
+    opening: QueuedWork[dict[str, Any]] | None = None
+    expiry: asyncio.TimerHandle | None = None
 
 
 class PhotoSessions:
-    """The photos that are open, the least recently used one first to go; safe to share."""
+    """All open photos, least recently used first.
 
-    def __init__(self, on_close: Callable[[Iterable[str]], None]) -> None:
-        """Begins with none.
+    `get` may be called from any thread, everything else from the event loop only.
+    """
 
-        Args:
-            on_close: is told the tokens of photos that are no longer open.
-        """
-        self._on_close = on_close
+    def __init__(self) -> None:
+        """No photo is open."""
         self._photos: OrderedDict[str, PhotoSession] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._photos)
 
-    def add(self, photo: PhotoSession) -> str:
-        """Opens a photo and gives it a token.
-
-        Raises:
-            BusyError: several of the visitor's photos are waiting already.
-        """
-        token = secrets.token_urlsafe(24)
-        closed = {}
-        with self._lock:
-            others = (one for one in self._photos.values() if one.visitor == photo.visitor)
-            if sum(not one.embedding_key for one in others) >= MAX_WAITING_EACH:
-                raise BusyError("Several of your photos are waiting already; one moment.")
-            self._photos[token] = photo
-            while len(self._photos) > MAX_OPEN_PHOTOS:
-                oldest, left = self._photos.popitem(last=False)
-                closed[oldest] = left
-        self._clean_up(closed)
-        return token
-
     def get(self, token: object) -> PhotoSession:
-        """The photo that a token, which may be any JSON, means.
+        """The photo with a token, which may be any JSON value.
 
         Raises:
             ExpiredError: there is none.
@@ -85,39 +71,49 @@ class PhotoSessions:
         with self._lock:
             photo = self._photos.get(token) if isinstance(token, str) else None
             if photo is None:
-                raise ExpiredError("The server no longer has this photo; it is opened again.")
-            self._photos.move_to_end(token)  # type: ignore[arg-type]
+                raise ExpiredError("The server no longer has this photo. Open it again.")
+            self._photos.move_to_end(photo.token)
             return photo
 
-    def encoded(self, token: str, embedding_key: str) -> None:
-        """Notes where the embedding of an open photo is.
+    def waiting(self, session: str | None = None) -> int:
+        """How many photos of a session, or of all, are not encoded yet."""
+        with self._lock:
+            return sum(
+                not photo.embedding_key and session in (None, photo.session)
+                for photo in self._photos.values()
+            )
+
+    def of_session(self, session: str) -> list[PhotoSession]:
+        """The photos of a tab."""
+        with self._lock:
+            return [photo for photo in self._photos.values() if photo.session == session]
+
+    def add(self, photo: PhotoSession) -> list[PhotoSession]:
+        """Adds a photo.
+
+        Returns:
+            The photos to close instead, where there are too many.
 
         Raises:
-            ExpiredError: the visitor has left meanwhile.
+            BusyError: too many photos of the session are waiting.
         """
+        if self.waiting(photo.session) >= MAX_WAITING_PER_SESSION:
+            raise BusyError("Several of your photos are waiting to be opened. Try again shortly.")
         with self._lock:
-            if token not in self._photos:
-                raise ExpiredError("The page was closed; open the photo again.")
-            self._photos[token] = replace(self._photos[token], embedding_key=embedding_key)
+            self._photos[photo.token] = photo
+            excess = max(0, len(self._photos) - MAX_OPEN_PHOTOS)
+            return list(self._photos.values())[:excess]
 
-    def drop(self, token: str) -> None:
-        """Forgets a photo that could not be opened."""
-        with self._lock:
-            self._photos.pop(token, None)
-
-    def leave(self, visitor: str) -> bool:
-        """Closes everything of a visitor whose tab has closed; whether that was anything."""
-        with self._lock:
-            tokens = [token for token, photo in self._photos.items() if photo.visitor == visitor]
-            closed = {token: self._photos.pop(token) for token in tokens}
-        self._clean_up(closed)
-        return bool(closed)
-
-    def _clean_up(self, photos: dict[str, PhotoSession]) -> None:
-        self._on_close(photos)
-        with self._lock:
-            still_open = {photo.path for photo in self._photos.values()}
-        for photo in photos.values():
+    def close(self, photos: Iterable[PhotoSession]) -> None:
+        """Forgets photos, cancels their encoding, and removes their files."""
+        for photo in photos:
+            with self._lock:
+                self._photos.pop(photo.token, None)
+                is_open_elsewhere = any(other.path == photo.path for other in self._photos.values())
+            if photo.expiry:
+                photo.expiry.cancel()
+            if photo.opening:
+                photo.opening.cancel()
             shutil.rmtree(photo.folder, ignore_errors=True)
-            if photo.path not in still_open:
+            if not is_open_elsewhere:
                 remove_upload(photo.path, photo.stamp)

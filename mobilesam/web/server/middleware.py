@@ -1,8 +1,7 @@
-"""What the web server lets through, and what browsers are told that pages may do.
+"""Allowed routes, security headers and request limits, as one ASGI middleware.
 
-Gradio has more routes than the page, its clients and assistants use: among them are a fetch of any
-public address, links that store a session's state, a queue without the queue, a code editor. Only
-the doors named here are open.
+Gradio serves more routes than its page, its clients and MCP need, among them a proxy to any public
+URL, links that store a session's state, calls that bypass the queue, and a code editor.
 """
 
 from __future__ import annotations
@@ -10,26 +9,26 @@ from __future__ import annotations
 import re
 
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mobilesam.web.server.request_limits import Bodies
+from mobilesam.web.server.request_limits import RequestLimits, route_path
+from mobilesam.web.server.static_files import static_base
 
-_DOORS = re.compile(
-    r"""/ | /healthz | /config/? | /(assets|static)/.* | /(favicon\.ico|theme\.css)
-    | /(manifest\.json|robots\.txt)
+_ALLOWED = re.compile(
+    rf"""/? | /healthz | /config/? | /(assets|static|{re.escape(static_base())})/.*
+    | /(favicon\.ico|theme\.css|manifest\.json|robots\.txt)
     | /gradio_api/ (
         info/? | app_id/? | startup-events | theme\.css | upload | upload_progress
-        | queue/(join|data) | call/.* | cancel | reset/? | component_server/? | heartbeat/[^/]{1,64}
-        | mcp(/.*)?
-        | file=(?!https?://).*      # else the server would fetch for anybody
+        | queue/(join|data) | call/.* | cancel | reset/? | component_server/?
+        | heartbeat/[^/]{{1,64}} | mcp(/.*)?
+        | file=(?!https?://).*      # else the server would download any URL for anyone
     )""",
     re.VERBOSE | re.DOTALL,
 )
 _FILES = "/gradio_api/file="
 
-# Gradio's page has scripts and styles within it, and makes functions of the canvas's script.
+# Gradio's page has inline scripts and styles, and compiles the component's script at run time.
 _PAGE_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -47,7 +46,7 @@ _PAGE_POLICY = "; ".join(
         "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
     )
 )
-# A visitor's file is nothing but a picture or a download, whatever is in it.
+# A user's file is only ever a picture or a download, whatever it contains.
 _FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -60,47 +59,38 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """ASGI middleware: closes the doors that nobody needs, and puts the headers on every answer."""
+    """Allowed routes: all others return 404. Every response has the security headers."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        """Stands before an application.
+        """Wraps an application.
 
         Args:
             app: the application.
             max_body_bytes: of one request.
         """
         self._app = app
-        self._bodies = Bodies(max_body_bytes)
+        self._limited = RequestLimits(app, max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        of_visitor = path.startswith(_FILES)
-        if of_visitor:  # to a question for a part Gradio sends the question's own headers back
-            asked = [(name, value) for name, value in scope["headers"] if name != b"range"]
-            scope = {**scope, "headers": asked}
+        path = route_path(scope)
+        is_file = path.startswith(_FILES)
+        if is_file:  # Gradio answers a Range request with the request's own headers
+            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            scope = {**scope, "headers": headers}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                headers["Content-Security-Policy"] = _FILE_POLICY if of_visitor else _PAGE_POLICY
-                if of_visitor:
+                headers["Content-Security-Policy"] = _FILE_POLICY if is_file else _PAGE_POLICY
+                if is_file:
                     headers["Cache-Control"] = "private"
             await send(message)
 
-        if not _DOORS.fullmatch(path):
-            await _CLOSED(scope, receive, send_with_headers)
-            return
-        try:
-            async with self._bodies.bounded(scope, receive) as receive_within_bounds:
-                await self._app(scope, receive_within_bounds, send_with_headers)
-        except HTTPException as refusal:  # of one that did not reach the application
-            answer = PlainTextResponse(refusal.detail, refusal.status_code)
-            await answer(scope, receive, send_with_headers)
-
-
-_CLOSED = PlainTextResponse("Not found", status_code=404)
+        allowed = _ALLOWED.fullmatch(path)
+        app = self._limited if allowed else PlainTextResponse("Not found", status_code=404)
+        await app(scope, receive, send_with_headers)

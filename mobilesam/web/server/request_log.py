@@ -1,15 +1,13 @@
-"""One line in the log for each request: what was asked, how it ended, how long it took.
+"""One line in the log for each request: its name, its outcome and how long it took.
 
-Nothing that a visitor sends is in it: no prompts, no tokens, no names of files, and of an
-unexpected error its kind and where it arose but not its message, which may hold any of these. That
-goes for what Gradio and its web server tell of errors too.
+Nothing that a user sends appears in the log: no prompts, tokens or file names. Of an unexpected
+error it has the type and the traceback, but not the message, which may quote any of these.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,64 +18,60 @@ from mobilesam.errors import MobileSamError
 
 logger = logging.getLogger(__name__)
 
+queued_at: ContextVar[float] = ContextVar("queued_at")
+"""When the current request was queued, in seconds of `time.perf_counter`; set by the queues."""
+
 
 def configure_logging() -> None:
-    """Has this process log to standard error, without the messages of unexpected errors."""
+    """Logs to standard error, without the messages of unexpected errors."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    server = logging.getLogger("uvicorn.error")  # it has handlers of its own
-    for place in (*logging.getLogger().handlers, server):
-        place.addFilter(_WithoutMessages())
-    traceback.print_exc = _log_current_error  # type: ignore[assignment]  # how Gradio tells
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # uvicorn's logger has handlers of its own.
+    for target in (*logging.getLogger().handlers, logging.getLogger("uvicorn.error")):
+        target.addFilter(MessageFilter())
 
 
-class _WithoutMessages(logging.Filter):
-    """Lets every record pass, its error told as it may be."""
+class MessageFilter(logging.Filter):
+    """Replaces the exception of a log record by its type and traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Keeps every record."""
         if record.exc_info and record.exc_info[1]:
-            record.exc_text, record.exc_info = _told(record.exc_info[1]), None
+            record.exc_text, record.exc_info = describe_error(record.exc_info[1]), None
         return True
 
 
-def _log_current_error(*_: object) -> None:
-    error = sys.exc_info()[1]
-    if error:
-        logging.getLogger("gradio").error("%s", _told(error))
-
-
-def _told(error: BaseException) -> str:
-    """The kind of an error, and where it arose."""
+def describe_error(error: BaseException) -> str:
+    """The type and the traceback of an error, without its message."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"error={type(error).__name__}\n{frames.rstrip()}"
 
 
-class Request:
-    """What the log says of one request.
+class RequestLog:
+    """The log line of one request.
 
     Attributes:
-        id: by which a visitor can report it.
+        id: lets users report the request, and is part of the line.
     """
 
-    def __init__(self, what: str) -> None:
-        """Begins with nothing done.
+    def __init__(self, name: str) -> None:
+        """Starts the clock.
 
         Args:
-            what: the function that answers it.
+            name: of the function that handles the request.
         """
         self.id = secrets.token_hex(4)
-        self._what = what
-        now = time.perf_counter()
-        self._asked_at = _asked_at.get(now)
-        self._waited_s = now - self._asked_at
+        self._name = name
+        self._started = time.perf_counter()
+        self._queued_s = self._started - queued_at.get(self._started)
 
     @contextmanager
     def logged(self) -> Iterator[None]:
-        """Writes the line when what is done inside has ended, and lets errors pass."""
+        """Writes the line when the body of the `with` statement ends; errors are raised on."""
         outcome = "ok"
-        previous = _current.set(self)
         try:
             yield
         except MobileSamError as error:
@@ -85,46 +79,14 @@ class Request:
             raise
         except Exception as error:
             outcome = "failed"
-            logger.error("id=%s %s", self.id, _told(error))
+            logger.error("id=%s %s", self.id, describe_error(error))
             raise
         finally:
-            _current.reset(previous)
-            work_s = time.perf_counter() - self._asked_at - self._waited_s
             logger.info(
                 "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f",
                 self.id,
-                self._what,
+                self._name,
                 outcome,
-                1000 * self._waited_s,
-                1000 * work_s,
+                1000 * self._queued_s,
+                1000 * (time.perf_counter() - self._started),
             )
-
-    def add_wait(self, seconds: float) -> None:
-        """Counts a time as waiting, not as work."""
-        self._waited_s += seconds
-
-
-_current: ContextVar[Request | None] = ContextVar("request", default=None)
-_asked_at: ContextVar[float] = ContextVar("asked_at")
-
-
-@contextmanager
-def asked_now() -> Iterator[None]:
-    """What begins inside, in whichever thread, has waited from here on."""
-    before = _asked_at.set(time.perf_counter())
-    try:
-        yield
-    finally:
-        _asked_at.reset(before)
-
-
-@contextmanager
-def waiting() -> Iterator[None]:
-    """What is done inside counts as waiting for the request that this thread answers."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        request = _current.get()
-        if request:
-            request.add_wait(time.perf_counter() - started)

@@ -1,34 +1,41 @@
-"""Visitors' files: in a folder of this process alone, removed as they age and at the end.
+"""Uploads and exports: one folder per process, swept while it runs and removed at the end.
 
-Gradio's own folder is shared by all its applications on a machine, each of which hands out what is
-in it; and its own removal ends for good when an upload arrives while it looks through them.
+Gradio's default folder is shared by all its applications on a machine, each of which serves the
+files in it, and its own removal stops for good if an upload arrives during a sweep.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias, cast
 
+from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
+
+from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA
 
 MAX_AGE_S = 15 * 60
 MAX_BYTES = 4000 * MEGA
-"""Of all files together."""
-_SWEEP_S = 15
+"""For all files together."""
+_SWEEP_INTERVAL_S = 15
 _FOLDER_BYTES = 4096
 _VARIABLE = "GRADIO_TEMP_DIR"
 
+UploadStamp: TypeAlias = tuple[int, int]
+
 
 @contextmanager
-def visitor_files() -> Iterator[Path]:
-    """A new folder, which this user alone can read, and in which Gradio keeps uploads inside.
+def temporary_storage() -> Iterator[Path]:
+    """Creates a private folder, and has Gradio store uploads there until the block ends.
 
-    To be entered before gradio is imported, as parts of it look at the variable only then.
+    Enter it before gradio is imported: some of its modules read the variable only then.
     """
     parent = os.environ.get(_VARIABLE)
     if parent:
@@ -50,34 +57,105 @@ def visitor_files() -> Iterator[Path]:
 
 
 def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> None:
-    """Removes the files in a folder that are older, and the oldest of those that are too many.
+    """Removes old files, then the oldest ones until the rest fits.
 
-    A folder goes when it has been empty as long. The page brings back what it still needs.
+    Folders that have been empty for as long are removed too. The page uploads again what it needs.
     """
     oldest = time.time() - max_age_s
     found = []
-    for place, _, names in os.walk(folder, topdown=False):
+    for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            file = Path(place, name)
-            with suppress(OSError):  # gone already
+            file = Path(parent, name)
+            with suppress(OSError):  # removed in the meantime
                 status = file.lstat()
-                found.append((status.st_mtime, _taken_bytes(status), file))
+                found.append((status.st_mtime, _disk_bytes(status), file))
         with suppress(OSError):  # not empty
-            if Path(place) != folder and Path(place).stat().st_mtime < oldest:
-                Path(place).rmdir()
-    held_bytes = 0
-    for written, size, file in sorted(found, reverse=True):
-        held_bytes += size
-        if written < oldest or held_bytes > max_bytes:
+            if Path(parent) != folder and Path(parent).stat().st_mtime < oldest:
+                Path(parent).rmdir()
+    total_bytes = 0
+    for modified, size, file in sorted(found, reverse=True):
+        total_bytes += size
+        if modified < oldest or total_bytes > max_bytes:
             with suppress(OSError):
                 file.unlink()
 
 
-def _taken_bytes(status: os.stat_result) -> int:
-    """What a file takes of the disk, be it of a single byte, and the folder round it."""
+def upload_folder() -> Path:
+    """The folder in which Gradio stores uploads."""
+    from gradio.utils import get_upload_folder
+
+    return Path(get_upload_folder()).resolve()
+
+
+def checked_upload(path: str) -> Path:
+    """The resolved path of an upload.
+
+    Gradio does not check paths in JSON that it does not recognize as a file.
+
+    Raises:
+        ImageError: the path is not a file in the upload folder.
+    """
+    with suppress(OSError, ValueError):
+        resolved = Path(path).resolve()
+        if resolved.is_relative_to(upload_folder()) and resolved.is_file():
+            return resolved
+    raise ImageError("The server does not have the photo. Upload it and try again.")
+
+
+def new_upload_path(name: str) -> Path:
+    """A path in a new folder with an unguessable name, which is swept like uploads.
+
+    Args:
+        name: of the file; characters that are not safe are removed.
+    """
+    folder = upload_folder() / secrets.token_hex(24)
+    folder.mkdir(parents=True)
+    return folder / strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
+
+
+def upload_stamp(path: Path) -> UploadStamp:
+    """Distinguishes an upload from a later one with the same path: Gradio names them by content."""
+    status = path.stat()
+    return status.st_ino, status.st_ctime_ns
+
+
+def remove_upload(path: Path, stamp: UploadStamp) -> None:
+    """Removes an upload unless the same photo has been uploaded again since."""
+    with suppress(OSError):
+        if upload_stamp(path) == stamp:
+            path.unlink()
+
+
+class UploadsOnly:
+    """Mixin for Gradio components whose value may contain uploads but no URLs.
+
+    Gradio downloads every URL in a client's JSON that looks like a file, of any size and into
+    memory, before the handler sees the value.
+    """
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        """Returns the path of an upload; URLs go to `fetch`."""
+        if is_http_url_like(url_or_file_path or ""):
+            return await self.fetch(str(url_or_file_path))
+        moved = await super().async_move_resource_to_block_cache(  # type: ignore[misc]
+            url_or_file_path
+        )
+        return cast(str | None, moved)
+
+    async def fetch(self, url: str) -> str:  # noqa: ARG002
+        """Refuses the URL; a subclass may download it and return the path."""
+        import gradio as gr
+
+        raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
+
+
+def _disk_bytes(status: os.stat_result) -> int:
+    """The disk space of a file and its folder; even a file of one byte takes a block."""
     return max(status.st_size, 512 * getattr(status, "st_blocks", 0)) + _FOLDER_BYTES
 
 
 def _keep_sweeping(folder: Path, stop: threading.Event) -> None:
-    while not stop.wait(_SWEEP_S):
+    while not stop.wait(_SWEEP_INTERVAL_S):
         sweep(folder)

@@ -1,0 +1,228 @@
+// @ts-check
+// The objects of a photo, each with a name, a colour and interactions of its own. One of them is edited:
+// its interactions are in the undo stack of the page, and its mask is on the stage.
+/** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
+/** @import {UndoStack} from './undo_stack.js' */
+import {pixelAt} from './geometry.js';
+import {coverage, hasPixel} from './rle.js';
+
+const PALETTE = [             // none near the blue of the mask that is edited
+  '#f97316', '#22c55e', '#d946ef', '#facc15', '#ef4444', '#06b6d4', '#a3e635', '#f472b6', '#a16207', '#8b5cf6',
+];
+const DEFAULT_NAME = /^Object (\d+)$/;
+
+/** @type {(item: PhotoObject) => item is PhotoObject & {reply: Reply}} */
+export const hasMask = (item) => Boolean(item.reply && item.reply.coverage);
+
+/** The predicted IoU of an object's mask: the decoder's, or the one that came with an added mask.
+ * @type {(item: PhotoObject) => number | null} */
+export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? predicted_iou;
+
+/**
+ * Creates the list of objects, with one that has no mask yet.
+ * @param {object} options
+ * @param {UndoStack} options.undoStack holds the interactions of the object that is edited
+ * @param {number} options.maxObjects
+ * @param {(reply: Reply) => void} options.onShow shows the mask of the interactions just put into the undo stack
+ * @param {() => void} options.onChange
+ * @param {() => void} options.onFull
+ */
+export function createObjects({undoStack, maxObjects, onShow, onChange, onFull}) {
+  /** @type {PhotoObject[]} */
+  let items = [];
+  let lastId = 0;
+  /** @type {{item: PhotoObject, index: number} | null} */
+  let removed = null;
+  /** @type {Exclusive} */
+  let exclusive = null;
+  let changes = 0, savedChanges = 0;
+  let active = create();
+
+  const listed = () => items.filter((item) => hasMask(item) || (item === active && item.original));
+
+  /** @param {number} id */
+  const find = (id) => items.find((item) => item.id === id);
+
+  /** Appends a new object. Its name and colour are free, also beside those of the removed object, which
+   * may come back.
+   * @type {(given?: Partial<PhotoObject>) => PhotoObject} */
+  function create(given = {}) {
+    const others = removed ? [...items, removed.item] : items;
+    const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
+    const uses = PALETTE.map((colour) => others.filter((item) => item.colour === colour).length);
+    const item = {
+      visible: true, reply: null, undo: {states: [[]], index: 0}, original: null, predicted_iou: null, ...given,
+      id: ++lastId,
+      name: given.name || 'Object ' + (Math.max(0, ...numbers) + 1),
+      colour: PALETTE[uses.indexOf(Math.min(...uses))],
+    };
+    items = [...items, item];
+    return item;
+  }
+
+  function changed() {
+    changes++;
+    onChange();
+  }
+
+  /** Ends editing: without a mask the active object becomes what it was before, or disappears if it is new. */
+  function leave() {
+    if (hasMask(active)) Object.assign(active, {undo: undoStack.save(), original: null});
+    else if (active.original) Object.assign(active, {...active.original, original: null});
+    else items = items.filter((item) => item !== active);
+  }
+
+  /** @param {PhotoObject} item */
+  function activate(item) {
+    const {undo, reply} = item;       // restoring the undo stack resets the reply
+    active = item;
+    undoStack.restore(undo);
+    if (reply) onShow(reply);
+  }
+
+  /** @param {number} count */
+  function hasRoomFor(count) {
+    const hasRoom = listed().length + count <= maxObjects;
+    if (!hasRoom) onFull();
+    return hasRoom;
+  }
+
+  return {
+    /** The objects to list, in order. */
+    get items() { return listed(); },
+    get active() { return active; },
+    get canKeep() { return hasMask(active); },
+    get exclusive() { return exclusive; },
+    set exclusive(next) { exclusive = next; changed(); },
+    /** Whether opening another photo would lose objects that were not exported. */
+    get isUnsaved() { return changes > savedChanges && listed().some((item) => item !== active || item.original); },
+    markSaved() { savedChanges = changes; },
+    /** @returns {DrawnObject[]} for the stage; the mask that is edited is drawn by the stage itself */
+    get drawn() {
+      return listed().filter(hasMask).map((item) => ({
+        rle: item.reply.rle, colour: item.colour, predicted_iou: predictedIou(item), isShown: item.visible && item !== active,
+      }));
+    },
+    /** For the server: all objects with a mask, visible or not. */
+    get exported() {
+      return listed().filter(hasMask).map((item) => {
+        const {states, index} = item === active ? undoStack.save() : item.undo;
+        return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
+      });
+    },
+    /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
+     * @type {(imagePoint: Point, photo: Size) => number | null} */
+    idAt({x, y}, photo) {
+      const there = listed().filter(hasMask).filter((item) => {
+        const {rle} = item.reply, [height, width] = rle.size;
+        const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
+        return item !== active && item.visible && hasPixel(rle, pixel.x, pixel.y);
+      }).pop();
+      return there ? there.id : null;
+    },
+    /** Sets the reply to the interactions in the undo stack, null where they are not answerable.
+     * @type {(reply: Reply | null) => void} */
+    setReply(reply) {
+      if (active.reply === reply) return;
+      active.reply = reply;
+      changed();
+    },
+    /** Keeps the active object and begins another one. */
+    next() {
+      if (!hasMask(active) || !hasRoomFor(1)) return;
+      leave();
+      activate(create());
+      changed();
+    },
+    /** @param {number} id */
+    edit(id) {
+      const item = find(id);
+      if (!item || item === active) return;
+      leave();
+      item.visible = true;
+      item.original = {undo: item.undo, reply: item.reply};
+      activate(item);
+      changed();
+    },
+    /**
+     * @param {number} id
+     * @param {string} name an empty one leaves the name as it is
+     */
+    rename(id, name) {
+      const item = find(id);
+      if (!item) return;
+      item.name = name.trim() || item.name;
+      changed();
+    },
+    /** Shows or hides an object; the active one always shows.
+     * @type {(id: number) => void} */
+    toggle(id) {
+      const item = find(id);
+      if (!item || item === active) return;
+      item.visible = !item.visible;
+      changed();
+    },
+    /** Deletes an object; `restoreRemoved` brings the last one back to its place.
+     * @type {(id: number) => PhotoObject | null} */
+    remove(id) {
+      const item = find(id);
+      if (!item) return null;
+      const index = items.indexOf(item);
+      if (item === active) leave();     // saves its undo stack
+      items = items.filter((other) => other !== item);
+      removed = {item, index};
+      if (item === active) activate(create());
+      changed();
+      return item;
+    },
+    restoreRemoved() {
+      if (!removed) return;
+      items = [...items.slice(0, removed.index), removed.item, ...items.slice(removed.index)];
+      removed = null;
+      changed();
+    },
+    /**
+     * Adds masks of the photo's own size as objects.
+     * @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks
+     * @returns {(() => void) | null} removes those again that are not edited; null where there is no room
+     */
+    add(masks) {
+      if (!hasRoomFor(masks.length)) return null;
+      const added = masks.map(({name, rle, predicted_iou}) => create({
+        name, predicted_iou,
+        reply: {rle, coverage: coverage(rle), index: 0, predicted_iou, candidates: [], ms: 0},
+        undo: {states: [[{type: 'mask', rle}]], index: 0},
+      }));
+      // An object that was not begun yet comes after them.
+      if (!hasMask(active) && !active.original) items = [...items.filter((item) => item !== active), active];
+      changed();
+      return () => {
+        items = items.filter((item) => item === active || !added.includes(item));
+        changed();
+      };
+    },
+    /** Another photo: no objects, no interactions. */
+    reset() {
+      items = [];
+      removed = exclusive = null;
+      changes = savedChanges = 0;
+      activate(create());
+      onChange();
+    },
+    /** @returns {ObjectsSnapshot} plain values for `restore` */
+    snapshot() {
+      const current = {...active, undo: undoStack.save()};
+      return {items: items.map((item) => (item === active ? current : {...item})), active: active.id, exclusive};
+    },
+    /** @param {ObjectsSnapshot} snapshot */
+    restore(snapshot) {
+      items = snapshot.items.map((item) => ({...item}));
+      exclusive = snapshot.exclusive;
+      lastId = Math.max(...items.map(({id}) => id));
+      activate(find(snapshot.active) ?? create());
+      changed();
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createObjects>} Objects */

@@ -1,0 +1,110 @@
+// @ts-check
+// Masks in COCO's compressed run-length encoding. Runs go down the columns and alternate between
+// outside and inside, outside first.
+/** @import {Bitmap, Box, Rle} from './types.js' */
+import {fitted} from './geometry.js';
+
+/** COCO's compressed counts as run lengths (rleFrString in pycocotools).
+ * @type {(counts: string) => number[]} */
+export function parseCounts(counts) {
+  /** @type {number[]} */
+  const runs = [];
+  for (let position = 0; position < counts.length;) {
+    let value = 0, shift = 0, code;
+    do {
+      code = counts.charCodeAt(position++) - 48;
+      value |= (code & 0x1f) << shift;
+      shift += 5;
+    } while (code & 0x20);
+    if (code & 0x10) value |= -1 << shift;
+    runs.push(runs.length > 2 ? value + runs[runs.length - 2] : value);
+  }
+  return runs;
+}
+
+/** For every pixel of a source axis the first target pixel whose nearest source pixel is that or a later
+ * one; the centre of target pixel t lies at (t + 0.5) * sourceLength / targetLength.
+ * @type {(sourceLength: number, targetLength: number) => Int32Array} */
+function firstTargets(sourceLength, targetLength) {
+  return Int32Array.from({length: sourceLength + 1}, (_, source) => (
+    Math.max(0, Math.ceil((2 * source * targetLength - sourceLength) / (2 * sourceLength)))));
+}
+
+/** The mask at a size, by the nearest pixel, as [start, end, start, end, ...]: ranges of pixels inside,
+ * column by column. It reads the runs only, so a mask of many megapixels is as fast as its outline is short.
+ * @type {(rle: Rle, size: [height: number, width: number]) => number[]} */
+export function insideRanges({size: [height, width], counts}, [toHeight, toWidth]) {
+  /** @type {number[]} */
+  const ranges = [];
+  const firstRow = firstTargets(height, toHeight), firstColumn = firstTargets(width, toWidth);
+  let position = 0;
+  parseCounts(counts).forEach((run, index) => {
+    const end = position + run;
+    if (index % 2 === 0) { position = end; return; }
+    while (position < end) {
+      const column = Math.floor(position / height), top = column * height;
+      const stop = Math.min(end, top + height);
+      const from = firstRow[position - top], to = firstRow[stop - top];
+      for (let x = firstColumn[column]; from < to && x < firstColumn[column + 1]; x++) {
+        ranges.push(x * toHeight + from, x * toHeight + to);
+      }
+      position = stop;
+    }
+  });
+  return ranges;
+}
+
+/** Decodes a mask, at its own size or at another one.
+ * @type {(rle: Rle, size?: [height: number, width: number]) => Bitmap} */
+export function decodeRle(rle, size = rle.size) {
+  const data = new Uint8Array(size[0] * size[1]), ranges = insideRanges(rle, size);
+  for (let k = 0; k < ranges.length; k += 2) data.fill(1, ranges[k], ranges[k + 1]);
+  return {size, data};
+}
+
+/** The size at which a mask is shown: its longest side at most `side`.
+ * @type {(rle: Rle, side: number) => [height: number, width: number]} */
+export function displaySize({size: [height, width]}, side) {
+  const [displayWidth, displayHeight] = fitted(width, height, side);
+  return [displayHeight, displayWidth];
+}
+
+/** Decodes a mask at display size.
+ * @type {(rle: Rle, side: number) => Bitmap} */
+export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
+
+/** The share of the photo that a mask covers, 0 to 1.
+ * @type {(rle: Rle) => number} */
+export function coverage({size: [height, width], counts}) {
+  const area = parseCounts(counts).reduce((sum, run, index) => (index % 2 ? sum + run : sum), 0);
+  return area / (height * width);
+}
+
+/** Whether the pixel in a column and a row is inside.
+ * @type {(rle: Rle, x: number, y: number) => boolean} */
+export function hasPixel({size: [height], counts}, x, y) {
+  let left = x * height + y, isIn = true;
+  for (const run of parseCounts(counts)) {
+    isIn = !isIn;
+    left -= run;
+    if (left < 0) return isIn;
+  }
+  return false;
+}
+
+/** The smallest box that holds a mask; zeros for an empty one.
+ * @type {(bitmap: Bitmap) => Box} */
+export function boundsOf({size: [height, width], data}) {
+  let x0 = width, y0 = height, x1 = 0, y1 = 0;
+  for (let x = 0; x < width; x++) {
+    const first = data.indexOf(1, x * height);
+    if (first < 0) break;
+    x = Math.floor(first / height);
+    const last = data.lastIndexOf(1, (x + 1) * height - 1);
+    x0 = Math.min(x0, x);
+    x1 = x + 1;
+    y0 = Math.min(y0, first - x * height);
+    y1 = Math.max(y1, last - x * height + 1);
+  }
+  return x1 ? [x0, y0, x1, y1] : [0, 0, 0, 0];
+}

@@ -1,0 +1,87 @@
+// @ts-check
+// The cut-out on another background, put together in the browser: a background picture never leaves it.
+/** @import {Rle} from '../core/types.js' */
+import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {decodeRle} from '../core/rle.js';
+
+/** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
+/** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
+
+const BLUR_SIDE = 40;           // the photo that small, smoothly enlarged again, is a blur
+const STRIP_ROWS = 256;
+
+/** @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
+function scaledTo(picture, width, height) {
+  const canvas = createCanvas(width, height), context = contextOf(canvas);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(picture, 0, 0, width, height);
+  return canvas;
+}
+
+/** Scales a picture on a white ground, as the model sees transparent photos.
+ * @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
+export function onWhite(picture, width, height) {
+  const canvas = scaledTo(picture, width, height), context = contextOf(canvas);
+  context.globalCompositeOperation = 'destination-over';
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, width, height);
+  return canvas;
+}
+
+/** Blurs by halving and doubling: not every browser has the filter, and this looks the same at every size.
+ * @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
+function blurred(picture, width, height) {
+  let {width: w, height: h} = picture, current = picture;
+  while (Math.max(w, h) > BLUR_SIDE) {
+    [w, h] = [Math.max(1, Math.round(w / 2)), Math.max(1, Math.round(h / 2))];
+    current = scaledTo(current, w, h);
+  }
+  while (2 * Math.max(w, h) < Math.max(width, height)) {
+    [w, h] = [2 * w, 2 * h];
+    current = scaledTo(current, w, h);
+  }
+  return scaledTo(current, width, height);
+}
+
+/** A mask as a canvas that is opaque inside, of the given [height, width].
+ * @type {(rle: Rle, size: [number, number]) => HTMLCanvasElement} */
+export function maskStencil(rle, size) {
+  const [height, width] = size, {data} = decodeRle(rle, size), canvas = createCanvas(width, height);
+  const context = contextOf(canvas), image = context.createImageData(width, height);
+  for (let x = 0, p = 0; x < width; x++) {
+    for (let y = 0; y < height; y++, p++) image.data[4 * (y * width + x) + 3] = 255 * data[p];
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** A black and white picture as a canvas that is opaque where it is white.
+ * @type {(picture: ImageBitmap) => HTMLCanvasElement} */
+export function pictureStencil(picture) {
+  const {width, height} = picture, canvas = createCanvas(width, height), context = contextOf(canvas);
+  context.drawImage(picture, 0, 0);
+  for (let y = 0; y < height; y += STRIP_ROWS) {        // all at once would take hundreds of megabytes
+    const strip = context.getImageData(0, y, width, Math.min(STRIP_ROWS, height - y));
+    for (let p = 0; p < strip.data.length; p += 4) strip.data[p + 3] = strip.data[p];
+    context.putImageData(strip, 0, y);
+  }
+  return canvas;
+}
+
+/** What is inside the stencil, on a background; a picture covers the whole of it.
+ * @type {(picture: Picture, stencil: HTMLCanvasElement, background: Background, width: number, height: number) => HTMLCanvasElement} */
+export function composed(picture, stencil, background, width, height) {
+  const canvas = onWhite(picture, width, height), context = contextOf(canvas);
+  const behind = background === 'blur' ? blurred(canvas, width, height) : background;
+  context.globalCompositeOperation = 'destination-in';
+  context.drawImage(stencil, 0, 0, width, height);
+  context.globalCompositeOperation = 'destination-over';
+  if (typeof behind === 'string') {
+    context.fillStyle = behind === 'none' ? 'transparent' : behind;
+    context.fillRect(0, 0, width, height);
+  } else {
+    const scale = Math.max(width / behind.width, height / behind.height), w = behind.width * scale, h = behind.height * scale;
+    context.drawImage(behind, (width - w) / 2, (height - h) / 2, w, h);
+  }
+  return canvas;
+}

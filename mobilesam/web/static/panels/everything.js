@@ -1,0 +1,136 @@
+// @ts-check
+// All objects of the photo at once: the settings, the progress, and the mode in which a click edits a mask.
+/** @import {GeneratedMask, Rle} from '../core/types.js' */
+/** @import {Page, PageState} from './page.js' */
+import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
+
+/** @typedef {{rle: Rle, predicted_iou: number}} KeptMask */
+/** @typedef {{start: (options: Record<string, number>) => void, pause: () => void, stop: () => void, reset: () => void}} Generation */
+/**
+ * What a generation reports.
+ * @typedef {object} Handlers
+ * @property {(ids: number[], added: GeneratedMask[]) => void} onMasks
+ * @property {() => void} onReset
+ * @property {(progress: PageState['generation']) => void} onProgress
+ */
+
+/**
+ * @param {Page} page
+ * @param {object} handlers
+ * @param {(handlers: Handlers) => Generation} handlers.createGeneration
+ * @param {() => void} handlers.redraw what the tool draws has changed
+ * @param {(rle: Rle) => void} handlers.onPick a mask is to be edited
+ * @param {(masks: KeptMask[]) => void} handlers.onKeep all masks are to be kept as objects
+ */
+export function createEverything(page, {createGeneration, redraw, onPick, onKeep}) {
+  const {refs, store, buttons} = page;
+  const layer = createMaskLayer(page.limits.display_side);
+  const fields = {
+    points_per_side: refs.setPoints, min_mask_region_area: refs.setArea,
+    pred_iou_thresh: refs.setIou, stability_score_thresh: refs.setStability,
+  };
+  const generation = createGeneration({
+    onMasks(ids, added) { layer.update(ids, added); layerChanged(); },
+    onReset() { layer.clear(); layerChanged(); },
+    onProgress(progress) {
+      store.set({generation: progress});
+      if (progress.phase === 'paused' && !store.get().maskCount) leave();
+    },
+  });
+
+  function showDefaults() {
+    const defaults = store.get().modelInfo?.everything ?? {};
+    for (const [name, field] of Object.entries(fields)) {
+      if (name in defaults) field.value = String(defaults[name]);
+    }
+  }
+
+  /** What is set; an empty field is left to the server. */
+  function options() {
+    const filled = Object.entries(fields).filter(([, field]) => field.value !== '');
+    return Object.fromEntries(filled.map(([name, field]) => [name, Number(field.value)]));
+  }
+
+  /** @param {Readonly<PageState>} state */
+  function statusText({generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
+    const points = total ? `${done} of ${total} points` : 'Starting';
+    const masks = maskCount + (maskCount === 1 ? ' mask' : ' masks');
+    if (phase === 'running') return isRetrying ? 'No answer yet, trying again…' : `${points}, ${masks}`;
+    if (phase === 'finished' && !maskCount) return 'No masks found. Lower the thresholds under "Advanced" and try again.';
+    const offer = maskCount ? ` ${hasHover ? 'Click' : 'Tap'} one to edit it.` : '';
+    return `${phase === 'finished' ? '' : `Stopped at ${points}, `}${masks}.${offer}`;
+  }
+
+  /** @param {Readonly<PageState>} state */
+  function show(state) {
+    const isOn = state.mode === 'masks', isRunning = state.generation.phase === 'running', {done, total} = state.generation;
+    refs.generation.hidden = !isOn;
+    const text = statusText(state);
+    if (refs.generationStatus.textContent !== text) refs.generationStatus.textContent = text;
+    refs.generationStatus.ariaLive = isOn && !isRunning ? 'polite' : 'off';
+    refs.generationProgress.hidden = !isRunning;
+    refs.generationProgress.value = total ? done / total : 0;
+    buttons('everything')[0].disabled = !state.photo || state.isOpening || (isOn && isRunning);
+    buttons('everything-stop')[0].hidden = !isRunning;
+    buttons('everything-keep')[0].disabled = isRunning || !state.maskCount;
+  }
+
+  /** Back to clicks; whether it was otherwise. */
+  function leave() {
+    if (store.get().mode === 'clicks') return false;
+    layer.hover(0);
+    store.set({mode: 'clicks', hoveredId: 0});
+    generation.pause();
+    return true;
+  }
+
+  function start() {
+    if (!store.get().photo) return;
+    page.clearAlert();
+    store.set({mode: 'masks'});
+    generation.start(options());
+    refs.stage.scrollIntoView({block: 'nearest'});     // on a phone the button is far below the photo
+  }
+
+  function stop() {
+    generation.stop();
+    if (!store.get().maskCount) leave();
+  }
+
+  function keep() {
+    const masks = layer.masks.map(({rle, predicted_iou}) => ({rle, predicted_iou}));
+    leave();
+    onKeep(masks);
+  }
+
+  const tool = createMaskTool({
+    layer,
+    onPick(id) {
+      const mask = layer.masks.find((one) => one.id === id);
+      leave();
+      if (mask) onPick(mask.rle);
+    },
+    onHover(id) {
+      store.set({hoveredId: id});
+      redraw();
+    },
+  });
+
+  function layerChanged() {
+    store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
+    redraw();
+  }
+
+  store.subscribe((state, previous) => {
+    show(state);
+    if (state.modelInfo !== previous.modelInfo) showDefaults();
+  });
+  return {
+    tool, leave,
+    reset() { leave(); generation.reset(); },
+    commands: {
+      'everything': start, 'everything-stop': stop, 'everything-keep': keep, 'everything-done': leave,
+      'everything-defaults': showDefaults,
+    },
+  };
+}

@@ -1,0 +1,60 @@
+// @ts-check
+// The photo that is on its way, shown over the open one: a click on it counts when it has arrived.
+/** @import {Point, Size} from '../core/types.js' */
+import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
+import {drawPoint} from '../canvas/markers.js';
+import {fitted, pixelAt} from '../core/geometry.js';
+
+const SIDE = 1024;
+
+/** @param {HTMLCanvasElement} canvas */
+export function createIncoming(canvas) {
+  /** @type {ImageBitmap | null} */
+  let picture = null;
+  /** @type {Point | null} */
+  let clicked = null;           // as shares of the photo's width and height
+
+  /** CSS pixels per pixel of the canvas, and where the picture begins on the page: it is fitted into its box. */
+  function projection() {
+    const {width, height, left, top} = canvas.getBoundingClientRect();
+    const scale = Math.min(width / canvas.width, height / canvas.height);
+    return {scale, left: left + (width - scale * canvas.width) / 2, top: top + (height - scale * canvas.height) / 2};
+  }
+
+  function draw() {
+    if (!picture) return;
+    const [width, height] = fitted(picture.width, picture.height, SIDE);
+    resize(canvas, width, height);
+    const context = contextOf(canvas);
+    context.resetTransform();
+    clearCanvas(canvas);
+    context.drawImage(picture, 0, 0, width, height);
+    if (!clicked) return;
+    const {scale} = projection();
+    context.scale(1 / scale, 1 / scale);        // so that the marker is as large as any other
+    drawPoint(context, {x: clicked.x * width * scale, y: clicked.y * height * scale}, 1);
+  }
+
+  canvas.addEventListener('click', (event) => {
+    const {scale, left, top} = projection();
+    const x = (event.clientX - left) / scale / canvas.width, y = (event.clientY - top) / scale / canvas.height;
+    if (x < 0 || y < 0 || x >= 1 || y >= 1) return;
+    clicked = {x, y};
+    draw();
+  });
+
+  return {
+    /** @param {ImageBitmap} next */
+    show(next) {
+      picture = next;
+      canvas.hidden = false;
+      draw();
+    },
+    hide() {
+      canvas.hidden = true;
+      picture = clicked = null;
+    },
+    /** @param {Size} photo */
+    clickedPixel: (photo) => clicked && pixelAt({x: clicked.x * photo.width, y: clicked.y * photo.height}, photo),
+  };
+}

@@ -1,0 +1,104 @@
+// @ts-check
+// The list of objects beside the photo.
+/** @import {PhotoObject} from '../core/types.js' */
+/** @import {Page, PageState} from './page.js' */
+import {hasMask, predictedIou} from '../core/objects.js';
+import {element} from './page.js';
+
+/**
+ * @typedef {{edit: (id: number) => void, rename: (id: number, name: string) => void, toggle: (id: number) => void, remove: (id: number) => void}} Actions
+ * @typedef {ReturnType<typeof createRow>} Row
+ */
+
+const MAX_NAME = 80;
+const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
+  + ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6'
+  + ' 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/><path class="sam-strike" d="M4 20L20 4"/></svg>';
+
+/** @param {string} className @param {() => void} onClick */
+function rowButton(className, onClick) {
+  const button = element('button', {type: 'button', className});
+  button.addEventListener('click', (event) => { event.stopPropagation(); onClick(); });
+  return button;
+}
+
+/** @param {number} id @param {Actions} actions */
+function createRow(id, actions) {
+  const swatch = rowButton('sam-swatch', () => actions.edit(id));
+  const name = element('input', {type: 'text', maxLength: MAX_NAME, ariaLabel: 'Name of the object'});
+  name.addEventListener('change', () => actions.rename(id, name.value));
+  name.addEventListener('keydown', ({key}) => { if (['Enter', 'Escape'].includes(key)) name.blur(); });
+  const iou = element('span', {className: 'sam-iou'});
+  const eye = rowButton('sam-icon sam-eye', () => actions.toggle(id));
+  eye.innerHTML = EYE;
+  const remove = rowButton('sam-icon sam-remove', () => actions.remove(id));
+  remove.textContent = '×';
+  const row = element('li', {className: 'sam-object'}, swatch, name, iou, eye, remove);
+  row.addEventListener('click', () => actions.edit(id));
+  return {row, swatch, name, iou, eye, remove};
+}
+
+/** @param {Row} row @param {PhotoObject} item @param {boolean} isActive */
+function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
+  const estimate = hasMask(item) ? predictedIou(item) : null;
+  if (isActive) row.setAttribute('aria-current', 'true');
+  else row.removeAttribute('aria-current');
+  row.dataset.visible = item.visible ? 'yes' : 'no';
+  swatch.style.background = item.colour;
+  Object.assign(swatch, {
+    title: isActive ? 'You are editing this object' : 'Edit this object',
+    ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
+  });
+  if (document.activeElement !== name) name.value = item.name;
+  Object.assign(iou, {textContent: estimate === null ? '' : estimate.toFixed(2), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(eye, {
+    disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
+    ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
+  });
+  Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
+}
+
+/**
+ * @param {Page} page
+ * @param {Actions} actions
+ */
+export function createObjectList({refs, store}, actions) {
+  /** @type {Map<number, Row>} */
+  const rows = new Map();
+
+  /** Deletes an object, and moves the focus to its neighbour: a keyboard user would start at the top of the page again. */
+  function remove(/** @type {number} */ id) {
+    const row = rows.get(id)?.row, next = row?.nextElementSibling ?? row?.previousElementSibling;
+    actions.remove(id);
+    const neighbour = /** @type {HTMLElement | null | undefined} */ (next?.isConnected && next.querySelector('.sam-remove'));
+    (neighbour || refs.marks).focus({preventScroll: true});
+  }
+
+  /** Rows stay the same elements, so that the focus stays where it is. */
+  function showRows(/** @type {Readonly<PageState>} */ {objects, activeId}) {
+    for (const [id, {row}] of rows) {
+      if (objects.some((item) => item.id === id)) continue;
+      row.remove();
+      rows.delete(id);
+    }
+    objects.forEach((item, index) => {
+      const row = rows.get(item.id) ?? createRow(item.id, {...actions, remove});
+      rows.set(item.id, row);
+      const there = refs.objectList.children[index];
+      if (there !== row.row) refs.objectList.insertBefore(row.row, there ?? null);
+      updateRow(row, item, item.id === activeId);
+    });
+  }
+
+  store.subscribe((state, previous) => {
+    refs.objectSection.inert = state.isOpening;
+    if (state.objects === previous.objects && state.exclusive === previous.exclusive) return;
+    showRows(state);
+    refs.objectList.hidden = !state.objects.length;
+    refs.objectHint.hidden = state.objects.length > 0;
+    refs.overlaps.hidden = state.objects.length < 2;
+    refs.exclusive.checked = state.exclusive !== null;
+    refs.winner.disabled = state.exclusive === null;
+    if (state.exclusive) refs.winner.value = state.exclusive;
+  });
+}

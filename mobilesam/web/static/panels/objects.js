@@ -1,0 +1,106 @@
+// @ts-check
+// The objects of the open photo: kept, edited, exported, loaded, and saved when another photo is opened.
+/** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
+/** @import {Editor} from './editor.js' */
+/** @import {Page} from './page.js' */
+import {screenPointOf} from '../canvas/gestures.js';
+import {isInside} from '../core/geometry.js';
+import {createObjects} from '../core/objects.js';
+import {createObjectList} from './object_list.js';
+
+/** @param {unknown[]} masks @param {string} verb */
+const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : ' objects were ') + verb + '.';
+
+/**
+ * @param {Page} page
+ * @param {Editor} editor
+ * @param {object} options
+ * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
+ * @param {() => void} options.onChange what is kept for a reload has changed
+ * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
+ */
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
+  const {refs, store, limits, fail, tell} = page;
+  const isFree = () => !store.get().busyText;
+
+  function changed() {
+    const {items, active, canKeep, exported, exclusive, drawn} = objects;
+    stage.setObjects(drawn, exclusive);
+    store.set({objects: items, activeId: active.id, canKeep, canExport: exported.length > 0, exclusive});
+    onChange();
+  }
+
+  const objects = createObjects({
+    undoStack, maxObjects: limits.max_objects, onChange: changed, onShow: showReply,
+    onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
+  });
+
+  createObjectList(page, {
+    edit: (id) => whenAnswered(() => objects.edit(id)),
+    rename: objects.rename,
+    toggle: objects.toggle,
+    remove(id) {
+      const item = objects.remove(id);
+      if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
+    },
+  });
+
+  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks @param {string} verb */
+  function add(masks, verb = 'kept') {
+    const undo = objects.add(masks);
+    if (undo) tell(countText(masks, verb), undo);
+  }
+
+  /** @param {File} file */
+  async function load(file) {
+    if (!isFree()) return;
+    const photo = store.get().photo?.file, masks = await downloads.loadMasks(file);
+    if (!masks || store.get().photo?.file !== photo) return;
+    page.clearAlert();
+    add(masks, 'loaded');
+  }
+
+  async function saveAll() {
+    const {exported, exclusive} = objects;
+    if (!exported.length || !isFree()) return;
+    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
+  }
+
+  /** @type {Point | null} */
+  let pointer = null;
+  refs.marks.addEventListener('pointermove', (event) => { pointer = screenPointOf(event, refs.marks); });
+  refs.marks.addEventListener('pointerleave', () => { pointer = null; });
+
+  /** Edits the object under the crosshair or the pointer. */
+  function editThere() {
+    const {photo} = store.get();
+    const point = stage.crosshair.imagePoint ?? (photo && pointer && stage.imagePointAt(pointer));
+    const id = photo && point && isInside(point, photo) ? objects.idAt(point, photo) : null;
+    if (id !== null) whenAnswered(() => objects.edit(id));
+  }
+
+  for (const control of [refs.exclusive, refs.winner]) {
+    control.addEventListener('change', () => {
+      objects.exclusive = refs.exclusive.checked ? /** @type {Exclusive} */ (refs.winner.value) : null;
+    });
+  }
+  refs.maskFile.addEventListener('change', () => {
+    if (refs.maskFile.files?.[0]) load(refs.maskFile.files[0]);
+    refs.maskFile.value = '';
+  });
+
+  return {
+    objects, add, load,
+    /** To be called before another photo replaces the open one; gives what to call when it has. */
+    leavePhoto() {
+      const {photo} = store.get();
+      if (!photo || !objects.isUnsaved) return () => store.set({note: null});
+      const {file} = photo, snapshot = objects.snapshot();
+      return () => tell(`Objects of “${file.name}” saved.`, () => reopen(file, snapshot), 'Go back');
+    },
+    commands: {
+      'next': () => whenAnswered(objects.next), 'edit': editThere, 'save-all': saveAll,
+      'load-masks': () => { if (store.get().photo) refs.maskFile.click(); },
+    },
+  };
+}

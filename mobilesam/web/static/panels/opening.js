@@ -1,0 +1,122 @@
+// @ts-check
+// Opening photos. The newest one wins; the photo that is open stays until the next one has arrived.
+/** @import {Point, Reply, Size} from '../core/types.js' */
+/** @import {Page, Photo} from './page.js' */
+import {createIncoming} from './incoming.js';
+
+/**
+ * @typedef {object} PhotoLoader
+ * @property {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>} open
+ * @property {(token: string) => Promise<ImageBitmap>} preview
+ */
+
+const CLOCK_MS = 100;
+
+/** @param {{cached: boolean, ms: number}} reply */
+const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms / 1000).toFixed(ms < 1000 ? 2 : 1)} s`);
+
+/** @param {Size} a @param {Size} b */
+const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
+
+/**
+ * @param {Page} page
+ * @param {object} options
+ * @param {PhotoLoader} options.loader
+ * @param {(width: number, height: number) => void} options.reserve gives the stage the shape of a photo
+ * @param {(file: File | null) => void} options.onOpening a photo is on its way, or none any longer; not told of one
+ *   that was restored
+ * @param {(photo: Photo, notes: string[], work: any, click: Point | null) => void} options.onOpened with the work to
+ *   restore, and the pixel that was clicked meanwhile
+ */
+export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
+  const {refs, store, limits, fail, setBusy, clearAlert} = page;
+  const incoming = createIncoming(refs.incoming);
+  let count = 0;                // of the photos asked for; the replies for older ones are dropped
+  /** @type {Promise<boolean> | null} */
+  let reopening = null;
+
+  /**
+   * Shows what is being done and for how long; returns how to change the text and how to end it.
+   * @param {() => boolean} isShown
+   */
+  function showProgress(isShown) {
+    const started = performance.now();
+    let text = 'Opening the photo…';
+    setBusy(text);
+    const clock = setInterval(() => {
+      if (isShown()) setBusy(`${text} ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    }, CLOCK_MS);
+    return {set: (/** @type {string} */ next) => { text = next; }, end: () => clearInterval(clock)};
+  }
+
+  /** @type {(reply: any, file: File, picture: ImageBitmap | null) => Promise<Photo>} */
+  async function toPhoto({token, size: [height, width], preview}, file, picture) {
+    const isUsable = picture && !preview && haveSameShape(picture, {width, height});
+    return {token, file, width, height, picture: isUsable ? picture : await loader.preview(token)};
+  }
+
+  function end() {
+    count++;
+    onOpening(null);
+    incoming.hide();
+    store.set({isOpening: false, busyText: ''});
+  }
+
+  /** @type {(file: File, work?: any, isRestored?: boolean) => Promise<unknown>} */
+  async function open(file, work = null, isRestored = false) {
+    refs.stage.scrollIntoView({block: 'nearest'});
+    if (file.size > limits.max_mb * 1e6) return fail(`The file is larger than ${limits.max_mb} MB. Use a smaller photo.`);
+    const mine = ++count, isWanted = () => mine === count;
+    incoming.hide();
+    clearAlert();
+    store.set({isOpening: true});
+    onOpening(isRestored ? null : file);
+    const progress = showProgress(isWanted);
+    try {
+      const picture = await createImageBitmap(file).catch(() => null);
+      if (picture && isWanted()) {
+        if (!store.get().photo) reserve(picture.width, picture.height);
+        incoming.show(picture);
+      }
+      const reply = await loader.open(file, progress.set, isWanted);
+      if (!isWanted()) return;
+      if (!reply.ok) return fail(reply.error);
+      const photo = await toPhoto(reply, file, picture);
+      if (!isWanted()) return;
+      store.set({encodeCost: encodeCost(reply)});
+      onOpened(photo, reply.notes, work, photo.picture === picture ? incoming.clickedPixel(photo) : null);
+    } catch (error) {
+      if (isWanted()) fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
+    } finally {
+      progress.end();
+      if (isWanted()) end();
+    }
+  }
+
+  /** Sends the photo once more that the server no longer knows; everything on the page stays. */
+  async function sendAgain() {
+    const forgotten = store.get().photo;
+    if (!forgotten) return false;
+    const isWanted = () => store.get().photo === forgotten;
+    const isShown = () => isWanted() && !store.get().isOpening;
+    const progress = showProgress(isShown);
+    const reply = await loader.open(forgotten.file, progress.set, isWanted);
+    progress.end();
+    if (isShown()) setBusy('');
+    if (!isWanted()) return true;
+    if (!reply.ok) { fail(reply.error); return false; }
+    store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
+    return true;
+  }
+
+  return {
+    open,
+    /** Gives up the photo that is on its way. */
+    end,
+    /** Whether the server knows the photo again. */
+    reopen() {
+      reopening ??= sendAgain().finally(() => { reopening = null; });
+      return reopening;
+    },
+  };
+}

@@ -1,0 +1,123 @@
+// @ts-check
+// What all panels share: the page's elements, its state, and the ways to tell the user something.
+/** @import {Exclusive, Interaction, Limits, PhotoObject, Reply, Size} from '../core/types.js' */
+import {createStore} from '../core/store.js';
+
+/** @typedef {Size & {token: string, file: File, picture: ImageBitmap}} Photo */
+/** @typedef {'click' | 'brush'} ToolName */
+/** @typedef {{text: string, label: string, act: () => void, interactions: Interaction[]}} Note */
+
+const initialState = {
+  isMounted: false,
+  hasTouch: navigator.maxTouchPoints > 0,       // a laptop with a touch screen has both; a phone has no hover
+  hasHover: window.matchMedia('(any-hover: hover)').matches,
+  modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
+  photo: /** @type {Photo | null} */ (null),
+  isOpening: false,
+  encodeCost: '',
+  openedCount: 0, failureCount: 0, askedSeq: 0, shownSeq: 0,    // for tests
+  busyText: '',                 // work that the page must wait for
+  slowText: '',                 // a mask that is late
+  alert: /** @type {{text: string, kind: 'error' | 'note'} | null} */ (null),
+  note: /** @type {Note | null} */ (null),
+  tool: /** @type {ToolName} */ ('click'),
+  isRemoving: false,            // whether taps and strokes exclude
+  brush: {px: 0, share: 0},     // its size on the screen, and where that is on the slider, 0 to 1
+  zoom: 1,
+  interactions: /** @type {Interaction[]} */ ([]),
+  canUndo: false, canRedo: false,
+  reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
+  answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
+  objects: /** @type {PhotoObject[]} */ ([]),
+  activeId: 0, canKeep: false, canExport: false,
+  exclusive: /** @type {Exclusive} */ (null),
+  mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
+  generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
+  maskCount: 0, hoveredId: 0,
+};
+/** @typedef {typeof initialState} PageState */
+
+/** @param {Readonly<PageState>} state */
+export const statusOf = ({isOpening, photo}) => (isOpening ? 'opening' : photo ? 'ready' : 'empty');
+
+/**
+ * Whether Undo is about the note: it is, unless something was clicked after it came.
+ * @param {Readonly<PageState>} state
+ */
+export const isUndoNote = ({note, interactions, canUndo}) => (
+  note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
+
+/**
+ * The elements with a data-part, by that name.
+ * @typedef {Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
+ *   & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou' | 'setStability', HTMLInputElement>
+ *   & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
+ *   & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
+ *   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText' | 'noteUndo'
+ *     | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation'
+ *     | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView' | 'compareNote', HTMLElement>
+ *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs
+ */
+
+/**
+ * @param {HTMLElement} root
+ * @returns {Refs}
+ */
+function findRefs(root) {
+  const camelCase = (/** @type {string} */ name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+  const nodes = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-part]'));
+  return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {Limits} limits
+ */
+export function createPage(root, limits) {
+  const store = createStore(initialState);
+  return {
+    root, limits, store,
+    refs: findRefs(root),
+    /**
+     * All buttons of a command.
+     * @param {string} command
+     * @returns {NodeListOf<HTMLButtonElement>}
+     */
+    buttons: (command) => root.querySelectorAll(`[data-do="${command}"]`),
+    /** @param {string} text */
+    fail(text) {
+      store.set({alert: {text, kind: 'error'}, failureCount: store.get().failureCount + 1});
+      return null;
+    },
+    clearAlert() { store.set({alert: null}); },
+    /** @param {string} busyText */
+    setBusy(busyText) { store.set({busyText}); },
+    /**
+     * Says what was done, and offers to undo it or to do something else about it.
+     * @param {string} text
+     * @param {() => void} act
+     */
+    tell(text, act, label = 'Undo') {
+      store.set({note: {text, label, act, interactions: store.get().interactions}});
+    },
+    /** Does what the note offers. */
+    actOnNote() {
+      const {note} = store.get();
+      store.set({note: null});
+      note?.act();
+    },
+  };
+}
+/** @typedef {ReturnType<typeof createPage>} Page */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Partial<HTMLElementTagNameMap[Name]>} properties
+ * @param {(Node | string)[]} children
+ */
+export function element(name, properties, ...children) {
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
+}

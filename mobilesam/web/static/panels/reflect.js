@@ -1,0 +1,43 @@
+// @ts-check
+// Writes what style sheets and tests need to know into the page's data- attributes. No script reads them.
+/** @import {Page, PageState} from './page.js' */
+import {statusOf} from './page.js';
+
+/** @param {unknown} value */
+const yesOrNo = (value) => (value ? 'yes' : 'no');
+
+/**
+ * @param {Readonly<PageState>} state
+ * @returns {Record<string, unknown>} a value of 0 leaves the attribute out
+ */
+const attributes = (state) => ({
+  loaded: state.isMounted && 'yes',
+  touch: yesOrNo(state.hasTouch),
+  hover: yesOrNo(state.hasHover),
+  model: state.modelInfo ? 'loaded' : 'loading',
+  state: statusOf(state),
+  busy: yesOrNo(state.busyText),
+  ready: state.openedCount,
+  failed: state.failureCount,
+  asked: state.askedSeq,
+  shown: state.shownSeq,
+  tool: state.tool,
+  mode: state.mode,
+  zoom: state.zoom.toFixed(3),
+  objects: String(state.objects.length),
+  everything: state.mode === 'masks' ? state.generation.phase : 'off',
+  masks: String(state.maskCount),
+  hovered: String(state.hoveredId),
+});
+
+/** @param {Page} page */
+export function reflect({root, store}) {
+  /** @param {Readonly<PageState>} state */
+  function write(state) {
+    for (const [name, value] of Object.entries(attributes(state))) {
+      if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
+    }
+  }
+  write(store.get());
+  store.subscribe(write);
+}

@@ -1,0 +1,78 @@
+"""Allowed routes, with and without a root path; more of them in tests/api."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from mobilesam.web.server.middleware import SecurityMiddleware
+from mobilesam.web.server.request_limits import route_path
+from mobilesam.web.server.static_files import static_base
+
+
+def client(root_path: str = "") -> TestClient:
+    """Of an application that answers every request it receives."""
+
+    def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("answered")
+
+    routes = [Route("/{path:path}", answer, methods=["GET", "POST"])]
+    app = Starlette(routes=routes, middleware=[Middleware(SecurityMiddleware, 1000)])
+    return TestClient(app, root_path=root_path)
+
+
+ALLOWED = ["/", "/config", "/healthz", "/gradio_api/info", "/gradio_api/queue/join",
+           "/gradio_api/file=/tmp/a.png", "/assets/a.js", "/gradio_api/mcp/",
+           f"/{static_base()}/main.js"]  # fmt: skip
+FORBIDDEN = ["/docs", "/monitoring", "/gradio_api/run/segment", "/gradio_api/file=http://a/",
+             "/gradio_api/proxy=https://a.hf.space/", "/configs", "/gradio_api/deep_link",
+             "/mobilesam-0.0.1-0123456789abcdef/main.js",
+             "/gradio_api/file/etc/passwd"]  # fmt: skip
+
+
+@pytest.mark.parametrize("root", ["", "/rooted", "/two/parts"])
+@pytest.mark.parametrize("path", ALLOWED)
+def test_an_allowed_route_is_answered(root, path):
+    reply = client(root).get(root + path)
+    assert (reply.status_code, reply.text) == (200, "answered")
+
+
+@pytest.mark.parametrize("root", ["", "/rooted"])
+@pytest.mark.parametrize("path", FORBIDDEN)
+def test_any_other_route_is_not_found(root, path):
+    for prefix in {"", root, f"{root}{root}"}:
+        reply = client(root).get(prefix + path)
+        assert (reply.status_code, reply.text) == (404, "Not found")
+
+
+def test_a_proxy_that_removes_its_prefix_works_too():
+    assert client("/rooted").get("/config").text == "answered"
+
+
+def test_a_path_that_only_begins_like_the_root_path_is_not_found():
+    assert client("/rooted").get("/rootedconfig").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/config", "/docs", "/gradio_api/file=/tmp/a.png"])
+def test_every_response_has_the_security_headers(path):
+    headers = client().get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert ("sandbox" in headers["Content-Security-Policy"]) == ("file=" in path)
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [("/a/b", ""), ("/r/a", "/r"), ("/r", "/r"), ("/ra", "/r"), ("/a", "/r"), ("/r/r/a", "/r"),
+     ("/r/a", "https://host/r"), ("/r/a", "/r/")],
+)  # fmt: skip
+def test_the_route_is_found_as_starlette_finds_it(path, root):
+    """The list of allowed routes must look at the path by which Starlette chooses the route."""
+    from starlette._utils import get_route_path
+
+    scope = {"path": path, "root_path": root}
+    assert route_path(scope) == get_route_path(scope)
