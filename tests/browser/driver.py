@@ -131,7 +131,7 @@ class Demo:
 
     def interactions(self):
         """The interactions of every mask that was asked for, oldest first."""
-        return [query["history"] for query in self.sent("segment")]
+        return [query["interactions"] for query in self.sent("segment")]
 
     def tokens(self):
         return {query["token"] for query in self.sent("segment")}
@@ -291,16 +291,16 @@ class Gate:
     """Stands between page and server: holds requests, refuses them or answers in their place.
 
     Attributes:
-        held: the routes that were held, oldest first.
+        held: the routes of the requests that were held, oldest first.
     """
 
     def __init__(self, demo, take, name="segment"):
-        """Puts the gate up.
+        """Puts the gate up, until `demo.page.unroute_all()`.
 
         Args:
-            demo: whose requests pass.
-            take: called with this gate, the route and the query; True: it was dealt with.
-            name: of the server function.
+            demo: whose requests come to it.
+            take: called with this gate, a route and its query; false: the request passes.
+            name: of the server function; calls of others pass.
         """
         self.held = []
         self._name = name
@@ -318,41 +318,21 @@ class Gate:
         return True
 
     def wait_held(self, count):
-        wait_for_held(self._page, self.held, count)
-
-
-def wait_for_held(page, held, count):
-    """Waits until so many requests are held."""
-    for _ in range(1000):
-        if len(held) >= count:
-            return
-        page.wait_for_timeout(10)
-    raise AssertionError(f"{len(held)} of {count} requests have come")
-
-
-class HeldRequests:
-    """Requests of a page that wait for the test.
-
-    Attributes:
-        routes: of those that have come, oldest first.
-    """
-
-    def __init__(self, page):
-        self.routes = []
-        self._page = page
-
-    def wait(self, count):
-        wait_for_held(self._page, self.routes, count)
+        """Waits until so many requests are held."""
+        for _ in range(2000):
+            if len(self.held) >= count:
+                return
+            self._page.wait_for_timeout(10)
+        raise AssertionError(f"{len(self.held)} of {count} requests have come")
 
     def release(self, count):
-        """Waits until so many have come, and lets them pass."""
-        self.wait(count)
-        for route in self.routes:
+        """Waits until so many requests are held; these and all later ones pass."""
+        self.wait_held(count)
+        self._take = lambda *_: False
+        for route in self.held:
             route.continue_()
 
 
 def hold_opening(demo):
-    """Holds the requests by which photos are opened, after their upload."""
-    held = HeldRequests(demo.page)
-    demo.page.route("**/queue/join*", lambda route: held.routes.append(route))
-    return held
+    """A gate that holds the requests by which photos are opened, after their upload."""
+    return Gate(demo, Gate.hold, "open")

@@ -70,6 +70,6 @@ def coco_masks(data):
 
 
 def load(demo, data, name="masks.json"):
-    demo.page.locator("input[data-part=masks-file]").set_input_files(
+    demo.page.locator("input[data-part=mask-file]").set_input_files(
         {"name": name, "mimeType": "application/json", "buffer": data}
     )

@@ -96,7 +96,7 @@ def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painte
     paint(painter, (60, 170), (200, 170), (240, 120))
     ((step,),) = painter.interactions()
     scale = painter.scale()
-    assert step["type"] == "paint"
+    assert step["type"] == "stroke"
     assert step["label"] == 1
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
     assert np.allclose(step["path"], [(60.5, 170.5), (200.5, 170.5), (240.5, 120.5)], atol=0.3)
@@ -121,7 +121,7 @@ def test_the_right_button_shift_and_the_switch_erase(demo, way):
     options = {"right button": {"button": "right"}, "Shift": {"modifier": "Shift"}, "switch": {}}
     paint(demo, (90, 70), (90, 130), **options[way])
     click, step = demo.interactions()[-1]
-    assert (click["type"], step["type"], step["label"]) == ("point", "paint", 0)
+    assert (click["type"], step["type"], step["label"]) == ("point", "stroke", 0)
     after = file_mask(demo)
     away = distance_to(step["path"])
     assert before[LEFT.y, LEFT.x]
@@ -153,7 +153,7 @@ def test_a_click_after_a_stroke_keeps_the_stroke(painter):
     paint(painter, (150, 180), (260, 180))
     painter.do("tool-click")
     painter.click(LEFT.centre)
-    assert [step["type"] for step in painter.interactions()[-1]] == ["paint", "point"]
+    assert [step["type"] for step in painter.interactions()[-1]] == ["stroke", "point"]
     mask = file_mask(painter)
     assert mask[180, 150:260].all()
     assert mask[LEFT.y, LEFT.x]
@@ -287,7 +287,7 @@ def test_a_finger_paints_and_two_fingers_pinch(phone):
     with phone.answered():
         Fingers(phone).drag(phone.place(60, 170), phone.place(200, 170))
     ((step,),) = phone.interactions()
-    assert (step["type"], step["label"]) == ("paint", 1)
+    assert (step["type"], step["label"]) == ("stroke", 1)
     assert agrees(phone.mask(), [(60.5, 170.5), (200.5, 170.5)], step["radius"])
     phone.page.wait_for_timeout(800)  # the browser swallows a tap right after a swipe
     phone.page.locator("[data-do=tap-remove]").tap()

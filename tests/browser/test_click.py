@@ -23,7 +23,7 @@ def test_the_page_shows_how_long_photo_and_mask_took_and_which_weights_are_used(
     assert "predicted IoU" in demo.text("verdict")
     assert demo.text("weights") == "bundled"
     assert "without a network" in demo.text("weights-note")
-    assert "bundled weights" in demo.text("about")
+    assert "bundled weights" in demo.text("model-info")
 
 
 def test_a_photo_that_another_user_has_opened_comes_from_the_cache(demo, empty_demo, photo):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tests.browser.driver import SERVER_CALLS
+from tests.browser.driver import Gate
 from tests.serving import LEFT, RIGHT, Disc, draw, iou
 
 POINTS_8 = {"set-points": "8", "set-iou": "0.3", "set-stability": "0.2"}
@@ -55,23 +55,19 @@ def hover(demo, xy):
     demo.page.mouse.move(*demo.place(*xy))
 
 
-def everything_calls(demo):
-    return demo.sent("everything")
-
-
 def test_masks_are_found_with_progress_and_coloured(masks_demo):
     masks_demo.page.evaluate(
         """() => { window.said = []; new MutationObserver(() => window.said.push(
-          document.querySelector('[data-part=regions-status]').textContent)).observe(
-          document.querySelector('[data-part=regions-status]'), {childList: true}); }"""
+          document.querySelector('[data-part=generation-status]').textContent)).observe(
+          document.querySelector('[data-part=generation-status]'), {childList: true}); }"""
     )
     find(masks_demo)
     said = masks_demo.page.evaluate("() => window.said")
     assert any(text.split(",")[0].endswith("of 64 points") for text in said)
     assert "regions" in said[-1]
-    count = masks_demo.count("regions")
+    count = masks_demo.count("masks")
     assert count >= 3
-    assert f"{count} regions" in masks_demo.text("regions-status")
+    assert f"{count} regions" in masks_demo.text("generation-status")
     pixels = masks_demo.pixels("marks")
     height, width = pixels.shape[:2]
 
@@ -90,7 +86,7 @@ def test_the_settings_begin_with_the_defaults_of_the_weights_and_are_sent(masks_
     assert masks_demo.part("set-stability").input_value() == "0.3"
     set_up(masks_demo, **{"set-area": "50"})
     find(masks_demo)
-    assert everything_calls(masks_demo)[0]["options"] == {
+    assert masks_demo.sent("everything")[0]["options"] == {
         "points_per_side": 8,
         "min_mask_region_area": 50,
         "pred_iou_thresh": 0.3,
@@ -111,24 +107,24 @@ def test_a_setting_out_of_range_gets_a_sentence(masks_demo):
 def test_cancel_ends_the_requests_and_what_was_found_stays(masks_demo):
     set_up(masks_demo, **{"set-points": "32"})
     press(masks_demo, "everything")
-    masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.regions) > 0")
+    masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.masks) > 0")
     assert masks_demo.page.locator("[data-do=everything-keep]").is_disabled()
     press(masks_demo, "everything-stop")
     wait_phase(masks_demo, "stopped")
-    assert masks_demo.text("regions-status").startswith("Stopped at ")
+    assert masks_demo.text("generation-status").startswith("Stopped at ")
     masks_demo.page.wait_for_timeout(100)
-    asked = len(everything_calls(masks_demo))
-    assert everything_calls(masks_demo)[-1]["stop"] is True
+    asked = len(masks_demo.sent("everything"))
+    assert masks_demo.sent("everything")[-1]["stop"] is True
     masks_demo.page.wait_for_timeout(POLL_MS)
-    assert len(everything_calls(masks_demo)) == asked
-    assert masks_demo.count("regions") > 0
+    assert len(masks_demo.sent("everything")) == asked
+    assert masks_demo.count("masks") > 0
 
 
 def test_the_mask_under_the_pointer_is_highlighted(masks_demo):
     find(masks_demo)
     plain = masks_demo.pixels("marks")
     hover(masks_demo, LEFT.centre)
-    left = masks_demo.data("lit")
+    left = masks_demo.data("hovered")
     assert left != "0"
     lit = masks_demo.pixels("marks")
     changed = (plain != lit).any(axis=2)
@@ -136,9 +132,9 @@ def test_the_mask_under_the_pointer_is_highlighted(masks_demo):
     assert changed[LEFT.y * height // 200, LEFT.x * width // 300]
     assert not changed[RIGHT.y * height // 200, RIGHT.x * width // 300]
     hover(masks_demo, RIGHT.centre)
-    assert masks_demo.data("lit") not in ("0", left)
+    assert masks_demo.data("hovered") not in ("0", left)
     masks_demo.page.mouse.move(2, 2)
-    masks_demo.wait_for("() => document.querySelector('.sam').dataset.lit === '0'")
+    masks_demo.wait_for("() => document.querySelector('.sam').dataset.hovered === '0'")
     assert np.array_equal(masks_demo.pixels("marks"), plain)
 
 
@@ -171,7 +167,7 @@ def test_a_click_edits_a_mask_another_corrects_it_and_undo_restores_what_was_bef
 
 def test_all_masks_become_objects_at_the_size_of_the_photo(masks_demo):
     find(masks_demo)
-    count = masks_demo.count("regions")
+    count = masks_demo.count("masks")
     press(masks_demo, "everything-keep")
     masks_demo.wait_for_objects(count)
     assert masks_demo.data("everything") == "off"
@@ -189,33 +185,33 @@ def test_all_masks_become_objects_at_the_size_of_the_photo(masks_demo):
 
 def test_what_was_found_is_shown_again_without_another_generation(masks_demo):
     find(masks_demo)
-    regions = masks_demo.count("regions")
+    regions = masks_demo.count("masks")
     press(masks_demo, "everything-done")
     assert masks_demo.data("everything") == "off"
     assert masks_demo.marks() == 0
-    asked = len(everything_calls(masks_demo))
+    asked = len(masks_demo.sent("everything"))
     find(masks_demo)
-    assert masks_demo.count("regions") == regions
+    assert masks_demo.count("masks") == regions
     assert masks_demo.marks() > 0
-    assert len(everything_calls(masks_demo)) == asked
+    assert len(masks_demo.sent("everything")) == asked
     set_up(masks_demo, **{"set-iou": "0.35"})
     find(masks_demo)
-    assert len(everything_calls(masks_demo)) > asked
+    assert len(masks_demo.sent("everything")) > asked
 
 
 def test_leaving_the_mode_pauses_the_generation_and_coming_back_continues_it(masks_demo):
     set_up(masks_demo, **{"set-points": "16"})
     press(masks_demo, "everything")
-    masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.regions) > 0")
+    masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.masks) > 0")
     masks_demo.page.keyboard.press("Escape")
     assert masks_demo.data("everything") == "off"
     masks_demo.page.wait_for_timeout(POLL_MS)
-    asked = len(everything_calls(masks_demo))
+    asked = len(masks_demo.sent("everything"))
     masks_demo.page.wait_for_timeout(POLL_MS)
-    assert len(everything_calls(masks_demo)) == asked
+    assert len(masks_demo.sent("everything")) == asked
     find(masks_demo)
-    calls = everything_calls(masks_demo)
-    assert [call["run"] for call in calls].count(None) == 1
+    calls = masks_demo.sent("everything")
+    assert [call["generation"] for call in calls].count(None) == 1
     assert len(calls) > asked
 
 
@@ -223,7 +219,7 @@ def test_another_photo_ends_the_mode_and_removes_the_masks(masks_demo, photo):
     find(masks_demo)
     masks_demo.open(photo)
     assert masks_demo.data("everything") == "off"
-    assert masks_demo.count("regions") == 0
+    assert masks_demo.count("masks") == 0
     assert masks_demo.marks() == 0
     masks_demo.click(LEFT.centre)
     assert masks_demo.mask()[LEFT.y, LEFT.x]
@@ -232,43 +228,23 @@ def test_another_photo_ends_the_mode_and_removes_the_masks(masks_demo, photo):
 def test_an_expired_generation_is_started_again(masks_demo):
     refused = []
 
-    def forget_once(route):
-        call = json.loads(route.request.post_data)
-        if call["fn_name"] == "everything" and call["data"]["run"] and not refused:
-            refused.append(call["data"]["token"])
-            route.fulfill(json={"ok": False, "seq": None, "expired": True, "error": "Gone."})
-        else:
-            route.continue_()
+    def expire_once(_gate, route, query):
+        if refused or not query["generation"]:
+            return False
+        refused.append(query["token"])
+        route.fulfill(json={"ok": False, "seq": None, "expired": True, "error": "Gone."})
+        return True
 
-    masks_demo.page.route(SERVER_CALLS, forget_once)
+    Gate(masks_demo, expire_once, "everything")
     set_up(masks_demo, **{"set-points": "16"})
     find(masks_demo)
     assert len(refused) == 1
-    calls = everything_calls(masks_demo)
-    assert [call["run"] for call in calls].count(None) == 2
+    calls = masks_demo.sent("everything")
+    assert [call["generation"] for call in calls].count(None) == 2
     assert calls[-1]["token"] != refused[0]
     assert masks_demo.alert() == ""
     masks_demo.click(LEFT.centre)
     assert masks_demo.mask()[LEFT.y, LEFT.x]
-
-
-def test_an_expired_mask_gets_a_sentence_that_says_what_to_do(masks_demo):
-    find(masks_demo)
-
-    def forget(route):
-        if json.loads(route.request.post_data)["fn_name"] == "regions":
-            route.fulfill(json={"ok": False, "seq": None, "expired": True, "error": "Gone."})
-        else:
-            route.continue_()
-
-    masks_demo.page.route(SERVER_CALLS, forget)
-    with masks_demo.refused():
-        masks_demo.press(LEFT.centre)
-    assert "Find everything" in masks_demo.alert()
-    assert masks_demo.data("everything") == "off"
-    masks_demo.page.unroute(SERVER_CALLS)
-    find(masks_demo)
-    assert masks_demo.count("regions") >= 3
 
 
 def test_a_tap_edits_a_mask(new_demo, three):

@@ -73,7 +73,7 @@ def test_escape_cancels_the_opening_of_a_photo_and_keeps_the_open_one(demo, tmp_
     demo.page.wait_for_selector(".sam[data-state=opening]")
     for command in ("undo", "clear", "mask", "cutout"):
         assert demo.button(command).is_disabled()
-    held.wait(1)
+    held.wait_held(1)
     demo.page.keyboard.press("Escape")
     demo.page.wait_for_selector(".sam[data-state=ready]")
     held.release(1)
@@ -88,7 +88,7 @@ def test_negative_points_alone_send_no_request_until_the_object_is_clicked(demo)
     demo.press((20, 20), "right")
     demo.settle()
     assert demo.interactions() == []
-    assert "the thing itself" in demo.text("hint")
+    assert "the object itself" in demo.text("hint")
     demo.click(LEFT.centre)
     assert [sent["label"] for sent in demo.interactions()[-1]] == [0, 1]
 

@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from tests.browser.driver import SERVER_CALLS, Demo, Gate, HeldRequests, hold_opening
+from tests.browser.driver import VIEWPORT, Demo, Gate
 from tests.serving import HELD, LEFT, RIGHT, draw, running_app
 
 
@@ -45,22 +45,21 @@ def test_no_mask_of_the_old_photo_appears_on_a_new_one(demo, tmp_path):
 
 
 def test_an_earlier_photo_that_opens_late_does_not_replace_the_newer_one(demo, tmp_path):
-    held, ready = HeldRequests(demo.page), demo.count("ready")
+    ready, uploads = demo.count("ready"), []
 
-    def hold_first_upload(route):
-        if held.routes:
+    def hold_first(route):
+        uploads.append(route)
+        if len(uploads) > 1:
             route.continue_()
-        else:
-            held.routes.append(route)
 
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     draw(120, 100, [], ground=(10, 20, 30)).save(old)
     draw(200, 300, [RIGHT]).save(new)
-    demo.page.route("**/upload*", hold_first_upload)
-    demo.choose_file(old)
-    held.wait(1)
+    demo.page.route("**/upload*", hold_first)
+    with demo.page.expect_request("**/upload*"):
+        demo.choose_file(old)
     demo.open(new)
-    held.release(1)
+    uploads[0].continue_()
     demo.settle()
     assert demo.count("ready") == ready + 1
     assert demo.pixels("photo").shape[:2] == (300, 200)
@@ -94,7 +93,9 @@ def test_quick_clicks_are_sent_together_and_the_mask_is_that_of_all(demo):
 
 
 def test_no_candidate_can_be_chosen_while_a_newer_click_is_unanswered(demo):
-    gate = Gate(demo, lambda gate, route, query: len(query["history"]) == 2 and gate.hold(route))
+    gate = Gate(
+        demo, lambda gate, route, query: len(query["interactions"]) == 2 and gate.hold(route)
+    )
     demo.click(LEFT.centre)
     (best,) = demo.pressed()
     demo.press((100, 120))
@@ -125,8 +126,8 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
     first, *_, last = demo.sent("segment")
     assert expired == [first["token"]]
     assert last["token"] != first["token"]
-    assert last["history"] == [
-        *first["history"],
+    assert last["interactions"] == [
+        *first["interactions"],
         {"type": "point", "x": RIGHT.x, "y": RIGHT.y, "label": 1},
     ]
     assert demo.mask()[RIGHT.y, RIGHT.x]
@@ -145,7 +146,7 @@ def small_app():
 @pytest.fixture
 def tabs(browser, small_app):
     """Two tabs of that application."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport=VIEWPORT)
     tabs = [Demo(context.new_page()) for _ in range(2)]
     for one in tabs:
         one.load(small_app.url)
@@ -242,7 +243,7 @@ def test_without_a_network_one_sentence_appears_and_the_clicks_stay(empty_demo, 
 
 def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
     def refuse_second(_gate, route, query):
-        if len(query["history"]) < 2:
+        if len(query["interactions"]) < 2:
             return False
         route.fulfill(json={"ok": False, "seq": query["seq"], "error": "Not this one."})
         return True
@@ -267,12 +268,12 @@ def test_a_full_queue_gets_a_sentence_and_the_photo_can_be_opened_later(empty_de
         route.fulfill(json=full)
         return True
 
-    Gate(demo, refuse, "line")
+    Gate(demo, refuse, "open")
     with demo.refused():
         demo.choose_file(photo)
     assert demo.alert() == full["error"]
     assert demo.count("ready") == 0
-    demo.page.unroute(SERVER_CALLS)
+    demo.page.unroute_all()
     demo.open(photo)
     assert demo.alert() == ""
 
@@ -280,16 +281,18 @@ def test_a_full_queue_gets_a_sentence_and_the_photo_can_be_opened_later(empty_de
 def test_a_user_in_a_long_queue_sees_how_many_photos_are_ahead(empty_demo, photo):
     demo = empty_demo
 
-    def answer(_gate, route, _query):
-        route.fulfill(json={"ok": True, "seq": None, "before": 12})
-        return True
+    def answer_first(gate, route, query):
+        if "path" in query:
+            reply = route.fetch().json()
+            route.fulfill(json={**reply, "state": "queued", "position": 12})
+            return True
+        return gate.hold(route)
 
-    Gate(demo, answer, "line")
-    held = hold_opening(demo)
+    gate = Gate(demo, answer_first, "open")
     demo.choose_file(photo)
     demo.wait_for(
         "() => document.querySelector('[data-part=busy]').innerText.includes('12 photos')"
     )
     with demo.opened():
-        held.release(1)
+        gate.release(1)
     assert not demo.part("busy").is_visible()
