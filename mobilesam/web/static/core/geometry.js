@@ -12,15 +12,11 @@ export function fitted(width, height, side) {
 }
 
 /** @type {(point: Point, size: Size) => boolean} */
-export function isInside({x, y}, size) {
-  return x >= 0 && y >= 0 && x <= size.width && y <= size.height;
-}
+export const isInside = ({x, y}, size) => x >= 0 && y >= 0 && x <= size.width && y <= size.height;
 
 /** The nearest point within a size.
  * @type {(point: Point, size: Size) => Point} */
-export function clampedTo({x, y}, size) {
-  return {x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)};
-}
+export const clampedTo = ({x, y}, size) => ({x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)});
 
 /** The pixel that holds a point.
  * @type {(point: Point, size: Size) => Point} */

@@ -19,12 +19,8 @@ export function countPathPoints(interactions) {
   return interactions.reduce((sum, item) => sum + (item.type === 'stroke' ? item.path.length : 0), 0);
 }
 
-/**
- * The strokes that a mask does not contain yet.
- * @param {Interaction[]} answered the interactions that the mask answers
- * @param {Interaction[]} interactions
- * @returns {Stroke[]}
- */
+/** The strokes that a mask does not contain yet; `answered` are the interactions that the mask answers.
+ * @type {(answered: Interaction[], interactions: Interaction[]) => Stroke[]} */
 export function strokesSince(answered, interactions) {
   /** @type {Stroke[]} */
   let strokes = [];

@@ -3,10 +3,7 @@
 /** @import {GeneratedMask, Point, Size} from './types.js' */
 import {displaySize, insideRanges} from './rle.js';
 
-/**
- * Creates a stack of generated masks, shown with a longest side of at most `side`.
- * @param {number} side
- */
+/** @param {number} side the longest side at which the masks are shown */
 export function createMaskStack(side) {
   /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */
   let entries = new Map();
@@ -30,11 +27,8 @@ export function createMaskStack(side) {
     get top() { return top; },
     /** @param {number} id */
     get: (id) => entries.get(id)?.mask,
-    /**
-     * Makes the masks those of `ids`; whether that changed anything.
-     * @param {number[]} ids
-     * @param {GeneratedMask[]} added masks that are new
-     */
+    /** Makes the masks those of `ids`, of which `added` are new; whether that changed anything.
+     * @type {(ids: number[], added: GeneratedMask[]) => boolean} */
     update(ids, added) {
       const previous = entries, known = new Map(entries);
       for (const mask of added) {
@@ -59,5 +53,3 @@ export function createMaskStack(side) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createMaskStack>} MaskStack */

@@ -144,10 +144,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       activate(item);
       changed();
     },
-    /**
-     * @param {number} id
-     * @param {string} name an empty one leaves the name as it is
-     */
+    /** Renames an object; an empty name changes nothing.
+     * @type {(id: number, name: string) => void} */
     rename(id, name) {
       const item = find(id);
       if (!item) return;

@@ -69,8 +69,7 @@ export function displaySize({size: [height, width]}, side) {
   return [displayHeight, displayWidth];
 }
 
-/** Decodes a mask at display size.
- * @type {(rle: Rle, side: number) => Bitmap} */
+/** @type {(rle: Rle, side: number) => Bitmap} */
 export const decodeForDisplay = (rle, side) => decodeRle(rle, displaySize(rle, side));
 
 /** The share of the photo that a mask covers, 0 to 1.

@@ -12,10 +12,8 @@ export function createStore(initial) {
 
   return {
     get: () => state,
-    /**
-     * Merges a patch; listeners are called only if it changes a value.
-     * @param {Partial<State>} patch
-     */
+    /** Merges a patch; listeners are called only if it changes a value.
+     * @param {Partial<State>} patch */
     set(patch) {
       const keys = /** @type {(keyof State)[]} */ (Object.keys(patch));
       if (keys.every((key) => Object.is(state[key], patch[key]))) return;
@@ -23,10 +21,8 @@ export function createStore(initial) {
       state = Object.freeze({...state, ...patch});
       for (const listener of [...listeners]) listener(state, previous);
     },
-    /**
-     * Calls a listener after every change, until the returned function is called.
-     * @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener
-     */
+    /** Calls a listener after every change, until the returned function is called.
+     * @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener */
     subscribe(listener) {
       listeners.add(listener);
       return () => { listeners.delete(listener); };

@@ -54,16 +54,12 @@ export function transformed(view, viewport, factor, from, to) {
 }
 
 /** The photo scaled by a factor around a screenPoint.
- * @type {(view: View, viewport: Viewport, factor: number, screenPoint: Point) => View} */
-export function zoomed(view, viewport, factor, screenPoint) {
-  return transformed(view, viewport, factor, screenPoint, screenPoint);
-}
+ * @type {(view: View, viewport: Viewport, factor: number, at: Point) => View} */
+export const zoomed = (view, viewport, factor, at) => transformed(view, viewport, factor, at, at);
 
 /** The photo moved by CSS pixels.
  * @type {(view: View, viewport: Viewport, dx: number, dy: number) => View} */
-export function panned(view, viewport, dx, dy) {
-  return transformed(view, viewport, 1, {x: 0, y: 0}, {x: dx, y: dy});
-}
+export const panned = (view, viewport, dx, dy) => transformed(view, viewport, 1, {x: 0, y: 0}, {x: dx, y: dy});
 
 /** The photo moved just far enough to show an imagePoint, a margin in CSS pixels from the edge.
  * @type {(view: View, viewport: Viewport, imagePoint: Point, margin: number) => View} */

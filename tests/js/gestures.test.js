@@ -1,0 +1,220 @@
+/* global document, window */
+import assert from 'node:assert/strict';
+import {beforeEach, test} from 'node:test';
+
+import {listenToGestures} from '../../mobilesam/web/static/canvas/gestures.js';
+
+// Events are dispatched to targets without a document; `document` and `window` are stand-ins.
+class Canvas extends EventTarget {
+  dataset = {};
+  focus() { document.activeElement = this; }
+  setPointerCapture() {}
+  getBoundingClientRect() { return {left: 100, top: canvasTop}; }
+  matches() { return false; }
+}
+
+let calls, canvas, zoom, canvasTop, time;
+
+beforeEach(() => {
+  [calls, zoom, canvasTop, time] = [[], 1, 50, 1000];
+  globalThis.window = new EventTarget();
+  window.top = window;
+  globalThis.document = Object.assign(new EventTarget(), {scrollingElement: {scrollTop: 0}, activeElement: null});
+  canvas = new Canvas();
+  const record = (name) => (...args) => { calls.push([name, ...args]); };
+  listenToGestures(canvas, {
+    isReady: () => true, isZoomed: () => zoom > 1,
+    ...Object.fromEntries(['begin', 'move', 'end', 'cancel', 'zoom', 'pan', 'beginTransform', 'transform', 'hover', 'leave']
+      .map((name) => [name, record(name)])),
+  });
+});
+
+/** Dispatches an event at a screenPoint; whether its default was prevented. */
+function send(type, x = 0, y = 0, options = {}, target = canvas) {
+  const event = new Event(type, {cancelable: true});
+  const values = {clientX: x + 100, clientY: y + canvasTop, button: 0, pointerId: 1, isPrimary: true, pointerType: 'mouse',
+    shiftKey: false, altKey: false, ...options};
+  for (const [name, value] of Object.entries(values)) Object.defineProperty(event, name, {value});
+  target.dispatchEvent(event);
+  return event.defaultPrevented;
+}
+const names = () => calls.map(([name]) => name);
+const lastMoved = () => calls.filter(([name]) => name === 'move').at(-1)[2];
+
+test('a press and a release are a gesture that has not moved', () => {
+  send('pointerdown', 10, 20);
+  send('pointerup', 10, 20);
+  assert.deepEqual(calls.slice(2), [['begin', {x: 10, y: 20}, false], ['move', [{x: 10, y: 20}], false], ['end']]);
+});
+
+for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['unknown', 4]]) {
+  test(`a ${pointerType} has moved beyond ${slop} pixels, and stays moved when it returns`, () => {
+    send('pointerdown', 50, 50, {pointerType});
+    send('pointermove', 50 + slop, 50, {pointerType});
+    assert.equal(lastMoved(), false);
+    send('pointermove', 50 + slop, 52, {pointerType});
+    assert.equal(lastMoved(), true);
+    send('pointerup', 50, 50, {pointerType});
+    assert.equal(lastMoved(), true);
+  });
+}
+
+for (const options of [{button: 2}, {shiftKey: true}, {altKey: true}]) {
+  test(`a gesture is negative with ${JSON.stringify(options)}`, () => {
+    send('pointerdown', 5, 5, options);
+    assert.deepEqual(calls.at(-1), ['begin', {x: 5, y: 5}, true]);
+  });
+}
+
+test('all samples between two frames are passed on', () => {
+  send('pointerdown', 0, 0);
+  const getCoalescedEvents = () => [{clientX: 103, clientY: 50}, {clientX: 106, clientY: 51}];
+  send('pointermove', 6, 1, {getCoalescedEvents});
+  assert.deepEqual(calls.at(-1), ['move', [{x: 3, y: 0}, {x: 6, y: 1}], true]);
+});
+
+test('the middle button moves the photo and makes no gesture', () => {
+  send('pointerdown', 50, 50, {button: 1});
+  assert.equal(canvas.dataset.grab, 'yes');
+  send('pointermove', 80, 40);
+  assert.deepEqual(calls.slice(-2).map(([name, factor]) => [name, factor]), [['beginTransform', undefined], ['transform', 1]]);
+  assert.deepEqual([calls.at(-1)[2].x, calls.at(-1)[3].x], [50, 80]);
+  send('pointerup', 80, 40);
+  assert.ok(!names().includes('begin') && !names().includes('end'));
+  assert.equal(canvas.dataset.grab, 'no');
+});
+
+test('a second finger cancels the gesture and scales by the distance of both', () => {
+  send('pointerdown', 100, 100, {pointerType: 'touch'});
+  send('pointerdown', 200, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
+  assert.deepEqual(names().slice(-3), ['begin', 'cancel', 'beginTransform']);
+  send('pointerdown', 1, 1, {pointerType: 'touch', pointerId: 3, isPrimary: false});       // ignored
+  send('pointermove', 300, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
+  const [name, factor, from, to] = calls.at(-1);
+  assert.deepEqual([name, factor, from.x, to.x], ['transform', 2, 150, 200]);
+  send('pointerup', 300, 100, {pointerType: 'touch', pointerId: 2, isPrimary: false});
+  assert.equal(names().at(-1), 'beginTransform');         // the other finger goes on moving
+  send('pointerup', 100, 100, {pointerType: 'touch'});
+  assert.ok(!names().includes('end'));
+});
+
+test('a gesture that the browser takes over is cancelled', () => {
+  send('pointerdown', 5, 5);
+  send('pointercancel', 5, 5);
+  assert.deepEqual(names().slice(-2), ['begin', 'cancel']);
+});
+
+test('a mouse hovers, a finger does not', () => {
+  send('pointermove', 7, 8);
+  assert.deepEqual(calls, [['hover', {x: 7, y: 8}]]);
+  send('pointerdown', 7, 8, {pointerType: 'touch'});
+  assert.deepEqual(calls[1], ['hover', null]);
+  send('pointerleave');
+  assert.equal(names().at(-1), 'leave');
+});
+
+// ---- Space ---------------------------------------------------------------------------------
+
+const key = (type, name, target = canvas) => {
+  const event = new Event(type, {cancelable: true});
+  Object.defineProperties(event, {key: {value: name}, target: {value: target}});
+  document.dispatchEvent(event);
+  return event.defaultPrevented;
+};
+
+test('with Space held the left button moves the photo', () => {
+  send('pointermove', 5, 5);
+  assert.ok(key('keydown', ' '));
+  assert.equal(canvas.dataset.grab, 'ready');
+  send('pointerdown', 5, 5);
+  assert.equal(names().at(-1), 'beginTransform');
+  send('pointerup', 5, 5);
+  assert.ok(key('keyup', ' '));
+  send('pointerdown', 5, 5);
+  assert.equal(names().at(-1), 'begin');
+});
+
+test('Space belongs to the photo after a click on a button, and to the button after Tab', () => {
+  const button = {matches: () => false}, input = {matches: () => true};
+  send('pointermove', 5, 5);
+  assert.ok(!key('keydown', ' ', input));
+  assert.ok(key('keydown', ' ', button));
+  key('keyup', ' ', button);
+  key('keydown', 'Tab', button);
+  assert.ok(!key('keydown', ' ', button));
+  send('pointerdown', 0, 0, {}, document);
+  assert.ok(key('keydown', ' ', button));
+  window.dispatchEvent(new Event('blur'));
+  assert.equal(canvas.dataset.grab, 'no');
+});
+
+// ---- the wheel -----------------------------------------------------------------------------
+
+/** Rolls the wheel over the canvas, or beside it; whether the page was kept from scrolling. */
+function roll(deltaY, {pause = 0, beside = false, ...options} = {}) {
+  time += pause + 20;
+  const target = beside ? {} : canvas;
+  const values = {deltaX: 0, deltaY, deltaMode: 0, timeStamp: time, ctrlKey: false, ...options};
+  const event = new Event('wheel', {cancelable: true});
+  const define = (one) => { for (const [name, value] of Object.entries(values)) Object.defineProperty(one, name, {value}); };
+  define(event);
+  Object.defineProperties(event, {target: {value: target}, clientX: {value: 130}, clientY: {value: 90}});
+  document.dispatchEvent(event);
+  if (beside) return false;
+  const own = new Event('wheel', {cancelable: true});
+  define(own);
+  Object.defineProperties(own, {clientX: {value: 130}, clientY: {value: 90}});
+  canvas.dispatchEvent(own);
+  return own.defaultPrevented;
+}
+
+test('at fit rolling down scrolls the page, rolling up at the top of the page zooms', () => {
+  assert.ok(!roll(120));
+  assert.ok(roll(-120, {pause: 400}));
+  assert.deepEqual(calls.at(-1), ['zoom', Math.exp(0.24), {x: 30, y: 40}]);
+});
+
+test('rolling up scrolls a page that is scrolled down, unless the photo has the focus and its top is visible', () => {
+  document.scrollingElement.scrollTop = 60;
+  assert.ok(!roll(-120));
+  document.activeElement = canvas;
+  assert.ok(roll(-120, {pause: 400}));
+  canvasTop = -10;
+  assert.ok(!roll(-120, {pause: 400}));
+});
+
+test('rolling up does not zoom in a framed page, which may have more above', () => {
+  window.top = {};
+  assert.ok(!roll(-120));
+});
+
+test('a roll keeps the meaning with which it began', () => {
+  assert.ok(!roll(-40, {beside: true}));
+  assert.ok(!roll(-40));        // the scroll has reached the photo
+  assert.ok(roll(-40, {pause: 400}));
+  zoom = 2;
+  assert.ok(roll(120, {pause: 400}));
+  zoom = 1;
+  assert.ok(roll(120));         // the zoom has reached the whole photo
+  assert.ok(!roll(120, {pause: 400}));
+});
+
+test('with Ctrl the wheel zooms wherever the page is, and no notch is too large', () => {
+  document.scrollingElement.scrollTop = 100;
+  assert.ok(roll(-10, {ctrlKey: true}));
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(0.1)]);
+  assert.ok(roll(-1000, {ctrlKey: true}));
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(0.24)]);
+});
+
+test('rolling sideways moves a zoomed photo', () => {
+  zoom = 3;
+  assert.ok(roll(2, {deltaX: 30}));
+  assert.deepEqual(calls.at(-1), ['pan', -30, 0]);
+});
+
+test('lines of the wheel are longer than pixels', () => {
+  zoom = 3;
+  roll(2, {deltaMode: 1});
+  assert.deepEqual(calls.at(-1).slice(0, 2), ['zoom', Math.exp(-0.064)]);
+});
