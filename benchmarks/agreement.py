@@ -27,7 +27,7 @@ from mobilesam import ImageError, Prompt
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import Mask
-from mobilesam.model.backend import ModelBackend, fast_network
+from mobilesam.model.backend import ModelBackend, fast_backend
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import resolve_weights
 from mobilesam.predict import predict_masks
@@ -135,7 +135,7 @@ def main() -> None:
 
     weights = resolve_weights(arguments.weights)
     sam = load_sam(weights.path, torch.device("cpu"))
-    exact, rounded = (fast_network(sam, dtype) for dtype in (torch.float32, torch.bfloat16))
+    exact, rounded = (fast_backend(sam, dtype) for dtype in (torch.float32, torch.bfloat16))
     agreements: list[Agreement] = []
     rows: list[dict[str, object]] = []
     errors: list[float] = []

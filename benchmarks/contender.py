@@ -62,14 +62,14 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
     """
     from mobilesam import Prompt, Segmenter
     from mobilesam.embedding import ImageEmbedding, compute_embedding
-    from mobilesam.model.backend import choose_backend, plain_network
-    from mobilesam.model.matmul import product
+    from mobilesam.model.backend import choose_backend, plain_backend
+    from mobilesam.model.matmul import linear
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
-    from mobilesam.runtime import in_fresh_thread
+    from mobilesam.runtime import run_in_new_thread
 
-    choose = plain_network if plain else choose_backend
-    network = in_fresh_thread(lambda: choose(load_sam(ROOT / "weights", torch.device("cpu"))))
+    choose = plain_backend if plain else choose_backend
+    network = run_in_new_thread(lambda: choose(load_sam(ROOT / "weights", torch.device("cpu"))))
     segmenter = Segmenter(network, resolve_weights("bundled"), "bundled")
     photo = segmenter.open(pixels)
     embedding = segmenter.encode(photo)
@@ -79,7 +79,7 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
         return prediction.mask(prediction.best)
 
     def encode(_: int) -> ImageEmbedding:
-        return in_fresh_thread(lambda: compute_embedding(network, photo, "fresh"))
+        return run_in_new_thread(lambda: compute_embedding(network, photo, "fresh"))
 
     def everything(points_per_side: int) -> object:
         return segmenter.everything(encode(0), points_per_side, **THRESHOLDS)
@@ -90,7 +90,7 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
         "encode": encode,
         "click": click,
         "everything": everything,
-        "product": lambda _: in_fresh_thread(lambda: product(tokens, weight)),
+        "product": lambda _: run_in_new_thread(lambda: linear(tokens, weight)),
     }
     return tasks, network.name
 

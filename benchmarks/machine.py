@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobilesam.runtime import usable_cores
 
-_PACKAGES = ("torch", "timm", "numpy", "opencv-python", "gradio")
+_PACKAGES = ("torch", "timm", "numpy", "opencv-python-headless", "gradio")
 
 
 def machine() -> dict[str, object]:

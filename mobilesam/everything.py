@@ -27,7 +27,7 @@ from mobilesam.masks import (
 from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import in_fresh_thread
+from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA
 
 _BATCH = 16
@@ -133,7 +133,7 @@ def _decode_points(
 ) -> Generator[MaskRecord, None, None]:
     """The masks of points that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
-    low_res_logits, iou_predictions = in_fresh_thread(
+    low_res_logits, iou_predictions = run_in_new_thread(
         partial(decode_batch, backend, embedding, prompts)
     )
     ious = iou_predictions.flatten()

@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
 
 from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.cpu_budget import CpuBudget
@@ -28,8 +27,11 @@ from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import behind_clicks, in_fresh_thread
+from mobilesam.runtime import run_at_low_priority, run_in_new_thread
 from mobilesam.settings import MEGA, Precision, Settings
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
 
 _PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
 
@@ -59,7 +61,7 @@ class Segmenter:
         self._predictions: LruCache[tuple[str, bytes], Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
-        # One thread decodes for all callers; see `mobilesam.runtime.in_fresh_thread`.
+        # One thread decodes for all callers; see `mobilesam.runtime.run_in_new_thread`.
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     @classmethod
@@ -86,7 +88,7 @@ class Segmenter:
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        backend = in_fresh_thread(
+        backend = run_in_new_thread(
             lambda: choose(load_sam(chosen.path, chosen_device), settings.precision)
         )
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
@@ -125,7 +127,7 @@ class Segmenter:
 
         def encode() -> ImageEmbedding:
             with self._encoding:
-                return behind_clicks(lambda: compute_embedding(self._backend, photo, key))
+                return run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
 
         return self._embeddings.get_or_compute(key, encode)
 

@@ -19,7 +19,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
 from torch import nn
 
 from mobilesam import Segmenter, Settings
-from mobilesam.model.backend import plain_network
+from mobilesam.model.backend import plain_backend
 from mobilesam.model.sam import build_sam, load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, Weights
 from tests.serving import HELD, App, draw, running_app
@@ -139,7 +139,7 @@ def stub_weights() -> Weights:
 @pytest.fixture
 def segmenter(stub_sam: Sam, stub_weights: Weights) -> Segmenter:
     """A Segmenter around `stub_sam`, whose counters a test can ask for too."""
-    return Segmenter(plain_network(stub_sam), stub_weights, checkpoint="stub", settings=Settings())
+    return Segmenter(plain_backend(stub_sam), stub_weights, checkpoint="stub", settings=Settings())
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def patch_model():
     from mobilesam import segmenter
 
     work = segmenter.Segmenter
-    segmenter.encode_photo = holding("encode", segmenter.encode_photo)
+    segmenter.compute_embedding = holding("encode", segmenter.compute_embedding)
     work.iter_everything = holding("everything", work.iter_everything)
 
 

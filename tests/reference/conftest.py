@@ -12,7 +12,7 @@ import torch
 from segment_anything.modeling import Sam
 
 from mobilesam import Segmenter
-from mobilesam.model.backend import choose_backend, plain_network
+from mobilesam.model.backend import choose_backend, plain_backend
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights
 
@@ -67,7 +67,7 @@ def loaded(original: Sam, tmp_path_factory) -> Sam:
 @pytest.fixture(scope="session", params=["plain", "fast"])
 def ours(request, loaded: Sam) -> Segmenter:
     fast = request.param == "fast"
-    network = choose_backend(loaded, "float32") if fast else plain_network(loaded)
+    network = choose_backend(loaded, "float32") if fast else plain_backend(loaded)
     assert network.name == f"{request.param} float32"
     weights = Weights(Path("mobile_sam.pt"), "custom", "The original's random weights.")
     return Segmenter(network, weights, "shared")
