@@ -10,7 +10,7 @@ import {createFileIntake} from './io/file_intake.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader} from './io/photo_loader.js';
 import {createSegmentRequests} from './io/segment_requests.js';
-import {createCall, wait} from './io/server.js';
+import {createAsk, createCall, wait} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCamera} from './panels/camera.js';
 import {createCompare} from './panels/compare.js';
@@ -42,13 +42,13 @@ async function watchModel({store, fail}, call) {
 /** @param {Page} page @param {Call} call */
 function createParts(page, call) {
   const {store, fail, setBusy} = page;
-  const token = () => store.get().photo?.token, reopen = () => opening.reopen();
+  const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
   const requestMask = createSegmentRequests({
-    call, reopen,
+    ask,
     current() {
       const {photo, interactions} = store.get();
       if (!photo || !isAnswerable(interactions)) return null;
-      return {token: photo.token, interactions, side: editor.stage.maskSide, isCurrent: () => store.get().interactions === interactions};
+      return {interactions, side: editor.stage.maskSide, isCurrent: () => store.get().interactions === interactions};
     },
     onAsk: (askedSeq) => store.set({askedSeq}),
     onSlow: (slowText) => store.set({slowText}),
@@ -58,13 +58,13 @@ function createParts(page, call) {
     requestMask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply),
   });
-  const downloads = createDownloads({call, token, reopen, setBusy, fail});
+  const downloads = createDownloads({ask, setBusy, fail});
   const session = createSessionStore(() => panel.objects.snapshot());
   const panel = createObjectsPanel(page, editor, {
     downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, snapshot),
   });
   const everything = createEverything(page, {
-    createGeneration: (handlers) => createMaskGeneration({call, token, reopen, onError: fail, ...handlers}),
+    createGeneration: (handlers) => createMaskGeneration({ask, onError: fail, ...handlers}),
     redraw: editor.stage.redrawMarks,
     onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
     onKeep: (masks) => panel.add(masks, 'kept'),
@@ -123,7 +123,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 /** @type {(page: Page, commands: Record<string, () => unknown>) => void} */
 function listenToButtons({root, refs}, commands) {
   root.addEventListener('click', ({target}) => {
-    if (target === refs.help || target === refs.compare) return target.close();      // beside the dialog's contents
+    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // beside its contents
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (button && !button.disabled) commands[button.dataset.do ?? '']();
   });

@@ -5,17 +5,10 @@ import {fileUrl} from './server.js';
 
 const MAX_MASK_FILE_BYTES = 20e6;
 
-/**
- * Whether a file that was dropped or chosen contains masks rather than a photo.
- * @param {File} file
- */
+/** Whether a file that was dropped or chosen contains masks rather than a photo. @param {File} file */
 export const isMaskFile = ({name, type}) => type === 'application/json' || /\.json$/i.test(name);
 
-/**
- * Lets the browser save what is at an address.
- * @param {string} url
- * @param {string} name
- */
+/** Lets the browser save what is at an address. @param {string} url @param {string} name */
 export function saveAs(url, name) {
   const link = document.createElement('a');
   link.href = url;
@@ -23,21 +16,8 @@ export function saveAs(url, name) {
   link.click();
 }
 
-/**
- * @param {object} options
- * @param {Call} options.call
- * @param {() => string | undefined} options.token of the open photo
- * @param {() => Promise<boolean>} options.reopen opens a photo again that the server no longer knows
- * @param {(text: string) => void} options.setBusy
- * @param {(text: string) => void} options.fail
- */
-export function createDownloads({call, token, reopen, setBusy, fail}) {
-  /** @param {string} name @param {object} query @returns {Promise<Reply>} */
-  async function ask(name, query) {
-    const reply = await call(name, {...query, token: token()});
-    return !reply.ok && reply.expired && await reopen() ? call(name, {...query, token: token()}) : reply;
-  }
-
+/** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
+export function createDownloads({ask, setBusy, fail}) {
   /**
    * The reply to a query that takes a while; null where it failed.
    * @param {string} text tells what is being done
@@ -53,19 +33,13 @@ export function createDownloads({call, token, reopen, setBusy, fail}) {
   }
 
   return {
-    /**
-     * Has a file made and saves it; whether that worked.
-     * @param {object} query of the server function `export`
-     */
+    /** Has a file made and saves it; whether that worked. @param {object} query of the server function `export` */
     async save(query) {
       const reply = await busyWith('Preparing the file…', () => ask('export', query));
       if (reply) saveAs(fileUrl(reply.path), reply.name);
       return reply !== null;
     },
-    /**
-     * The mask of interactions at the photo's own size, as a black and white picture.
-     * @param {object[]} interactions
-     */
+    /** The mask of interactions at the photo's own size, as a black and white picture. @param {object[]} interactions */
     async maskPicture(interactions) {
       const reply = await ask('export', {kind: 'mask', interactions});
       if (!reply.ok) throw new Error(reply.error);
@@ -73,12 +47,8 @@ export function createDownloads({call, token, reopen, setBusy, fail}) {
       if (!response?.ok) throw new Error('The mask could not be downloaded. Check the connection and try again.');
       return createImageBitmap(await response.blob());
     },
-    /**
-     * The masks in a COCO or labelme file, for `objects.add`; null where there are none.
-     * @param {File} file
-     */
+    /** The masks in a COCO or labelme file, for `objects.add`; null where there are none. @param {File} file */
     async loadMasks(file) {
-      if (!token()) return fail('Open the photo first, then load its masks.');
       if (file.size > MAX_MASK_FILE_BYTES) return fail('The mask file is larger than 20 MB. Split it by photo.');
       const text = await file.text().catch(() => null);
       if (text === null) return fail('The file could not be read. Choose it again.');

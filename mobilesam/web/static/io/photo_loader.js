@@ -13,10 +13,7 @@ function progressText({state, position}) {
   return position === 1 ? '1 photo is ahead of yours…' : position + ' photos are ahead of yours…';
 }
 
-/**
- * @param {Call} call
- * @param {Limits} limits
- */
+/** @param {Call} call @param {Limits} limits */
 export function createPhotoLoader(call, limits) {
   /**
    * Asks for a photo until it is encoded; gives up where nothing changes for too long.

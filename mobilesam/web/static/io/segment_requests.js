@@ -1,37 +1,38 @@
 // @ts-check
 // Requests for masks: one in flight, the newest wins, replies to older interactions are dropped.
+/** @import {Interaction} from '../core/types.js' */
+/** @import {Call, Reply} from './server.js' */
 
 const SLOW_MS = 400;            // a wait that a person notices
 
+/** @typedef {{interactions: Interaction[], side: number, isCurrent: () => boolean}} Question */
+
 /**
+ * Creates the function that requests the mask of the newest interactions.
  * @param {object} options
- * @param {import('./server.js').Call} options.call
- * @param {() => {token: string, interactions: object[], side: number, isCurrent: () => boolean} | null} options.current
- *   what to ask now; null where there is nothing to ask
+ * @param {Call} options.ask
+ * @param {() => Question | null} options.current what to ask now; null where there is nothing to ask
  * @param {(seq: number) => void} options.onAsk
- * @param {(text: string) => void} options.onSlow - the wait is long; an empty text when it is over
- * @param {(reply: import('./server.js').Reply) => void} options.onReply
- * @param {() => Promise<boolean>} options.reopen - opens a photo again that the server no longer knows
- * @returns {() => void} asks for the mask of the newest interactions
+ * @param {(text: string) => void} options.onSlow the wait is long; an empty text when it is over
+ * @param {(reply: Reply) => void} options.onReply
  */
-export function createSegmentRequests({call, current, onAsk, onSlow, onReply, reopen}) {
+export function createSegmentRequests({ask, current, onAsk, onSlow, onReply}) {
   let isBusy = false, isStale = false, seq = 0;
 
-  /** @param {NonNullable<ReturnType<typeof current>>} question */
-  async function answer({token, interactions, side, isCurrent}) {
+  /** @param {Question} question */
+  async function answer({interactions, side, isCurrent}) {
     const slow = setTimeout(() => onSlow('Finding the mask…'), SLOW_MS);
     onAsk(++seq);
     try {
-      const reply = await call('segment', {seq, token, interactions, side}, () => onSlow('No answer yet, trying again…'));
-      if (!reply.ok && reply.expired) isStale = await reopen() || isStale;      // the same interactions, asked again
-      else if (isCurrent()) onReply(reply);
+      const reply = await ask('segment', {seq, interactions, side}, () => onSlow('No answer yet, trying again…'));
+      if (isCurrent()) onReply(reply);
     } finally {
       clearTimeout(slow);
       onSlow('');
     }
   }
 
-  async function ask() {
+  return async function request() {
     if (isBusy) { isStale = true; return; }
     const question = current();
     if (!question) return;
@@ -39,7 +40,6 @@ export function createSegmentRequests({call, current, onAsk, onSlow, onReply, re
     await answer(question).finally(() => { isBusy = false; });
     if (!isStale) return;
     isStale = false;
-    ask();
-  }
-  return ask;
+    request();
+  };
 }

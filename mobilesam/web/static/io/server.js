@@ -2,8 +2,8 @@
 // How the page reaches the server: the functions that Gradio offers it, uploads, and the files to fetch.
 
 /**
- * @typedef {{ok: false, seq?: number, error: string, expired?: boolean, isLost?: boolean}} Refusal - isLost: no answer came
- * @typedef {Refusal | {ok: true, seq?: number, [field: string]: any}} Reply
+ * @typedef {{ok: false, error: string, expired?: boolean, isLost?: boolean}} Refusal - isLost: no answer came
+ * @typedef {Refusal | {ok: true, [field: string]: any}} Reply
  * @typedef {(name: string, query: object, onTrouble?: () => void) => Promise<Reply>} Call
  */
 
@@ -18,13 +18,8 @@ const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
 /** @param {number} ms */
 export const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-/**
- * The address of a file that the server hands out.
- * @param {string} path - on the server
- */
-export function fileUrl(path) {
-  return API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');
-}
+/** The address of a file that the server hands out. @param {string} path on the server */
+export const fileUrl = (path) => API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');
 
 /**
  * Wraps Gradio's server functions: network trouble is retried for a while, then becomes an error reply.
@@ -32,7 +27,7 @@ export function fileUrl(path) {
  * @returns {Call}
  */
 export function createCall(functions) {
-  return async function call(name, query, onTrouble = () => {}) {
+  return async (name, query, onTrouble = () => {}) => {
     for (const delay of [...RETRY_DELAYS_MS, null]) {
       try {
         const reply = await functions[name](query);
@@ -46,20 +41,31 @@ export function createCall(functions) {
 }
 
 /**
- * Uploads a file. Gradio's own `upload` does not tell a refusal from a lost connection.
+ * Makes calls about the open photo: they carry its token, and where the server no longer knows the photo,
+ * `reopen` opens it again first.
+ * @param {Call} call @param {() => string | undefined} token @param {() => Promise<Reply>} reopen
+ * @returns {Call}
+ */
+export function createAsk(call, token, reopen) {
+  return async (name, query, onTrouble) => {
+    const reply = await call(name, {...query, token: token()}, onTrouble);
+    if (reply.ok || !reply.expired) return reply;
+    const reopened = await reopen();
+    return reopened.ok ? call(name, {...query, token: token()}, onTrouble) : reopened;
+  };
+}
+
+/**
+ * Uploads a file; the reply has its `path` on the server. Gradio's own function does not tell a refusal
+ * from a lost connection.
  * @param {File} file
- * @returns {Promise<Reply>} with `path`, where the file is on the server
+ * @returns {Promise<Reply>}
  */
 export async function upload(file) {
   const body = new FormData();
   body.append('files', file);
-  try {
-    const response = await fetch(API_URL + 'upload', {method: 'POST', body});
-    if (response.status === 413) return {ok: false, error: UPLOAD_TOO_LARGE};
-    if (!response.ok) return {ok: false, error: UPLOAD_FAILED};
-    const [path] = await response.json();
-    return {ok: true, path};
-  } catch {
-    return {ok: false, error: UPLOAD_FAILED};
-  }
+  const response = await fetch(API_URL + 'upload', {method: 'POST', body}).catch(() => null);
+  if (response?.status === 413) return {ok: false, error: UPLOAD_TOO_LARGE};
+  const paths = response?.ok && await response.json().catch(() => null);
+  return paths ? {ok: true, path: paths[0]} : {ok: false, error: UPLOAD_FAILED};
 }

@@ -16,11 +16,7 @@ const CLAIM_MS = 1500;          // a page that is being left releases its name s
 
 const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
 
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 function settled(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -70,9 +66,7 @@ async function removeOld(table) {
   keys.forEach((key, k) => { if (!(values[k].savedAt > Date.now() - MAX_AGE_MS)) table.delete(key); });
 }
 
-/**
- * @param {() => any} currentWork - what to keep of the open photo
- */
+/** @param {() => any} currentWork - what to keep of the open photo */
 export function createSessionStore(currentWork) {
   let timer = 0, photoId = '';
   const ready = Promise.all([tabName(), openDatabase()]);
@@ -105,18 +99,12 @@ export function createSessionStore(currentWork) {
   window.addEventListener('pagehide', () => { if (timer) save(); });
   document.addEventListener('visibilitychange', () => { if (timer && document.hidden) save(); });
   return {
-    /**
-     * A photo is being opened; null: none is any longer.
-     * @param {File | null} file
-     */
+    /** A photo is being opened; null: none is any longer. @param {File | null} file */
     setOpening(file) {
       if (file) put(':opening', {file});
       else access('readwrite', (table, tab) => settled(table.delete(tab + ':opening')));
     },
-    /**
-     * Another photo replaces the one before.
-     * @param {File} file
-     */
+    /** Another photo replaces the one before. @param {File} file */
     setPhoto(file) {
       photoId = newId();
       put(':photo', {photoId, file});
@@ -124,10 +112,7 @@ export function createSessionStore(currentWork) {
     },
     /** The work has changed; it is saved soon. */
     touch() { if (photoId && !timer) timer = setTimeout(save, SAVE_DELAY_MS); },
-    /**
-     * What an earlier page of this tab worked on, or null.
-     * @returns {Promise<Kept | null>}
-     */
+    /** What an earlier page of this tab worked on, or null. @returns {Promise<Kept | null>} */
     async load() {
       await access('readwrite', removeOld);
       const kept = await access('readonly', (table, tab) => Promise.all(

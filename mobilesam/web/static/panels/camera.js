@@ -2,10 +2,7 @@
 // Photos from the camera: phones have an app for it, elsewhere a dialog shows the picture.
 /** @import {Page} from './page.js' */
 
-/**
- * @param {Page} page
- * @param {(file: File) => void} onFile
- */
+/** @param {Page} page @param {(file: File) => void} onFile */
 export function createCamera({refs: {camera, capture, video}, fail}, onFile) {
   /** @type {MediaStream | null} */
   let stream = null;

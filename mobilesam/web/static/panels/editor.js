@@ -88,10 +88,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
 
   return {
     undoStack, stage, showReply, showBrushSize,
-    /**
-     * Takes the server's reply to the newest interactions.
-     * @param {any} reply
-     */
+    /** Takes the server's reply to the newest interactions. @param {any} reply */
     receive(reply) {
       if (!reply.ok) return fail(reply.error);
       clearAlert();

@@ -4,23 +4,19 @@
 /** @import {Page, PageState} from './page.js' */
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 
-/** @typedef {{rle: Rle, predicted_iou: number}} KeptMask */
-/** @typedef {{start: (options: Record<string, number>) => void, pause: () => void, stop: () => void, reset: () => void}} Generation */
 /**
- * What a generation reports.
- * @typedef {object} Handlers
- * @property {(ids: number[], added: GeneratedMask[]) => void} onMasks
- * @property {() => void} onReset
- * @property {(progress: PageState['generation']) => void} onProgress
+ * @typedef {{rle: Rle, predicted_iou: number}} KeptMask
+ * @typedef {{start: (options: Record<string, number>) => void, pause: () => void, stop: () => void, reset: () => void}} Generation
+ * @typedef {{onMasks: (ids: number[], added: GeneratedMask[]) => void, onProgress: (progress: PageState['generation']) => void}} Handlers
  */
 
 /**
  * @param {Page} page
- * @param {object} handlers
- * @param {(handlers: Handlers) => Generation} handlers.createGeneration
- * @param {() => void} handlers.redraw what the tool draws has changed
- * @param {(rle: Rle) => void} handlers.onPick a mask is to be edited
- * @param {(masks: KeptMask[]) => void} handlers.onKeep all masks are to be kept as objects
+ * @param {object} options
+ * @param {(handlers: Handlers) => Generation} options.createGeneration
+ * @param {() => void} options.redraw what the tool draws has changed
+ * @param {(rle: Rle) => void} options.onPick a mask is to be edited
+ * @param {(masks: KeptMask[]) => void} options.onKeep all masks are to be kept as objects
  */
 export function createEverything(page, {createGeneration, redraw, onPick, onKeep}) {
   const {refs, store, buttons} = page;
@@ -30,8 +26,11 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
     pred_iou_thresh: refs.setIou, stability_score_thresh: refs.setStability,
   };
   const generation = createGeneration({
-    onMasks(ids, added) { layer.update(ids, added); layerChanged(); },
-    onReset() { layer.clear(); layerChanged(); },
+    onMasks(ids, added) {
+      layer.update(ids, added);
+      store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
+      redraw();
+    },
     onProgress(progress) {
       store.set({generation: progress});
       if (progress.phase === 'paused' && !store.get().maskCount) leave();
@@ -115,11 +114,6 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
       redraw();
     },
   });
-
-  function layerChanged() {
-    store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
-    redraw();
-  }
 
   store.subscribe((state, previous) => {
     show(state);

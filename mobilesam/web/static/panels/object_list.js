@@ -58,10 +58,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
   Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
 }
 
-/**
- * @param {Page} page
- * @param {Actions} actions
- */
+/** @param {Page} page @param {Actions} actions */
 export function createObjectList({refs, store}, actions) {
   /** @type {Map<number, Row>} */
   const rows = new Map();

@@ -53,8 +53,9 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   /** @param {File} file */
   async function load(file) {
-    if (!isFree()) return;
-    const photo = store.get().photo?.file, masks = await downloads.loadMasks(file);
+    const photo = store.get().photo?.file;
+    if (!photo) return fail('Open the photo first, then load its masks.');
+    const masks = isFree() && await downloads.loadMasks(file);
     if (!masks || store.get().photo?.file !== photo) return;
     page.clearAlert();
     add(masks, 'loaded');

@@ -32,7 +32,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming);
   let count = 0;                // of the photos asked for; the replies for older ones are dropped
-  /** @type {Promise<boolean> | null} */
+  /** @type {Promise<any> | null} */
   let reopening = null;
 
   /**
@@ -95,25 +95,23 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
 
   /** Sends the photo once more that the server no longer knows; everything on the page stays. */
   async function sendAgain() {
-    const forgotten = store.get().photo;
-    if (!forgotten) return false;
+    const forgotten = /** @type {Photo} */ (store.get().photo);
     const isWanted = () => store.get().photo === forgotten;
     const isShown = () => isWanted() && !store.get().isOpening;
     const progress = showProgress(isShown);
     const reply = await loader.open(forgotten.file, progress.set, isWanted);
     progress.end();
     if (isShown()) setBusy('');
-    if (!isWanted()) return true;
-    if (!reply.ok) { fail(reply.error); return false; }
-    store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
-    return true;
+    if (!isWanted()) return {ok: false, error: 'Another photo was opened.'};
+    if (reply.ok) store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
+    return reply;
   }
 
   return {
     open,
     /** Gives up the photo that is on its way. */
     end,
-    /** Whether the server knows the photo again. */
+    /** Gives the open photo to the server again; resolves to the reply. */
     reopen() {
       reopening ??= sendAgain().finally(() => { reopening = null; });
       return reopening;

@@ -59,30 +59,20 @@ export const isUndoNote = ({note, interactions, canUndo}) => (
  *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs
  */
 
-/**
- * @param {HTMLElement} root
- * @returns {Refs}
- */
+/** @param {HTMLElement} root @returns {Refs} */
 function findRefs(root) {
   const camelCase = (/** @type {string} */ name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
   const nodes = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-part]'));
   return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
 }
 
-/**
- * @param {HTMLElement} root
- * @param {Limits} limits
- */
+/** @param {HTMLElement} root @param {Limits} limits */
 export function createPage(root, limits) {
   const store = createStore(initialState);
   return {
     root, limits, store,
     refs: findRefs(root),
-    /**
-     * All buttons of a command.
-     * @param {string} command
-     * @returns {NodeListOf<HTMLButtonElement>}
-     */
+    /** All buttons of a command. @param {string} command @returns {NodeListOf<HTMLButtonElement>} */
     buttons: (command) => root.querySelectorAll(`[data-do="${command}"]`),
     /** @param {string} text */
     fail(text) {
@@ -113,7 +103,7 @@ export function createPage(root, limits) {
 /**
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
- * @param {Partial<HTMLElementTagNameMap[Name]>} properties
+ * @param {object} properties
  * @param {(Node | string)[]} children
  */
 export function element(name, properties, ...children) {

@@ -8,11 +8,7 @@ import {element} from './page.js';
 const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
 const BUNDLED_NOTE = 'The bundled weights work without a network. The official weights give better masks.';
 
-/**
- * @param {Page} page
- * @param {Example[]} examples
- * @param {(example: Example) => void} onExample
- */
+/** @param {Page} page @param {Example[]} examples @param {(example: Example) => void} onExample */
 export function createPhotoInfo({refs, store, limits}, examples, onExample) {
   refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
 

@@ -6,10 +6,7 @@ import {statusOf} from './page.js';
 /** @param {unknown} value */
 const yesOrNo = (value) => (value ? 'yes' : 'no');
 
-/**
- * @param {Readonly<PageState>} state
- * @returns {Record<string, unknown>} a value of 0 leaves the attribute out
- */
+/** @param {Readonly<PageState>} state @returns {Record<string, unknown>} a value of 0 leaves the attribute out */
 const attributes = (state) => ({
   loaded: state.isMounted && 'yes',
   touch: yesOrNo(state.hasTouch),

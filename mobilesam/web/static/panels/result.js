@@ -63,10 +63,7 @@ function placeholders({width, height}, side) {
     createCanvas(...fitted(width, height, side)), element('span', {textContent: '\u00a0'})));
 }
 
-/**
- * @param {Page} page
- * @param {(index: number) => void} onChoose
- */
+/** @param {Page} page @param {(index: number) => void} onChoose */
 export function createResult({refs, store, limits}, onChoose) {
   /** @param {HTMLCanvasElement} photo @param {Candidate} candidate @param {number} index @param {boolean} isChosen */
   function candidateButton(photo, candidate, index, isChosen) {

@@ -22,10 +22,7 @@ const pressedCommands = ({tool, isRemoving}) => ({
 /** @param {Readonly<PageState>} state */
 const inertZooms = ({zoom}) => ({'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1});
 
-/**
- * @param {Page} page
- * @param {(share: number) => void} onBrushShare the brush size was chosen, 0 to 1
- */
+/** @param {Page} page @param {(share: number) => void} onBrushShare the brush size was chosen, 0 to 1 */
 export function createToolBars({refs, store, buttons}, onBrushShare) {
   /** @param {Record<string, boolean>} flags @param {(button: HTMLButtonElement, flag: boolean) => void} apply */
   function applyAll(flags, apply) {
