@@ -44,9 +44,10 @@ def photo(disc, folder) -> str:
 def everything(segmenter, photo, monkeypatch):
     """everything(points_per_side): the reply for the disc, four points a batch."""
     monkeypatch.setattr("mobilesam.everything._BATCH", 4)
-    return lambda side: endpoints.answer_everything(
-        segmenter, photo, {**KEEP_ALL, "points_per_side": side}
-    )
+    model: Future[object] = Future()
+    model.set_result(segmenter)
+    api = endpoints.Endpoints(model, ImageLimits())
+    return lambda side: api.everything(photo, {**KEEP_ALL, "points_per_side": side})
 
 
 def clock(step_s):

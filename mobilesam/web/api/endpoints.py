@@ -105,25 +105,19 @@ class JsonInput(UploadsOnly, gr.JSON):
         return "json"
 
 
-def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds the endpoints to the Blocks being built.
+class Endpoints:
+    """The endpoints of one application, one method each.
 
-    Args:
-        model: the segmenter, which may still be loading.
-        limits: the limits of a photo.
-        queues: in which requests are processed.
+    Clients show the docstrings of the methods, and of each argument the first line.
     """
-    add_segment_endpoint(model, limits, queues)
-    add_everything_endpoint(model, limits, queues)
-    add_export_endpoint(limits, queues)
 
+    def __init__(self, model: Future[Segmenter], limits: ImageLimits) -> None:
+        """Called by `add_endpoints`."""
+        self._model = model
+        self._limits = limits
 
-def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds /segment; see `add_endpoints`."""
-
-    # Clients show this docstring, and of each argument the first line.
     def segment(
-        image: str | None, points: Any = None, box: Any = None, multimask: Any = None
+        self, image: str | None, points: Any = None, box: Any = None, multimask: Any = None
     ) -> dict[str, Any]:
         """Segments one object in a photo: give points on it, a box around it, or both.
 
@@ -141,7 +135,7 @@ def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, queues: 
         """
         if not (multimask is None or isinstance(multimask, bool)):
             raise PromptError("multimask must be true, false or null.")
-        segmenter = loaded(model)
+        segmenter = loaded(self._model)
         prompt = prompt_from_rows(points, box)
         embedding = segmenter.encode(_checked_photo(image))
         prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
@@ -154,21 +148,7 @@ def add_segment_endpoint(model: Future[Segmenter], limits: ImageLimits, queues: 
             ],
         }
 
-    inputs = [
-        _photo_input(limits, queues.fetches),
-        _json_input("points", _or_null({"type": "array", "items": _NUMBERS}), [[320, 240, 1]]),
-        _json_input("box", _or_null(_NUMBERS)),
-        _json_input("multimask", _or_null({"type": "boolean"})),
-    ]
-    _add_endpoint(segment, queues.segment, inputs, gr.JSON(visible=False, label="masks"), model)
-
-
-def add_everything_endpoint(
-    model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues
-) -> None:
-    """Adds /everything; see `add_endpoints`."""
-
-    def everything(image: str | None, options: Any = None) -> dict[str, Any]:
+    def everything(self, image: str | None, options: Any = None) -> dict[str, Any]:
         """Segments everything in a photo from a grid of points; the best masks come first.
 
         The options are points_per_side, pred_iou_thresh, stability_score_thresh,
@@ -182,63 +162,35 @@ def add_everything_endpoint(
         Returns:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", ..., "stability_score"}, ...]}
         """
-        return answer_everything(loaded(model), image, options)
+        if not (options is None or isinstance(options, dict)):
+            raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
+        segmenter = loaded(self._model)
+        checked = segmenter.everything_options(options or {})
+        embedding = segmenter.encode(_checked_photo(image))
+        started = time.monotonic()
+        records: Sequence[MaskRecord] = []
+        for progress in segmenter.iter_everything(embedding, checked):
+            records = progress.records  # in every step, so that the limit includes the filtering
+            if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
+                raise PromptError(
+                    f"This takes longer than {_EVERYTHING_TIMEOUT_S:g} s. Use fewer points per "
+                    "side or higher thresholds."
+                )
+        if sum(len(record.rle["counts"]) for record in records) > _MAX_REPLY_BYTES:
+            raise PromptError("There are too many masks for one reply. Use higher thresholds.")
+        return {
+            "size": list(embedding.original_size),
+            "masks": [
+                mask_to_json(
+                    record.rle,
+                    predicted_iou=record.predicted_iou,
+                    stability_score=record.stability_score,
+                )
+                for record in records
+            ],
+        }
 
-    fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
-    properties = {name: {"type": field["type"]} for name, field in fields.items()}
-    schema = _or_null({"type": "object", "properties": properties})
-    inputs = [
-        _photo_input(limits, queues.fetches),
-        _json_input("options", schema, {"points_per_side": 16}),
-    ]
-    masks = gr.JSON(visible=False, label="masks")
-    _add_endpoint(everything, queues.everything, inputs, masks, model)
-
-
-def answer_everything(segmenter: Segmenter, image: str | None, options: Any) -> dict[str, Any]:
-    """The reply of /everything, bounded in time and size.
-
-    Args:
-        segmenter: generates the masks.
-        image: the path of an upload.
-        options: JSON from a client.
-
-    Raises:
-        ImageError: the photo cannot be used.
-        PromptError: the options are invalid, it takes too long, or the reply would be too large.
-    """
-    if not (options is None or isinstance(options, dict)):
-        raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
-    checked = segmenter.everything_options(options or {})
-    embedding = segmenter.encode(_checked_photo(image))
-    started = time.monotonic()
-    records: Sequence[MaskRecord] = []
-    for progress in segmenter.iter_everything(embedding, checked):
-        records = progress.records  # in every step, so that the limit includes the filtering
-        if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
-            raise PromptError(
-                f"This takes longer than {_EVERYTHING_TIMEOUT_S:g} s. Use fewer points per side or "
-                "higher thresholds."
-            )
-    if sum(len(record.rle["counts"]) for record in records) > _MAX_REPLY_BYTES:
-        raise PromptError("There are too many masks for one reply. Use higher thresholds.")
-    return {
-        "size": list(embedding.original_size),
-        "masks": [
-            mask_to_json(
-                record.rle,
-                predicted_iou=record.predicted_iou,
-                stability_score=record.stability_score,
-            )
-            for record in records
-        ],
-    }
-
-
-def add_export_endpoint(limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds /export; see `add_endpoints`."""
-
-    def export(image: str | None, objects: Any, format: Any, name: Any = None) -> str:
+    def export(self, image: str | None, objects: Any, format: Any, name: Any = None) -> str:
         """Exports masks of one photo as a file: a picture, cut-outs, or annotations.
 
         The formats are mask_png (all masks in one black and white picture), index_png (a pixel's
@@ -255,52 +207,71 @@ def add_export_endpoint(limits: ImageLimits, queues: WorkQueues) -> None:
             The file.
         """
         path = _checked_photo(image)
-        photo = open_photo(path, limits)
+        photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
         file_name, data = export_file(format, photo, named, _photo_name(name, path))
         file = new_upload_path(file_name)  # removed like an upload
         file.write_bytes(data)
         return str(file)
 
-    objects_schema = {"type": "array", "items": {"type": "object"}}
-    example = [{"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}]
-    inputs = [
-        _photo_input(limits, queues.fetches),
-        _json_input("objects", objects_schema, example),
-        _json_input("format", {"type": "string", "enum": list(FILE_FORMATS)}, "coco_rle"),
-        _json_input("name", _or_null({"type": "string"})),
-    ]
-    _add_endpoint(export, queues.full_size, inputs, gr.File(visible=False, label="file"))
+
+def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
+    """Adds /segment, /everything and /export to the Blocks being built.
+
+    Args:
+        model: the segmenter, which may still be loading.
+        limits: for photos.
+        queues: run the work.
+    """
+    endpoints = Endpoints(model, limits)
+    points = _json_input("points", {"type": "array", "items": _NUMBERS}, [[320, 240, 1]])
+    box = _json_input("box", _NUMBERS)
+    multimask = _json_input("multimask", {"type": "boolean"})
+    inputs = [_photo_input(limits, queues), points, box, multimask]
+    output = gr.JSON(visible=False, label="masks")
+    _add_endpoint(in_queue(endpoints.segment, queues.segment, model), inputs, output)
+
+    fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
+    properties = {name: {"type": field["type"]} for name, field in fields.items()}
+    schema = {"type": "object", "properties": properties}
+    options = _json_input("options", schema, {"points_per_side": 16})
+    inputs = [_photo_input(limits, queues), options]
+    output = gr.JSON(visible=False, label="masks")
+    _add_endpoint(in_queue(endpoints.everything, queues.everything, model), inputs, output)
+
+    mask = {"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}
+    list_schema = {"type": "array", "items": {"type": "object"}}
+    objects = _json_input("objects", list_schema, [mask], is_optional=False)
+    format_schema = {"type": "string", "enum": list(FILE_FORMATS)}
+    file_format = _json_input("format", format_schema, "coco_rle", is_optional=False)
+    name = _json_input("name", {"type": "string"})
+    inputs = [_photo_input(limits, queues), objects, file_format, name]
+    file = gr.File(visible=False, label="file")
+    _add_endpoint(in_queue(endpoints.export, queues.full_size), inputs, file)
 
 
-def _photo_input(limits: ImageLimits, fetches: WorkQueue) -> PhotoFile:
+def _photo_input(limits: ImageLimits, queues: WorkQueues) -> PhotoFile:
     photo = PhotoFile(visible=False, label="image")
     photo.max_bytes = limits.max_bytes
-    photo.queue = fetches
+    photo.queue = queues.fetches
     return photo
 
 
-def _json_input(label: str, schema: Mapping[str, Any], example: Any = None) -> JsonInput:
+def _json_input(
+    label: str, schema: Mapping[str, Any], example: Any = None, is_optional: bool = True
+) -> JsonInput:
     argument = JsonInput(visible=False, label=label)
-    argument.schema = schema
+    argument.schema = {"anyOf": [schema, {"type": "null"}]} if is_optional else schema
     argument.example = example
     return argument
 
 
-def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 def _add_endpoint(
-    handler: Callable[..., Any],
-    queue: WorkQueue,
-    inputs: Sequence[Component],
-    output: Component,
-    model: Future[Segmenter] | None = None,
+    handler: Callable[..., Any], inputs: Sequence[Component], output: Component
 ) -> None:
-    """Adds an endpoint with the handler's name, which needs the model if it is given."""
+    """Adds an endpoint with the handler's name."""
     gr.Button(visible=False).click(
-        in_queue(handler, queue, model),
+        handler,
         list(inputs),
         output,
         api_name=handler.__name__,

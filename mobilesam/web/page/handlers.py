@@ -50,20 +50,19 @@ _POLL_S = 1.0
 _MODEL_INFO_S = 20.0
 _MAX_WAITING_FOR_MODEL = 80
 _TRIM_EVERY = 50
-"""Photos between two trims of the heap: free memory is fragmented ever more, and a trim costs 1%
-of these photos."""
+"""Photos between two trims of the heap, which costs 1% of their time."""
 
 
 class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
     def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
-        """Answers as soon as the model is loaded.
+        """Makes no use of the model before it is loaded.
 
         Args:
             model: the segmenter, which may still be loading.
-            files: the folder for exported files; the web server serves what is in it.
-            queues: in which the work is done.
+            files: a folder for exported files that the web server serves.
+            queues: run the work.
         """
         self._model = model
         self._files = files

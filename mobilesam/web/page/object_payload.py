@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mobilesam.cpu_budget import CpuBudget
@@ -29,30 +29,30 @@ def objects_to_export(
     Args:
         segmenter: decodes the interactions.
         embedding: of the photo.
-        raw: a list of {"name", "interactions", "predicted_iou"}; the last is what a mask file or
-            automatic mask generation said, and may be missing.
-        exclusive: which object gets a shared pixel, see `PackedObjects.exclusive`; None keeps
-            overlaps.
+        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the last one is for masks
+            that were not decoded from clicks.
+        exclusive: see `PackedObjects.exclusive`; None keeps overlaps.
 
     Raises:
-        PromptError: the JSON is invalid, there are too many objects or prompts, or the CPU budget
-            is spent, be it later when the objects are read.
-        AnnotationError: a mask is not one of this photo.
+        MobileSamError: the JSON is invalid, or the CPU budget is spent, be it later when the
+            objects are read.
     """
-    items = _checked_list(raw)
-    interactions = [parse_interactions(item.get("interactions")) for item in items]
+    if not isinstance(raw, list) or not 0 < len(raw) <= MAX_OBJECTS:
+        raise PromptError(f"Export between 1 and {MAX_OBJECTS} objects at a time.")
+    if not all(isinstance(item, dict) for item in raw):
+        raise PromptError("Each object must have a name and interactions.")
+    interactions = [parse_interactions(item.get("interactions")) for item in raw]
     prompts = sum(isinstance(step, (AddPoint, SetBox)) for steps in interactions for step in steps)
     if prompts > MAX_PROMPTS:
         raise PromptError("There are too many clicks for one file. Delete some objects.")
     budget = CpuBudget(CPU_BUDGET_S)
 
     def decoded() -> Iterator[PhotoObject]:
-        for item, steps in zip(items, interactions, strict=True):
+        for item, steps in zip(raw, interactions, strict=True):
             answer = segmenter.answer(embedding, steps, budget)
             iou = answer.predicted_iou
-            if iou is None:
-                iou = item.get("predicted_iou")
-            yield PhotoObject(item.get("name"), answer.mask(), iou)  # type: ignore[arg-type]
+            iou = item.get("predicted_iou") if iou is None else iou
+            yield PhotoObject(item.get("name"), answer.mask(), iou)
 
     objects = PackedObjects(decoded(), budget)
     return objects if exclusive is None else objects.exclusive(exclusive)
@@ -67,8 +67,8 @@ def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) ->
         file_name: selects the photo in a COCO file of several.
 
     Raises:
-        AnnotationError: it is no such file, is for another photo, or has too many objects.
-        PromptError: the CPU budget is spent, be it later when the objects are read.
+        MobileSamError: the file cannot be used, or the CPU budget is spent, be it later when the
+            objects are read.
     """
     budget = CpuBudget(CPU_BUDGET_S)
     document = parse_document(text) if isinstance(text, str) else None
@@ -89,13 +89,3 @@ def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) ->
             "Split the file."
         )
     return objects
-
-
-def _checked_list(raw: object) -> list[Mapping[str, Any]]:
-    if not isinstance(raw, list) or not raw:
-        raise PromptError("There are no objects to export. Save an object first.")
-    if len(raw) > MAX_OBJECTS:
-        raise PromptError(f"At most {MAX_OBJECTS} objects can be exported at once.")
-    if not all(isinstance(item, Mapping) for item in raw):
-        raise PromptError("Each object must have a name and interactions.")
-    return raw

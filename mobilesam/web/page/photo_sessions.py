@@ -55,7 +55,7 @@ class PhotoSessions:
     """
 
     def __init__(self) -> None:
-        """No photo is open."""
+        """Creates an empty collection."""
         self._photos: OrderedDict[str, PhotoSession] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,10 +89,7 @@ class PhotoSessions:
             return [photo for photo in self._photos.values() if photo.session == session]
 
     def add(self, photo: PhotoSession) -> list[PhotoSession]:
-        """Adds a photo.
-
-        Returns:
-            The photos to close instead, where there are too many.
+        """Adds a photo, and returns those to close if there are too many.
 
         Raises:
             BusyError: too many photos of the session are waiting.
