@@ -183,17 +183,17 @@ class DecoderRequest:
     Attributes:
         key: digest of the interactions so far; on one photo it determines the prediction.
         prompt: points and box.
-        refines: the answer whose mask the prediction refines.
+        refines: the answer so far, whose mask, if any, the prediction refines.
     """
 
     key: bytes
     prompt: Prompt
-    refines: Answer | None = None
+    refines: Answer
 
     @property
     def mask_input(self) -> NDArray[np.float32] | None:
         """(1, 256, 256) logits; computed on access, as a remembered prediction needs none."""
-        return self.refines.mask_input if self.refines else None
+        return self.refines.mask_input
 
 
 def replay(
@@ -217,9 +217,9 @@ def replay(
     """
     if painted_px(interactions, original_size, input_size) > MAX_PAINTED_PX:
         raise PromptError(_TOO_MANY_STROKES)
-    empty = Answer(original_size, input_size)
+    # Only the first item of the rest can be a box or a mask, which finds an empty answer.
     start, points = _last_start(interactions)
-    answer = replace(empty, prompt=points)
+    answer = Answer(original_size, input_size, points)
     # A digest, as a log can have megabytes.
     digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
     for item in interactions[start:]:
@@ -227,7 +227,7 @@ def replay(
         match item:
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
-                answer = replace(empty, edited_mask=mask_from_coco_rle(rle, original_size))
+                answer = replace(answer, edited_mask=mask_from_coco_rle(rle, original_size))
             case AddStroke():
                 _check_inside(item, original_size)
                 answer = replace(answer, strokes=(*answer.strokes, item))
@@ -237,18 +237,20 @@ def replay(
                     raise PromptError("This candidate does not exist.")
                 answer = replace(answer, index=index)
             case SetBox(box):
-                prompt = answer.prompt.set_box(box)
-                prediction = yield DecoderRequest(digest.digest(), prompt)
-                answer = replace(empty, prompt=prompt, prediction=prediction, index=prediction.best)
+                answer = yield from _predicted(answer, answer.prompt.set_box(box), digest.digest())
             case AddPoint(x, y, label):
                 prompt = answer.prompt.add_point(x, y, label)
-                prediction = yield DecoderRequest(digest.digest(), prompt, refines=answer)
-                answer = replace(
-                    answer, prompt=prompt, prediction=prediction, index=prediction.best
-                )
+                answer = yield from _predicted(answer, prompt, digest.digest())
     if answer.is_empty:
         raise PromptError("Give at least one point or a box.")
     return answer
+
+
+def _predicted(
+    answer: Answer, prompt: Prompt, key: bytes
+) -> Generator[DecoderRequest, Prediction, Answer]:
+    prediction = yield DecoderRequest(key, prompt, answer)
+    return replace(answer, prompt=prompt, prediction=prediction, index=prediction.best)
 
 
 def _last_start(interactions: Interactions) -> tuple[int, Prompt]:

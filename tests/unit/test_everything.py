@@ -27,15 +27,27 @@ def embedding(segmenter, disc):
     return segmenter.encode(disc)
 
 
-def test_the_records_come_with_the_highest_predicted_iou_first(segmenter, embedding):
-    records = segmenter.everything(embedding, points_per_side=3, **KEEP_ALL)
-    ious = [record.predicted_iou for record in records]
+@pytest.fixture(scope="module")
+def _results():
+    return {}
+
+
+@pytest.fixture
+def unfiltered(segmenter, embedding, _results):
+    """All records of a grid of 3 x 3 points, computed once for this module."""
+    if not _results:
+        _results["unfiltered"] = segmenter.everything(embedding, points_per_side=3, **KEEP_ALL)
+    return _results["unfiltered"]
+
+
+def test_the_records_come_with_the_highest_predicted_iou_first(unfiltered):
+    ious = [record.predicted_iou for record in unfiltered]
     assert len(set(ious)) > 1
     assert ious == sorted(ious, reverse=True)
 
 
-def test_a_record_describes_its_own_mask(segmenter, embedding):
-    for record in segmenter.everything(embedding, points_per_side=3, **KEEP_ALL):
+def test_a_record_describes_its_own_mask(unfiltered):
+    for record in unfiltered:
         x0, y0, x1, y1 = mask_bounds_xyxy(record.mask)
         assert record.mask.shape == (120, 180)
         assert record.mask.dtype == bool
@@ -45,8 +57,8 @@ def test_a_record_describes_its_own_mask(segmenter, embedding):
         assert 0 <= record.stability_score <= 1
 
 
-def test_the_threshold_of_the_predicted_iou_is_respected(segmenter, embedding):
-    ious = [r.predicted_iou for r in segmenter.everything(embedding, 3, **KEEP_ALL)]
+def test_the_threshold_of_the_predicted_iou_is_respected(segmenter, embedding, unfiltered):
+    ious = [record.predicted_iou for record in unfiltered]
     middle = (ious[9] + ious[10]) / 2  # between two, as runs differ by rounding
     kept = segmenter.everything(embedding, 3, **{**KEEP_ALL, "pred_iou_thresh": middle})
     assert 0 < len(kept) < len(ious)
@@ -67,24 +79,23 @@ def test_a_threshold_of_zero_keeps_even_predicted_ious_below_it(segmenter, embed
     assert all(record.predicted_iou < 0 for record in records)
 
 
-def test_the_threshold_of_the_stability_is_respected(segmenter, embedding):
-    scores = [r.stability_score for r in segmenter.everything(embedding, 3, **KEEP_ALL)]
+def test_the_threshold_of_the_stability_is_respected(segmenter, embedding, unfiltered):
+    scores = [record.stability_score for record in unfiltered]
     middle = float(np.median(scores))
     kept = segmenter.everything(embedding, 3, **{**KEEP_ALL, "stability_score_thresh": middle})
     assert 0 < len(kept) < len(scores)
     assert all(record.stability_score >= middle for record in kept)
 
 
-def test_boxes_that_overlap_too_much_are_deduplicated(segmenter, embedding):
+def test_boxes_that_overlap_too_much_are_deduplicated(segmenter, embedding, unfiltered):
     def overlap(a, b) -> float:
         width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
         height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
         both = max(width, 0) * max(height, 0)
         return both / (a[2] * a[3] + b[2] * b[3] - both)
 
-    everything = segmenter.everything(embedding, 3, **KEEP_ALL)
     records = segmenter.everything(embedding, 3, **{**KEEP_ALL, "box_nms_thresh": 0.5})
-    assert 0 < len(records) < len(everything)
+    assert 0 < len(records) < len(unfiltered)
     for index, record in enumerate(records):
         for other in records[index + 1 :]:
             assert overlap(record.bbox, other.bbox) <= 0.5
@@ -98,15 +109,13 @@ def test_thresholds_that_no_mask_passes_give_no_record(segmenter, embedding):
 
 
 def test_a_grid_is_complete_however_many_points_a_batch_holds(
-    segmenter, stub_sam, embedding, monkeypatch
+    segmenter, stub_sam, embedding, unfiltered, small_batches
 ):
-    at_once = segmenter.everything(embedding, 3, **KEEP_ALL)
-    assert stub_sam.mask_decoder.calls == 1
-    monkeypatch.setattr("mobilesam.everything._BATCH", 4)
+    decodes = stub_sam.mask_decoder.calls
     in_batches = segmenter.everything(embedding, 3, **KEEP_ALL)
-    assert stub_sam.mask_decoder.calls == 1 + 3
-    assert len(at_once) == len(in_batches) == 3 * 9
-    for one, other in zip(at_once, in_batches, strict=True):
+    assert stub_sam.mask_decoder.calls == decodes + 3
+    assert len(unfiltered) == len(in_batches) == 3 * 9
+    for one, other in zip(unfiltered, in_batches, strict=True):
         assert one.predicted_iou == pytest.approx(other.predicted_iou, abs=1e-4)
 
 
@@ -116,6 +125,7 @@ def test_a_batch_of_a_large_photo_is_as_short_as_one_of_a_small_photo(
 ):
     pixels = embedding.original_size[0] * embedding.original_size[1]
     monkeypatch.setattr("mobilesam.everything._BATCH_PIXELS", int(share * pixels))
+    monkeypatch.setattr("mobilesam.everything._decode_points", lambda *args: iter(()))
     options = EverythingOptions(**{"points_per_side": 5, **KEEP_ALL})
     done = [step.done for step in segmenter.iter_everything(embedding, options)]
     assert done == [*range(most, 25, most), 25]
@@ -133,18 +143,15 @@ def steps(segmenter, embedding, small_batches):
     return segmenter.iter_everything(embedding, EverythingOptions(3, **KEEP_ALL))
 
 
-def described(records):
-    return [(record.rle, record.bbox, record.predicted_iou) for record in records]
-
-
-def test_every_batch_reports_its_progress_and_the_masks_so_far(segmenter, embedding, steps):
+def test_every_batch_reports_its_progress_and_the_masks_so_far(unfiltered, steps):
     told = list(steps)
     assert [(step.done, step.total) for step in told] == [(4, 9), (8, 9), (9, 9)]
     assert [len(step.records) for step in told] == [3 * 4, 3 * 8, 3 * 9]
     for step in told:
         ious = [record.predicted_iou for record in step.records]
         assert ious == sorted(ious, reverse=True)
-    assert described(told[-1].records) == described(segmenter.everything(embedding, 3, **KEEP_ALL))
+    for record, other in zip(told[-1].records, unfiltered, strict=True):
+        assert record.predicted_iou == pytest.approx(other.predicted_iou, abs=1e-4)
 
 
 def test_a_closed_generator_computes_no_further_batch(stub_sam, steps):
@@ -201,10 +208,9 @@ def smallest_component(mask: np.ndarray) -> int:
     return int(sizes.min()) if len(sizes) > 1 else 10**9
 
 
-def test_islands_and_holes_below_the_smallest_area_are_removed(segmenter, embedding):
-    raw = segmenter.everything(embedding, 3, **KEEP_ALL)
-    assert min(smallest_component(record.mask) for record in raw) < 40
-    assert min(smallest_component(~record.mask) for record in raw) < 40
+def test_islands_and_holes_below_the_smallest_area_are_removed(segmenter, embedding, unfiltered):
+    assert min(smallest_component(record.mask) for record in unfiltered) < 40
+    assert min(smallest_component(~record.mask) for record in unfiltered) < 40
     cleaned = segmenter.everything(embedding, 3, **KEEP_ALL, min_mask_region_area=40)
     assert cleaned
     for record in cleaned:
@@ -282,15 +288,15 @@ BAD_OPTIONS = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_OPTIONS, ids=lambda value: str(value)[:30])
-def test_an_option_that_is_not_a_number_in_its_range_is_refused(segmenter, embedding, name, value):
+def test_an_option_that_is_not_a_number_in_its_range_is_refused(name, value):
     with pytest.raises(PromptError, match=f"^{name} must be a (whole )?number from"):
-        segmenter.everything(embedding, **{name: value})
+        EverythingOptions(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["crop_n_layers", "self", "", "x" * 10_000])
-def test_an_unknown_option_is_refused(segmenter, embedding, name):
+def test_an_unknown_option_is_refused(name):
     with pytest.raises(PromptError, match="There is no option") as refusal:
-        segmenter.everything_options({name: 1})
+        EverythingOptions.for_weights("bundled", {name: 1})
     assert len(str(refusal.value)) < 300
 
 

@@ -283,6 +283,11 @@ def test_a_click_on_a_mask_to_edit_refines_it():
     assert (logits[0, 172:] < -6).all()
 
 
+def test_a_single_click_on_a_mask_to_edit_has_one_candidate(segmenter, disc):
+    answer = segmenter.answer(segmenter.encode(disc), (EDITED, CLICK))
+    assert len(answer.prediction.iou_predictions) == 1
+
+
 def test_a_mask_to_edit_discards_the_points_before_it():
     assert decoded_for(CLICK, EDITED, OTHER)[-1][0] == Prompt([(20, 20)], [0])
     assert decoded_for(CLICK, EDITED, OTHER, BOX)[-1][0] == Prompt([(20, 20)], [0], BOX.box)

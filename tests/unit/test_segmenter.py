@@ -22,19 +22,18 @@ EMBEDDING_BYTES = 256 * 64 * 64 * 4
 
 
 def test_a_photo_is_encoded_once_for_all_clicks_boxes_and_undos(segmenter, stub_sam, disc):
-    history = [AddPoint(10 + 8 * step, 60, 1) for step in range(20)]
-    history += [SetBox((step, step, 100, 100)) for step in range(5)]
-    for length in [*range(1, len(history) + 1), len(history) - 1, len(history) - 2]:
-        segmenter.answer(segmenter.encode(disc), tuple(history[:length]))
-    segmenter.answer(segmenter.encode(disc), tuple(history[:-3]))
+    log = [AddPoint(10 + 8 * number, 60, 1) for number in range(8)]
+    log += [SetBox((number, number, 100, 100)) for number in range(3)]
+    for length in [*range(1, len(log) + 1), len(log) - 1, len(log) - 2]:
+        segmenter.answer(segmenter.encode(disc), tuple(log[:length]))
     assert stub_sam.image_encoder.calls == 1
-    assert stub_sam.mask_decoder.calls == 25
+    assert stub_sam.mask_decoder.calls == len(log)
 
 
-def test_visitors_who_bring_the_same_photo_at_once_share_one_encode(segmenter, stub_sam, disc):
+def test_users_who_open_the_same_photo_at_once_share_one_encode(segmenter, stub_sam, disc):
     barrier = threading.Barrier(2)
 
-    def visit(seed: int) -> np.ndarray:
+    def use(seed: int) -> np.ndarray:
         random = np.random.default_rng(seed)
         barrier.wait(10)
         for _ in range(5):
@@ -43,7 +42,7 @@ def test_visitors_who_bring_the_same_photo_at_once_share_one_encode(segmenter, s
         return segmenter.predict(segmenter.encode(disc), CENTRE).low_res_logits
 
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(visit, range(2))
+        first, second = pool.map(use, range(2))
     assert stub_sam.image_encoder.calls == 1
     np.testing.assert_allclose(first, second, atol=1e-5)
 
@@ -272,15 +271,15 @@ def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
     monkeypatch.setattr(segmenter_module, "predict_masks", noted_predict)
     monkeypatch.setattr(segmenter_module, "compute_embedding", noted_encode)
 
-    def visit():
+    def use():
         segmenter.predict(segmenter.encode(disc), Prompt([(20, 20)], [1]))
 
-    visitors = [threading.Thread(target=visit) for _ in range(4)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join()
+    users = [threading.Thread(target=use) for _ in range(4)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
     assert len(decoded_in) == 1
-    assert decoded_in.isdisjoint({*visitors, threading.current_thread()})
+    assert decoded_in.isdisjoint({*users, threading.current_thread()})
     assert len(encoded_in) == 1
     assert not encoded_in[0].is_alive()
