@@ -48,14 +48,9 @@ def mask_bbox_xywh(mask: Mask) -> tuple[int, int, int, int]:
 
 
 def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
-    """Resamples a mask: a pixel is set where the mask covers at least half of its area.
+    """Resamples a mask to (H, W): a pixel is set where the mask covers at least half of its area.
 
-    Args:
-        mask: (H, W) bool.
-        size_hw: (H, W) of the result.
-
-    Returns:
-        (H, W) bool; `mask` itself if it already has that size.
+    Returns the mask itself if it already has that size.
     """
     height, width = size_hw
     if mask.shape == (height, width):

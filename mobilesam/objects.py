@@ -114,12 +114,7 @@ class PackedObjects(Sequence[PhotoObject]):
     def __init__(self, objects: Iterable[PhotoObject], budget: CpuBudget | None = None) -> None:
         """Packs the objects one by one, so that an iterator needs memory for one mask only.
 
-        Args:
-            objects: the objects to pack.
-            budget: limits the time spent here and on later accesses.
-
-        Raises:
-            PromptError: the budget is exhausted.
+        The budget limits the time spent here and on later accesses; PromptError if it is exhausted.
         """
         self._budget = budget
         self._packed: list[_PackedObject] = []
@@ -153,8 +148,6 @@ class PackedObjects(Sequence[PhotoObject]):
     def exclusive(self, keep: Keep = "later") -> PackedObjects:
         """Removes overlaps: each pixel of the masks stays in exactly one of them.
 
-        Holds two masks in memory at a time.
-
         Args:
             keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
                 `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest;
@@ -174,7 +167,9 @@ class PackedObjects(Sequence[PhotoObject]):
         check_sizes(self, result[0].size_hw)
         order = list(range(len(result)))
         if keep == "predicted_iou":
-            order.sort(key=lambda index: _rank(result[index].predicted_iou))
+            ious = [packed.predicted_iou for packed in result]
+            ranks = [-math.inf if iou is None else iou for iou in ious]
+            order.sort(key=lambda index: ranks[index])
         taken = np.zeros(result[0].size_hw, bool)
         for index in reversed(order):
             item = self[index]
@@ -193,11 +188,7 @@ class PackedObjects(Sequence[PhotoObject]):
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:
-    """Checks that every mask has the photo's size, (H, W).
-
-    Raises:
-        PromptError: a mask has another size.
-    """
+    """Raises PromptError unless every mask has the photo's size, (H, W)."""
     if isinstance(objects, PackedObjects):
         sizes = objects.sizes_hw
     else:
@@ -208,7 +199,3 @@ def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> Non
                 f'The mask of "{name}" is {width} x {height}, '
                 f"but the photo is {size_hw[1]} x {size_hw[0]}."
             )
-
-
-def _rank(predicted_iou: float | None) -> float:
-    return -math.inf if predicted_iou is None else predicted_iou

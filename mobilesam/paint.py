@@ -39,9 +39,7 @@ class Stroke:
     def swept_px(self, size_hw: tuple[int, int], original_size: tuple[int, int]) -> float:
         """Estimates the cost of drawing: the pixels swept, counted each time they are swept.
 
-        Args:
-            size_hw: (H, W) of the array to draw on.
-            original_size: (H, W) of the photo.
+        `size_hw` is the size of the array to draw on, `original_size` that of the photo.
         """
         scale = max(size_hw) / max(original_size)
         xy = np.array(self.path) * scale
@@ -53,23 +51,19 @@ class Stroke:
 def logits_size(input_size: tuple[int, int]) -> tuple[int, int]:
     """(H, W) of the photo within the 256 x 256 logits.
 
-    Args:
-        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
+    `input_size` is its (H, W) within the model's 1024 x 1024 input.
     """
     height, width = (max(1, round(side / _INPUT_PX_PER_LOGIT)) for side in input_size)
     return height, width
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:
-    """Draws strokes on a mask, in order.
+    """Draws strokes on a mask, in order; returns the mask itself if there are none.
 
     Args:
         mask: (H, W) bool; the whole photo at any size.
         strokes: in pixels of the photo.
         original_size: (H, W) of the photo.
-
-    Returns:
-        (H, W) bool; `mask` itself if there are no strokes.
     """
     if not strokes:
         return mask
@@ -89,13 +83,10 @@ def painted_logits(
     """Draws strokes on logits, in order, as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
 
     Args:
-        logits: (1, 256, 256), in the frame of the model's padded input.
+        logits: (1, 256, 256) float32, in the frame of the model's padded input.
         strokes: in pixels of the photo.
         original_size: (H, W) of the photo.
         input_size: (H, W) of the photo within the model's 1024 x 1024 input.
-
-    Returns:
-        (1, 256, 256) float32; `logits` itself if there are no strokes.
     """
     if not strokes:
         return logits

@@ -122,14 +122,14 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
 
 
 def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
-    """Fills the union of polygons in the frame `"edges"`, with pycocotools' rasterisation.
+    """Fills polygons in the frame `"edges"`, with pycocotools' rasterisation.
 
     Args:
         polygons: one or more (N, 2) XY within the photo, N at least 3.
         size_hw: (H, W) of the photo.
 
     Returns:
-        (H, W) bool.
+        Their union, (H, W) bool.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,13 @@ from mobilesam.cli.journal import Journal
 from mobilesam.cli.messages import show
 from mobilesam.cli.prompts_file import BatchPrompt, BatchPrompts, path_inside
 from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import CocoAnnotation, CocoPhoto, coco_annotation
+from mobilesam.export import CocoPhoto, coco_annotation
 from mobilesam.objects import PhotoObject
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
 
-_RECORD_VERSION = 1  # increase it when the same prompts give another record
+_RECORD_VERSION = 2  # increase it when the same prompts give another record
 
 
 def run_batch(
@@ -40,8 +39,8 @@ def run_batch(
         progress: advances with each photo.
 
     Returns:
-        The photos in the order of the prompts, and how many photos and lines failed. A message has
-        been shown for each failure.
+        The photos in the order of the prompts, and the number of photos and lines that failed, each
+        of which has been reported.
 
     Raises:
         MobileSamError: the journal cannot be written.
@@ -67,7 +66,7 @@ def run_batch(
                     show(f"{file}, line {prompt.line}: {answer['error']}")
                     failures += 1
                 else:
-                    annotations.append(CocoAnnotation(**answer))
+                    annotations.append(answer)
             height, width = record["size"]
             photos.append(CocoPhoto(file, (height, width), tuple(annotations)))
         progress.update()
@@ -100,7 +99,7 @@ def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> 
 
 
 def _answer(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
-    """The photo's size, and for each prompt a CocoAnnotation's attributes or {"error": sentence}.
+    """The photo's size, and for each prompt a COCO annotation or {"error": sentence}.
 
     Raises:
         ImageError: the photo cannot be used.
@@ -113,7 +112,7 @@ def _answer(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dic
             best = prediction.best
             iou = float(prediction.iou_predictions[best])
             found = PhotoObject(item.name, prediction.mask(best), iou)
-            answers.append(asdict(coco_annotation(found)))
+            answers.append(coco_annotation(found))
         except PromptError as error:  # the prompt is outside the photo, or the mask is empty
             answers.append({"error": str(error)})
     return {"size": list(embedding.original_size), "answers": answers}

@@ -47,11 +47,7 @@ class Journal:
         return self._records.get(key)
 
     def append(self, key: str, record: Any) -> None:
-        """Appends a record and waits until it is on disk.
-
-        Raises:
-            MobileSamError: the file cannot be written.
-        """
+        """Appends a record and waits until it is on disk; MobileSamError if that fails."""
         line = json.dumps({"key": key, "record": record}).encode("ascii") + b"\n"
         with reporting_errors(self._path):
             self._file.write(line)
@@ -60,11 +56,7 @@ class Journal:
         self._records[key] = record
 
     def remove(self) -> None:
-        """Deletes the file.
-
-        Raises:
-            MobileSamError: the file cannot be deleted.
-        """
+        """Deletes the file; MobileSamError if that fails."""
         if sys.platform == "win32":  # an open file cannot be deleted there
             self._file.close()
         with reporting_errors(self._path):

@@ -14,16 +14,10 @@ _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Runs one command and returns its exit status.
 
-    Args:
-        argv: the arguments after the program's name; None for sys.argv.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with 2 for an invalid command line, with 0 after `--help`.
+    `argv` defaults to sys.argv. Like argparse, raises SystemExit for an invalid command line and
+    after `--help`.
     """
     args = build_parser().parse_args(argv)
     tune_allocator()

@@ -13,7 +13,7 @@ from mobilesam.errors import MobileSamError
 
 
 def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
-    """Checks where a file will be written.
+    """Checks an output path before the work starts.
 
     Args:
         out: the path after --out.
@@ -24,8 +24,7 @@ def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
         The path with symbolic links resolved, so that the target of a link is replaced.
 
     Raises:
-        UsageError: the path has another extension, is a folder or the photo, or its folder does
-            not exist.
+        UsageError: the file cannot be written there.
     """
     if out.suffix.lower() != suffix:
         raise UsageError(f"The output is a {suffix} file. End the name after --out in {suffix}.")

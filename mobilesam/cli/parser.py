@@ -13,8 +13,8 @@ PROGRAM = "python -m mobilesam"
 EVERYTHING_OPTIONS = {
     "points_per_side": "prompt the model at a grid of N x N points, 1 to 64; more points find "
     "smaller objects (default: 16)",
-    "pred_iou_thresh": "keep masks whose predicted IoU is higher than this, 0 to 1 "
-    "(default: 0.88; 0.4 with the bundled weights)",
+    "pred_iou_thresh": "keep masks whose predicted IoU, the model's estimate of their quality, is "
+    "higher than this, 0 to 1 (default: 0.88; 0.4 with the bundled weights)",
     "stability_score_thresh": "keep masks whose stability score is at least this, 0 to 1; the "
     "score is the IoU between the masks at a higher and at a lower threshold (default: 0.95; 0.3 "
     "with the bundled weights)",
@@ -96,7 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
         _command(commands, "everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES)
     )
     _add_batch(
-        _command(commands, "batch", "segment a folder of photos into a COCO file", _BATCH_EXAMPLES)
+        _command(
+            commands, "batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES
+        )
     )
     _add_serve(_command(commands, "serve", "start the web page", _SERVE_EXAMPLES))
     return parser
@@ -125,15 +127,15 @@ def _add_segment(parser: _Parser) -> None:
         "--candidate",
         choices=("best", "1", "2", "3"),
         default="best",
-        help="which mask to use where a prompt is ambiguous: 1, 2 or 3 is one of three candidates, "
-        "best the one with the highest predicted IoU (default: best)",
+        help="which mask to use if the prompt is ambiguous: 1, 2 or 3 is one of three candidates, "
+        "best the one that the model rates highest (default: best)",
     )
     parser.add_argument(
         "--format",
         choices=("mask", "cutout", "coco"),
         default="mask",
         help="mask: a black and white PNG; cutout: a PNG of the object, cropped, on a transparent "
-        "background; coco: JSON with the mask as RLE (default: mask)",
+        "background; coco: COCO JSON (default: mask)",
     )
     _add_out(parser)
     _add_model(parser)
@@ -150,7 +152,9 @@ def _add_everything(parser: _Parser) -> None:
 
 
 def _add_batch(parser: _Parser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="contains the photos")
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the folder that contains the photos"
+    )
     parser.add_argument(
         "--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines"
     )

@@ -20,13 +20,7 @@ DEFAULT_NAME = "object"
 
 @dataclass(frozen=True)
 class BatchPrompt:
-    """One line of a prompts file.
-
-    Attributes:
-        line: its number, from 1.
-        prompt: points and box.
-        name: the category.
-    """
+    """The prompt and the category in one line of a prompts file; lines count from 1."""
 
     line: int
     prompt: Prompt
@@ -35,12 +29,7 @@ class BatchPrompt:
 
 @dataclass(frozen=True)
 class BatchPrompts:
-    """The content of a prompts file.
-
-    Attributes:
-        by_file: the prompts of each photo, in the order of the lines.
-        errors: a sentence for each invalid line.
-    """
+    """The prompts of each photo, in the order of the lines, and a sentence per invalid line."""
 
     by_file: dict[str, list[BatchPrompt]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -80,11 +69,7 @@ def read_prompts(lines: Iterable[bytes]) -> BatchPrompts:
 
 
 def path_inside(folder: Path, file: str) -> Path:
-    """Resolves a photo's path, including symbolic links.
-
-    Args:
-        folder: resolved.
-        file: relative path of the photo.
+    """Resolves a photo's path, including symbolic links; `folder` must be resolved.
 
     Raises:
         ImageError: the path cannot be resolved, or a link leads out of the folder.

@@ -1,6 +1,5 @@
 """Exports objects as images and annotation files, and reads annotation files."""
 
-from mobilesam.export.coco import CocoAnnotation as CocoAnnotation
 from mobilesam.export.coco import CocoPhoto as CocoPhoto
 from mobilesam.export.coco import coco_annotation as coco_annotation
 from mobilesam.export.coco import coco_document as coco_document

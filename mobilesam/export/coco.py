@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -32,38 +32,26 @@ Segmentation = Literal["rle", "polygons"]
 
 
 @dataclass(frozen=True)
-class CocoAnnotation:
-    """The COCO annotation of one object; small compared to its mask.
-
-    Attributes:
-        category: the object's name.
-        fields: segmentation, area, bbox, iscrowd and further numbers. A predicted IoU is stored as
-            predicted_iou and as score, the name that COCO's evaluation uses.
-    """
-
-    category: str
-    fields: JsonObject
-
-
-@dataclass(frozen=True)
 class CocoPhoto:
     """A photo and its annotations.
 
     Attributes:
         file_name: the photo's file name or relative path.
         size_hw: (H, W) in pixels.
-        annotations: of the photo's objects.
+        annotations: of the photo's objects, as `coco_annotation` returns them.
     """
 
     file_name: str
     size_hw: tuple[int, int]
-    annotations: tuple[CocoAnnotation, ...]
+    annotations: tuple[JsonObject, ...]
 
 
 def coco_annotation(
     item: PhotoObject, segmentation: Segmentation = "rle", **extra: float
-) -> CocoAnnotation:
-    """Describes an object as a COCO annotation.
+) -> JsonObject:
+    """Describes an object as a COCO annotation, with its name as `category` in place of ids.
+
+    A predicted IoU is stored as predicted_iou and as score, the name that COCO's evaluation uses.
 
     Args:
         item: an object whose mask is not empty.
@@ -72,20 +60,18 @@ def coco_annotation(
         **extra: further numbers, such as stability_score.
 
     Raises:
-        PromptError: the mask is empty, or `segmentation` is unknown.
+        PromptError: the mask is empty.
     """
-    if segmentation not in get_args(Segmentation):
-        raise PromptError('segmentation must be "rle" or "polygons".')
     if not item.mask.any():
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
     fields = mask_to_json(item.mask, iscrowd=0)
-    fields = {"segmentation": fields.pop("rle"), **fields}
+    annotation = {"category": item.name, "segmentation": fields.pop("rle"), **fields}
     if segmentation == "polygons":
         outlines = mask_outlines(item.mask, "edges")
-        fields["segmentation"] = [outline.ravel().tolist() for outline in outlines]
+        annotation["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
-        fields["predicted_iou"] = fields["score"] = item.predicted_iou
-    return CocoAnnotation(item.name, fields | extra)
+        annotation["predicted_iou"] = annotation["score"] = item.predicted_iou
+    return annotation | extra
 
 
 def coco_photo(
@@ -114,9 +100,10 @@ def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
             {"id": image_id, "file_name": photo.file_name, "height": height, "width": width}
         )
         for annotation in photo.annotations:
-            category_id = category_ids.setdefault(annotation.category, len(category_ids) + 1)
+            fields = dict(annotation)
+            category_id = category_ids.setdefault(fields.pop("category"), len(category_ids) + 1)
             ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": category_id}
-            annotations.append(ids | annotation.fields)
+            annotations.append(ids | fields)
     return {
         "info": {"description": "Made with the MobileSAM demo"},
         "licenses": [],
@@ -176,8 +163,7 @@ def read_coco(
 
     Raises:
         PromptError: the budget is exhausted.
-        AnnotationError: the document is not a COCO file, is damaged, is for another photo, or
-            exceeds the bounds of `documents`.
+        AnnotationError: the document cannot be read or is for another photo.
     """
     content = validate_file(_CocoFile, document, "COCO")
     image = _find_image(content.images, size_hw, file_name)

@@ -54,7 +54,7 @@ class _SentObject(BaseModel):
     predicted_iou: Number | None = None
 
 
-_SENT_OBJECTS = TypeAdapter(Items[_SentObject])
+_SENT_OBJECTS = TypeAdapter(Annotated[Items[_SentObject], Field(max_length=MAX_DOCUMENT_OBJECTS)])
 
 
 def parse_document(data: bytes | str) -> object:
@@ -105,8 +105,7 @@ def read_objects(
         budget: limits the time spent on the objects.
 
     Raises:
-        AnnotationError: the list does not match, a mask is damaged or of another size, a name
-            cannot be used, or the bounds above are exceeded.
+        AnnotationError: the list cannot be read, or a mask has another size.
         PromptError: the budget is exhausted.
     """
     sent = validate(_SENT_OBJECTS, rows, AnnotationError, "objects")
@@ -125,14 +124,13 @@ def pack_objects(
     """Packs the objects of a document one by one, if there are not too many.
 
     Args:
-        count: how many objects `found` has.
+        count: number of objects in `found`.
         found: name, (H, W) mask and predicted IoU of each object.
         size_hw: (H, W) of the photo.
         budget: limits the time spent on the objects.
 
     Raises:
-        AnnotationError: there are more than MAX_DOCUMENT_OBJECTS, their masks would have more than
-            MAX_MASK_PIXELS, or a name cannot be used.
+        AnnotationError: there are too many objects for this size, or a name cannot be used.
     """
     most = min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // (size_hw[0] * size_hw[1]))
     if count > most:

@@ -87,7 +87,7 @@ def _cutouts(photo: Photo, objects: _Objects, _name: str) -> bytes:
 
 
 def _coco_rle(photo: Photo, objects: _Objects, name: str) -> bytes:
-    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects, "rle")]))
+    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects)]))
 
 
 def _coco_polygons(photo: Photo, objects: _Objects, name: str) -> bytes:

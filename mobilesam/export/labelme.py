@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, FailFast
+from pydantic import BaseModel, FailFast, Field
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
+    MAX_DOCUMENT_OBJECTS,
     Items,
     JsonObject,
     PolygonReader,
@@ -41,12 +42,7 @@ def labelme_document(
 
     A mask in one part without holes becomes a `polygon`, which can be edited in labelme; any other
     mask, and one too thin for three vertices, becomes a `mask`. Both are exact. Empty masks are
-    skipped.
-
-    Args:
-        file_name: the photo's file name; labelme looks for the photo beside the document.
-        size_hw: (H, W) of the photo.
-        objects: of the photo.
+    skipped. labelme looks for `file_name` beside the document.
     """
     return {
         "version": LABELME_VERSION,
@@ -91,7 +87,7 @@ class _Shape(BaseModel):
 
 
 class _LabelmeFile(BaseModel):
-    shapes: Items[_Shape]
+    shapes: Annotated[Items[_Shape], Field(max_length=MAX_DOCUMENT_OBJECTS)]
     imageHeight: Number | None = None  # noqa: N815
     imageWidth: Number | None = None  # noqa: N815
 
@@ -110,8 +106,8 @@ def read_labelme(
 
     Raises:
         PromptError: the budget is exhausted.
-        AnnotationError: the document is not a labelme file, is damaged, is for a photo of another
-            size, has shapes without an area, or exceeds the bounds of `documents`.
+        AnnotationError: the document cannot be read, is for a photo of another size, or has shapes
+            without an area.
     """
     content = validate_file(_LabelmeFile, document, "labelme")
     height, width = content.imageHeight, content.imageWidth

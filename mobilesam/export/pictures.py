@@ -21,11 +21,7 @@ _PHOTO_COMPRESSION = 3
 
 
 def mask_png(mask: Mask) -> bytes:
-    """Encodes a mask as an 8-bit greyscale PNG: 255 inside, 0 outside.
-
-    Args:
-        mask: (H, W) bool.
-    """
+    """Encodes an (H, W) bool mask as an 8-bit greyscale PNG: 255 inside, 0 outside."""
     return _png(Image.fromarray(mask.astype(np.uint8) * 255))
 
 
@@ -34,10 +30,7 @@ def cutout_png(photo: Photo, mask: Mask) -> bytes:
 
     Args:
         photo: the upright photo.
-        mask: (H, W) bool, of the photo's size.
-
-    Raises:
-        PromptError: the mask is empty.
+        mask: (H, W) bool, of the photo's size; PromptError if it is empty.
     """
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     if x0 == x1:
@@ -53,9 +46,6 @@ def index_png(objects: Sequence[PhotoObject]) -> bytes:
 
     A pixel's value is the 1-based index of its object in the list, or 0 for background. Where
     masks overlap, the later object wins.
-
-    Args:
-        objects: of one photo, at least one.
 
     Raises:
         PromptError: there are more than 255 objects.

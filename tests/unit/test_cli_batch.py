@@ -107,9 +107,9 @@ def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sa
 
 
 def test_a_batch_killed_twice_does_every_photo_once(run):
-    save_photos(200)
-    lines = [about(number) for number in range(200)]
-    lines += [{"file": f"{number:03}.png", "box": [2, 2, 9, 9]} for number in range(0, 200, 4)]
+    save_photos(100)
+    lines = [about(number) for number in range(100)]
+    lines += [{"file": f"{number:03}.png", "box": [2, 2, 9, 9]} for number in range(0, 100, 4)]
     save_prompts(*lines)
     assert run(CheapSegmenter())[0] == 0
     undisturbed = Path("a.json").read_bytes()
@@ -131,7 +131,7 @@ def test_a_batch_killed_twice_does_every_photo_once(run):
     kept = []
     for _ in range(2):
         # Held some photos later, so that a slow machine kills it before its end too.
-        photos = random.randint(20, 80)
+        photos = random.randint(10, 40)
         process = start(hold=photos + 10)
         deadline = time.monotonic() + WAIT_S
         while len(lines_of(part)) < len(kept) + photos and time.monotonic() < deadline:
@@ -144,16 +144,16 @@ def test_a_batch_killed_twice_does_every_photo_once(run):
         assert not Path("a.json").exists()
         kept = [json.loads(line) for line in lines_of(part) if line.endswith(b"\n")]
     before_the_last = len(lines_of(log))
-    assert 40 <= len(kept) < 200
+    assert 20 <= len(kept) < 100
     # A kill costs at most the photo that was at work.
     assert len(kept) <= before_the_last <= len(kept) + 2
 
-    last = start(hold=200)
+    last = start(hold=100)
     assert last.wait(WAIT_S) == 0
     last.stderr.close()
     assert Path("a.json").read_bytes() == undisturbed
-    assert len(lines_of(log)) - before_the_last == 200 - len(kept)
-    assert len(set(lines_of(log))) == 200
+    assert len(lines_of(log)) - before_the_last == 100 - len(kept)
+    assert len(set(lines_of(log))) == 100
     assert sorted(os.listdir(".")) == ["a.json", "log", "photos", "prompts.jsonl"]
 
 

@@ -110,12 +110,6 @@ def test_empty_masks_are_left_out_and_refused_alone():
         coco_annotation(empty)
 
 
-def test_unknown_segmentations_are_refused():
-    item = PhotoObject("disc", MASKS["disc 3"])
-    with pytest.raises(PromptError, match="segmentation"):
-        coco_annotation(item, "boxes")
-
-
 def test_uncompressed_counts_and_text_ids_of_other_programs_are_read():
     document = {
         "images": [{"id": "x", "file_name": "a.jpg", "width": 4, "height": 3, "licence": 1}],

@@ -242,7 +242,7 @@ BAD_ROWS = {
     "null": (None, "objects must be a list"),
     "one object": (GOOD, "objects must be a list"),
     "words": (["a"], r"objects\[0\] must be an object"),
-    "10,000 objects": ([GOOD] * 10_000, "10000 objects; at most 1000"),
+    "10,000 objects": ([GOOD] * 10_000, "objects must have at most 1000 items"),
     "no name": ([{"rle": GOOD["rle"]}], r"objects\[0\].name is missing"),
     "an empty name": ([{**GOOD, "name": " \n"}], "Give the object a name"),
     "a long name": ([{**GOOD, "name": "a" * 81}], "at most 80"),

@@ -147,7 +147,7 @@ HOSTILE = {
     "another size": (shaped() | {"imageHeight": 7}, "another size"),
     "half a size": (shaped() | {"imageWidth": None}, "another size"),
     "size text": (shaped() | {"imageWidth": "8"}, "imageWidth must be a finite number"),
-    "too many": ({"shapes": shaped()["shapes"] * 1001}, "1001 objects"),
+    "too many": ({"shapes": shaped()["shapes"] * 1001}, "at most 1000"),
     "empty label": (shaped(label=" "), "name"),
     "no label": (shaped(label=None), "label must be text"),
     "label an object": (shaped(label={}), "label must be text"),

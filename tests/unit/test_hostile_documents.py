@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mobilesam.errors import AnnotationError
-from mobilesam.export import export_file, read_coco, read_labelme, read_objects
+from mobilesam.export import documents, export_file, read_coco, read_labelme, read_objects
 from mobilesam.images import Photo
 
 SIDE = 1000
@@ -65,7 +65,9 @@ def test_ids_whose_hashes_collide_take_no_longer():
     assert time.thread_time() - began < 1
 
 
-def test_even_the_smallest_polygons_are_not_free():
-    many = [[1, 1, 1, 1, 1, 1]] * 110_000
+def test_even_the_smallest_polygons_count(monkeypatch):
+    monkeypatch.setattr(documents, "MAX_OUTLINE_PX", 100 * documents.MIN_OUTLINE_PX)
+    polygon = [1, 1, 1, 1, 1, 1]
+    assert len(read_coco(coco([polygon] * 100), (SIDE, SIDE))) == 1
     with pytest.raises(AnnotationError, match="Simplify"):
-        read_coco(coco(many), (SIDE, SIDE))
+        read_coco(coco([polygon] * 101), (SIDE, SIDE))
