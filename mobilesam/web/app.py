@@ -138,11 +138,7 @@ def _load(weights: str | None, device: str | None, settings: Settings) -> Segmen
 
     torch.set_num_threads(usable_cores())
     segmenter = Segmenter.from_weights(weights, device, settings)
-    logger.info(
-        "%s weights on %s (%s). %s",
-        segmenter.weights.kind.capitalize(),
-        segmenter.device,
-        segmenter.backend_name,
-        segmenter.weights.reason,
-    )
+    kind, reason = segmenter.weights.kind.capitalize(), segmenter.weights.reason
+    line = "%s weights on %s (%s). %s"
+    logger.info(line, kind, segmenter.device, segmenter.backend_name, reason)
     return segmenter

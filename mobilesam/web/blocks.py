@@ -22,12 +22,7 @@ from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import PromptCanvas, head_links
-from mobilesam.web.page.handlers import (
-    DISPLAY_SIDE,
-    OPEN_TIMEOUT_S,
-    THUMBNAIL_SIDE,
-    PageHandlers,
-)
+from mobilesam.web.page.handlers import DISPLAY_SIDE, OPEN_TIMEOUT_S, THUMBNAIL_SIDE, PageHandlers
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
@@ -41,12 +36,9 @@ _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _THUMBNAIL_HW = (192, 256)
-_MAX_JSON_BYTES = 32 * MEGA
-"""Of a request: the objects of a photo with all their interactions, or a file of masks."""
-_MAX_EVENTS = 200
-"""That Gradio handles at once: more than the queues hold, so that none waits in Gradio's queue."""
-_MAX_SESSIONS = 1000
-"""Whose state Gradio keeps. The page keeps none there, so the oldest lose nothing."""
+_MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
+_MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits in Gradio's queue
+_MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +69,7 @@ def build_demo(
     queues: WorkQueues,
     examples: Path = EXAMPLES_DIR,
 ) -> gr.Blocks:
-    """The demo, to be launched with `launch_options`.
-
-    Args:
-        handlers: handle the requests of the page.
-        model: the segmenter for the endpoints, which may still be loading.
-        limits: for photos.
-        queues: run the work of the endpoints.
-        examples: a folder of photos to offer.
-    """
+    """The demo, to be launched with `launch_options`; `examples` is a folder of photos to offer."""
     gr.set_static_paths([examples])
 
     async def unload(request: gr.Request) -> None:
@@ -120,12 +104,7 @@ def build_demo(
 
 
 def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Arguments for `demo.launch`: style, limits, middleware, and no telemetry.
-
-    Args:
-        limits: for photos.
-        routes: served besides Gradio's.
-    """
+    """Arguments for `demo.launch`: style, limits, middleware, more routes, and no telemetry."""
     max_body_bytes = max(_MAX_JSON_BYTES, limits.max_bytes + MEGA)
     return {
         "theme": gr.themes.Default(font=_FONTS),

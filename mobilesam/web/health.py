@@ -18,13 +18,9 @@ if TYPE_CHECKING:  # torch is imported after the page is served
 
 
 def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
-    """The route, which answers 200 once the model is loaded and 503 before or if that failed.
+    """The route, which answers 200 once the model is loaded, and 503 before or if that failed.
 
     A load balancer that checks the status alone therefore sends users only to ready servers.
-
-    Args:
-        model: the segmenter, which may still be loading.
-        handlers: count the open photos.
     """
     started = time.monotonic()
 
@@ -36,11 +32,8 @@ def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
             "open_photos": handlers.open_photos,
             **_model_report(model),
         }
-        return JSONResponse(
-            report,
-            status_code=200 if report["status"] == "ready" else 503,
-            headers={"Cache-Control": "no-store"},
-        )
+        status = 200 if report["status"] == "ready" else 503
+        return JSONResponse(report, status, headers={"Cache-Control": "no-store"})
 
     return Route("/healthz", healthz)
 

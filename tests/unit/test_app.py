@@ -1,27 +1,34 @@
-"""What is imported before the page is served, and what the page does until the model is there."""
+"""Starting and stopping the page: the order of things, and what of Gradio the stop relies on."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
+import gradio as gr
+import httpx
 import pytest
 
 import mobilesam
-from mobilesam import Segmenter
+from mobilesam import MobileSamError, Segmenter
+from mobilesam.web import app
 from mobilesam.web.app import serve_page
-from mobilesam.web.page import handlers as desk_module
-from mobilesam.web.page.handlers import PageHandlers
+from tests.event_loop import run_async
 
 
 def test_the_page_is_built_without_the_models_libraries() -> None:
     """They take longer to import than all the rest; the page must not wait for them."""
     program = (
-        "import sys; import mobilesam.web.app, mobilesam.web.blocks; "
+        "import sys; import mobilesam.web.app; assert 'gradio' not in sys.modules;"
+        "import mobilesam.web.blocks; "
         "print(sorted({'torch', 'torchvision', 'timm', 'segment_anything'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -31,67 +38,155 @@ def test_the_page_is_built_without_the_models_libraries() -> None:
 
 
 @pytest.mark.parametrize("name", mobilesam.__all__)
-def test_every_public_name_is_found_when_asked_for(name: str) -> None:
+def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(mobilesam, name).__name__ == name
 
 
-def test_another_name_is_missed_as_in_any_module() -> None:
+def test_an_unknown_name_raises_as_in_any_module() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         mobilesam.Nonsense  # noqa: B018
 
 
-def test_a_visitor_waits_for_the_model_and_is_answered(segmenter: Segmenter, tmp_path: Path):
-    model: Future[Segmenter] = Future()
-    handlers = PageHandlers(model, tmp_path)
-    replies = []
-    visitor = threading.Thread(target=lambda: replies.append(handlers.about({"seq": 1})))
-    visitor.start()
-    visitor.join(0.2)
-    assert visitor.is_alive()
-    model.set_result(segmenter)
-    visitor.join(10)
-    (reply,) = replies
-    told = {name: reply[name] for name in ("ok", "seq", "device", "weights", "reason")}
-    assert told == {
-        "ok": True,
-        "seq": 1,
-        "device": "CPU",
-        "weights": "custom",
-        "reason": "A stub for the tests.",
-    }
+class Page:
+    """A demo that serves nothing and notes what happens to it."""
+
+    local_url = "http://127.0.0.1:7999/"
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.models: list[Future[Segmenter]] = []
+        self.error: Exception | None = None
+
+    def build(self, _handlers: object, model: Future[Segmenter], *_: object) -> Page:
+        self.models.append(model)
+        return self
+
+    def launch(self, **options: object) -> None:
+        assert options["quiet"]
+        assert options["prevent_thread_lock"]
+        self.events.append("launched")
+        if self.error:
+            raise self.error
+
+    def block_thread(self) -> None:
+        self.events.append("served" if self.models[0].result() else "")
 
 
-def test_a_visitor_who_waited_too_long_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(desk_module, "MODEL_TIMEOUT_S", 0.01)
-    reply = PageHandlers(Future(), tmp_path).about({"seq": 1})
-    assert not reply["ok"]
-    assert "still being loaded" in reply["error"]
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
+    """What serve_page serves, with a model that needs no loading."""
+    page = Page()
 
+    def load(*_: object) -> str:
+        page.events.append("loaded")
+        return "model"
 
-def test_the_log_says_where_the_page_is_before_the_model_is_loaded(
-    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    told = []
-
-    class Page:
-        local_url = "http://127.0.0.1:7999/"
-
-        def launch(self, **options: object) -> None:
-            assert options["quiet"]
-
-        def block_thread(self) -> None:
-            assert told == ["The page is at http://127.0.0.1:7999/"]
-
-    def load(*args: object) -> Segmenter:
-        told.extend(caplog.messages)
-        return segmenter
-
-    caplog.set_level(logging.INFO)
     for process_wide in ("tune_allocator", "configure_logging"):
-        monkeypatch.setattr(f"mobilesam.web.app.{process_wide}", lambda: None)
-    monkeypatch.setattr("mobilesam.web.app._load", load)
-    monkeypatch.setattr("mobilesam.web.blocks.build_demo", lambda *_: Page())
+        monkeypatch.setattr(app, process_wide, lambda: None)
+    monkeypatch.setattr(app, "_load", load)
+    monkeypatch.setattr(app, "close", lambda _: page.events.append("closed"))
+    monkeypatch.setattr("mobilesam.web.blocks.build_demo", page.build)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return page
+
+
+def test_the_page_is_served_before_the_model_is_loaded_and_closed_at_the_end(
+    page: Page, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
     serve_page()
-    assert told
+    assert page.events == ["launched", "loaded", "served", "closed"]
+    assert "The page is at http://127.0.0.1:7999/" in caplog.messages
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_page_and_the_requests_that_wait(
+    page: Page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def load(*_: object) -> Segmenter:
+        raise MobileSamError("Damaged.")
+
+    monkeypatch.setattr(app, "_load", load)
+    with pytest.raises(MobileSamError, match="Damaged"):
+        serve_page()
+    assert page.events == ["launched", "closed"]
+    assert isinstance(page.models[0].exception(), MobileSamError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_gets_a_sentence(page: Page) -> None:
+    page.error = OSError("Cannot find empty port")
+    with pytest.raises(MobileSamError, match="Choose a free port"):
+        serve_page()
+    assert page.events == ["launched"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cleans_up_once_and_ends_the_process_with_status_0(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    monkeypatch.setattr(os, "_exit", end)
+    before = signal.getsignal(number)
+    cleaned = []
+
+    def run() -> None:
+        with ExitStack() as cleanup, app._stopped_by_signals(cleanup):
+            cleanup.callback(cleaned.append, "files")
+            cleanup.callback(cleaned.append, "server")
+            os.kill(os.getpid(), number)
+            time.sleep(5)  # interrupted by the signal
+
+    with pytest.raises(Ended, match="0"):
+        run()
+    assert cleaned == ["server", "files"]
+    assert signal.getsignal(number) == before
+
+
+def test_closing_lets_requests_finish_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Needs `Blocks.server.config.timeout_graceful_shutdown` and `Blocks.app.stop_event`."""
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(uvicorn_log, "level", uvicorn_log.level)
+    started = threading.Event()
+
+    def work() -> str:
+        started.set()
+        time.sleep(1)
+        return "finished"
+
+    async def launch() -> gr.Blocks:  # Gradio leaves a loop behind in a thread that has none
+        demo = gr.Blocks(analytics_enabled=False)
+        with demo:
+            text = gr.Textbox()
+            gr.Button().click(work, None, text, api_name="work")
+            demo.unload(lambda: None)  # so that open pages hold a stream
+        demo.launch(prevent_thread_lock=True, quiet=True, enable_monitoring=False, ssr_mode=False)
+        return demo
+
+    demo = run_async(launch())
+
+    def call() -> str:
+        with httpx.Client(base_url=demo.local_url, timeout=10) as http:
+            event = http.post("gradio_api/call/work", json={"data": []}).json()["event_id"]
+            return http.get(f"gradio_api/call/work/{event}").text
+
+    def hold_page() -> str:
+        return httpx.get(f"{demo.local_url}gradio_api/heartbeat/abc", timeout=10).text
+
+    with ThreadPoolExecutor(2) as pool:
+        reply, heartbeat = pool.submit(call), pool.submit(hold_page)
+        assert started.wait(10)
+        began = time.monotonic()
+        app.close(demo)
+        seconds = time.monotonic() - began
+        assert "finished" in reply.result()
+        heartbeat.result()
+    assert seconds < app._FINISH_TIMEOUT_S
+    assert demo.server.config.timeout_graceful_shutdown == app._FINISH_TIMEOUT_S
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(demo.local_url)

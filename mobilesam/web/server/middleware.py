@@ -62,12 +62,6 @@ class SecurityMiddleware:
     """Allowed routes: all others return 404. Every response has the security headers."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        """Wraps an application.
-
-        Args:
-            app: the application.
-            max_body_bytes: of one request.
-        """
         self._app = app
         self._limited = RequestLimits(app, max_body_bytes)
 

@@ -24,25 +24,22 @@ ServerFunction = Callable[[Any], Awaitable[Reply]]
 
 
 class WorkQueue:
-    """First in, first out, to be used in one event loop. A full queue raises BusyError."""
+    """First in, first out, to be used in one event loop.
+
+    At most `threads` pieces of work run at once and `max_waiting` more wait; any more raise
+    BusyError with the `busy_message`.
+    """
 
     def __init__(self, threads: int, max_waiting: int, busy_message: str) -> None:
-        """Creates an empty queue.
-
-        Args:
-            threads: how many pieces of work run at once.
-            max_waiting: how many more may wait.
-            busy_message: the sentence for requests that are refused.
-        """
         self._max_waiting = max_waiting
         self._busy_message = busy_message
-        self._limiter = anyio.CapacityLimiter(threads)
+        self.limiter = anyio.CapacityLimiter(threads)
         self._threads = self._free = threads
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def submit(self, work: Callable[[], T]) -> QueuedWork[T]:
         """Runs a function in a thread as soon as a slot is free."""
-        return QueuedWork(self, work, self._limiter)
+        return QueuedWork(self, work)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Submits a function and returns its result; a cancelled wait leaves the queue."""
@@ -64,11 +61,7 @@ class WorkQueue:
             self.leave(slot)
 
     def serving(self, method: Callable[[Any], Reply]) -> ServerFunction:
-        """The method as a server function that runs in this queue.
-
-        Args:
-            method: handles a query; see `mobilesam.web.server.replies.answering`.
-        """
+        """The method, which is `answering`, as a server function that runs in this queue."""
 
         @functools.wraps(method)
         async def call(query: Any) -> Reply:
@@ -113,14 +106,11 @@ class WorkQueue:
 class QueuedWork(Generic[T]):
     """Work that waits, runs or is done; made by `WorkQueue.submit`."""
 
-    def __init__(
-        self, queue: WorkQueue, work: Callable[[], T], limiter: anyio.CapacityLimiter
-    ) -> None:
-        """Enters the queue."""
+    def __init__(self, queue: WorkQueue, work: Callable[[], T]) -> None:
         queued_at.set(time.perf_counter())
         self._queue = queue
         self._slot = queue.enter()
-        self._task = asyncio.create_task(self._run(work, limiter))
+        self._task = asyncio.create_task(self._run(work))
         # asyncio would log the error of work whose result is never asked for.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -147,10 +137,10 @@ class QueuedWork(Generic[T]):
         """Leaves the queue, unless the work has started."""
         self._slot.cancel()
 
-    async def _run(self, work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
+    async def _run(self, work: Callable[[], T]) -> T:
         try:
             await self._slot
-            return await to_thread.run_sync(work, limiter=limiter)
+            return await to_thread.run_sync(work, limiter=self._queue.limiter)
         finally:
             self._queue.leave(self._slot)
 
@@ -170,7 +160,6 @@ class WorkQueues:
     """
 
     def __init__(self) -> None:
-        """Creates empty queues."""
         busy = "The server is busy. Try again shortly."
         photos_busy = "Too many photos are waiting to be opened. Try again in a minute."
         self.photos = WorkQueue(1, 80, photos_busy)

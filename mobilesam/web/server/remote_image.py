@@ -30,10 +30,6 @@ _NO_ANSWER = "The photo cannot be downloaded from its URL. Upload the photo inst
 async def fetch_photo(url: str, max_bytes: int) -> Path:
     """Downloads a file into the upload folder, under the file name in its URL.
 
-    Args:
-        url: http or https.
-        max_bytes: size of the file.
-
     Raises:
         ImageError: the URL or a redirect is not public, the server does not answer in time, or
             the file is too large.

@@ -30,12 +30,9 @@ def answering(
 ) -> Callable[[Owner, Any], Returned]:
     """Turns the errors of a method into replies; an exception would reach the page as nothing.
 
-    The decorated method accepts any JSON as its query. Its reply has `ok`, the query's `seq`, and
-    either what the method returned or an `error` to show; `expired` is true if the page can send
-    what is missing.
-
-    Args:
-        method: a method or coroutine method that handles a query.
+    The method, which may be a coroutine, then accepts any JSON as its query. Its reply has `ok`,
+    the query's `seq`, and either what the method returned or an `error` to show; `expired` is true
+    if the page can send what is missing.
     """
     call: Callable[..., Any] = method
 

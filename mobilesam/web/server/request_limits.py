@@ -16,18 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mobilesam.settings import MEGA
 
-MAX_QUEUED_BYTES = 8 * MEGA
-"""Of a request that Gradio keeps in memory until its turn comes."""
-MAX_SMALL_BYTES = 64_000
-"""Larger requests have a pool of their own, so that they cannot block clicks by stalling."""
-MAX_LISTS = 500_000
-"""In the JSON of one request; ten million, which fit into 30 MB, take ten seconds to parse."""
-MAX_PARTS = 8
-"""Of an upload; each becomes a file. The page sends one."""
-MAX_SESSION_CHARACTERS = 64
-"""Of a session's name, of which Gradio keeps many. The page's names have 11."""
-IDLE_TIMEOUT_S = 10.0
-"""Without a single byte."""
+MAX_QUEUED_BYTES = 8 * MEGA  # of a request that Gradio keeps in memory until its turn comes
+MAX_SMALL_BYTES = 64_000  # larger requests cannot block smaller ones by stalling
+MAX_LISTS = 500_000  # in a request; ten million, which fit into 30 MB, take ten seconds to parse
+MAX_PARTS = 8  # of an upload; each becomes a file, and the page sends one
+MAX_SESSION_CHARACTERS = 64  # of its name, of which Gradio keeps many; the page's have 11
+IDLE_TIMEOUT_S = 10.0  # without a single byte
 
 _QUEUED = re.compile(r"/gradio_api/(queue/join|call/.*)", re.DOTALL)
 _UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
@@ -56,12 +50,6 @@ class RequestLimits:
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        """Wraps an application.
-
-        Args:
-            app: the application.
-            max_body_bytes: of one request.
-        """
         self._app = app
         self._max_body_bytes = max_body_bytes
         self.small = _Pool(max_bytes=64 * MEGA, timeout_s=30)
@@ -117,8 +105,9 @@ class _Body:
         content = bytearray()
         while not self._is_complete:
             content += (await self.receive()).get("body", b"")
-        _check_json(bytes(content))
-        messages = iter([{"type": "http.request", "body": bytes(content), "more_body": False}])
+        body = bytes(content)
+        _check_json(body)
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replay() -> Message:
             return next(messages, None) or await self._receive()

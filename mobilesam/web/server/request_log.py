@@ -24,9 +24,8 @@ queued_at: ContextVar[float] = ContextVar("queued_at")
 
 def configure_logging() -> None:
     """Logs to standard error, without the messages of unexpected errors."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=line)
     for name in ("httpx", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # uvicorn's logger has handlers of its own.
@@ -51,18 +50,9 @@ def describe_error(error: BaseException) -> str:
 
 
 class RequestLog:
-    """The log line of one request.
-
-    Attributes:
-        id: lets users report the request, and is part of the line.
-    """
+    """The log line of one request, for the function of that name; users can report its `id`."""
 
     def __init__(self, name: str) -> None:
-        """Starts the clock.
-
-        Args:
-            name: of the function that handles the request.
-        """
         self.id = secrets.token_hex(4)
         self._name = name
         self._started = time.perf_counter()
@@ -82,11 +72,6 @@ class RequestLog:
             logger.error("id=%s %s", self.id, describe_error(error))
             raise
         finally:
-            logger.info(
-                "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f",
-                self.id,
-                self._name,
-                outcome,
-                1000 * self._queued_s,
-                1000 * (time.perf_counter() - self._started),
-            )
+            wait_ms, work_ms = 1000 * self._queued_s, 1000 * (time.perf_counter() - self._started)
+            line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"
+            logger.info(line, self.id, self._name, outcome, wait_ms, work_ms)

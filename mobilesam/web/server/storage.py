@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
@@ -22,8 +22,7 @@ from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA
 
 MAX_AGE_S = 15 * 60
-MAX_BYTES = 4000 * MEGA
-"""For all files together."""
+MAX_BYTES = 4000 * MEGA  # of all files together
 _SWEEP_INTERVAL_S = 15
 _FOLDER_BYTES = 4096
 _VARIABLE = "GRADIO_TEMP_DIR"
@@ -37,9 +36,8 @@ def temporary_storage() -> Iterator[Path]:
 
     Enter it before gradio is imported: some of its modules read the variable only then.
     """
-    parent = os.environ.get(_VARIABLE)
-    if parent:
-        Path(parent).mkdir(parents=True, exist_ok=True)
+    parent = os.environ.get(_VARIABLE, "")
+    Path(parent).mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     with tempfile.TemporaryDirectory(
         prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
@@ -50,10 +48,7 @@ def temporary_storage() -> Iterator[Path]:
             yield Path(folder)
         finally:
             stop.set()
-            if parent is None:
-                del os.environ[_VARIABLE]
-            else:
-                os.environ[_VARIABLE] = parent
+            os.environ[_VARIABLE] = parent  # empty counts as unset
 
 
 def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> None:
@@ -84,7 +79,8 @@ def upload_folder() -> Path:
     """The folder in which Gradio stores uploads."""
     from gradio.utils import get_upload_folder
 
-    return Path(get_upload_folder()).resolve()
+    folder: str = get_upload_folder()
+    return Path(folder).resolve()
 
 
 def checked_upload(path: str) -> Path:
@@ -103,14 +99,11 @@ def checked_upload(path: str) -> Path:
 
 
 def new_upload_path(name: str) -> Path:
-    """A path in a new folder with an unguessable name, which is swept like uploads.
-
-    Args:
-        name: of the file; characters that are not safe are removed.
-    """
+    """A path with a safe form of the name, in a new and unguessable folder that is swept too."""
     folder = upload_folder() / secrets.token_hex(24)
     folder.mkdir(parents=True)
-    return folder / strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
+    safe: str = strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
+    return folder / safe
 
 
 def upload_stamp(path: Path) -> UploadStamp:
@@ -139,10 +132,9 @@ class UploadsOnly:
         """Returns the path of an upload; URLs go to `fetch`."""
         if is_http_url_like(url_or_file_path or ""):
             return await self.fetch(str(url_or_file_path))
-        moved = await super().async_move_resource_to_block_cache(  # type: ignore[misc]
-            url_or_file_path
-        )
-        return cast(str | None, moved)
+        base: Any = super()
+        path: str | None = await base.async_move_resource_to_block_cache(url_or_file_path)
+        return path
 
     async def fetch(self, url: str) -> str:  # noqa: ARG002
         """Refuses the URL; a subclass may download it and return the path."""

@@ -1,0 +1,185 @@
+"""The Blocks of the page: events that fail, pages that the server does not know, slow work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from gradio.routes import App
+
+from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.web.blocks import DemoBlocks, build_demo, launch_options
+from mobilesam.web.page.handlers import PageHandlers
+from mobilesam.web.server.queues import WorkQueues
+from tests.event_loop import run_async
+
+SECRET = "holiday.jpg"
+MANY = 45  # Gradio has 40 threads
+
+
+@pytest.fixture
+def handlers(tmp_path, monkeypatch) -> PageHandlers:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return PageHandlers(Future(), tmp_path, WorkQueues())
+
+
+def canvas_of(demo: gr.Blocks) -> Any:
+    (canvas,) = [one for one in demo.blocks.values() if one.elem_id == "prompt-canvas"]
+    return canvas
+
+
+def build(handlers: PageHandlers, folder: Path, limits: ImageLimits | None = None) -> gr.Blocks:
+    """A demo; Gradio would leave an event loop behind in a thread that has none."""
+
+    async def run() -> gr.Blocks:
+        return build_demo(handlers, Future(), limits or ImageLimits(), WorkQueues(), folder)
+
+    return run_async(run())
+
+
+def ask(demo: gr.Blocks, *queries: tuple[str, dict]) -> list[httpx.Response]:
+    """The responses to server functions that a page of an unknown session calls at once."""
+
+    async def run() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(App.create_app(demo))
+        canvas = canvas_of(demo)._id
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+
+            def post(name: str, query: dict) -> Awaitable[httpx.Response]:
+                body = {"component_id": canvas, "fn_name": name, "session_hash": "new"}
+                return client.post("gradio_api/component_server", json={**body, "data": query})
+
+            return await asyncio.gather(*(post(*query) for query in queries))
+
+    return run_async(run())
+
+
+def test_a_server_function_answers_a_session_that_the_server_does_not_know(handlers, tmp_path):
+    """As after a restart, or with several processes behind a proxy."""
+    names = ("open", "segment", "everything", "export", "load_masks", "preview")
+    queries = [(name, {"seq": 5, "token": "of another process"}) for name in names]
+    for response in ask(build(handlers, tmp_path), *queries):
+        assert response.status_code == 200
+        reply = response.json()
+        assert (reply["ok"], reply["seq"], reply["expired"]) == (False, 5, True)
+
+
+def test_the_id_of_the_component_is_the_same_in_every_process(handlers, tmp_path):
+    """A page may be loaded from one process and ask another one; Gradio counts components."""
+    demo = build(handlers, tmp_path)
+    assert canvas_of(demo)._id == demo._id + 1
+
+
+def test_no_other_method_of_the_component_can_be_called(handlers, tmp_path):
+    names = ("__init__", "preprocess", "get_config", "on_unload", "nothing")
+    for response in ask(build(handlers, tmp_path), *((name, {}) for name in names)):
+        assert response.status_code == 404
+
+
+def test_a_click_is_answered_while_slow_work_waits_for_every_thread(
+    handlers, tmp_path, monkeypatch
+):
+    may_finish = threading.Event()
+
+    def preview(self: PageHandlers, query: dict) -> dict:
+        return {"ok": True, "in_time": may_finish.wait(30)}
+
+    def segment(self: PageHandlers, query: dict) -> dict:
+        may_finish.set()
+        return {"ok": True, "seq": query["seq"]}
+
+    for method in (preview, segment):
+        monkeypatch.setattr(PageHandlers, method.__name__, method)
+    queries = [("preview", {})] * MANY + [("segment", {"seq": 5})]
+    *previews, click = ask(build(handlers, tmp_path), *queries)
+    assert click.json() == {"ok": True, "seq": 5}
+    replies = [one.json() for one in previews]
+    assert sum(reply["ok"] for reply in replies) == 34  # two at once, and 32 wait
+    assert all(reply["in_time"] for reply in replies if reply["ok"])
+    assert all("Try again" in reply["error"] for reply in replies if not reply["ok"])
+
+
+def test_the_limits_are_handed_to_the_page(handlers, tmp_path):
+    demo = build(handlers, tmp_path, ImageLimits(max_bytes=3 * MEGA, max_pixels=5 * MEGA))
+    handed = canvas_of(demo).props["limits"]
+    assert (handed["max_mb"], handed["max_megapixels"]) == (3, 5)
+    assert handed.keys() == {
+        "max_mb", "max_megapixels", "max_points", "max_interactions", "max_path_points",
+        "max_radius_px", "max_objects", "display_side", "thumbnail_side", "open_timeout_s",
+    }  # fmt: skip
+    assert all(value > 0 for value in handed.values())
+    json.dumps(handed)
+
+
+def test_opening_a_photo_is_no_event_of_gradio(handlers, tmp_path):
+    demo = build(handlers, tmp_path)
+    names = [one.api_name for one in demo.fns.values() if one.targets[0][1] != "unload"]
+    assert names == ["segment", "everything", "export"]
+
+
+def run_event(handler: Any, data: list, blocks: type[gr.Blocks] = DemoBlocks) -> httpx.Response:
+    """The response to an event of a small application, without Gradio's queue."""
+
+    async def run() -> httpx.Response:
+        demo = blocks(analytics_enabled=False)
+        with demo:
+            gr.Button().click(
+                handler, [gr.Image(type="filepath")], gr.JSON(), api_name="run", queue=False
+            )
+        transport = httpx.ASGITransport(App.create_app(demo))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.post("gradio_api/run/run", json={"data": data})
+
+    return run_async(run())
+
+
+def fail(_image: object) -> None:
+    raise KeyError(SECRET)
+
+
+BAD_DATA = [[], [SECRET], [{"path": [SECRET]}], [{"path": 1, "url": SECRET}], [1, SECRET]]
+
+
+@pytest.mark.parametrize("data", [*BAD_DATA, [None]], ids=str)
+def test_a_failed_event_replies_with_a_sentence_and_prints_nothing_that_was_sent(
+    capfd, caplog, data
+):
+    """By `Blocks.process_api`, which every event of Gradio's queue passes."""
+    response = run_event(fail, data)
+    assert response.status_code == 500
+    assert response.json()["error"] == "The server does not understand the request."
+    (record,) = [one for one in caplog.records if one.name == "mobilesam.web.blocks"]
+    assert record.getMessage().startswith("Event failed: ")
+    out, err = capfd.readouterr()
+    assert SECRET not in out + err + caplog.text
+    assert "Traceback" not in err
+
+
+def test_without_it_gradio_prints_what_was_sent(capfd):
+    """If this fails, DemoBlocks is needed no longer."""
+    run_event(fail, [None], gr.Blocks)
+    assert SECRET in capfd.readouterr().err
+
+
+def test_an_error_for_the_client_passes(caplog):
+    def refuse(_image: object) -> None:
+        raise gr.Error("Send a photo.", print_exception=False)
+
+    assert run_event(refuse, [None]).json()["error"] == "Send a photo."
+    assert [one for one in caplog.records if one.name == "mobilesam.web.blocks"] == []
+
+
+def test_nothing_is_reported_to_gradio_or_kept_by_it():
+    options = launch_options(ImageLimits(max_bytes=50 * MEGA), [])
+    assert options["run_history"] is options["enable_monitoring"] is False
+    assert options["max_file_size"] == 50 * MEGA
+    (middleware,) = options["app_kwargs"]["middleware"]
+    assert middleware.args == (51 * MEGA,)
