@@ -39,7 +39,7 @@ def test_a_signal_while_requests_run_finishes_or_refuses_them_and_leaves_no_file
     client = connect(app.url)
     work = ("everything", "encode", "click", "export")
     with ThreadPoolExecutor(4) as users, visiting(app.url) as page:
-        query = {"token": page.open(photo, "tab"), "history": [CLICK]}
+        query = {"token": page.open(photo, "tab"), "interactions": [CLICK]}
         with page.stay("tab"), app.holds.held(*work):
             everything = users.submit(
                 client.predict, handle_file(photo), {"points_per_side": 64}, api_name="/everything"
@@ -84,10 +84,35 @@ def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, pag
     before = page.http.get("healthz").json()["open_photos"]
     with app.holds.held("encode"):
         with page.stay("closing tab"):
-            page.begin_open(page.upload(photo), "closing tab")
+            assert page.begin_open(page.upload(photo), "closing tab")["ok"]
             app.holds.wait_begun("encode")
             assert list(app.files.rglob("closing.png"))
         app.wait(lambda: not list(app.files.rglob("closing.png")))
     app.wait(lambda: page.http.get("healthz").json()["open_photos"] == before)
     assert page.open(photo)
     assert "Traceback" not in app.log()
+
+
+def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page, tmp_path):
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"photo-{number}.png")
+        draw(ground=(number, 0, 77)).save(paths[-1])
+    encoding, waiting, late = (page.upload(path) for path in paths)
+    with app.holds.held("encode"):
+        first = page.begin_open(encoding)
+        app.holds.wait_begun("encode")
+        with ThreadPoolExecutor(80) as users:
+            queued = list(users.map(lambda _: page.begin_open(waiting), range(80)))
+        refused = page.begin_open(late)
+    assert {reply["state"] for reply in queued} == {"queued"}
+    assert sorted(reply["position"] for reply in queued) == list(range(1, 81))
+    assert refused == {
+        "ok": False,
+        "seq": None,
+        "error": "Too many photos are waiting to be opened. Try again in a minute.",
+    }
+    for reply in (first, queued[-1]):
+        while reply["ok"] and reply["state"] != "done":
+            reply = page.post("open", {"token": reply["token"]}).json()
+        assert reply["size"] == [200, 300]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 WAIT_MS = 30_000
 VIEWPORT = {"width": 1280, "height": 900}
@@ -209,7 +210,14 @@ class Demo:
         self.wait_for(_SETTLED, asked)
 
     def wait_for(self, condition, argument=None):
-        self.page.wait_for_function(condition, arg=argument)
+        try:
+            self.page.wait_for_function(condition, arg=argument)
+        except TimeoutError as error:
+            state = self.page.evaluate("() => ({...document.querySelector('.sam')?.dataset})")
+            calls = [call["fn_name"] for call in self.calls[-5:]]
+            raise AssertionError(
+                f"{state}, {self.alert()!r}, {self.complaints}, {calls}"
+            ) from error
 
     def wait_for_more(self, name, count):
         """Waits until a counter of the page has passed a number."""

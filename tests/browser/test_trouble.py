@@ -185,7 +185,7 @@ def test_a_restart_of_the_server_loses_neither_an_open_photo_nor_one_being_opene
         small_app.holds.wait_begun("encode")
         small_app.stop(signal.SIGKILL)
     small_app.start()
-    opening.page.wait_for_selector(".sam[data-ready]")
+    opening.wait_for_more("ready", 0)
     opening.click(RIGHT.centre)
     assert opening.mask()[RIGHT.y, RIGHT.x]
     assert opening.alert() == ""
