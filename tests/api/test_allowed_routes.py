@@ -134,7 +134,7 @@ def test_only_the_files_on_offer_are_made(post, token, kind):
         "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": kind}
     ).json()
     assert answer["ok"] is False
-    assert "files that can be downloaded" in answer["error"]
+    assert "cannot be exported" in answer["error"]
 
 
 @pytest.mark.parametrize("query", [None, 7, {}, {"token": "x"}, {"token": [1]}])

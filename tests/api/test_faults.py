@@ -73,8 +73,8 @@ def test_damaged_weights_end_the_start_with_a_sentence(tmp_path):
     app.launch()
     assert app.ended(WAIT_S) == 1
     said = app.log().splitlines()[-1]
-    assert said.startswith("The demo cannot start: mine.pt cannot be read")
-    assert "fetch it again" in said
+    assert said.startswith("The demo cannot start: mine.pt is damaged")
+    assert "download it again" in said
     assert "Traceback" not in app.log()
 
 
@@ -103,7 +103,7 @@ def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page,
         first = page.begin_open(encoding)
         app.holds.wait_begun("encode")
         with ThreadPoolExecutor(80) as users:
-            queued = list(users.map(lambda _: page.begin_open(waiting), range(80)))
+            queued = list(users.map(lambda user: page.begin_open(waiting, str(user)), range(80)))
         refused = page.begin_open(late)
     assert {reply["state"] for reply in queued} == {"queued"}
     assert sorted(reply["position"] for reply in queued) == list(range(1, 81))

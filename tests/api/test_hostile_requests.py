@@ -89,7 +89,10 @@ def test_no_address_is_fetched_from_within_arguments(app, http, place, name, val
     reply = http.post(f"gradio_api/call/{name}", content=body,
                       headers={"Content-Type": "application/json"})  # fmt: skip
     event = reply.json()["event_id"]
-    assert "upload the file" in httpx.get(f"{app.url}gradio_api/call/{name}/{event}").text
+    assert (
+        "URLs are not allowed here. Upload the file."
+        in httpx.get(f"{app.url}gradio_api/call/{name}/{event}").text
+    )
 
 
 def test_none_of_this_was_unexpected(app):
