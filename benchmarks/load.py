@@ -1,12 +1,12 @@
-"""Many visitors at once on the real app: `python -m benchmarks.load`.
+"""Many users at once on the real app: `python -m benchmarks.load`.
 
-All come at the same moment. Each opens a photo like nobody else's, clicks, corrects, undoes, drags
-a box, sometimes saves a mask, and closes the tab; every tenth loses patience and closes it while
-the photo is on its way. They talk HTTP as the page does. A visitor's masks are held against those
-computed alone: a mask with an IoU below 0.98 to its own right answer counts as wrong; rounding
-moves a pixel at an edge, somebody else's answer is another mask altogether.
+All of them start at the same moment. Each opens a different photo, clicks, corrects, undoes, draws
+a box, sometimes exports a mask, and closes the tab; every tenth closes it while the photo is being
+encoded. They send the HTTP requests of the page. Every mask is compared with one computed without
+load: an IoU below 0.98 counts as wrong (rounding moves single pixels, another user's mask differs
+altogether).
 
-The visitors run on the same cores as the server and take some of its time.
+The simulated users run on the same cores as the server and slow it down.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load_chart import draw_load
-from benchmarks.load_photos import JsonHistory, answers_alone, histories_of, photo_of
+from benchmarks.load_client import NoAnswerError, Tab, browser, component_id
+from benchmarks.load_photos import JsonInteractions, correct_masks, interaction_logs, photo_of
 from benchmarks.load_report import (
     ANSWERED,
     EXPIRED,
@@ -32,72 +33,71 @@ from benchmarks.load_report import (
     load_row,
     load_table,
 )
-from benchmarks.load_visitor import NoAnswerError, PageFacts, Tab, browser
 from benchmarks.machine import machine, processor_and_cores
 from benchmarks.serving import MODEL_IS_LOADED, own_folder, served_app
 from mobilesam.masks import mask_from_coco_rle
 
-VISITORS = (1, 10, 50, 200)
+USERS = (1, 10, 50, 200)
 SIDE = 1024
 PAUSE_S = (0.1, 0.5)
-"""Between an answer and the next click: a hasty visitor."""
+"""Between an answer and the next click."""
 PATIENCE_S = 0.5
 SAME_IOU = 0.98
 MAX_REOPENS = 5
 
 
 class Load:
-    """Visitors at once, and what became of what they asked."""
+    """Users at once, and the outcome of their requests."""
 
     def __init__(self, photos: Sequence[bytes], answers: Sequence[list[dict]]) -> None:
-        """Takes a photo a visitor, and the right answers to the visitor's histories on it."""
+        """Takes one photo and the correct masks for each user."""
         self.samples: list[Sample] = []
         self._photos = photos
         self._answers = answers
         self._opening = 0
 
-    async def run(self, address: str, visitors: int) -> float:
-        """Lets so many visitors come at once; seconds until the last has left."""
+    async def run(self, address: str, users: int) -> float:
+        """Runs so many users at once; seconds until the last one has finished."""
         async with browser(address) as client:
-            facts = PageFacts.of((await client.get("config")).json())
+            canvas = component_id((await client.get("config")).json())
             started = time.perf_counter()
-            tabs = [Tab(client, facts) for _ in range(visitors)]
-            await asyncio.gather(*(self._visit(tab, number) for number, tab in enumerate(tabs)))
+            tabs = [Tab(client, canvas) for _ in range(users)]
+            await asyncio.gather(*(self._run_tab(tab, number) for number, tab in enumerate(tabs)))
             return time.perf_counter() - started
 
-    async def _visit(self, tab: Tab, visitor: int) -> None:
+    async def _run_tab(self, tab: Tab, user: int) -> None:
         try:
             await self._timed("page", tab.ready())
-            if visitor % 10 == 9:
-                await self._leave_early(tab, visitor)
+            if user % 10 == 9:
+                await self._close_early(tab, user)
             else:
-                await self._work(tab, visitor)
+                await self._work(tab, user)
         except NoAnswerError:
-            pass  # it is among the samples; the visitor gives up
+            pass  # recorded as a sample
         finally:
             await tab.close()
 
-    async def _leave_early(self, tab: Tab, visitor: int) -> None:
-        opening = asyncio.create_task(tab.open("photo.jpg", self._photos[visitor]))
+    async def _close_early(self, tab: Tab, user: int) -> None:
+        opening = asyncio.create_task(tab.open("photo.jpg", self._photos[user]))
         await asyncio.wait({opening}, timeout=PATIENCE_S)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
 
-    async def _work(self, tab: Tab, visitor: int) -> None:
-        chance = random.Random(visitor)
-        token = await self._open(tab, visitor)
-        histories = histories_of(visitor)
-        for history, right in zip(histories, self._answers[visitor], strict=True):
+    async def _work(self, tab: Tab, user: int) -> None:
+        chance = random.Random(user)
+        token = await self._open(tab, user)
+        logs = interaction_logs(user)
+        for interactions, right in zip(logs, self._answers[user], strict=True):
             await asyncio.sleep(chance.uniform(*PAUSE_S))
-            token = await self._click(tab, visitor, token, history, right)
-        if visitor % 4 == 0:
-            query = {"seq": 1, "token": token, "history": histories[-1], "kind": "mask"}
-            await self._timed("export", tab.ask("export", query))
+            token = await self._click(tab, user, token, interactions, right)
+        if user % 4 == 0:
+            query = {"seq": 1, "token": token, "interactions": logs[-1], "kind": "mask"}
+            await self._timed("export", tab.call("export", query))
 
-    async def _open(self, tab: Tab, visitor: int) -> str:
+    async def _open(self, tab: Tab, user: int) -> str:
         self._opening += 1
         try:
-            reply = await self._timed("open", tab.open("photo.jpg", self._photos[visitor]))
+            reply = await self._timed("open", tab.open("photo.jpg", self._photos[user]))
         finally:
             self._opening -= 1
         if not reply["ok"]:
@@ -105,19 +105,19 @@ class Load:
         return reply["token"]
 
     async def _click(
-        self, tab: Tab, visitor: int, token: str, history: JsonHistory, right: dict
+        self, tab: Tab, user: int, token: str, interactions: JsonInteractions, right: dict
     ) -> str:
-        """Asks for a mask, on the photo opened afresh where it is forgotten; the photo's token."""
+        """Requests a mask, reopening the photo if it has expired; the photo's token."""
         for _ in range(MAX_REOPENS):
-            query = {"seq": 1, "token": token, "history": history, "side": SIDE}
-            reply = await self._timed("click", tab.ask("segment", query), right)
+            query = {"seq": 1, "token": token, "interactions": interactions, "side": SIDE}
+            reply = await self._timed("click", tab.call("segment", query), right)
             if not reply.get("expired"):
                 break
-            token = await self._open(tab, visitor)
+            token = await self._open(tab, user)
         return token
 
     async def _timed(self, what: str, asking: Awaitable[Any], right: dict | None = None) -> Any:
-        """Waits for an answer and notes it."""
+        """Awaits an answer and records it."""
         beside_encode = self._opening > (what == "open")
         started = time.perf_counter()
         try:
@@ -154,13 +154,13 @@ def is_same(one: dict, other: dict) -> bool:
     return int((first & second).sum()) >= SAME_IOU * union
 
 
-def measured(visitors: Sequence[int]) -> list[dict[str, Any]]:
-    """A row for each number of visitors."""
-    most = max(visitors)
-    photos = [photo_of(visitor) for visitor in range(most)]
-    answers = answers_alone(photos, [histories_of(visitor) for visitor in range(most)])
+def measured(users: Sequence[int]) -> list[dict[str, Any]]:
+    """A row for each number of users."""
+    most = max(users)
+    photos = [photo_of(user) for user in range(most)]
+    answers = correct_masks(photos, [interaction_logs(user) for user in range(most)])
     rows = []
-    for count in visitors:
+    for count in users:
         with own_folder() as environment, served_app(environment=environment) as app:
             app.seconds_to_page()
             app.seconds_to_line(MODEL_IS_LOADED)
@@ -173,17 +173,17 @@ def measured(visitors: Sequence[int]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--visitors", type=int, nargs="+", default=VISITORS)
+    parser.add_argument("--users", type=int, nargs="+", default=USERS)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--picture", type=Path, help="draw the bars here")
     arguments = parser.parse_args()
-    rows = measured(arguments.visitors)
+    rows = measured(arguments.users)
     print(load_table(rows))
     if arguments.json:
         report = {"machine": machine(), "rows": rows}
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.picture:
-        caption = f"{processor_and_cores()}; all visitors come at once and click without much pause"
+        caption = f"{processor_and_cores()}; all users start at once and click with short pauses"
         draw_load(rows, caption, arguments.picture)
 
 

@@ -1,6 +1,6 @@
-"""What the visitors of a load bring: photos that all differ, what they do on them, what is right.
+"""Photos, interactions and correct masks for the simulated users of a load test.
 
-The right answers are computed alone, in a process of its own, before the load begins.
+The correct masks are computed in a separate process before the load begins.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ WIDTH, HEIGHT = 640, 480
 """Of every photo; the model scales all of them to 1024, so an encode costs what it always does."""
 _NOISE = 4
 
-JsonHistory = list[dict[str, Any]]
+JsonInteractions = list[dict[str, Any]]
 
 
-def photo_of(visitor: int) -> bytes:
-    """A JPEG like nobody else's: a crop of an example photo, perhaps mirrored, with noise."""
-    chance = random.Random(visitor)
+def photo_of(user: int) -> bytes:
+    """A unique JPEG: a crop of an example photo, perhaps mirrored, with noise."""
+    chance = random.Random(user)
     sources = _example_photos()
-    source = sources[visitor % len(sources)]
+    source = sources[user % len(sources)]
     width = chance.randint(source.width // 2, source.width)
     height = min(width * HEIGHT // WIDTH, source.height)
     left, top = chance.randint(0, source.width - width), chance.randint(0, source.height - height)
     crop = source.resize((WIDTH, HEIGHT), box=(left, top, left + width, top + height))
     if chance.random() < 0.5:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    noise = np.random.default_rng(visitor).integers(-_NOISE, _NOISE + 1, (HEIGHT, WIDTH, 1))
+    noise = np.random.default_rng(user).integers(-_NOISE, _NOISE + 1, (HEIGHT, WIDTH, 1))
     pixels = np.clip(np.asarray(crop) + noise, 0, 255).astype(np.uint8)
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, "JPEG", quality=90)
     return target.getvalue()
 
 
-def histories_of(visitor: int) -> list[JsonHistory]:
-    """What a visitor asks, one after the other: clicks, corrections, an undo, a choice, a box."""
-    chance = random.Random(-1 - visitor)
+def interaction_logs(user: int) -> list[JsonInteractions]:
+    """The requests of a user in order: clicks, corrections, an undo, a candidate, a box."""
+    chance = random.Random(-1 - user)
 
     def point(label: int = 1) -> dict[str, Any]:
         x, y = chance.uniform(0.1, 0.9) * WIDTH, chance.uniform(0.1, 0.9) * HEIGHT
@@ -60,19 +60,19 @@ def histories_of(visitor: int) -> list[JsonHistory]:
         [first, correction],
         [first, correction, away],
         [first, correction],  # undone
-        [first, choice],  # and changed the mind
+        [first, choice],  # another candidate
         [first, choice, away],
-        [other],  # cleared, and begun elsewhere
+        [other],  # cleared, another object
         [box],
         [box, within],
         [point()],
     ]
 
 
-def answers_alone(photos: Sequence[bytes], histories: Sequence[Sequence[JsonHistory]]) -> list:
-    """The masks of every history on its photo, as COCO RLE, computed while nobody else asks."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-        return list(alone.map(_answers, photos, histories))
+def correct_masks(photos: Sequence[bytes], logs: Sequence[Sequence[JsonInteractions]]) -> list:
+    """The mask of every request on its photo, as COCO RLE, computed without load."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return list(process.map(_answers, photos, logs))
 
 
 @functools.cache
@@ -90,7 +90,7 @@ def _segmenter() -> Any:
     return Segmenter.from_weights("bundled")
 
 
-def _answers(photo: bytes, histories: Sequence[JsonHistory]) -> list:
+def _answers(photo: bytes, logs: Sequence[JsonInteractions]) -> list:
     from mobilesam.interactions import parse_interactions
     from mobilesam.masks import mask_to_coco_rle
 
@@ -98,6 +98,6 @@ def _answers(photo: bytes, histories: Sequence[JsonHistory]) -> list:
     with Image.open(io.BytesIO(photo)) as picture:
         embedding = segmenter.encode(picture)
     return [
-        mask_to_coco_rle(segmenter.answer(embedding, parse_interactions(history)).mask())
-        for history in histories
+        mask_to_coco_rle(segmenter.answer(embedding, parse_interactions(interactions)).mask())
+        for interactions in logs
     ]

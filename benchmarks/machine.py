@@ -46,15 +46,28 @@ def peak_rss_mb() -> float:
 
 
 def high_water_mark_mb(status: str) -> float:
-    """VmHWM in the text of Linux's /proc/<pid>/status.
+    """Peak resident memory in MB of 10^6 bytes, from the text of Linux's /proc/<pid>/status.
 
     Raises:
-        ValueError: it is not there.
+        ValueError: the text has no VmHWM.
     """
+    return _status_mb(status, "VmHWM:")
+
+
+def resident_mb(status: str) -> float:
+    """Resident memory in MB of 10^6 bytes, from the text of Linux's /proc/<pid>/status.
+
+    Raises:
+        ValueError: the text has no VmRSS.
+    """
+    return _status_mb(status, "VmRSS:")
+
+
+def _status_mb(status: str, field: str) -> float:
     for line in status.splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(field):
             return int(line.split()[1]) * 1024 / 1e6
-    raise ValueError("There is no VmHWM.")
+    raise ValueError(f"There is no {field}")
 
 
 def _processor() -> str:

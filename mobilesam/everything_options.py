@@ -26,7 +26,7 @@ _Side = Annotated[WholeNumber, Field(ge=1, le=64), Plain, expected("a whole numb
 _Fraction = Annotated[Number, Field(ge=0, le=1), Plain, expected("a number from 0 to 1")]
 _Offset = Annotated[Number, Field(ge=0, le=100), Plain, expected("a number from 0 to 100")]
 _Area = Annotated[
-    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1,000,000")
+    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1000000")
 ]
 
 
@@ -65,7 +65,6 @@ class EverythingOptions(Validated):
         names = [option.name for option in fields(cls)]
         for name in given:
             if name not in names:
-                raise PromptError(
-                    f'There is no option "{shortened(name)}". The options are {", ".join(names)}.'
-                )
+                known = ", ".join(names)
+                raise PromptError(f"There is no option '{shortened(name)}'. The options: {known}.")
         return cls(**{**_DEFAULTS_BY_KIND.get(kind, {}), **given})

@@ -95,7 +95,7 @@ class Prompt(Validated):
             x0, y0, x1, y1 = self.box
             if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
                 raise PromptError(
-                    f"The box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) extends outside the "
+                    f"The box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) reaches outside the "
                     f"{width} x {height} photo."
                 )
 

@@ -59,11 +59,11 @@ class Settings:
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,
             precision=_precision(env),
-            cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", 512),
+            cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
             mcp=_switch(env, "MOBILESAM_MCP"),
             limits=ImageLimits(
-                max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", 20),
-                max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", 40),
+                max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
+                max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),
             ),
         )
 
@@ -72,7 +72,9 @@ def _precision(env: Mapping[str, str]) -> Precision:
     text = env.get("MOBILESAM_PRECISION") or "auto"
     choices = get_args(Precision)
     if text not in choices:
-        raise MobileSamError(f"MOBILESAM_PRECISION must be one of {', '.join(choices)}.")
+        raise MobileSamError(
+            f"MOBILESAM_PRECISION must be one of {', '.join(choices)}, not {text!r}."
+        )
     return cast(Precision, text)
 
 
@@ -83,8 +85,8 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     return text == "1"
 
 
-def _megas(env: Mapping[str, str], name: str, default: float) -> int:
-    text = env.get(name) or str(default)
+def _megas(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default / MEGA)
     try:
         value = float(text)
     except ValueError:

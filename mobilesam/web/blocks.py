@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS, MAX_RADIUS_PX
-from mobilesam.objects import MAX_OBJECTS
+from mobilesam.objects import MAX_NAME, MAX_OBJECTS
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
@@ -88,6 +88,7 @@ def build_demo(
                 "max_path_points": MAX_PATH_POINTS,
                 "max_radius_px": MAX_RADIUS_PX,
                 "max_objects": MAX_OBJECTS,
+                "max_name": MAX_NAME,
                 "display_side": DISPLAY_SIDE,
                 "thumbnail_side": THUMBNAIL_SIDE,
                 "open_timeout_s": OPEN_TIMEOUT_S,

@@ -22,7 +22,7 @@ from benchmarks.chart import draw, duration
 from benchmarks.growth import load_figures, size_of
 from benchmarks.load import is_same
 from benchmarks.load_chart import draw_load, draw_memory
-from benchmarks.load_photos import histories_of, photo_of
+from benchmarks.load_photos import interaction_logs, photo_of
 from benchmarks.load_report import (
     FAILED,
     OUTCOMES,
@@ -33,9 +33,8 @@ from benchmarks.load_report import (
     load_table,
     percentile,
 )
-from benchmarks.machine import high_water_mark_mb
+from benchmarks.machine import high_water_mark_mb, resident_mb
 from benchmarks.memory import memory_figures
-from benchmarks.memory_app import resident_mb
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
 from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_to_coco_rle
@@ -194,9 +193,9 @@ def test_every_visitor_has_a_photo_and_clicks_of_its_own_and_always_the_same() -
     assert len(set(photos)) == 17
     assert photo_of(3) == photos[3]
     assert Image.open(io.BytesIO(photos[3])).size == (640, 480)
-    assert histories_of(3) == histories_of(3)
-    assert histories_of(3) != histories_of(4)
-    for history in histories_of(3):
+    assert interaction_logs(3) == interaction_logs(3)
+    assert interaction_logs(3) != interaction_logs(4)
+    for history in interaction_logs(3):
         parse_interactions(history)
 
 

@@ -125,6 +125,10 @@ def test_opening_a_photo_is_no_event_of_gradio(handlers, tmp_path):
     assert names == ["segment", "everything", "export"]
 
 
+def test_the_demo_does_not_let_gradio_print_errors(handlers, tmp_path):
+    assert isinstance(build(handlers, tmp_path), DemoBlocks)
+
+
 def run_event(handler: Any, data: list, blocks: type[gr.Blocks] = DemoBlocks) -> httpx.Response:
     """The response to an event of a small application, without Gradio's queue."""
 

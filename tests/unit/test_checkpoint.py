@@ -58,7 +58,7 @@ def save(tmp_path):
 
 @pytest.fixture(scope="module")
 def architecture() -> Sam:
-    """For the checkpoints that are refused, which leave it as it is."""
+    """A model for checkpoints that are refused; it is not changed."""
     return build_sam()
 
 
@@ -72,7 +72,7 @@ def load(path: Path) -> Sam:
 
 
 def encode(sam, seed: int = 0) -> torch.Tensor:
-    """The encoder on a quarter of the pixels: timm's trunk takes any size."""
+    """The embedding of 512 x 512 pixels, which are faster than 1024 x 1024."""
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         return sam.image_encoder(torch.randn(1, 3, 512, 512, generator=generator))
@@ -98,7 +98,7 @@ def test_the_layout_of_the_official_checkpoint_loads(loaded, official_state):
         assert loaded.state_dict()[ours].equal(official_state[theirs]), ours
 
 
-def test_no_tensor_of_the_official_checkpoint_is_lost_but_the_classifiers(loaded, official_state):
+def test_every_official_tensor_but_the_classifiers_is_used(loaded, official_state):
     used = {
         name
         for name in official_state
@@ -110,20 +110,20 @@ def test_no_tensor_of_the_official_checkpoint_is_lost_but_the_classifiers(loaded
         assert any(official_state[name].equal(tensor) for tensor in tensors), name
 
 
-def test_safetensors_of_the_same_names_give_the_same_model(loaded, official_state, tmp_path):
+def test_safetensors_with_the_official_names_give_the_same_model(loaded, official_state, tmp_path):
     save_file(official_state, tmp_path / "mobile_sam.safetensors")
     ours = load(tmp_path / "mobile_sam.safetensors").state_dict()
     for name, tensor in loaded.state_dict().items():
         assert ours[name].equal(tensor), name
 
 
-def test_the_loaded_model_is_in_eval_mode_on_its_device_and_frozen(loaded):
+def test_the_loaded_model_is_in_eval_mode_on_its_device_without_gradients(loaded):
     assert not any(module.training for module in loaded.modules())
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
 
 
-def test_the_loaded_model_computes_with_the_weights_that_it_was_given(loaded, official_file):
+def test_the_loaded_model_computes_with_the_weights_of_the_file(loaded, official_file):
     by_hand = build_sam()
     load_checkpoint(by_hand, official_file)
     by_hand.eval()
@@ -163,7 +163,7 @@ def test_a_refused_checkpoint_leaves_the_model_as_it_was(official_state, save):
 
 
 class Bomb:
-    """Unpickling it would make a file."""
+    """Unpickling it would create a file."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -218,7 +218,7 @@ def test_what_is_not_a_plain_state_dict_is_refused(architecture, save, content):
     ],
     ids=["empty", "junk", "lfs pointer", "zip", "bytes", "html", "pickle of nothing"],
 )
-def test_a_file_that_is_no_checkpoint_is_refused(architecture, tmp_path, content, suffix):
+def test_a_file_that_is_not_a_checkpoint_is_refused(architecture, tmp_path, content, suffix):
     path = tmp_path / f"weights.{suffix}"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="weights"):
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(architecture, tmp_path, content
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_a_cut_off_checkpoint_is_refused(
+def test_a_truncated_checkpoint_is_refused(
     architecture, official_file, official_state, tmp_path, suffix, share
 ):
     path = tmp_path / f"cut.{suffix}"
@@ -242,17 +242,15 @@ def test_a_cut_off_checkpoint_is_refused(
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_one_changed_bit_in_a_checkpoint_is_found(architecture, official_file, tmp_path, place):
+def test_one_changed_bit_in_a_checkpoint_is_detected(architecture, official_file, tmp_path, place):
     path = tmp_path / "flipped.pt"
     shutil.copy(official_file, path)
     damage(path, place)
-    with pytest.raises(WeightsError, match=r"flipped\.pt .*fetch it again"):
+    with pytest.raises(WeightsError, match=r"flipped\.pt .*download it again"):
         load_checkpoint(architecture, path)
 
 
-def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_not_unpacked(
-    architecture, tmp_path, monkeypatch
-):
+def test_a_compressed_checkpoint_is_not_decompressed(architecture, tmp_path, monkeypatch):
     path = tmp_path / "bomb.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data/0", bytes(10_000_000))
@@ -274,7 +272,7 @@ def test_a_tensor_without_finite_numbers_is_refused(architecture, official_state
         "complex": plain.to(torch.complex64),
         "int8": plain.to(torch.int8),
     }[kind]
-    with pytest.raises(WeightsError, match="fetch it again"):
+    with pytest.raises(WeightsError, match="download it again"):
         load_checkpoint(architecture, save({**official_state, A_NECK: tensor}))
 
 
@@ -337,7 +335,7 @@ def test_a_bundled_folder_with_damaged_checksums_is_refused(bundled_copy, conten
         check_shards(bundled_copy)
 
 
-def test_the_digest_tells_one_changed_bit(bundled_copy):
+def test_the_digest_changes_with_one_bit(bundled_copy):
     before = checkpoint_digest(bundled_copy)
     damage(bundled_copy / "model-00003-of-00003.safetensors")
     assert checkpoint_digest(bundled_copy) != before

@@ -1,4 +1,4 @@
-"""Hundreds of bad and odd files: each is opened as what it shows, or refused with one sentence."""
+"""Hundreds of malformed files: each is opened correctly or refused with one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.bad_files import BadFile, encoded, jpeg_segments, odd_shapes, picture
 from tests.bombs import KINDS, directory_bombs
 from tests.serving import ROOT
 
-AFFORDABLE_BYTES = 60_000_000
+MAX_PEAK_BYTES = 60_000_000
 
 
 def outcome(folder: Path, file: BadFile) -> Photo | str:
@@ -31,48 +31,48 @@ def outcome(folder: Path, file: BadFile) -> Photo | str:
         return str(error)
 
 
-def fault(file: BadFile, came: Photo | str) -> str | None:
-    """What is wrong with the outcome."""
-    if isinstance(came, str):
-        one_sentence = 10 < len(came) < 120 and "\n" not in came and "Error" not in came
-        return "refused" if file.must_open else None if one_sentence else came
+def fault(file: BadFile, result: Photo | str) -> str | None:
+    """What is wrong with the outcome, or None."""
+    if isinstance(result, str):
+        one_sentence = 10 < len(result) < 120 and "\n" not in result and "Error" not in result
+        return "refused" if file.must_open else None if one_sentence else result
     if file.must_fail:
         return "opened"
-    if came.pixels.dtype != np.uint8 or came.pixels.shape[2:] != (3,):
-        return f"{came.pixels.dtype} {came.pixels.shape}"
+    if result.pixels.dtype != np.uint8 or result.pixels.shape[2:] != (3,):
+        return f"{result.pixels.dtype} {result.pixels.shape}"
     if file.pixels is None:
         return None
-    if came.pixels.shape != file.pixels.shape:
-        return f"{came.pixels.shape}"
-    off = np.abs(came.pixels.astype(int) - file.pixels).max()
+    if result.pixels.shape != file.pixels.shape:
+        return f"{result.pixels.shape}"
+    off = np.abs(result.pixels.astype(int) - file.pixels).max()
     return f"off by {off}" if off > file.tolerance else None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_file_is_opened_as_what_it_shows_or_refused_with_one_sentence(tmp_path, kind):
+def test_every_file_is_opened_correctly_or_refused_with_one_sentence(tmp_path, kind):
     faults = {file.name: fault(file, outcome(tmp_path, file)) for file in KINDS[kind]()}
     assert faults
     assert {name: what for name, what in faults.items() if what} == {}
 
 
-def test_there_are_hundreds_of_them():
+def test_there_are_hundreds_of_files():
     counts = [sum(1 for _ in make()) for name, make in KINDS.items() if name != "chunks"]
     assert sum(counts) > 400
 
 
-def test_a_directory_that_names_the_same_bytes_again_and_again_is_not_copied(tmp_path):
+def test_a_directory_with_many_tags_for_the_same_bytes_is_not_copied(tmp_path):
     """A file of one megabyte took gigabytes: of EXIF, of MPF, and of a TIFF's own."""
     for file in directory_bombs():
         if "1000 tags" in file.name:
             tracemalloc.start()
-            came = outcome(tmp_path, file)
+            result = outcome(tmp_path, file)
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert fault(file, came) is None
-            assert peak < AFFORDABLE_BYTES, file.name
+            assert fault(file, result) is None
+            assert peak < MAX_PEAK_BYTES, file.name
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what was held.")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Peak memory is read from /proc.")
 def test_the_largest_photos_take_less_than_300_mb_each(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.decoder_memory"],
@@ -84,10 +84,10 @@ def test_the_largest_photos_take_less_than_300_mb_each(tmp_path):
     held_mb = json.loads(done.stdout)
     assert len(held_mb) > 15
     assert {name: mb for name, mb in held_mb.items() if mb >= 300} == {}
-    assert max(held_mb.values()) > 200  # it was measured
+    assert max(held_mb.values()) > 200  # the measurement works
 
 
-def test_the_orientation_of_a_jpeg_is_found_among_its_segments(tmp_path):
+def test_the_orientation_of_a_jpeg_is_found_in_its_app_segments(tmp_path):
     exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     jpeg = encoded(picture(), "JPEG", quality=95)
     note = jpeg_segments(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>")
@@ -98,7 +98,7 @@ def test_the_orientation_of_a_jpeg_is_found_among_its_segments(tmp_path):
     assert np.abs(photo.pixels.astype(int) - np.rot90(picture(), -1)).max() < 60
 
 
-def test_large_pixels_are_converted_strip_by_strip(tmp_path, monkeypatch):
+def test_large_photos_are_converted_in_strips(tmp_path, monkeypatch):
     """Copies of the whole photo would take a gigabyte at 40 megapixels."""
     monkeypatch.setattr("mobilesam.images._STRIP_PIXELS", 100)  # two rows of the picture
     for file in [*KINDS["odd photos"](), *odd_shapes()]:

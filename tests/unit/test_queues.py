@@ -169,6 +169,21 @@ def test_cancelled_work_leaves_the_queue_unless_it_runs(slow, at_once):
     assert slow.started == [0, 2, 3]
 
 
+def test_work_that_is_cancelled_just_before_its_turn_is_skipped(slow):
+    async def scene() -> None:
+        queue = WorkQueue(1, 2, SENTENCE)
+        async with queue.slot():
+            cancelled, last = (queue.submit(slow.work(number)) for number in range(2))
+            await asyncio.sleep(0.01)
+            cancelled.cancel()
+        slow.may_finish.set()
+        assert await last.wait(10)
+        assert last.result() == 1
+
+    run_async(scene())
+    assert slow.started == [1]
+
+
 def test_a_cancelled_wait_leaves_the_queue(slow):
     async def scene() -> None:
         queue = WorkQueue(1, 1, SENTENCE)

@@ -1,4 +1,4 @@
-"""What the process is told at its start, and where it must not be told."""
+"""Memory allocation, cores and threads, on every platform."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_only_linux_is_asked_for_glibc(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+def test_glibc_is_loaded_on_linux_only(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     def no_library(name: str) -> None:
         raise AssertionError(f"{name} was opened")
 
@@ -26,7 +26,7 @@ def test_only_linux_is_asked_for_glibc(monkeypatch: pytest.MonkeyPatch, platform
     assert tune_allocator() is False
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_c_library_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
@@ -35,7 +35,7 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tune_allocator() is False
 
 
-def test_all_three_settings_reach_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_three_settings_are_passed_to_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {}
 
     class Glibc:
@@ -50,8 +50,8 @@ def test_all_three_settings_reach_glibc(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings == {-3: 2**30, -1: 2**31 - 1, -8: 1}
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Only glibc holds it back.")
-def test_free_memory_goes_back_to_the_system() -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Only glibc keeps freed memory.")
+def test_freed_memory_is_returned_to_the_system() -> None:
     program = (
         "import os\n"
         "from mobilesam.runtime import return_free_memory, tune_allocator\n"
@@ -79,33 +79,33 @@ def test_a_containers_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: 
     assert usable_cores(file) == cores
 
 
-def test_without_a_quota_the_process_uses_what_it_may(tmp_path: Path) -> None:
+def test_without_a_quota_all_cores_of_the_process_are_usable(tmp_path: Path) -> None:
     assert usable_cores(tmp_path / "missing") == CORES
 
 
-def test_a_fresh_thread_hands_back_what_the_work_returns_or_raises() -> None:
+def test_a_new_thread_passes_on_the_result_or_the_exception() -> None:
     here = threading.get_ident()
     assert run_in_new_thread(threading.get_ident) != here
 
     def fail() -> None:
-        raise KeyError("as it was")
+        raise KeyError("original")
 
-    with pytest.raises(KeyError, match="as it was"):
+    with pytest.raises(KeyError, match="original"):
         run_in_new_thread(fail)
 
 
-def test_heavy_work_is_nicer_than_clicks_and_so_are_the_threads_it_starts() -> None:
+def test_low_priority_applies_to_the_thread_and_those_that_it_starts() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     mine = niceness()
-    nicer = min(mine + 5, 19) if sys.platform.startswith("linux") else mine
-    assert run_at_low_priority(niceness) == nicer
-    assert run_at_low_priority(lambda: run_in_new_thread(niceness)) == nicer
+    lower = min(mine + 5, 19) if sys.platform.startswith("linux") else mine
+    assert run_at_low_priority(niceness) == lower
+    assert run_at_low_priority(lambda: run_in_new_thread(niceness)) == lower
     assert niceness() == mine
 
 
-def test_heavy_work_is_done_where_a_sandbox_allows_no_niceness(
+def test_work_runs_where_a_sandbox_forbids_to_change_the_priority(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: int) -> None:

@@ -1,4 +1,4 @@
-"""The environment is read in one place, with one sentence for what cannot be read."""
+"""Settings from the environment, with one sentence for an invalid value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_variable_is_read():
     )
 
 
-def test_a_precision_that_is_not_known_is_refused_with_those_that_are():
+def test_an_unknown_precision_is_refused_with_the_choices():
     with pytest.raises(MobileSamError, match="auto, float32, bfloat16"):
         Settings.from_env({"MOBILESAM_PRECISION": "float16"})
 
@@ -50,7 +50,7 @@ def test_the_process_environment_is_read_by_default(monkeypatch):
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf", "1e9", "1,5"])
-def test_a_malformed_number_is_named_in_the_error(name, text):
+def test_the_error_names_the_variable_of_an_invalid_number(name, text):
     with pytest.raises(MobileSamError, match=name):
         Settings.from_env({name: text})
 

@@ -4,13 +4,12 @@
 /** @import {Example} from './panels/photo_info.js' */
 /** @import {Call} from './io/server.js' */
 /** @import {Page} from './panels/page.js' */
-import {isAnswerable} from './core/interactions.js';
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createFileIntake} from './io/file_intake.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader} from './io/photo_loader.js';
 import {createSegmentRequests} from './io/segment_requests.js';
-import {createAsk, createCall, wait} from './io/server.js';
+import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCamera} from './panels/camera.js';
 import {createCompare} from './panels/compare.js';
@@ -26,18 +25,6 @@ import {reflect} from './panels/reflect.js';
 import {createResult} from './panels/result.js';
 import {createToolBars} from './panels/tool_bars.js';
 
-const MODEL_PAUSE_MS = 1000;
-
-/** @type {(page: Page, call: Call) => Promise<void>} */
-async function watchModel({store, fail}, call) {
-  for (;;) {
-    const reply = await call('model_info', {});
-    if (reply.ok && reply.loaded) return store.set({modelInfo: /** @type {any} */ (reply)});
-    if (!reply.ok && !reply.isLost) return void fail(reply.error);
-    await wait(MODEL_PAUSE_MS);
-  }
-}
-
 /** @typedef {ReturnType<typeof createParts>} Parts */
 /** @param {Page} page @param {Call} call */
 function createParts(page, call) {
@@ -45,11 +32,7 @@ function createParts(page, call) {
   const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
   const requestMask = createSegmentRequests({
     ask,
-    current() {
-      const {photo, interactions} = store.get();
-      if (!photo || !isAnswerable(interactions)) return null;
-      return {interactions, side: editor.stage.maskSide, isCurrent: () => store.get().interactions === interactions};
-    },
+    current: () => editor.question(),
     onAsk: (askedSeq) => store.set({askedSeq}),
     onSlow: (slowText) => store.set({slowText}),
     onReply: (reply) => editor.receive(reply),
@@ -148,7 +131,7 @@ export function mount({element, props, server}) {
   listenToKeys(page, editor.stage.crosshair, commands, editor.choose);
   editor.showBrushSize();
   store.set({isMounted: true});
-  watchModel(page, call);
+  waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {
     const {photo, isOpening} = store.get();
     if (kept && !photo && !isOpening) opening.open(kept.file, kept.work, true);

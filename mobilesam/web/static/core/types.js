@@ -37,7 +37,7 @@
 
 /** What the server accepts, and the sizes at which the page shows masks.
  * @typedef {{max_mb: number, max_megapixels: number, max_points: number, max_interactions: number,
- *   max_path_points: number, max_radius_px: number, max_objects: number, display_side: number,
+ *   max_path_points: number, max_radius_px: number, max_objects: number, max_name: number, display_side: number,
  *   thumbnail_side: number, open_timeout_s: number}} Limits */
 
 /** What is seen of a photo: the zoom, 1 when all of it shows, and the point of the photo in the middle

@@ -18,11 +18,7 @@ export function saveAs(url, name) {
 
 /** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
 export function createDownloads({ask, setBusy, fail}) {
-  /**
-   * The reply to a query that takes a while; null where it failed.
-   * @param {string} text tells what is being done
-   * @param {() => Promise<Reply>} act
-   */
+  /** The reply to what takes a while, or null where it failed. @param {string} text @param {() => Promise<Reply>} act */
   async function busyWith(text, act) {
     setBusy(text);
     const reply = await act();

@@ -48,6 +48,7 @@ export function createPhotoLoader(call, limits) {
         onProgress('Uploading the photo…');
         const uploaded = await upload(file);
         if (!uploaded.ok || !isWanted()) return uploaded;
+        onProgress('Opening the photo…');
         const reply = await poll(uploaded.path, file.name, onProgress, isWanted);
         if (reply.ok || !reply.expired || !isWanted() || uploads === MAX_UPLOADS) return reply;
       }

@@ -10,6 +10,7 @@
 // This module is <root>/<folder of static files>/io/server.js.
 const API_URL = new URL('../../gradio_api/', import.meta.url).href;
 const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
+const MODEL_PAUSE_MS = 1000;
 const NO_ANSWER = 'The server does not answer. Your work is kept. Check the connection and try again.';
 const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and try again.';
 const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
@@ -53,6 +54,15 @@ export function createAsk(call, token, reopen) {
     const reopened = await reopen();
     return reopened.ok ? call(name, {...query, token: token()}, onTrouble) : reopened;
   };
+}
+
+/** Asks about the model until it is loaded, or could not be. @param {Call} call */
+export async function waitForModel(call) {
+  for (;;) {
+    const reply = await call('model_info', {});
+    if (reply.ok ? reply.loaded : !reply.isLost) return reply;
+    await wait(MODEL_PAUSE_MS);
+  }
 }
 
 /**

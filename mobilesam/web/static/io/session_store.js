@@ -1,11 +1,7 @@
 // @ts-check
 // What this tab works on, kept in the browser, so that a reload brings it back: Gradio reloads the page
-// when the network fails, phones discard pages in the background, browsers crash.
-//
-// The tab's name is in sessionStorage, which lives as long as the tab; photo and work are in IndexedDB
-// under that name. Where a browser refuses either, nothing is kept, and everything else works.
-
-/** @typedef {{file: File, work: any}} Kept - a photo, and what `objects.state()` gave of it or null */
+// when the network fails, phones discard pages in the background, browsers crash. The tab's name is in
+// sessionStorage, which lives as long as the tab; photo and work are in IndexedDB under that name.
 
 const DATABASE = 'mobilesam';
 const TABLE = 'kept';
@@ -24,11 +20,7 @@ function settled(request) {
   });
 }
 
-/**
- * Whether no other page has this name; if so, it is ours as long as the page lives.
- * @param {string} name
- * @returns {Promise<boolean>}
- */
+/** Claims a name for as long as the page lives; whether no other page has it. @type {(name: string) => Promise<boolean>} */
 function claim(name) {
   if (!navigator.locks) return Promise.resolve(true);
   return new Promise((resolve) => {
@@ -112,7 +104,10 @@ export function createSessionStore(currentWork) {
     },
     /** The work has changed; it is saved soon. */
     touch() { if (photoId && !timer) timer = setTimeout(save, SAVE_DELAY_MS); },
-    /** What an earlier page of this tab worked on, or null. @returns {Promise<Kept | null>} */
+    /**
+     * What an earlier page of this tab worked on: the photo, and what `currentWork` gave for it or null.
+     * @returns {Promise<{file: File, work: any} | null>}
+     */
     async load() {
       await access('readwrite', removeOld);
       const kept = await access('readonly', (table, tab) => Promise.all(

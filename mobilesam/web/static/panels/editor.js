@@ -1,7 +1,7 @@
 // @ts-check
 // The object that is edited: the stage and its tools, the interactions, and the newest mask for them.
-/** @import {Interaction, Reply} from '../core/types.js' */
-/** @import {Page} from './page.js' */
+/** @import {Interaction, Reply, Tool} from '../core/types.js' */
+/** @import {Page, ToolName} from './page.js' */
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
@@ -12,13 +12,13 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 const COARSE = 1.25;            // a mask that much smaller than it shows is asked for again
 
 /**
- * @param {Page} page
- * @param {object} handlers
- * @param {() => void} handlers.requestMask for the newest interactions
- * @param {() => boolean} handlers.leaveMasks back from the generated masks to clicks
- * @param {() => import('../core/types.js').Tool} handlers.maskTool picks generated masks
- * @param {(reply: Reply | null) => void} handlers.onReply the mask on the stage has changed
+ * @typedef {object} Handlers
+ * @property {() => void} requestMask for the newest interactions
+ * @property {() => boolean} leaveMasks back from the generated masks to clicks
+ * @property {() => Tool} maskTool picks generated masks
+ * @property {(reply: Reply | null) => void} onReply the mask on the stage has changed
  */
+/** @param {Page} page @param {Handlers} handlers */
 export function createEditor({refs, store, limits, fail, clearAlert}, {requestMask, leaveMasks, maskTool, onReply}) {
   /** @type {{interactions: Interaction[], act: () => void} | null} */
   let afterReply = null;
@@ -75,12 +75,12 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
       stage.setTool(isMasks ? maskTool() : state.tool === 'brush' ? brush.tool : promptTool);
     }
     if (isOtherMode || state.interactions !== previous.interactions) stage.setInteractions(isMasks ? [] : state.interactions);
-    if (isOtherMode || state.answered !== previous.answered) {
+    if (isOtherMode || state.reply !== previous.reply) {
       stage.showMask(isMasks || !state.reply ? null : state.reply.rle, isMasks ? [] : newStrokes());
     } else if (state.interactions !== previous.interactions) stage.showStrokes(newStrokes());
   });
 
-  /** @param {import('./page.js').ToolName} tool */
+  /** @param {ToolName} tool */
   function setTool(tool) {
     leaveMasks();
     store.set({tool});
@@ -88,6 +88,12 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {requestMa
 
   return {
     undoStack, stage, showReply, showBrushSize,
+    /** What to ask the server for: the mask of the newest interactions; null where it would be arbitrary. */
+    question() {
+      const {photo, interactions} = store.get();
+      if (!photo || !isAnswerable(interactions)) return null;
+      return {interactions, side: stage.maskSide, isCurrent: () => store.get().interactions === interactions};
+    },
     /** Takes the server's reply to the newest interactions. @param {any} reply */
     receive(reply) {
       if (!reply.ok) return fail(reply.error);

@@ -5,19 +5,16 @@
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 
 /**
- * @typedef {{rle: Rle, predicted_iou: number}} KeptMask
  * @typedef {{start: (options: Record<string, number>) => void, pause: () => void, stop: () => void, reset: () => void}} Generation
  * @typedef {{onMasks: (ids: number[], added: GeneratedMask[]) => void, onProgress: (progress: PageState['generation']) => void}} Handlers
+ * @typedef {object} Options
+ * @property {(handlers: Handlers) => Generation} createGeneration
+ * @property {() => void} redraw what the tool draws has changed
+ * @property {(rle: Rle) => void} onPick a mask is to be edited
+ * @property {(masks: GeneratedMask[]) => void} onKeep all masks are to be kept as objects
  */
 
-/**
- * @param {Page} page
- * @param {object} options
- * @param {(handlers: Handlers) => Generation} options.createGeneration
- * @param {() => void} options.redraw what the tool draws has changed
- * @param {(rle: Rle) => void} options.onPick a mask is to be edited
- * @param {(masks: KeptMask[]) => void} options.onKeep all masks are to be kept as objects
- */
+/** @param {Page} page @param {Options} options */
 export function createEverything(page, {createGeneration, redraw, onPick, onKeep}) {
   const {refs, store, buttons} = page;
   const layer = createMaskLayer(page.limits.display_side);
@@ -97,9 +94,8 @@ export function createEverything(page, {createGeneration, redraw, onPick, onKeep
   }
 
   function keep() {
-    const masks = layer.masks.map(({rle, predicted_iou}) => ({rle, predicted_iou}));
     leave();
-    onKeep(masks);
+    onKeep(layer.masks);
   }
 
   const tool = createMaskTool({

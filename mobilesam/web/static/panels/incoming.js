@@ -5,10 +5,8 @@ import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
 import {drawPoint} from '../canvas/markers.js';
 import {fitted, pixelAt} from '../core/geometry.js';
 
-const SIDE = 1024;
-
-/** @param {HTMLCanvasElement} canvas */
-export function createIncoming(canvas) {
+/** @param {HTMLCanvasElement} canvas @param {number} side the longest side at which the photo is shown */
+export function createIncoming(canvas, side) {
   /** @type {ImageBitmap | null} */
   let picture = null;
   /** @type {Point | null} */
@@ -23,7 +21,7 @@ export function createIncoming(canvas) {
 
   function draw() {
     if (!picture) return;
-    const [width, height] = fitted(picture.width, picture.height, SIDE);
+    const [width, height] = fitted(picture.width, picture.height, side);
     resize(canvas, width, height);
     const context = contextOf(canvas);
     context.resetTransform();

@@ -1,16 +1,14 @@
 // @ts-check
 // The list of objects beside the photo.
 /** @import {PhotoObject} from '../core/types.js' */
+/** @import {Objects} from '../core/objects.js' */
 /** @import {Page, PageState} from './page.js' */
 import {hasMask, predictedIou} from '../core/objects.js';
 import {element} from './page.js';
 
-/**
- * @typedef {{edit: (id: number) => void, rename: (id: number, name: string) => void, toggle: (id: number) => void, remove: (id: number) => void}} Actions
- * @typedef {ReturnType<typeof createRow>} Row
- */
+/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
+/** @typedef {ReturnType<typeof createRow>} Row */
 
-const MAX_NAME = 80;
 const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
   + ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6'
   + ' 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/><path class="sam-strike" d="M4 20L20 4"/></svg>';
@@ -22,10 +20,10 @@ function rowButton(className, onClick) {
   return button;
 }
 
-/** @param {number} id @param {Actions} actions */
-function createRow(id, actions) {
+/** @param {number} id @param {number} maxName @param {Actions} actions */
+function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
-  const name = element('input', {type: 'text', maxLength: MAX_NAME, ariaLabel: 'Name of the object'});
+  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
   name.addEventListener('change', () => actions.rename(id, name.value));
   name.addEventListener('keydown', ({key}) => { if (['Enter', 'Escape'].includes(key)) name.blur(); });
   const iou = element('span', {className: 'sam-iou'});
@@ -59,7 +57,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
 }
 
 /** @param {Page} page @param {Actions} actions */
-export function createObjectList({refs, store}, actions) {
+export function createObjectList({refs, store, limits}, actions) {
   /** @type {Map<number, Row>} */
   const rows = new Map();
 
@@ -79,7 +77,7 @@ export function createObjectList({refs, store}, actions) {
       rows.delete(id);
     }
     objects.forEach((item, index) => {
-      const row = rows.get(item.id) ?? createRow(item.id, {...actions, remove});
+      const row = rows.get(item.id) ?? createRow(item.id, limits.max_name, {...actions, remove});
       rows.set(item.id, row);
       const there = refs.objectList.children[index];
       if (there !== row.row) refs.objectList.insertBefore(row.row, there ?? null);

@@ -12,13 +12,13 @@ import {createObjectList} from './object_list.js';
 const countText = ({length}, verb) => length + (length === 1 ? ' object was ' : ' objects were ') + verb + '.';
 
 /**
- * @param {Page} page
- * @param {Editor} editor
- * @param {object} options
- * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
- * @param {() => void} options.onChange what is kept for a reload has changed
- * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
+ * @typedef {object} Options
+ * @property {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} downloads
+ * @property {() => void} onChange what is kept for a reload has changed
+ * @property {(file: File, snapshot: ObjectsSnapshot) => void} reopen opens a photo with its objects
  */
+
+/** @param {Page} page @param {Editor} editor @param {Options} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
   const isFree = () => !store.get().busyText;
@@ -35,10 +35,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
 
+  /** @param {number} id */
+  const edit = (id) => whenAnswered(() => objects.edit(id));
   createObjectList(page, {
-    edit: (id) => whenAnswered(() => objects.edit(id)),
-    rename: objects.rename,
-    toggle: objects.toggle,
+    edit, rename: objects.rename, toggle: objects.toggle,
     remove(id) {
       const item = objects.remove(id);
       if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
@@ -77,7 +77,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     const {photo} = store.get();
     const point = stage.crosshair.imagePoint ?? (photo && pointer && stage.imagePointAt(pointer));
     const id = photo && point && isInside(point, photo) ? objects.idAt(point, photo) : null;
-    if (id !== null) whenAnswered(() => objects.edit(id));
+    if (id !== null) edit(id);
   }
 
   for (const control of [refs.exclusive, refs.winner]) {

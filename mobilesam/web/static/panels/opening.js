@@ -4,12 +4,6 @@
 /** @import {Page, Photo} from './page.js' */
 import {createIncoming} from './incoming.js';
 
-/**
- * @typedef {object} PhotoLoader
- * @property {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>} open
- * @property {(token: string) => Promise<ImageBitmap>} preview
- */
-
 const CLOCK_MS = 100;
 
 /** @param {{cached: boolean, ms: number}} reply */
@@ -19,26 +13,24 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
 /**
- * @param {Page} page
- * @param {object} options
- * @param {PhotoLoader} options.loader
- * @param {(width: number, height: number) => void} options.reserve gives the stage the shape of a photo
- * @param {(file: File | null) => void} options.onOpening a photo is on its way, or none any longer; not told of one
- *   that was restored
- * @param {(photo: Photo, notes: string[], work: any, click: Point | null) => void} options.onOpened with the work to
- *   restore, and the pixel that was clicked meanwhile
+ * @typedef {object} Options
+ * @property {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
+ *   preview: (token: string) => Promise<ImageBitmap>}} loader
+ * @property {(width: number, height: number) => void} reserve gives the stage the shape of a photo
+ * @property {(file: File | null) => void} onOpening a photo that was not restored is on its way; null: none is any longer
+ * @property {(photo: Photo, notes: string[], work: any, click: Point | null) => void} onOpened the work is to be restored;
+ *   click: the pixel that was clicked meanwhile
  */
+
+/** @param {Page} page @param {Options} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
-  const incoming = createIncoming(refs.incoming);
+  const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of the photos asked for; the replies for older ones are dropped
   /** @type {Promise<any> | null} */
   let reopening = null;
 
-  /**
-   * Shows what is being done and for how long; returns how to change the text and how to end it.
-   * @param {() => boolean} isShown
-   */
+  /** Shows what is being done and for how long, until it is ended. @param {() => boolean} isShown */
   function showProgress(isShown) {
     const started = performance.now();
     let text = 'Opening the photo…';

@@ -82,11 +82,7 @@ export function createPage(root, limits) {
     clearAlert() { store.set({alert: null}); },
     /** @param {string} busyText */
     setBusy(busyText) { store.set({busyText}); },
-    /**
-     * Says what was done, and offers to undo it or to do something else about it.
-     * @param {string} text
-     * @param {() => void} act
-     */
+    /** Says what was done, and offers to undo it or the like. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
     },

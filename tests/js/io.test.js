@@ -1,0 +1,199 @@
+// How the page asks the server: retries, photos that the server forgot, polling, one request in flight.
+import assert from 'node:assert/strict';
+import {afterEach, mock, test} from 'node:test';
+
+import {createMaskGeneration} from '../../mobilesam/web/static/io/mask_generation.js';
+import {createPhotoLoader} from '../../mobilesam/web/static/io/photo_loader.js';
+import {createSegmentRequests} from '../../mobilesam/web/static/io/segment_requests.js';
+import {createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
+
+const FILE = new File(['x'], 'a.png');
+const EXPIRED = {ok: false, expired: true, error: 'Gone.'};
+const flush = () => new Promise((resolve) => { setImmediate(resolve); });
+
+afterEach(() => mock.reset());
+afterEach(() => mock.timers.reset());
+
+/** A call that gives these replies one after the other, and keeps what was asked. */
+function scripted(...replies) {
+  const queries = [];
+  const call = async (_, query) => {
+    queries.push(query);
+    return replies.shift();
+  };
+  return {call, queries};
+}
+
+function uploadsAnswer(status, body) {
+  return mock.method(globalThis, 'fetch', async () => new Response(body, {status}));
+}
+
+test('a call is repeated until an answer comes', async () => {
+  mock.timers.enable({apis: ['setTimeout']});
+  const answers = [() => { throw new Error('no network'); }, () => undefined, () => ({ok: true})];
+  const troubles = mock.fn();
+  const reply = createCall({f: async () => answers.shift()()})('f', {}, troubles);
+  for (let k = 0; k < 4; k++) { await flush(); mock.timers.tick(8000); }
+  assert.deepEqual(await reply, {ok: true});
+  assert.equal(troubles.mock.callCount(), 2);
+});
+
+test('a call that is never answered ends with a sentence', async () => {
+  mock.timers.enable({apis: ['setTimeout']});
+  const reply = createCall({f: async () => undefined})('f', {});
+  for (let k = 0; k < 8; k++) { await flush(); mock.timers.tick(8000); }
+  const {ok, error, isLost} = await reply;
+  assert.equal(ok, false);
+  assert.ok(isLost);
+  assert.match(error, /does not answer/);
+});
+
+test('a photo that the server forgot is opened again, and the call repeated with its new token', async () => {
+  let token = 'old';
+  const {call, queries} = scripted(EXPIRED, {ok: true});
+  const reopen = mock.fn(async () => { token = 'new'; return {ok: true}; });
+  assert.deepEqual(await createAsk(call, () => token, reopen)('segment', {seq: 1}), {ok: true});
+  assert.deepEqual(queries.map((query) => query.token), ['old', 'new']);
+  assert.equal(reopen.mock.callCount(), 1);
+});
+
+test('where a photo cannot be opened again, the reason is what the user reads', async () => {
+  const refusal = {ok: false, error: 'The server is busy.'};
+  assert.equal(await createAsk(scripted(EXPIRED).call, () => 't', async () => refusal)('export', {}), refusal);
+});
+
+test('the model is asked about until it is loaded, through lost answers', async () => {
+  mock.timers.enable({apis: ['setTimeout']});
+  const loaded = {ok: true, loaded: true, device: 'CPU'};
+  const {call, queries} = scripted({ok: true, loaded: false}, {ok: false, isLost: true, error: ''}, loaded);
+  const reply = waitForModel(call);
+  for (let k = 0; k < 3; k++) { await flush(); mock.timers.tick(1000); }
+  assert.equal(await reply, loaded);
+  assert.equal(queries.length, 3);
+});
+
+test('a model that cannot be loaded is not asked about again', async () => {
+  const failed = {ok: false, error: 'The model could not be loaded.'};
+  assert.equal(await waitForModel(scripted(failed).call), failed);
+});
+
+test('an upload that a proxy refuses as too large has a sentence of its own', async () => {
+  uploadsAnswer(413, '<html>413 Request Entity Too Large</html>');
+  assert.match((await upload(FILE)).error, /too large.*proxy's upload limit/);
+  uploadsAnswer(502, 'Bad gateway');
+  assert.match((await upload(FILE)).error, /Check the connection/);
+});
+
+function opened(replies, isWanted = () => true) {
+  const {call, queries} = scripted(...replies), texts = [];
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  uploads.mock.mockImplementation(async () => new Response('["/uploads/a.png"]'));
+  const reply = createPhotoLoader(call, {open_timeout_s: 180}).open(FILE, (text) => texts.push(text), isWanted);
+  return {reply, queries, texts, uploads};
+}
+
+const waiting = (state, position = 0) => ({ok: true, token: 't', state, position});
+const DONE = {ok: true, token: 't', state: 'done', size: [2, 3]};
+
+test('opening a photo is polled, and tells the position in the queue', async () => {
+  const {reply, queries, texts} = opened([waiting('loading_model'), waiting('queued', 2), waiting('queued', 1), waiting('encoding'), DONE]);
+  assert.equal(await reply, DONE);
+  assert.deepEqual(queries[0], {path: '/uploads/a.png', name: 'a.png'});
+  assert.ok(queries.slice(1).every(({token, path}) => token === 't' && !path));
+  assert.deepEqual(texts.slice(2), [
+    'Loading the model…', '2 photos are ahead of yours…', '1 photo is ahead of yours…', 'Encoding the photo…',
+  ]);
+});
+
+test('a photo that the server forgets while it waits is uploaded again, but not for ever', async () => {
+  const once = opened([waiting('queued', 1), EXPIRED, DONE]);
+  assert.equal(await once.reply, DONE);
+  assert.equal(once.uploads.mock.callCount(), 2);
+  const always = opened([EXPIRED, EXPIRED, EXPIRED, EXPIRED]);
+  assert.equal(await always.reply, EXPIRED);
+  assert.equal(always.uploads.mock.callCount(), 3);
+});
+
+test('a photo that makes no progress is given up', async () => {
+  let now = 0;
+  mock.method(performance, 'now', () => (now += 100_000));
+  const {reply} = opened(Array(10).fill(waiting('encoding')));
+  assert.match((await reply).error, /took too long/);
+});
+
+test('a photo that is no longer wanted is not asked about again', async () => {
+  let wanted = 3;
+  const {reply, queries} = opened(Array(10).fill(waiting('queued', 5)), () => --wanted > 0);
+  await reply;
+  assert.equal(queries.length, 2);
+});
+
+test('one request for a mask is in flight, and the newest interactions come next', async () => {
+  const answers = [];
+  let interactions = [1];
+  const onReply = mock.fn(), asked = [];
+  const request = createSegmentRequests({
+    ask: (_, query) => { asked.push(query.interactions); return new Promise((resolve) => { answers.push(resolve); }); },
+    current() { const mine = interactions; return {interactions: mine, side: 64, isCurrent: () => mine === interactions}; },
+    onAsk() {}, onSlow() {}, onReply,
+  });
+  request();
+  for (const next of [[1, 2], [1, 2, 3]]) { interactions = next; request(); }
+  assert.deepEqual(asked, [[1]]);
+  answers[0]({ok: true, name: 'stale'});
+  await flush();
+  assert.deepEqual(asked, [[1], [1, 2, 3]]);
+  answers[1]({ok: true, name: 'newest'});
+  await flush();
+  assert.deepEqual(onReply.mock.calls.map(({arguments: [reply]}) => reply.name), ['newest']);
+  assert.equal(asked.length, 2);
+});
+
+function generating(...replies) {
+  const {call, queries} = scripted(...replies), phases = [], onMasks = mock.fn(), onError = mock.fn();
+  const generation = createMaskGeneration({ask: call, onMasks, onError, onProgress: ({phase}) => phases.push(phase)});
+  return {generation, queries, phases, onMasks, onError};
+}
+
+const step = (ids, masks, finished = false) => ({ok: true, generation: 'g', done: 1, total: 4, finished, ids, masks: masks.map((id) => ({id}))});
+
+test('mask generation is asked on until every mask has come', async () => {
+  const {generation, queries, phases, onMasks} = generating(step([1], [1]), step([1, 2, 3], [2], true), step([1, 2, 3], [3], true));
+  generation.start({points_per_side: 8});
+  await flush();
+  assert.deepEqual(queries.map(({generation: id, after}) => [id, after]), [[null, 0], ['g', 1], ['g', 2]]);
+  assert.equal(phases.at(-1), 'finished');
+  assert.deepEqual(onMasks.mock.calls.at(-1).arguments, [[1, 2, 3], [{id: 3}]]);
+  generation.start({points_per_side: 8});
+  assert.equal(queries.length, 3);      // the same options: nothing to do
+});
+
+test('a paused mask generation goes on where it was, other options begin anew', async () => {
+  const queries = [], answers = [], phases = [];
+  const generation = createMaskGeneration({
+    ask: (_, query) => { queries.push(query); return new Promise((resolve) => { answers.push(resolve); }); },
+    onMasks() {}, onError: assert.fail, onProgress: ({phase}) => phases.push(phase),
+  });
+  const answer = async (reply) => { answers.at(-1)(reply); await flush(); };
+  generation.start({a: 1});
+  await answer(step([1], [1]));
+  generation.pause();
+  await answer(step([1, 2], [2]));
+  assert.equal(queries.length, 2);
+  assert.equal(phases.at(-1), 'paused');
+  generation.start({a: 1});
+  await answer(step([1, 2], [2], true));
+  assert.equal(phases.at(-1), 'finished');
+  generation.start({a: 2});
+  assert.deepEqual(queries.slice(2), [{generation: 'g', options: {a: 1}, after: 1}, {generation: null, options: {a: 2}, after: 0}]);
+});
+
+test('a mask generation that the server forgot begins anew, and an error pauses it', async () => {
+  const {generation, queries, phases, onMasks, onError} = generating(step([1], [1]), EXPIRED, step([5], [5]), {ok: false, error: 'Too much.'});
+  generation.start({});
+  await flush();
+  assert.deepEqual(queries.map(({generation: id, after}) => [id, after]), [[null, 0], ['g', 1], [null, 0], ['g', 5]]);
+  assert.ok(onMasks.mock.calls.some(({arguments: [ids]}) => ids.length === 0));
+  assert.equal(phases.at(-1), 'paused');
+  assert.equal(onError.mock.calls[0].arguments[0], 'Too much.');
+});
