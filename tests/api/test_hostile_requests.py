@@ -79,8 +79,8 @@ def test_no_address_and_no_path_is_opened(open_photo, place):
         ("segment", [None, None, ["PLACE"], None]),
         ("segment", [None, None, None, {"deep": ["PLACE"]}]),
         ("everything", [None, {"points_per_side": "PLACE"}]),
-        ("export", [None, [{"rle": "PLACE"}], "yolo"]),
-        ("export", [None, [], "PLACE"]),
+        ("export", [None, [{"rle": "PLACE"}], "yolo", None]),
+        ("export", [None, [], "PLACE", None]),
     ],
 )
 def test_no_address_is_fetched_from_within_arguments(app, http, place, name, values):

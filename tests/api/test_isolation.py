@@ -251,13 +251,18 @@ def test_the_log_and_the_health_name_nothing_of_a_visitor(
         )
     # What Gradio itself cannot make sense of, and would print.
     odd = {"path": "/odd-secret.jpg", "meta": {"_type": "gradio.FileData"}}
-    for data in ([odd, [["odd-secret"]]], [{"path": ["odd-secret"]}], ["odd-secret"], {}):
+    for data in (
+        [odd, [["odd-secret"]], None, None],
+        [{"path": ["odd-secret"]}, None, None, None],
+        ["odd-secret"],
+        {},
+    ):
         asked = http.post("gradio_api/call/segment", json={"data": data})
         if asked.status_code == 200:
             http.get(f"gradio_api/call/segment/{asked.json()['event_id']}")
     assert not page.open_photo("/odd-secret.jpg")["ok"]
     told = app.log() + http.get("healthz").text
-    assert re.search(r"ERROR gradio: error=\w+Error\n  File", told)
+    assert re.search(r"Event failed: \w+Error at", told)
     for secret in (
         token,
         photo.stem,

@@ -137,8 +137,8 @@ def test_nothing_but_the_public_internet_and_uploads_can_be_read(call, app, wher
     assert any(
         sentence in text
         for sentence in (
-            "not on the public internet", "does not answer", "http or https address",
-            "has not been uploaded", "is not of type 'string'",
+            "not on the public internet", "does not answer", "http or https URL",
+            "does not have the photo", "is not of type 'string'",
         )
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_nothing_but_the_public_internet_and_uploads_can_be_read(call, app, wher
 BAD_CALLS = {
     "no prompt": ({}, "at least one point or a box"),
     "a point outside": ({"points": [[9999, 1, 1]]}, "is outside the"),
-    "not base64": ({"image": "data:image/png;base64,???", "box": [1, 1, 9, 9]}, "not base64"),
+    "not base64": ({"image": "data:image/png;base64,???", "box": [1, 1, 9, 9]}, "not valid base64"),
     "junk": ({"image": as_data(b"junk" * 99), "box": [1, 1, 9, 9]}, "not a photo"),
     "a bomb": ({"image": as_data(header_bomb()), "box": [1, 1, 9, 9]}, "40 megapixels"),
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilesam.web.page.object_payload import MAX_KEPT
+from mobilesam.objects import MAX_OBJECTS
 from tests.browser.object_list import (
     coco_masks,
     delete,
@@ -104,15 +104,15 @@ def test_a_file_of_masks_can_be_dropped_and_a_bad_one_changes_nothing(two):
 
 def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two):
     shape = {"label": "spot", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
-    load(two, json.dumps({"shapes": [shape] * (MAX_KEPT - 2)}).encode())
-    two.wait_for_objects(MAX_KEPT)
+    load(two, json.dumps({"shapes": [shape] * (MAX_OBJECTS - 2)}).encode())
+    two.wait_for_objects(MAX_OBJECTS)
     with two.refused():
         load(two, json.dumps({"shapes": [shape]}).encode())
-    assert f"takes {MAX_KEPT} objects" in two.alert()
-    assert len(names(two)) == MAX_KEPT
+    assert f"takes {MAX_OBJECTS} objects" in two.alert()
+    assert len(names(two)) == MAX_OBJECTS
     delete(two, 0)
     load(two, json.dumps({"shapes": [shape]}).encode())
-    two.wait_for_objects(MAX_KEPT)
+    two.wait_for_objects(MAX_OBJECTS)
     assert names(two)[0] == "Object 2"
 
 

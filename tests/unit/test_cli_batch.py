@@ -289,31 +289,6 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "x\x1b[2J\n", "box": [1, 1, 9, 9]}, "x\\x1b[2J\\n: The photo cannot be opened"),
         ({"file": "000.png"}, "000.png, line 2: Give at least one point or a box."),
         ({"file": "000.png", "boxes": [1]}, "Line 2: boxes is not a known field"),
-<<<<<<< HEAD
-        (
-            {"file": "000.png", "points": [[1, 1]]},
-            "000.png, line 2: points[0] must be [x, y, label]",
-        ),
-        (
-            {"file": "000.png", "points": [[1, 1, 7]]},
-            "line 2: points[0][2] must be 1 (foreground) or 0",
-        ),
-        (
-            {"file": "000.png", "points": [["1", 1, 1]]},
-            "line 2: points[0][0] must be a finite number",
-        ),
-        (
-            {"file": "000.png", "points": [[1, float("nan"), 1]]},
-            "line 2: points[0][1] must be a finite number",
-        ),
-        (
-            {"file": "000.png", "points": [[1, 1, 1]] * 65},
-            "line 2: points must have at most 64 items",
-        ),
-        ({"file": "000.png", "points": {}}, "000.png, line 2: points must be a list"),
-        ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
-        ({"file": "000.png", "box": "all"}, "line 2: box must be [x0, y0, x1, y1]"),
-=======
         ({"file": "000.png", "points": [[1, 1]]}, "000.png, line 2: points[0] must be [x, y"),
         ({"file": "000.png", "points": [[1, 1, 7]]}, "000.png, line 2: points[0][2] must be 1"),
         ({"file": "000.png", "points": [["1", 1, 1]]}, "000.png, line 2: points[0][0] must be a"),
@@ -325,7 +300,6 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ({"file": "000.png", "points": {}}, "000.png, line 2: points must be a list"),
         ({"file": "000.png", "points": [[99, 1, 1]]}, "000.png, line 2: The point (99, 1) is out"),
         ({"file": "000.png", "box": "all"}, "000.png, line 2: box must be [x0, y0"),
->>>>>>> files
         (
             {"file": "000.png", "box": [1, 1, 9, 9], "name": ""},
             "000.png, line 2: Give the object a name.",
