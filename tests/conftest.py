@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the workers share the cores
 
 import socket
 import threading
@@ -23,6 +25,20 @@ from mobilesam.model.backend import plain_backend
 from mobilesam.model.sam import build_sam, load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, Weights
 from tests.serving import HELD, App, draw, running_app
+
+MODEL_FIXTURES = {"bundled", "bundled_sam", "app", "browser"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the tests that load the real model, and says which tests one worker should run."""
+    for item in items:
+        if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+        if config.pluginmanager.hasplugin("xdist"):
+            folder = item.path.relative_to(config.rootpath).parts[1]
+            shares_fixtures = folder in ("api", "browser", "reference")
+            item.add_marker(pytest.mark.xdist_group(folder if shares_fixtures else item.path.stem))
+
 
 DrawDisc = Callable[..., NDArray[np.uint8]]
 
