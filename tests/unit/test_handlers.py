@@ -151,6 +151,26 @@ def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, 
     assert reply["state"] == "done"
 
 
+def test_several_polls_at_once_queue_a_photo_once(segmenter, folder, photo, monkeypatch):
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    handlers = new_handlers(None, folder)
+    submitted = []
+    submit = handlers._queues.photos.submit
+    monkeypatch.setattr(
+        handlers._queues.photos, "submit", lambda work: submitted.append(work) or submit(work)
+    )
+
+    async def scene():
+        reply = await handlers.open(upload(photo))
+        polls = [asyncio.create_task(poll(handlers, reply)) for _ in range(5)]
+        await asyncio.sleep(0.01)  # they wait for the model
+        handlers._model.set_result(segmenter)
+        return await asyncio.gather(*polls)
+
+    assert {reply["state"] for reply in run_async(scene())} == {"done"}
+    assert len(submitted) == 1
+
+
 def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
     handlers = new_handlers(None, folder)
     handlers._model.set_exception(RuntimeError("broken"))
@@ -323,7 +343,7 @@ def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, h
     assert files_in(folder) == []
 
 
-def test_a_tab_closed_while_its_photo_waits_costs_no_encode(
+def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
     handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
@@ -331,14 +351,18 @@ def test_a_tab_closed_while_its_photo_waits_costs_no_encode(
     async def scene():
         first = await handlers.open(upload(photo))
         second = await handlers.open(upload(another(1), "two"))
+        third = await handlers.open(upload(another(2), "three"))
         await handlers.on_unload("two")
+        moved_up = await handlers.open({"token": third["token"]})
         held.released.set()
         await poll(handlers, first)
-        return await handlers.open({"token": second["token"]})
+        await poll(handlers, third)
+        expired = (await handlers.open({"token": second["token"]}))["expired"]
+        return third["position"], moved_up["position"], expired
 
-    assert run_async(scene())["expired"]
-    assert stub_sam.image_encoder.calls == 1
-    assert files_in(folder) == ["disc.png"]
+    assert run_async(scene()) == (2, 1, True)
+    assert stub_sam.image_encoder.calls == 2
+    assert sorted(files_in(folder)) == ["disc-2.png", "disc.png"]
 
 
 def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held, monkeypatch):

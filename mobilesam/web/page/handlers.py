@@ -43,7 +43,7 @@ DISPLAY_SIDE = 1024
 """The largest long side of a mask to display."""
 THUMBNAIL_SIDE = 96
 OPEN_TIMEOUT_S = 15.0
-"""A photo that waits is dropped when the page has not polled it for so long."""
+"""How long a waiting photo is kept without a poll of the page."""
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
@@ -57,7 +57,7 @@ class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
     def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
-        """Makes no use of the model before it is loaded.
+        """Can be called before the model is loaded.
 
         Args:
             model: the segmenter, which may still be loading.
@@ -77,7 +77,7 @@ class PageHandlers:
         return len(self._photos)
 
     def server_functions(self) -> list[Callable[..., Awaitable[Reply]]]:
-        """The functions that the page calls by their names, each in its queue."""
+        """The functions that the page can call, each in its queue."""
 
         # Gradio passes the request where the annotation says so. Its JSON has been read already.
         async def open(query: Any, request: gr.Request) -> Reply:
@@ -125,8 +125,9 @@ class PageHandlers:
         photo.expiry = loop.call_later(OPEN_TIMEOUT_S, self._close, [photo])
         try:
             if photo.opening is None and await wait_until_loaded(self._model, _POLL_S):
-                self._photos.get(photo.token)  # it may have been closed meanwhile
-                photo.opening = self._queues.photos.submit(partial(self._encode, photo))
+                self._photos.get(photo.token)  # it may have been closed, or queued by another poll
+                queue, work = self._queues.photos, partial(self._encode, photo)
+                photo.opening = photo.opening or queue.submit(work)
             if photo.opening and (photo.opening.done or await photo.opening.wait(_POLL_S)):
                 self._photos.get(photo.token)
                 photo.expiry.cancel()
@@ -244,7 +245,7 @@ class PageHandlers:
 
     async def on_unload(self, session: str) -> None:
         """Closes all photos of a tab that was closed."""
-        photos = self._photos.of_session(session)
+        photos = [photo for photo in self._photos.all() if photo.session == session]
         self._close(photos)
         if photos and not self._photos:
             await to_thread.run_sync(return_free_memory)
@@ -258,8 +259,7 @@ class PageHandlers:
         folder = self._files / secrets.token_hex(24)
         photo = PhotoSession(upload, upload_stamp(upload), Path(name).name, folder, session)
         try:
-            waiting_for_model = 0 if self._model.done() else self._photos.waiting()
-            if waiting_for_model >= _MAX_WAITING_FOR_MODEL:
+            if not self._model.done() and len(self._photos) >= _MAX_WAITING_FOR_MODEL:
                 raise BusyError("The model is still loading. Open the photo again in a minute.")
             self._close(self._photos.add(photo))
         except BusyError:

@@ -47,6 +47,11 @@ class PhotoSession:
     opening: QueuedWork[dict[str, Any]] | None = None
     expiry: asyncio.TimerHandle | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is not encoded yet."""
+        return not self.embedding_key
+
 
 class PhotoSessions:
     """All open photos, least recently used first.
@@ -75,18 +80,10 @@ class PhotoSessions:
             self._photos.move_to_end(photo.token)
             return photo
 
-    def waiting(self, session: str | None = None) -> int:
-        """How many photos of a session, or of all, are not encoded yet."""
+    def all(self) -> list[PhotoSession]:
+        """All photos."""
         with self._lock:
-            return sum(
-                not photo.embedding_key and session in (None, photo.session)
-                for photo in self._photos.values()
-            )
-
-    def of_session(self, session: str) -> list[PhotoSession]:
-        """The photos of a tab."""
-        with self._lock:
-            return [photo for photo in self._photos.values() if photo.session == session]
+            return list(self._photos.values())
 
     def add(self, photo: PhotoSession) -> list[PhotoSession]:
         """Adds a photo, and returns those to close if there are too many.
@@ -94,23 +91,22 @@ class PhotoSessions:
         Raises:
             BusyError: too many photos of the session are waiting.
         """
-        if self.waiting(photo.session) >= MAX_WAITING_PER_SESSION:
+        own = [other for other in self.all() if other.session == photo.session]
+        if sum(other.is_waiting for other in own) >= MAX_WAITING_PER_SESSION:
             raise BusyError("Several of your photos are waiting to be opened. Try again shortly.")
         with self._lock:
             self._photos[photo.token] = photo
-            excess = max(0, len(self._photos) - MAX_OPEN_PHOTOS)
-            return list(self._photos.values())[:excess]
+        return self.all()[:-MAX_OPEN_PHOTOS]
 
     def close(self, photos: Iterable[PhotoSession]) -> None:
         """Forgets photos, cancels their encoding, and removes their files."""
         for photo in photos:
             with self._lock:
                 self._photos.pop(photo.token, None)
-                is_open_elsewhere = any(other.path == photo.path for other in self._photos.values())
             if photo.expiry:
                 photo.expiry.cancel()
             if photo.opening:
                 photo.opening.cancel()
             shutil.rmtree(photo.folder, ignore_errors=True)
-            if not is_open_elsewhere:
+            if all(other.path != photo.path for other in self.all()):
                 remove_upload(photo.path, photo.stamp)

@@ -40,7 +40,7 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     const [width, height] = fitted(photo.width, photo.height, DISPLAY_SIDE);
     view.style.setProperty('--ratio', String(photo.width / photo.height));
     const before = onWhite(photo.picture, width, height);
-    const after = composed(before, maskStencil(reply.rle, [height, width]), behind(), width, height);
+    const after = composed(before, maskStencil(reply.rle, DISPLAY_SIDE), behind(), width, height);
     for (const [canvas, picture] of [[refs.compareBefore, before], [refs.compareAfter, after]]) {
       Object.assign(canvas, {width, height});
       canvas.getContext('2d')?.drawImage(picture, 0, 0);

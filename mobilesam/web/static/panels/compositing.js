@@ -2,7 +2,7 @@
 // The cut-out on another background, put together in the browser: a background picture never leaves it.
 /** @import {Rle} from '../core/types.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
-import {decodeRle} from '../core/rle.js';
+import {decodeForDisplay} from '../core/rle.js';
 
 /** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
@@ -43,10 +43,10 @@ function blurred(picture, width, height) {
   return scaledTo(current, width, height);
 }
 
-/** A mask as a canvas that is opaque inside, of the given [height, width].
- * @type {(rle: Rle, size: [number, number]) => HTMLCanvasElement} */
-export function maskStencil(rle, size) {
-  const [height, width] = size, {data} = decodeRle(rle, size), canvas = createCanvas(width, height);
+/** A mask as a canvas that is opaque inside, with a longest side of at most `side`.
+ * @type {(rle: Rle, side: number) => HTMLCanvasElement} */
+export function maskStencil(rle, side) {
+  const {size: [height, width], data} = decodeForDisplay(rle, side), canvas = createCanvas(width, height);
   const context = contextOf(canvas), image = context.createImageData(width, height);
   for (let x = 0, p = 0; x < width; x++) {
     for (let y = 0; y < height; y++, p++) image.data[4 * (y * width + x) + 3] = 255 * data[p];

@@ -1,4 +1,4 @@
-"""README's "Use it from a program", run as it is written against the running app."""
+"""The examples of docs/api.md, run as they are written against the running app."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from tests.browser.conftest import CHROMIUM_FLAGS
 from tests.serving import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("## Use it from a program\n")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", API, re.MULTILINE | re.DOTALL)
 WRITTEN_URL = "http://127.0.0.1:7860"
 
 
@@ -62,8 +62,13 @@ def decoded(answer):
     return np.stack([coco_mask.decode(one["rle"]) == 1 for one in answer["masks"]])
 
 
-def test_the_section_has_an_example_for_each_way_in():
+def test_there_is_an_example_for_each_kind_of_program():
     assert [name for name, _ in BLOCKS] == ["python", "python", "sh", "js", ""]
+
+
+def test_the_python_example_begins_as_in_the_readme():
+    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert blocks("python")[0].startswith(code)
 
 
 def test_the_python_example(folder, bundled):
