@@ -277,7 +277,7 @@ def test_the_201st_interaction_is_refused_with_a_sentence_and_the_others_stay(pa
             x, y = painter.place(20, 150)
             for number in range(201):
                 painter.page.mouse.click(x + number, y)
-        assert "too many strokes" in painter.alert()  # until the next answer
+        assert "too many brush strokes" in painter.alert()  # until the next answer
     painter.wait_settled()
     assert len(painter.interactions()[-1]) == 200
 

@@ -64,10 +64,10 @@ def test_masks_are_found_with_progress_and_coloured(masks_demo):
     find(masks_demo)
     said = masks_demo.page.evaluate("() => window.said")
     assert any(text.split(",")[0].endswith("of 64 points") for text in said)
-    assert "regions" in said[-1]
+    assert "masks" in said[-1]
     count = masks_demo.count("masks")
     assert count >= 3
-    assert f"{count} regions" in masks_demo.text("generation-status")
+    assert f"{count} masks" in masks_demo.text("generation-status")
     pixels = masks_demo.pixels("marks")
     height, width = pixels.shape[:2]
 
@@ -104,7 +104,7 @@ def test_a_setting_out_of_range_gets_a_sentence(masks_demo):
     assert masks_demo.mask()[LEFT.y, LEFT.x]
 
 
-def test_cancel_ends_the_requests_and_what_was_found_stays(masks_demo):
+def test_stop_ends_the_requests_and_what_was_found_stays(masks_demo):
     set_up(masks_demo, **{"set-points": "32"})
     press(masks_demo, "everything")
     masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.masks) > 0")
@@ -112,9 +112,7 @@ def test_cancel_ends_the_requests_and_what_was_found_stays(masks_demo):
     press(masks_demo, "everything-stop")
     wait_phase(masks_demo, "stopped")
     assert masks_demo.text("generation-status").startswith("Stopped at ")
-    masks_demo.page.wait_for_timeout(100)
     asked = len(masks_demo.sent("everything"))
-    assert masks_demo.sent("everything")[-1]["stop"] is True
     masks_demo.page.wait_for_timeout(POLL_MS)
     assert len(masks_demo.sent("everything")) == asked
     assert masks_demo.count("masks") > 0
@@ -205,7 +203,6 @@ def test_leaving_the_mode_pauses_the_generation_and_coming_back_continues_it(mas
     masks_demo.wait_for("() => Number(document.querySelector('.sam').dataset.masks) > 0")
     masks_demo.page.keyboard.press("Escape")
     assert masks_demo.data("everything") == "off"
-    masks_demo.page.wait_for_timeout(POLL_MS)
     asked = len(masks_demo.sent("everything"))
     masks_demo.page.wait_for_timeout(POLL_MS)
     assert len(masks_demo.sent("everything")) == asked

@@ -108,7 +108,7 @@ def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two)
     two.wait_for_objects(MAX_OBJECTS)
     with two.refused():
         load(two, json.dumps({"shapes": [shape]}).encode())
-    assert f"takes {MAX_OBJECTS} objects" in two.alert()
+    assert f"up to {MAX_OBJECTS} objects" in two.alert()
     assert len(names(two)) == MAX_OBJECTS
     delete(two, 0)
     load(two, json.dumps({"shapes": [shape]}).encode())

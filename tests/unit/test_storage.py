@@ -11,8 +11,8 @@ import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
-from mobilesam import ImageError
 from mobilesam.web.server import storage as module
+from mobilesam.web.server.replies import ExpiredError
 from mobilesam.web.server.storage import (
     MAX_AGE_S,
     UploadsOnly,
@@ -138,7 +138,7 @@ def test_an_upload_may_be_read(uploads):
 )
 def test_any_other_path_is_refused(uploads, path):
     (uploads / "link.png").symlink_to(uploads.parent / "other.png")
-    with pytest.raises(ImageError, match="Upload it"):
+    with pytest.raises(ExpiredError, match="Upload it"):
         checked_upload(str(uploads / path))
 
 

@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
-from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA
+from mobilesam.web.server.replies import ExpiredError
 
 MAX_AGE_S = 15 * 60
 MAX_BYTES = 4000 * MEGA  # of all files together
@@ -89,13 +89,13 @@ def checked_upload(path: str) -> Path:
     Gradio does not check paths in JSON that it does not recognize as a file.
 
     Raises:
-        ImageError: the path is not a file in the upload folder.
+        ExpiredError: the path is not a file in the upload folder, or no longer.
     """
     with suppress(OSError, ValueError):
         resolved = Path(path).resolve()
         if resolved.is_relative_to(upload_folder()) and resolved.is_file():
             return resolved
-    raise ImageError("The server does not have the photo. Upload it and try again.")
+    raise ExpiredError("The server does not have the photo. Upload it and try again.")
 
 
 def new_upload_path(name: str) -> Path:
