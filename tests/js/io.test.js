@@ -114,6 +114,15 @@ test('a photo that the server forgets while it waits is uploaded again, but not 
   assert.equal(always.uploads.mock.callCount(), 3);
 });
 
+test('a photo whose upload a restarted server has lost is uploaded again', async () => {
+  const gone = {ok: false, error: 'The server does not have the photo.'};
+  const replies = [gone, DONE], uploads = uploadsAnswer(200, '');
+  uploads.mock.mockImplementation(async () => new Response('["/uploads/a.png"]'));
+  const call = async (_, query, onTrouble) => { if (replies.length === 2) onTrouble(); return replies.shift(); };
+  assert.equal(await createPhotoLoader(call, {open_timeout_s: 180}).open(FILE, () => {}, () => true), DONE);
+  assert.equal(uploads.mock.callCount(), 2);
+});
+
 test('a photo that makes no progress is given up', async () => {
   let now = 0;
   mock.method(performance, 'now', () => (now += 100_000));

@@ -84,7 +84,11 @@ export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
     },
     pause() { if (phase === 'running') end('paused'); },
     /** Ends it here; the masks so far stay. */
-    stop() { if (phase === 'running') end('stopped'); },
+    stop() {
+      if (phase !== 'running') return;
+      if (state.generation) ask('everything', {generation: state.generation, stop: true});
+      end('stopped');
+    },
     /** Forgets the masks. */
     reset() {
       restart({});

@@ -23,7 +23,10 @@ export function createPhotoLoader(call, limits) {
    * @param {() => boolean} isWanted
    */
   async function poll(path, name, onProgress, isWanted) {
-    let reply = await call('open', {path, name}), state = '', changedAt = performance.now();
+    let state = '', changedAt = performance.now(), wasInterrupted = false;
+    let reply = await call('open', {path, name}, () => { wasInterrupted = true; });
+    // A server that was restarted meanwhile no longer has the upload.
+    if (!reply.ok && wasInterrupted && !reply.isLost) return {...reply, expired: true};
     while (reply.ok && reply.state !== 'done' && isWanted()) {
       const next = reply.state + reply.position;
       if (next !== state) changedAt = performance.now();
