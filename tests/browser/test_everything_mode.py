@@ -112,9 +112,11 @@ def test_stop_ends_the_requests_and_what_was_found_stays(masks_demo):
     press(masks_demo, "everything-stop")
     wait_phase(masks_demo, "stopped")
     assert masks_demo.text("generation-status").startswith("Stopped at ")
-    asked = len(masks_demo.sent("everything"))
+    masks_demo.settle()
+    asked = masks_demo.sent("everything")
+    assert asked[-1]["stop"] is True
     masks_demo.page.wait_for_timeout(POLL_MS)
-    assert len(masks_demo.sent("everything")) == asked
+    assert masks_demo.sent("everything") == asked
     assert masks_demo.count("masks") > 0
 
 
