@@ -177,15 +177,19 @@ def test_a_restart_of_the_server_loses_neither_an_open_photo_nor_one_being_opene
 ):
     demo, opening = tabs
     other = tmp_path / "other.png"
-    draw(200, 300, [RIGHT]).save(other)
+    draw(ground=(20, 30, 90)).save(other)
     demo.open(photo)
     demo.click(LEFT.centre)
-    with small_app.holds.held("encode"):
-        opening.choose_file(other)
-        small_app.holds.wait_begun("encode")
-        small_app.stop(signal.SIGKILL)
-    small_app.start()
-    opening.wait_for_more("ready", 0)
+    with opening.opened():
+        with small_app.holds.held("encode"):
+            opening.choose_file(other)
+            small_app.holds.wait_begun("encode")
+            small_app.stop(signal.SIGKILL)
+        with small_app.holds.held("load"):
+            small_app.start()
+            opening.wait_for(
+                "() => document.querySelector('[data-part=busy]').innerText.includes('the model')"
+            )
     opening.click(RIGHT.centre)
     assert opening.mask()[RIGHT.y, RIGHT.x]
     assert opening.alert() == ""
