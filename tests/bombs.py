@@ -167,7 +167,9 @@ def big_photos(shrink: int = 1) -> Iterator[BadFile]:
     }.items():
         image = Image.new(mode, plain.size) if mode in ("I;16", "F") else plain.convert(mode)
         for kind in kinds:
-            options = {"compression": "tiff_lzw"} if kind == "TIFF" and mode != "1" else {}
+            options = {"compress_level": 1} if kind == "PNG" else {}
+            if kind == "TIFF" and mode != "1":
+                options = {"compression": "tiff_lzw"}
             data = encoded(image, kind, **options)
             yield BadFile(f"40 megapixels of {mode} {kind}", data, must_open=True)
     turned = Image.Exif()
@@ -184,13 +186,13 @@ def big_photos(shrink: int = 1) -> Iterator[BadFile]:
         yield BadFile(f"{megapixels} megapixels progressive", data, None, opens, not opens)
     for mode in ("RGB", "RGBA"):
         for megapixels, opens in ((40, False), (18.7, True)):
-            data = encoded(_of(plain.convert(mode), megapixels / shrink**2), "WEBP")
+            image = _of(plain.convert(mode), megapixels / shrink**2)
+            data = encoded(image, "WEBP", method=0)
             yield BadFile(f"{megapixels} megapixels of {mode} WebP", data, None, opens, not opens)
 
 
 def _of(image: Image.Image, megapixels: float) -> Image.Image:
-    share = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
-    return image.resize((int(image.width * min(share, 1)), int(image.height * min(share, 1))))
+    return image.crop((0, 0, image.width, min(int(megapixels * 1e6 / image.width), image.height)))
 
 
 KINDS: Mapping[str, Callable[[], Iterator[BadFile]]] = {

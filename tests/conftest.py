@@ -1,10 +1,12 @@
-"""What all tests share: no network, a drawn photo, a model with a cheap encoder that counts."""
+"""What all tests share: no network, drawn photos, a cheap model, one running application."""
 
 from __future__ import annotations
 
 import os
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the workers share the cores
 
 import socket
 import threading
@@ -22,6 +24,21 @@ from mobilesam import Segmenter, Settings
 from mobilesam.model.backend import plain_backend
 from mobilesam.model.sam import build_sam, load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, Weights
+from tests.serving import HELD, App, draw, running_app
+
+MODEL_FIXTURES = {"bundled", "bundled_sam", "app", "browser"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the tests that load the real model, and says which tests one worker should run."""
+    for item in items:
+        if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+        if config.pluginmanager.hasplugin("xdist"):
+            folder = item.path.relative_to(config.rootpath).parts[1]
+            shares_fixtures = folder in ("api", "browser", "reference")
+            item.add_marker(pytest.mark.xdist_group(folder if shares_fixtures else item.path.stem))
+
 
 DrawDisc = Callable[..., NDArray[np.uint8]]
 
@@ -35,7 +52,7 @@ def _is_here(host: object) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _outside_calls() -> Iterator[list[object]]:
-    """Refuses every connection and look-up beyond this machine, and notes it."""
+    """Refuses and records every connection and look-up beyond this machine."""
     calls: list[object] = []
     connect, connect_ex, look_up = (
         socket.socket.connect,
@@ -43,21 +60,21 @@ def _outside_calls() -> Iterator[list[object]]:
         socket.getaddrinfo,
     )
 
-    def refuse_beyond(here: bool, address: object) -> None:
+    def refuse_unless(here: bool, address: object) -> None:
         if not here:
             calls.append(address)
             raise OSError(f"The tests run offline, but this was called: {address}")
 
     def guarded_connect(self: socket.socket, address: object) -> None:
-        refuse_beyond(self.family == socket.AF_UNIX or _is_here(address[0]), address)
+        refuse_unless(self.family == socket.AF_UNIX or _is_here(address[0]), address)
         return connect(self, address)
 
     def guarded_connect_ex(self: socket.socket, address: object) -> int:
-        refuse_beyond(self.family == socket.AF_UNIX or _is_here(address[0]), address)
+        refuse_unless(self.family == socket.AF_UNIX or _is_here(address[0]), address)
         return connect_ex(self, address)
 
     def guarded_look_up(host: object, *args: object, **kwargs: object) -> object:
-        refuse_beyond(_is_here(host), host)
+        refuse_unless(_is_here(host), host)
         return look_up(host, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -69,7 +86,7 @@ def _outside_calls() -> Iterator[list[object]]:
 
 @pytest.fixture(autouse=True)
 def _offline(_outside_calls: list[object]) -> Iterator[None]:
-    """Fails the test that called beyond this machine, even where the code took it in its stride."""
+    """Fails the test that called another machine, even where the code handled the refusal."""
     _outside_calls.clear()
     yield
     assert not _outside_calls
@@ -77,7 +94,7 @@ def _offline(_outside_calls: list[object]) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps the settings of whoever runs the tests out of them."""
+    """Removes the settings of the shell from which the tests are run."""
     for name in [name for name in os.environ if name.startswith("MOBILESAM_")]:
         monkeypatch.delenv(name)
 
@@ -143,8 +160,23 @@ def segmenter(stub_sam: Sam, stub_weights: Weights) -> Segmenter:
 
 @pytest.fixture(scope="session")
 def bundled() -> Segmenter:
-    """The real model with the bundled weights."""
+    """The real model with the bundled weights; it keeps the embeddings of photos."""
     return Segmenter.from_weights("bundled", device="cpu", settings=Settings())
+
+
+@pytest.fixture(scope="session")
+def app() -> Iterator[App]:
+    """The application on the bundled weights, for all tests that need not start their own."""
+    with running_app(HELD, MOBILESAM_MCP="1") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file, 300 x 200: a red disc on the left and a yellow one on the right."""
+    path = tmp_path_factory.mktemp("photos") / "discs.png"
+    draw().save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Talks to the server as the page does, without a browser."""
 
 import json
-import uuid
 from contextlib import contextmanager
 
 import httpx
@@ -17,7 +16,7 @@ class Page:
 
     Attributes:
         http: sends whatever a test wants to send.
-        config: what the server says of the page.
+        config: Gradio's configuration of the page.
     """
 
     def __init__(self, url):
@@ -30,13 +29,13 @@ class Page:
         ]
         self._canvas_id = canvas["id"]
 
-    def post(self, name, query=None, raw=None):
+    def post(self, name, query=None, raw=None, session="stranger"):
         """Calls a server function; the body may be raw text."""
         body = raw or json.dumps(
             {
                 "component_id": self._canvas_id,
                 "fn_name": name,
-                "session_hash": "stranger",
+                "session_hash": session,
                 "data": query,
             }
         )
@@ -48,40 +47,25 @@ class Page:
         with path.open("rb") as file:
             return self.http.post("gradio_api/upload", files={"files": (path.name, file)}).json()[0]
 
-    def begin_open(self, path, session=None):
-        """Asks for a photo by its path on the server: the reply of the queue, and the session."""
-        session = session or uuid.uuid4().hex
-        (event,) = [
-            one
-            for one in self.config["dependencies"]
-            if one["targets"] and one["targets"][0] == [self._canvas_id, "photo"]
-        ]
-        photo = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-        body = {
-            "data": [{"photo": photo, "ticket": 7}],
-            "fn_index": event["id"],
-            "session_hash": session,
-            "trigger_id": self._canvas_id,
-            "event_data": {},
-        }
-        return self.http.post("gradio_api/queue/join", json=body), session
+    def begin_open(self, path, session="stranger", name="a.png"):
+        """The first reply to a request to open an upload, by its path on the server."""
+        return self.post("open", {"path": path, "name": name}, session=session).json()
 
-    def open_photo(self, path, session=None):
-        """The queue's last message for a photo by its path on the server."""
-        reply, session = self.begin_open(path, session)
-        if reply.status_code != 200:
-            return {"msg": "refused", "success": False, "output": reply.text}
-        return list(events(self.http, session))[-1]
+    def open_photo(self, path, session="stranger", name="a.png"):
+        """The last reply to a request to open an upload, by its path on the server."""
+        reply = self.begin_open(path, session, name)
+        while reply["ok"] and reply["state"] != "done":
+            reply = self.post("open", {"token": reply["token"]}, session=session).json()
+        return reply
 
-    def open(self, path, session=None):
+    def open(self, path, session="stranger"):
         """Uploads a photo and opens it: its token."""
-        message = self.open_photo(self.upload(path), session)
-        found = find(message["output"], "token")
-        assert found, message
-        return found
+        reply = self.open_photo(self.upload(path), session, path.name)
+        assert reply["ok"], reply
+        return reply["token"]
 
     def stay(self, session):
-        """What a tab keeps open as long as it is: to be used in a `with`."""
+        """The stream that an open tab holds: to be used in a `with`."""
         return self.http.stream("GET", f"gradio_api/heartbeat/{session}")
 
 
@@ -96,7 +80,7 @@ def visiting(url):
 
 
 def events(http, session):
-    """The messages of a queue session, until it ends."""
+    """The messages of a session in Gradio's queue, until it ends."""
     with http.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:"):
@@ -104,17 +88,3 @@ def events(http, session):
                 yield message
                 if message["msg"] in {"process_completed", "close_stream"}:
                     return
-
-
-def find(value, key):
-    """The first value of a key anywhere in nested JSON."""
-    if isinstance(value, dict):
-        if key in value:
-            return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            found = find(item, key)
-            if found is not None:
-                return found
-    return None

@@ -1,4 +1,4 @@
-"""Starts the real app.py for the tests that talk HTTP, and draws the photos they send."""
+"""Starts the real application for the tests that talk HTTP, and draws the photos they send."""
 
 import os
 import signal
@@ -14,20 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from gradio_client import Client
-from huggingface_hub import constants
+import numpy as np
 from PIL import Image, ImageDraw
+
+from tests.holds import Holds
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 120
 RED, YELLOW, BLUE = (220, 60, 40), (240, 220, 60), (40, 80, 220)
 GROUND = (60, 90, 60)
 ORIENTATION_TAG = 0x0112
+HELD = ("-m", "tests.held_app")
+"""Arguments of Python for an application whose work a test can hold back."""
 
 
 @dataclass(frozen=True)
 class Disc:
-    """A thing to click on: its centre and radius in pixels, and its colour."""
+    """An object to click on: its centre and radius in pixels, and its colour."""
 
     x: int
     y: int
@@ -47,6 +50,11 @@ class Disc:
             self.y + self.radius,
         )
 
+    def mask(self, shape=(200, 300)):
+        """The pixels of the disc, (H, W) bool."""
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        return (x - self.x) ** 2 + (y - self.y) ** 2 <= self.radius**2
+
 
 LEFT, RIGHT = Disc(90, 100, 50), Disc(220, 70, 30, YELLOW)
 
@@ -61,7 +69,7 @@ def draw(width=300, height=200, discs=(LEFT, RIGHT), ground=GROUND):
 
 
 def save_rotated(photo, path, orientation=6):
-    """Saves a photo as a camera held sideways does: turned pixels, and a tag to turn them back."""
+    """Saves a photo as a camera held sideways does: rotated pixels and an orientation tag."""
     turned = photo.transpose(
         {6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}[orientation]
     )
@@ -73,13 +81,16 @@ def save_rotated(photo, path, orientation=6):
 
 
 def iou(one, other):
-    """How far two masks agree, from 0 to 1."""
+    """The intersection over union of two masks, from 0 to 1."""
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
 def connect(url):
-    """A client of the HTTP API that talks to nobody else."""
-    # Even without telemetry a client looks up on the Hub what kind of agent it may be run by.
+    """A client of the HTTP API that talks to no other host."""
+    from gradio_client import Client  # a second that the unit tests do not need
+    from huggingface_hub import constants
+
+    # Even without telemetry a client asks the Hub what kind of agent it may be run by.
     with mock.patch.object(constants, "HF_HUB_OFFLINE", True):
         return Client(url, verbose=False, analytics_enabled=False)
 
@@ -91,22 +102,31 @@ def free_port():
 
 
 class App:
-    """app.py in a process of its own; it can be stopped and started again on the same port."""
+    """The application in a process of its own; it can be stopped and restarted on the same port.
+
+    Attributes:
+        url: of the page.
+        files: the folder of all uploads and downloads.
+        holds: holds work back, where the process is `tests.held_app`.
+    """
 
     def __init__(self, folder, arguments=("app.py",), **env):
         self._arguments = arguments
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.files = Path(folder)
-        self._log = Path(folder) / f"app-{self.port}.log"
+        self.files = Path(folder) / "files"
+        self.files.mkdir()
+        self.holds = Holds(Path(folder) / "holds")
+        self._log = Path(folder) / "app.log"
         self._env = {
             **{name: value for name, value in os.environ.items() if "MOBILESAM" not in name},
             "MOBILESAM_WEIGHTS": "bundled",
             "HF_HUB_OFFLINE": "1",
             "GRADIO_SERVER_NAME": "127.0.0.1",
             "GRADIO_SERVER_PORT": str(self.port),
-            "GRADIO_TEMP_DIR": str(folder),
+            "GRADIO_TEMP_DIR": str(self.files),
             "PYTHONUNBUFFERED": "1",
+            "TEST_HOLDS": str(self.holds.folder),
             **env,
         }
         self._process = None
@@ -118,34 +138,33 @@ class App:
         return self
 
     def wait(self, condition):
-        """Waits until it is true, as long as the process lives."""
+        """Waits until the condition is true or the process has ended."""
         deadline = time.monotonic() + START_S
         while not condition():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"app.py ended, or did not do what it should:\n{self.log()}")
+                raise RuntimeError(f"The application ended, or did not do this:\n{self.log()}")
             time.sleep(0.05)
 
-    def wait_logged(self, text):
-        """Waits until the log has it."""
-        self.wait(lambda: text in self.log())
-
     def launch(self):
-        """Starts it and waits for nothing."""
+        """Starts it without waiting."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *self._arguments], cwd=ROOT, env=self._env, stdout=log, stderr=log
             )
 
     def stop(self, signal_number=signal.SIGTERM):
-        """Sends it a signal: its exit status, None where it had to be killed after 10 s."""
+        """Sends a signal and waits for the end: the exit status, None after 10 s."""
         if self._process is None:
             return None
-        self._process.send_signal(signal_number)
+        self.send_signal(signal_number)
         return self.ended()
 
+    def send_signal(self, signal_number=signal.SIGTERM):
+        self._process.send_signal(signal_number)
+
     def ended(self, timeout_s=10):
-        """Waits for its end: its exit status, None where it had to be killed."""
+        """Waits for the end of the process: its exit status, None where it had to be killed."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -158,6 +177,10 @@ class App:
     def log(self):
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    def files_left(self):
+        """Every file that belongs to a user."""
+        return [path for path in self.files.rglob("*") if path.is_file()]
+
     def _answers(self):
         try:
             with urllib.request.urlopen(self.url + "config", timeout=2) as reply:
@@ -168,7 +191,7 @@ class App:
 
 @contextmanager
 def running_app(arguments=("app.py",), **env):
-    """A running App, stopped at the end; other arguments run a program that starts one."""
+    """A running App, stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="mobilesam-app-") as folder:
         app = App(folder, arguments, **env)
         try:

@@ -1,10 +1,10 @@
-"""What a stranger can reach by HTTP beside /segment, with requests that no client makes."""
+"""What the server functions and /segment reply to requests that no client sends."""
 
 import json
 
 import pytest
 
-from tests.page import CLICK, find
+from tests.page import CLICK
 from tests.serving import ROOT, connect
 
 
@@ -22,7 +22,7 @@ def test_the_page_and_its_api_name_no_other_visitor(http, token):
 
 
 def test_the_page_function_answers_its_own_token(post, token):
-    reply = post("segment", {"seq": 3, "token": token, "history": [CLICK], "side": 300})
+    reply = post("segment", {"seq": 3, "token": token, "interactions": [CLICK], "side": 300})
     assert reply.status_code == 200
     answer = reply.json()
     assert answer["ok"] is True
@@ -44,53 +44,53 @@ BAD_QUERIES = {
     "a list": [1, 2],
     "words": "segment",
     "nothing in it": {},
-    "no history": {"token": "TOKEN"},
-    "an empty history": {"token": "TOKEN", "history": []},
-    "a history of null": {"token": "TOKEN", "history": [None]},
-    "a history by name": {"token": "TOKEN", "history": {"0": CLICK}},
-    "a history of words": {"token": "TOKEN", "history": "click"},
-    "another step": {"token": "TOKEN", "history": [{"type": "scribble"}]},
-    "no coordinates": {"token": "TOKEN", "history": [{"type": "point"}]},
-    "coordinates in words": {"token": "TOKEN", "history": [{**CLICK, "x": "9"}]},
-    "coordinates as lists": {"token": "TOKEN", "history": [{**CLICK, "x": [9]}]},
-    "a huge coordinate": {"token": "TOKEN", "history": [{**CLICK, "x": 1e308}]},
-    "a huge whole number": {"token": "TOKEN", "history": [{**CLICK, "x": 10**400}]},
-    "a negative coordinate": {"token": "TOKEN", "history": [{**CLICK, "y": -0.01}]},
-    "NaN": {"token": "TOKEN", "history": [{**CLICK, "x": float("nan")}]},
-    "infinity": {"token": "TOKEN", "history": [{**CLICK, "x": float("inf")}]},
-    "a label of two": {"token": "TOKEN", "history": [{**CLICK, "label": 2}]},
-    "a label of null": {"token": "TOKEN", "history": [{**CLICK, "label": None}]},
-    "a label of a list": {"token": "TOKEN", "history": [{**CLICK, "label": []}]},
-    "half a box": {"token": "TOKEN", "history": [{"type": "box", "box": [1, 2]}]},
-    "no box": {"token": "TOKEN", "history": [{"type": "box"}]},
-    "an empty box": {"token": "TOKEN", "history": [{"type": "box", "box": [5, 5, 5, 9]}]},
-    "a box of null": {"token": "TOKEN", "history": [{"type": "box", "box": [None] * 4}]},
-    "a box outside": {"token": "TOKEN", "history": [{"type": "box", "box": [0, 0, 999, 9]}]},
-    "a choice of nothing": {"token": "TOKEN", "history": [{"type": "candidate", "index": 0}]},
+    "no interactions": {"token": "TOKEN"},
+    "empty interactions": {"token": "TOKEN", "interactions": []},
+    "interactions of null": {"token": "TOKEN", "interactions": [None]},
+    "interactions by name": {"token": "TOKEN", "interactions": {"0": CLICK}},
+    "interactions of words": {"token": "TOKEN", "interactions": "click"},
+    "another interaction": {"token": "TOKEN", "interactions": [{"type": "scribble"}]},
+    "no coordinates": {"token": "TOKEN", "interactions": [{"type": "point"}]},
+    "coordinates in words": {"token": "TOKEN", "interactions": [{**CLICK, "x": "9"}]},
+    "coordinates as lists": {"token": "TOKEN", "interactions": [{**CLICK, "x": [9]}]},
+    "a huge coordinate": {"token": "TOKEN", "interactions": [{**CLICK, "x": 1e308}]},
+    "a huge whole number": {"token": "TOKEN", "interactions": [{**CLICK, "x": 10**400}]},
+    "a negative coordinate": {"token": "TOKEN", "interactions": [{**CLICK, "y": -0.01}]},
+    "NaN": {"token": "TOKEN", "interactions": [{**CLICK, "x": float("nan")}]},
+    "infinity": {"token": "TOKEN", "interactions": [{**CLICK, "x": float("inf")}]},
+    "a label of two": {"token": "TOKEN", "interactions": [{**CLICK, "label": 2}]},
+    "a label of null": {"token": "TOKEN", "interactions": [{**CLICK, "label": None}]},
+    "a label of a list": {"token": "TOKEN", "interactions": [{**CLICK, "label": []}]},
+    "half a box": {"token": "TOKEN", "interactions": [{"type": "box", "box": [1, 2]}]},
+    "no box": {"token": "TOKEN", "interactions": [{"type": "box"}]},
+    "an empty box": {"token": "TOKEN", "interactions": [{"type": "box", "box": [5, 5, 5, 9]}]},
+    "a box of null": {"token": "TOKEN", "interactions": [{"type": "box", "box": [None] * 4}]},
+    "a box outside": {"token": "TOKEN", "interactions": [{"type": "box", "box": [0, 0, 999, 9]}]},
+    "a choice of nothing": {"token": "TOKEN", "interactions": [{"type": "candidate", "index": 0}]},
     "a candidate too far": {
         "token": "TOKEN",
-        "history": [CLICK, {"type": "candidate", "index": 3}],
+        "interactions": [CLICK, {"type": "candidate", "index": 3}],
     },
     "a candidate before": {
         "token": "TOKEN",
-        "history": [CLICK, {"type": "candidate", "index": -1}],
+        "interactions": [CLICK, {"type": "candidate", "index": -1}],
     },
     "a candidate in words": {
         "token": "TOKEN",
-        "history": [CLICK, {"type": "candidate", "index": "1"}],
+        "interactions": [CLICK, {"type": "candidate", "index": "1"}],
     },
     "a huge candidate": {
         "token": "TOKEN",
-        "history": [CLICK, {"type": "candidate", "index": 10**30}],
+        "interactions": [CLICK, {"type": "candidate", "index": 10**30}],
     },
-    "65 points": {"token": "TOKEN", "history": [CLICK] * 65},
-    "201 steps": {"token": "TOKEN", "history": [CLICK] * 201},
-    "deep nesting": {"token": "TOKEN", "history": deep(400)},
-    "a deep step": {"token": "TOKEN", "history": [{**CLICK, "x": deep(300)}]},
-    "another token": {"token": "x" * 32, "history": [CLICK]},
-    "a token of null": {"token": None, "history": [CLICK]},
-    "a token of a list": {"token": ["TOKEN"], "history": [CLICK]},
-    "a token of a path": {"token": "../../../etc/passwd", "history": [CLICK]},
+    "65 points": {"token": "TOKEN", "interactions": [CLICK] * 65},
+    "201 interactions": {"token": "TOKEN", "interactions": [CLICK] * 201},
+    "deep nesting": {"token": "TOKEN", "interactions": deep(400)},
+    "a deep interaction": {"token": "TOKEN", "interactions": [{**CLICK, "x": deep(300)}]},
+    "another token": {"token": "x" * 32, "interactions": [CLICK]},
+    "a token of null": {"token": None, "interactions": [CLICK]},
+    "a token of a list": {"token": ["TOKEN"], "interactions": [CLICK]},
+    "a token of a path": {"token": "../../../etc/passwd", "interactions": [CLICK]},
 }
 
 
@@ -114,23 +114,27 @@ def test_a_garbled_query_gets_a_sentence_and_never_an_error_page(post, token, na
     "seq", [None, "x", [1], {"a": 1}, 1e999, 10**400, -1, 2**40], ids=lambda seq: str(seq)[:9]
 )
 def test_a_sequence_number_is_given_back_and_anything_else_is_dropped(post, token, seq):
-    reply = post("segment", {"seq": seq, "token": token, "history": [CLICK]})
+    reply = post("segment", {"seq": seq, "token": token, "interactions": [CLICK]})
     assert reply.status_code == 200
     assert reply.json()["seq"] == (seq if seq in (-1, 2**40) else None)
 
 
 @pytest.mark.parametrize("side", [None, "x", [1], -5, 0, 1.5, True, 10**30, 1e300])
 def test_any_display_size_asked_for_is_kept_within_bounds(post, token, side):
-    answer = post("segment", {"seq": 1, "token": token, "history": [CLICK], "side": side}).json()
+    answer = post(
+        "segment", {"seq": 1, "token": token, "interactions": [CLICK], "side": side}
+    ).json()
     assert answer["ok"] is True
     assert 64 <= max(answer["rle"]["size"]) <= 1024
 
 
 @pytest.mark.parametrize("kind", [None, "", "exe", ["mask"], {"a": 1}, 7, "../mask"])
 def test_only_the_files_on_offer_are_made(post, token, kind):
-    answer = post("export", {"seq": 1, "token": token, "history": [CLICK], "kind": kind}).json()
+    answer = post(
+        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": kind}
+    ).json()
     assert answer["ok"] is False
-    assert "files that can be downloaded" in answer["error"]
+    assert "cannot be exported" in answer["error"]
 
 
 @pytest.mark.parametrize("query", [None, 7, {}, {"token": "x"}, {"token": [1]}])
@@ -141,7 +145,7 @@ def test_a_preview_needs_a_token(post, query):
 
 
 @pytest.mark.parametrize(
-    "name", ["open", "leave", "__init__", "preprocess", "get_config", "_opened", "css"]
+    "name", ["on_unload", "_close", "_encode", "__init__", "preprocess", "get_config", "css"]
 )
 def test_no_other_method_can_be_called(post, name):
     assert post(name, {}).status_code == 404
@@ -149,10 +153,10 @@ def test_no_other_method_can_be_called(post, name):
 
 def test_a_file_outside_the_upload_folder_is_refused(http, open_photo):
     for path in ("/etc/passwd", "/proc/self/environ", "app.py", "../../etc/passwd"):
-        message = open_photo(path)
-        assert not message["success"], path
-        assert "root:" not in json.dumps(message)
-        assert find(message["output"], "token") is None
+        reply = open_photo(path)
+        assert not reply["ok"], path
+        assert "root:" not in json.dumps(reply)
+        assert "token" not in reply
         assert http.get(f"gradio_api/file={path}").status_code in {403, 404}
 
 
@@ -197,20 +201,25 @@ def test_raw_json_with_nan_gets_a_sentence(page, http, photo):
         assert "finite" in answer
 
 
-def test_a_photo_event_without_a_photo_opens_nothing(open_photo):
-    message = open_photo("")
-    assert find(message.get("output"), "token") is None
+def test_an_empty_path_opens_nothing(open_photo):
+    reply = open_photo("")
+    assert not reply["ok"]
+    assert "token" not in reply
 
 
 def test_files_made_for_one_visitor_cannot_be_listed_or_guessed(http, post, token):
-    answer = post("export", {"seq": 1, "token": token, "history": [CLICK], "kind": "mask"}).json()
+    answer = post(
+        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": "mask"}
+    ).json()
     assert answer["ok"] is True
     path = answer["path"]
     assert http.get(f"gradio_api/file={path}").headers["content-type"] == "image/png"
     folder = path.rsplit("/", 1)[0]
     for place in (folder, folder.rsplit("/", 1)[0], f"{folder}/../../"):
         assert http.get(f"gradio_api/file={place}").status_code in {403, 404}
-    again = post("export", {"seq": 2, "token": token, "history": [CLICK], "kind": "mask"}).json()
+    again = post(
+        "export", {"seq": 2, "token": token, "interactions": [CLICK], "kind": "mask"}
+    ).json()
     assert again["path"] != path
 
 

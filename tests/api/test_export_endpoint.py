@@ -38,7 +38,7 @@ def found(client, photo):
 def test_the_endpoint_says_what_it_takes(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/export"]
     by_name = {one["parameter_name"]: one for one in endpoint["parameters"]}
-    assert list(by_name) == ["image", "objects", "format"]
+    assert list(by_name) == ["image", "objects", "format", "name"]
     assert by_name["format"]["type"]["enum"] == list(FILE_FORMATS)
     assert by_name["objects"]["type"]["type"] == "array"
 
@@ -68,9 +68,9 @@ def test_the_file_lies_in_a_secret_folder_within_that_of_the_process(app, client
 
 
 BAD_OBJECTS = {
-    "nothing": (None, "must be a JSON list"),
+    "nothing": (None, "objects must be a list"),
     "none": ([], "no objects yet"),
-    "a number": (7, "must be a JSON list"),
+    "a number": (7, "objects must be a list"),
     "10,000 objects": ([FULL] * 10_000, "at most 1000"),
     "another photo's mask": (
         [{"name": "a", "rle": {"size": [300, 200], "counts": [0, 60000]}}],
@@ -84,7 +84,7 @@ BAD_OBJECTS = {
         [{"name": "a", "rle": {"size": [200, 300], "counts": [0] * 1_000_000}}],
         "do not fill",
     ),
-    "a name of a list": ([{**FULL, "name": ["a"]}], "name is text"),
+    "a name of a list": ([{**FULL, "name": ["a"]}], "name must be text"),
     "an estimate in words": ([{**FULL, "predicted_iou": "high"}], "finite number"),
 }
 
@@ -99,7 +99,7 @@ def test_bad_objects_get_one_sentence(ask, kind):
 
 @pytest.mark.parametrize("file_format", [None, "exe", ["yolo"], "../mask_png"])
 def test_another_format_gets_one_sentence(ask, file_format):
-    with pytest.raises(AppError, match="The format is one of mask_png"):
+    with pytest.raises(AppError, match="The format must be one of mask_png"):
         ask([FULL], file_format)
 
 

@@ -80,7 +80,9 @@ def served(http, path):
 @pytest.fixture(scope="module")
 def mine(page, http, post, token, photo):
     """What belongs to a first visitor: an upload and a file made from it, by their paths."""
-    exported = post("export", {"seq": 1, "token": token, "history": [CLICK], "kind": "mask"}).json()
+    exported = post(
+        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": "mask"}
+    ).json()
     paths = {"upload": page.upload(photo), "export": exported["path"]}
     for path in paths.values():
         assert served(http, path).status_code == 200
@@ -239,8 +241,8 @@ def test_the_answers_of_a_visitor_need_the_visitors_own_session(page, http, phot
 def test_the_log_and_the_health_name_nothing_of_a_visitor(
     app, page, http, post, token, mine, photo
 ):
-    post("segment", {"seq": 1, "token": token, "history": [{**CLICK, "x": 123.456}]})
-    post("segment", {"seq": 1, "token": token, "history": [{**CLICK, "x": -7.654}]})
+    post("segment", {"seq": 1, "token": token, "interactions": [{**CLICK, "x": 123.456}]})
+    post("segment", {"seq": 1, "token": token, "interactions": [{**CLICK, "x": -7.654}]})
     with pytest.raises(Exception, match="outside the 300 x 200 photo"):
         connect(app.url).predict(
             {"path": str(mine["upload"]), "meta": {"_type": "gradio.FileData"}},
@@ -249,13 +251,18 @@ def test_the_log_and_the_health_name_nothing_of_a_visitor(
         )
     # What Gradio itself cannot make sense of, and would print.
     odd = {"path": "/odd-secret.jpg", "meta": {"_type": "gradio.FileData"}}
-    for data in ([odd, [["odd-secret"]]], [{"path": ["odd-secret"]}], ["odd-secret"], {}):
+    for data in (
+        [odd, [["odd-secret"]], None, None],
+        [{"path": ["odd-secret"]}, None, None, None],
+        ["odd-secret"],
+        {},
+    ):
         asked = http.post("gradio_api/call/segment", json={"data": data})
         if asked.status_code == 200:
             http.get(f"gradio_api/call/segment/{asked.json()['event_id']}")
-    assert not page.open_photo("/odd-secret.jpg")["success"]
+    assert not page.open_photo("/odd-secret.jpg")["ok"]
     told = app.log() + http.get("healthz").text
-    assert re.search(r"ERROR gradio: error=\w+Error\n  File", told)
+    assert re.search(r"Event failed: \w+Error at", told)
     for secret in (
         token,
         photo.stem,

@@ -153,9 +153,9 @@ BAD_QUESTIONS = {
     "no label": (([[10, 10]], None, None), "points[0] must be [x, y, label]"),
     "a flat list": (([10, 10, 1], None, None), "points[0] must be [x, y, label]"),
     "points by name": (({"x": 10}, None, None), "points must be a list"),
-    "multimask in words": (([[10, 10, 1]], None, "yes"), "multimask is true, false or null"),
-    "multimask of two": (([[10, 10, 1]], None, 2), "multimask is true, false or null"),
-    "multimask as a list": (([[10, 10, 1]], None, []), "multimask is true, false or null"),
+    "multimask in words": (([[10, 10, 1]], None, "yes"), "multimask must be true, false or null"),
+    "multimask of two": (([[10, 10, 1]], None, 2), "multimask must be true, false or null"),
+    "multimask as a list": (([[10, 10, 1]], None, []), "multimask must be true, false or null"),
 }
 
 

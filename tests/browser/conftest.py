@@ -1,14 +1,19 @@
-"""A running app and a Chromium for the browser tests."""
+"""A Chromium for the browser tests, and pages of the demo in it.
+
+Most tests share one page, which is reset before each: loading the page anew takes far longer than
+most of the tests.
+"""
 
 import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.driver import WAIT_MS, Visitor
-from tests.browser.objects import press_next
-from tests.serving import LEFT, RIGHT, draw, running_app
+from tests.browser.driver import VIEWPORT, Demo
+from tests.browser.object_list import press_next
+from tests.serving import LEFT, RIGHT
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -24,13 +29,6 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def app():
-    """The real app on the bundled weights."""
-    with running_app() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -41,18 +39,83 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser):
+    """One browser profile, whose cache the pages without special wishes share."""
+    return browser.new_context(viewport=VIEWPORT)
+
+
+class SharedPage:
+    """The page that most tests use one after the other."""
+
+    def __init__(self, context, url):
+        self._context, self._url = context, url
+        self._demo = None
+
+    def reset(self, photo):
+        if self._demo is None:
+            self._demo = Demo(self._context.new_page())
+            self._demo.load(self._url)
+            self._demo.wait_for_model()
+        self._demo.reset(photo)
+        return self._demo
+
+    def discard(self):
+        """The next test gets a new page."""
+        self._demo.page.close()
+        self._demo = None
+
+
+@pytest.fixture(scope="session")
+def _shared_page(context, app):
+    return SharedPage(context, app.url)
+
+
 @pytest.fixture
-def visit(browser, app):
-    """Opens the page for a visitor with a browser context of their own."""
+def demo(_shared_page, photo, request):
+    """The demo with the small photo open: like new, though other tests have used the page."""
+    failed = request.session.testsfailed
+    yield _shared_page.reset(photo)
+    if request.session.testsfailed > failed:
+        _shared_page.discard()
+
+
+@pytest.fixture
+def empty_demo(context, app):
+    """The demo in a new tab, without a photo."""
+    demo = Demo(context.new_page())
+    demo.load(app.url)
+    yield demo
+    demo.page.close()
+
+
+@pytest.fixture(scope="session")
+def phone_context(browser):
+    return browser.new_context(**PHONE)
+
+
+@pytest.fixture
+def phone(phone_context, app, photo):
+    """The demo on a narrow touch screen, with the small photo open."""
+    demo = Demo(phone_context.new_page())
+    demo.load(app.url)
+    demo.open(photo)
+    demo.wait_for_model()
+    yield demo
+    demo.page.close()
+
+
+@pytest.fixture
+def new_demo(browser, app):
+    """new_demo(url, **options): the demo in a browser profile of its own, without a photo."""
     contexts = []
 
     def open_page(url=app.url, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context = browser.new_context(**{"viewport": VIEWPORT, **options})
         contexts.append(context)
-        visitor = Visitor(context.new_page())
-        visitor.page.goto(url, timeout=WAIT_MS)
-        visitor.page.wait_for_selector(".sam[data-loaded=yes]", timeout=WAIT_MS)
-        return visitor
+        demo = Demo(context.new_page())
+        demo.load(url)
+        return demo
 
     yield open_page
     for context in contexts:
@@ -60,30 +123,9 @@ def visit(browser, app):
 
 
 @pytest.fixture
-def visitor(visit):
-    return visit()
-
-
-@pytest.fixture(scope="session")
-def photo(tmp_path_factory):
-    """A small photo with a red disc on the left and a yellow one on the right."""
-    path = tmp_path_factory.mktemp("photos") / "discs.png"
-    draw().save(path)
-    return path
-
-
-@pytest.fixture
-def at_work(visitor, photo):
-    """A visitor who has the small photo open."""
-    visitor.open(photo)
-    return visitor
-
-
-@pytest.fixture
-def two(at_work):
-    """A visitor who has kept both discs, and begun a third object."""
-    at_work.click(LEFT.centre)
-    press_next(at_work)
-    at_work.click(RIGHT.centre)
-    press_next(at_work)
-    return at_work
+def two(demo):
+    """The demo with both discs in the list of objects."""
+    for disc in (LEFT, RIGHT):
+        demo.click(disc.centre)
+        press_next(demo)
+    return demo

@@ -1,4 +1,4 @@
-"""Drives the page in Chromium as a visitor does, and reads what it shows."""
+"""Drives the demo in Chromium as a user does, and reads what it shows."""
 
 import base64
 import io
@@ -8,22 +8,47 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
-WAIT_MS = 60_000
+WAIT_MS = 30_000
+VIEWPORT = {"width": 1280, "height": 900}
 SERVER_CALLS = re.compile(r"/component_server/?$")
 
 _SETTLED = """(asked) => {
   const d = document.querySelector('.sam').dataset;
   return Number(d.asked || 0) > asked && d.shown === d.asked;
 }"""
-_ALPHA = """(name) => {
+_PIXELS = """(name) => {
   const c = document.querySelector('canvas[data-part=' + name + ']');
-  return [c.height, c.width, c.toDataURL('image/png')];
+  return c.toDataURL('image/png');
+}"""
+# Back to what a new page shows. Opening a photo does the rest.
+_RESET = """() => {
+  const root = document.querySelector('.sam');
+  const press = (selector) => {
+    const button = root.querySelector(selector);
+    if (button && button.getAttribute('aria-pressed') !== 'true') button.click();
+  };
+  root.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+  press('[data-background=none]');
+  press('[data-do=tool-click]');
+  press('[data-do=tap-add]');
+  root.querySelector('[data-do=everything-defaults]').click();
+  root.querySelectorAll('details').forEach((details) => { details.open = false; });
+  for (const field of root.querySelectorAll('select[data-part], input[data-part=set-area]')) {
+    if (field.tagName === 'SELECT') {
+      field.value = [...field.options].find((one) => one.defaultSelected)?.value
+        ?? field.options[0].value;
+    } else field.value = field.defaultValue;
+    field.dispatchEvent(new Event('change', {bubbles: true}));
+  }
+  document.activeElement.blur();
+  window.scrollTo(0, 0);
 }"""
 
 
-class Visitor:
-    """One page of one visitor.
+class Demo:
+    """The demo in one page of the browser.
 
     Attributes:
         page: Playwright's page.
@@ -48,7 +73,37 @@ class Visitor:
         if message.type == "error":
             self.complaints.append(f"console: {message.text}")
 
-    # -- what the page says ------------------------------------------------------------------
+    def load(self, url):
+        """Goes to the page, or loads it anew."""
+        self.page.goto(url)
+        self.wait_loaded()
+
+    def reload(self):
+        self.page.reload()
+        self.wait_loaded()
+
+    def wait_loaded(self):
+        self.page.wait_for_selector(".sam[data-loaded=yes]")
+
+    def wait_for_model(self):
+        self.page.wait_for_selector(".sam[data-model=loaded]")
+
+    def reset(self, photo):
+        """Makes a page that was used like a new one in which this photo was opened."""
+        self.page.unroute_all()
+        if self.page.viewport_size != VIEWPORT:
+            self.page.set_viewport_size(VIEWPORT)
+        self.page.evaluate(_RESET)
+        self.page.mouse.move(0, 0)
+        self.open(photo)
+        if self.part("note").is_visible():  # about the objects of the last test
+            self.open(photo)
+        if self.alert():
+            self.page.locator("[data-do=dismiss]").click()
+        self.calls.clear()
+        self.complaints.clear()
+
+    # -- what the page shows -----------------------------------------------------------------
 
     def data(self, name):
         return self.page.evaluate(
@@ -71,17 +126,20 @@ class Visitor:
         """The sentence shown above the buttons, or nothing."""
         return self.text("alert-text") if self.part("alert").is_visible() else ""
 
-    def histories(self):
-        """The histories asked for, oldest first."""
-        return [call["data"]["history"] for call in self.calls if call["fn_name"] == "segment"]
+    def sent(self, name):
+        """The queries of a server function, oldest first."""
+        return [call["data"] for call in self.calls if call["fn_name"] == name]
+
+    def interactions(self):
+        """The interactions of every mask that was asked for, oldest first."""
+        return [query["interactions"] for query in self.sent("segment")]
 
     def tokens(self):
-        return {call["data"]["token"] for call in self.calls if call["fn_name"] == "segment"}
+        return {query["token"] for query in self.sent("segment")}
 
     def pixels(self, name):
         """A canvas as an (H, W, 4) uint8 array."""
-        _, _, url = self.page.evaluate(_ALPHA, name)
-        data = base64.b64decode(url.split(",", 1)[1])
+        data = base64.b64decode(self.page.evaluate(_PIXELS, name).split(",", 1)[1])
         return np.array(Image.open(io.BytesIO(data)).convert("RGBA"))
 
     def mask(self):
@@ -107,6 +165,10 @@ class Visitor:
         x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
         return (left + (x0 + x1) / 2, top + (y0 + y1) / 2), (x1 - x0, y1 - y0)
 
+    def scale(self, width=300):
+        """How many pixels of the page a pixel of a photo this wide has."""
+        return self.part("photo").bounding_box()["width"] / width * self.zoom()
+
     def marks(self):
         """How many pixels of the marker layer are painted."""
         return int((self.pixels("marks")[..., 3] > 0).sum())
@@ -122,14 +184,14 @@ class Visitor:
             if button.get_attribute("aria-pressed") == "true"
         ]
 
-    # -- what the visitor does ---------------------------------------------------------------
+    # -- what the user does ------------------------------------------------------------------
 
     @contextmanager
     def opened(self):
         """Waits until what is done inside has opened one more photo."""
         ready = self.count("ready")
         yield
-        self.wait_for("(n) => Number(document.querySelector('.sam').dataset.ready || 0) > n", ready)
+        self.wait_for_more("ready", ready)
         self.wait_for("() => document.querySelector('.sam').dataset.busy === 'no'")
 
     @contextmanager
@@ -137,9 +199,7 @@ class Visitor:
         """Waits until what is done inside has failed."""
         failed = self.count("failed")
         yield
-        self.wait_for(
-            "(n) => Number(document.querySelector('.sam').dataset.failed || 0) > n", failed
-        )
+        self.wait_for_more("failed", failed)
         self.wait_for("() => document.querySelector('.sam').dataset.busy !== 'yes'")
 
     @contextmanager
@@ -150,7 +210,40 @@ class Visitor:
         self.wait_for(_SETTLED, asked)
 
     def wait_for(self, condition, argument=None):
-        self.page.wait_for_function(condition, arg=argument)
+        try:
+            self.page.wait_for_function(condition, arg=argument)
+        except TimeoutError as error:
+            state = self.page.evaluate("() => ({...document.querySelector('.sam')?.dataset})")
+            calls = [call["fn_name"] for call in self.calls[-5:]]
+            raise AssertionError(
+                f"{state}, {self.alert()!r}, {self.complaints}, {calls}"
+            ) from error
+
+    def wait_for_more(self, name, count):
+        """Waits until a counter of the page has passed a number."""
+        self.wait_for(
+            "([name, n]) => Number(document.querySelector('.sam').dataset[name] || 0) > n",
+            [name, count],
+        )
+
+    def wait_settled(self):
+        """Waits until the newest mask asked for is shown."""
+        self.wait_for(_SETTLED, -1)
+
+    def wait_for_objects(self, count):
+        self.wait_for(
+            "(n) => Number(document.querySelector('.sam').dataset.objects || 0) === n", count
+        )
+
+    def settle(self):
+        """Waits until the page and its requests have had time to do what a test says they do not.
+
+        A round trip to the server and two frames; what was on its way before it has arrived.
+        """
+        self.page.evaluate(
+            "async () => { await fetch('healthz', {cache: 'no-store'});"
+            " for (const _ of [1, 2]) await new Promise(requestAnimationFrame); }"
+        )
 
     def open(self, path):
         with self.opened():
@@ -202,10 +295,52 @@ class Visitor:
             return saved.value.suggested_filename, file.read()
 
 
-def wait_for_held(visitor, held, count):
-    """Until so many requests are held back."""
-    for _ in range(400):
-        if len(held) >= count:
-            return
-        visitor.page.wait_for_timeout(50)
-    raise AssertionError(f"{len(held)} of {count} requests have come")
+class Gate:
+    """Stands between page and server: holds requests, refuses them or answers in their place.
+
+    Attributes:
+        held: the routes of the requests that were held, oldest first.
+    """
+
+    def __init__(self, demo, take, name="segment"):
+        """Puts the gate up, until `demo.page.unroute_all()`.
+
+        Args:
+            demo: whose requests come to it.
+            take: called with this gate, a route and its query; false: the request passes.
+            name: of the server function; calls of others pass.
+        """
+        self.held = []
+        self._name = name
+        self._take = take
+        self._page = demo.page
+        demo.page.route(SERVER_CALLS, self._pass)
+
+    def _pass(self, route):
+        call = json.loads(route.request.post_data)
+        if call["fn_name"] != self._name or not self._take(self, route, call["data"]):
+            route.continue_()
+
+    def hold(self, route, _query=None):
+        self.held.append(route)
+        return True
+
+    def wait_held(self, count):
+        """Waits until so many requests are held."""
+        for _ in range(2000):
+            if len(self.held) >= count:
+                return
+            self._page.wait_for_timeout(10)
+        raise AssertionError(f"{len(self.held)} of {count} requests have come")
+
+    def release(self, count):
+        """Waits until so many requests are held; these and all later ones pass."""
+        self.wait_held(count)
+        self._take = lambda *_: False
+        for route in self.held:
+            route.continue_()
+
+
+def hold_opening(demo):
+    """A gate that holds the requests by which photos are opened, after their upload."""
+    return Gate(demo, Gate.hold, "open")

@@ -1,4 +1,4 @@
-"""The brush: what is painted is in the mask, at once on the page and exactly in the file."""
+"""The brush: a stroke is part of the mask, immediately on the page and exactly in the file."""
 
 import io
 import itertools
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.driver import SERVER_CALLS
-from tests.browser.test_touch import PHONE, Fingers
+from tests.browser.test_touch import Fingers
 from tests.browser.test_zoom import zoom_to
 from tests.serving import LEFT, RIGHT
 
@@ -27,27 +27,27 @@ _WATCH = """([x, y]) => {
 }"""
 
 
-def stroke(visitor, *path, button="left", modifier=None):
+def stroke(demo, *path, button="left", modifier=None):
     """Draws a line through pixels of the photo, shown at fit, without waiting for the answer."""
     if modifier:
-        visitor.page.keyboard.down(modifier)
-    visitor.page.mouse.move(*visitor.place(*path[0]))
-    visitor.page.mouse.down(button=button)
+        demo.page.keyboard.down(modifier)
+    demo.page.mouse.move(*demo.place(*path[0]))
+    demo.page.mouse.down(button=button)
     for place in path[1:]:
-        visitor.page.mouse.move(*visitor.place(*place), steps=5)
-    visitor.page.mouse.up(button=button)
+        demo.page.mouse.move(*demo.place(*place), steps=5)
+    demo.page.mouse.up(button=button)
     if modifier:
-        visitor.page.keyboard.up(modifier)
+        demo.page.keyboard.up(modifier)
 
 
-def paint(visitor, *path, **options):
-    with visitor.answered():
-        stroke(visitor, *path, **options)
+def paint(demo, *path, **options):
+    with demo.answered():
+        stroke(demo, *path, **options)
 
 
-def file_mask(visitor):
+def file_mask(demo):
     """The mask of the file, (H, W) bool."""
-    return np.array(Image.open(io.BytesIO(visitor.download("mask")[1]))) == 255
+    return np.array(Image.open(io.BytesIO(demo.download("mask")[1]))) == 255
 
 
 def distance_to(path, height=200, width=300):
@@ -69,34 +69,34 @@ def agrees(mask, path, radius, slack=1.5):
 
 
 @contextmanager
-def no_answers(visitor):
+def no_answers(demo):
     """Holds the server's answers back meanwhile."""
     held = []
 
     def hold(route):
         held.append(route)
 
-    visitor.page.route(SERVER_CALLS, hold)
+    demo.page.route(SERVER_CALLS, hold)
     yield
     for route in held:
         route.continue_()
-    visitor.page.unroute(SERVER_CALLS, hold)
+    demo.page.unroute(SERVER_CALLS, hold)
 
 
 @pytest.fixture
-def painter(at_work):
-    """A visitor with the brush in hand."""
+def painter(demo):
+    """The demo with the brush chosen."""
     # Chromium may miss the first call after it has begun to hold calls; so it begins early.
-    at_work.page.route(SERVER_CALLS, lambda route: route.continue_())
-    at_work.do("tool-brush")
-    return at_work
+    demo.page.route(SERVER_CALLS, lambda route: route.continue_())
+    demo.do("tool-brush")
+    return demo
 
 
 def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painter):
     paint(painter, (60, 170), (200, 170), (240, 120))
-    ((step,),) = painter.histories()
-    scale = painter.part("photo").bounding_box()["width"] / 300
-    assert step["type"] == "paint"
+    ((step,),) = painter.interactions()
+    scale = painter.scale()
+    assert step["type"] == "stroke"
     assert step["label"] == 1
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
     assert np.allclose(step["path"], [(60.5, 170.5), (200.5, 170.5), (240.5, 120.5)], atol=0.3)
@@ -104,25 +104,25 @@ def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painte
     assert "predicted" not in painter.text("verdict")
 
 
-def test_a_press_is_a_dab(painter):
+def test_a_click_paints_a_dot(painter):
     paint(painter, RIGHT.centre)
-    ((step,),) = painter.histories()
+    ((step,),) = painter.interactions()
     assert len(step["path"]) == 1
     assert agrees(file_mask(painter), step["path"], step["radius"])
 
 
 @pytest.mark.parametrize("way", ["right button", "Shift", "switch"])
-def test_the_right_button_shift_and_the_switch_erase(at_work, way):
-    at_work.click(LEFT.centre)
-    before = file_mask(at_work)
-    at_work.page.keyboard.press("p")
+def test_the_right_button_shift_and_the_switch_erase(demo, way):
+    demo.click(LEFT.centre)
+    before = file_mask(demo)
+    demo.page.keyboard.press("p")
     if way == "switch":
-        at_work.do("tap-remove")
+        demo.do("tap-remove")
     options = {"right button": {"button": "right"}, "Shift": {"modifier": "Shift"}, "switch": {}}
-    paint(at_work, (90, 70), (90, 130), **options[way])
-    click, step = at_work.histories()[-1]
-    assert (click["type"], step["type"], step["label"]) == ("point", "paint", 0)
-    after = file_mask(at_work)
+    paint(demo, (90, 70), (90, 130), **options[way])
+    click, step = demo.interactions()[-1]
+    assert (click["type"], step["type"], step["label"]) == ("point", "stroke", 0)
+    after = file_mask(demo)
     away = distance_to(step["path"])
     assert before[LEFT.y, LEFT.x]
     assert not after[away < step["radius"] - 1.5].any()
@@ -130,7 +130,7 @@ def test_the_right_button_shift_and_the_switch_erase(at_work, way):
     assert np.array_equal(after[far], before[far])
 
 
-def test_undo_takes_back_one_stroke_and_redo_brings_it_again(painter):
+def test_undo_takes_back_one_stroke_and_redo_restores_it(painter):
     paint(painter, (60, 170), (120, 170))
     paint(painter, (200, 150), (260, 150))
     assert painter.mask()[170, 90]
@@ -153,7 +153,7 @@ def test_a_click_after_a_stroke_keeps_the_stroke(painter):
     paint(painter, (150, 180), (260, 180))
     painter.do("tool-click")
     painter.click(LEFT.centre)
-    assert [step["type"] for step in painter.histories()[-1]] == ["paint", "point"]
+    assert [step["type"] for step in painter.interactions()[-1]] == ["stroke", "point"]
     mask = file_mask(painter)
     assert mask[180, 150:260].all()
     assert mask[LEFT.y, LEFT.x]
@@ -161,8 +161,9 @@ def test_a_click_after_a_stroke_keeps_the_stroke(painter):
 
 def test_a_stroke_zoomed_in_is_in_pixels_of_the_photo(painter):
     zoom_to(painter, 3, RIGHT.centre)
-    scale = painter.part("photo").bounding_box()["width"] / 300 * painter.zoom()
+    scale = painter.scale()
     x, y = painter.place(*RIGHT.centre)  # the wheel keeps it where it was
+    shown = painter.count("shown")
     painter.page.mouse.move(x, y)
     painter.page.mouse.down()
     painter.page.mouse.move(x + 20 * scale, y - 10 * scale, steps=4)
@@ -171,14 +172,14 @@ def test_a_stroke_zoomed_in_is_in_pixels_of_the_photo(painter):
         pixels, (left, top) = painter.seen()
         blue = pixels[int(y - 5 * scale - top), int(x + 10 * scale - left), 2]
         assert blue > 80  # blue lies over what is yellow, red and dark green underneath
-    painter.wait_for("() => document.querySelector('.sam').dataset.shown")
-    ((step,),) = painter.histories()
+    painter.wait_for_more("shown", shown)
+    ((step,),) = painter.interactions()
     assert np.allclose(step["path"], [(220.5, 70.5), (240.5, 60.5)], atol=0.3)
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
     assert agrees(file_mask(painter), step["path"], step["radius"])
 
 
-def test_a_stroke_shows_while_it_is_drawn_and_never_goes_out(painter):
+def test_a_stroke_shows_while_it_is_drawn_and_never_disappears(painter):
     start, end = (60, 170), (120, 170)
     painter.page.mouse.move(*painter.place(*start))
     painter.page.mouse.down()
@@ -188,20 +189,21 @@ def test_a_stroke_shows_while_it_is_drawn_and_never_goes_out(painter):
         ".getImageData(90 / 300 * document.querySelector('canvas[data-part=mask]').width,"
         "170 / 200 * document.querySelector('canvas[data-part=mask]').height, 1, 1).data[3] > 0"
     )
-    assert painter.histories() == []
+    assert painter.interactions() == []
     painter.page.evaluate(_WATCH, [90 / 300, 170 / 200])
+    shown = painter.data("shown")
     with painter.answered(), no_answers(painter):
         painter.page.mouse.up()
         painter.page.wait_for_timeout(200)
         assert painter.mask()[170, 90]
-        assert painter.data("shown") == ""
+        assert painter.data("shown") == shown
     painter.page.wait_for_timeout(100)
     seen = painter.page.evaluate("() => window.seen")
     assert len(seen) > 5
     assert set(seen) == {0x6B}
 
 
-def test_an_eraser_shows_at_once_too(painter):
+def test_an_eraser_shows_immediately_too(painter):
     paint(painter, (60, 150), (240, 150))
     with no_answers(painter):
         stroke(painter, (150, 120), (150, 180), button="right")
@@ -211,10 +213,10 @@ def test_an_eraser_shows_at_once_too(painter):
     assert mask[150, 70]
 
 
-def test_an_eraser_alone_asks_for_nothing(painter):
+def test_an_eraser_alone_sends_no_request(painter):
     stroke(painter, (60, 150), (240, 150), button="right")
-    painter.page.wait_for_timeout(300)
-    assert painter.histories() == []
+    painter.settle()
+    assert painter.interactions() == []
     assert painter.button("undo").is_enabled()
 
 
@@ -227,7 +229,7 @@ def test_a_stroke_stays_within_the_photo(painter):
             box["x"] + box["width"] + 90, box["y"] + box["height"] + 90, steps=6
         )
         painter.page.mouse.up()
-    ((step,),) = painter.histories()
+    ((step,),) = painter.interactions()
     assert all(0 <= x <= 300 and 0 <= y <= 200 for x, y in step["path"])
     assert painter.alert() == ""
 
@@ -263,37 +265,36 @@ def test_the_keyboard_alone_paints(painter):
         painter.page.keyboard.press("Shift+ArrowRight")
     with painter.answered():
         painter.page.keyboard.press("b")
-    ((step,),) = painter.histories()
+    ((step,),) = painter.interactions()
     assert len(step["path"]) == 2
     assert step["path"][0] == [150.5, 100.5]
     assert painter.mask()[100, 160]
 
 
-def test_the_201st_step_is_refused_in_words_and_nothing_is_lost(painter):
+def test_the_201st_interaction_is_refused_with_a_sentence_and_the_others_stay(painter):
     with no_answers(painter):
         with painter.refused():
+            x, y = painter.place(20, 150)
             for number in range(201):
-                painter.page.mouse.click(*painter.place(20 + number, 150))
-        assert "too many strokes" in painter.alert()  # until the next answer
-    painter.wait_for("() => Number(document.querySelector('.sam').dataset.shown) >= 2")
-    assert len(painter.histories()[-1]) == 200
+                painter.page.mouse.click(x + number, y)
+        assert "too many brush strokes" in painter.alert()  # until the next answer
+    painter.wait_settled()
+    assert len(painter.interactions()[-1]) == 200
 
 
-def test_a_finger_paints_and_two_fingers_pinch(visit, photo):
-    phone = visit(**PHONE)
-    phone.open(photo)
+def test_a_finger_paints_and_two_fingers_pinch(phone):
     phone.page.locator("[data-do=tool-brush]").tap()
     with phone.answered():
         Fingers(phone).drag(phone.place(60, 170), phone.place(200, 170))
-    ((step,),) = phone.histories()
-    assert (step["type"], step["label"]) == ("paint", 1)
+    ((step,),) = phone.interactions()
+    assert (step["type"], step["label"]) == ("stroke", 1)
     assert agrees(phone.mask(), [(60.5, 170.5), (200.5, 170.5)], step["radius"])
     phone.page.wait_for_timeout(800)  # the browser swallows a tap right after a swipe
     phone.page.locator("[data-do=tap-remove]").tap()
     phone.page.wait_for_selector("[data-do=tap-remove][aria-pressed=true]", timeout=5000)
     with phone.answered():
         Fingers(phone).drag(phone.place(130, 150), phone.place(130, 190))
-    assert [step["label"] for step in phone.histories()[-1]] == [1, 0]
+    assert [step["label"] for step in phone.interactions()[-1]] == [1, 0]
     assert not phone.mask()[170, 130]
     assert phone.mask()[170, 70]
     shown = phone.pixels("mask")
@@ -304,5 +305,5 @@ def test_a_finger_paints_and_two_fingers_pinch(visit, photo):
         fingers.send("touchMove", (x - spread, y), (x + spread, y))
     fingers.send("touchEnd")
     assert phone.zoom() > 2
-    assert len(phone.histories()[-1]) == 2
+    assert len(phone.interactions()[-1]) == 2
     assert np.array_equal(phone.pixels("mask"), shown)

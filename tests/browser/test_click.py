@@ -1,4 +1,4 @@
-"""A photo, a gesture, a mask: what the page sends and what it paints."""
+"""A photo, a click or a drag, a mask: what the page sends and what it paints."""
 
 import numpy as np
 import pytest
@@ -6,37 +6,31 @@ import pytest
 from tests.serving import LEFT, RIGHT, iou
 
 
-def disc_mask(disc, shape=(200, 300)):
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    return (x - disc.x) ** 2 + (y - disc.y) ** 2 <= disc.radius**2
-
-
-def test_a_click_paints_the_mask_of_the_thing_under_it(at_work):
-    at_work.click(LEFT.centre)
-    mask = at_work.mask()
+def test_a_click_paints_the_mask_of_the_object_under_it(demo):
+    demo.click(LEFT.centre)
+    mask = demo.mask()
     assert mask.shape == (200, 300)
     assert mask[LEFT.y, LEFT.x]
     assert not mask[RIGHT.y, RIGHT.x]
-    assert iou(mask, disc_mask(LEFT)) > 0.9
+    assert iou(mask, LEFT.mask()) > 0.9
 
 
-def test_the_page_tells_what_a_photo_and_a_mask_cost_and_which_weights_it_runs(at_work):
-    assert at_work.text("decode-cost") == "no click yet"
-    at_work.click(RIGHT.centre)
-    assert at_work.text("encode-cost").startswith(("encoded in", "from cache"))
-    assert at_work.text("decode-cost").endswith(" ms")
-    assert "predicted IoU" in at_work.text("verdict")
-    assert at_work.text("weights") == "bundled"
-    assert "without a network" in at_work.text("weights-note")
-    assert "bundled weights" in at_work.text("about")
+def test_the_page_shows_how_long_photo_and_mask_took_and_which_weights_are_used(demo):
+    assert demo.text("decode-cost") == "no click yet"
+    demo.click(RIGHT.centre)
+    assert demo.text("encode-cost").startswith(("encoded in", "from cache"))
+    assert demo.text("decode-cost").endswith(" ms")
+    assert "predicted IoU" in demo.text("verdict")
+    assert demo.text("weights") == "bundled"
+    assert "without a network" in demo.text("weights-note")
+    assert "bundled weights" in demo.text("model-info")
 
 
-def test_the_second_visitor_of_a_photo_gets_its_embedding_from_the_cache(at_work, visit, photo):
-    other = visit()
-    other.open(photo)
-    assert other.text("encode-cost") == "from cache"
-    other.click(LEFT.centre)
-    assert other.mask()[LEFT.y, LEFT.x]
+def test_a_photo_that_another_user_has_opened_comes_from_the_cache(demo, empty_demo, photo):
+    empty_demo.open(photo)
+    assert empty_demo.text("encode-cost") == "from cache"
+    empty_demo.click(LEFT.centre)
+    assert empty_demo.mask()[LEFT.y, LEFT.x]
 
 
 @pytest.mark.parametrize(
@@ -49,73 +43,66 @@ def test_the_second_visitor_of_a_photo_gets_its_embedding_from_the_cache(at_work
         ("left", "Control", 1),
     ],
 )
-def test_left_is_positive_and_right_shift_and_alt_are_negative(at_work, button, modifier, label):
-    at_work.click(LEFT.centre)
-    at_work.click(RIGHT.centre, button, modifier)
-    assert at_work.histories()[-1] == [
+def test_left_is_positive_and_right_shift_and_alt_are_negative(demo, button, modifier, label):
+    demo.click(LEFT.centre)
+    demo.click(RIGHT.centre, button, modifier)
+    assert demo.interactions()[-1] == [
         {"type": "point", "x": LEFT.x, "y": LEFT.y, "label": 1},
         {"type": "point", "x": RIGHT.x, "y": RIGHT.y, "label": label},
     ]
 
 
-def test_the_middle_button_asks_nothing(at_work):
-    at_work.press(LEFT.centre, "middle")
-    at_work.click(RIGHT.centre)
-    assert [len(history) for history in at_work.histories()] == [1]
+def test_the_middle_button_sends_no_request(demo):
+    demo.press(LEFT.centre, "middle")
+    demo.click(RIGHT.centre)
+    assert [len(sent) for sent in demo.interactions()] == [1]
 
 
-@pytest.mark.parametrize("edge", [(0, 100), (299, 100), (150, 0), (150, 199)])
-def test_a_click_on_the_last_pixel_of_an_edge_is_that_pixel(at_work, edge):
-    at_work.click(edge)
-    assert at_work.histories()[-1] == [{"type": "point", "x": edge[0], "y": edge[1], "label": 1}]
-    assert at_work.alert() == ""
+def test_a_click_on_the_last_pixel_of_an_edge_is_that_pixel(demo):
+    for x, y in ((0, 100), (299, 100), (150, 0), (150, 199)):
+        demo.click((x, y))
+        assert demo.interactions()[-1][-1] == {"type": "point", "x": x, "y": y, "label": 1}
+    assert demo.alert() == ""
 
 
-def test_a_trembling_hand_still_clicks(at_work):
-    x, y = at_work.place(*LEFT.centre)
-    with at_work.answered():
-        at_work.page.mouse.move(x, y)
-        at_work.page.mouse.down()
-        at_work.page.mouse.move(x + 2, y + 2)
-        at_work.page.mouse.up()
-    assert [step["type"] for step in at_work.histories()[-1]] == ["point"]
+def test_a_drag_of_two_pixels_is_a_click(demo):
+    x, y = demo.place(*LEFT.centre)
+    with demo.answered():
+        demo.page.mouse.move(x, y)
+        demo.page.mouse.down()
+        demo.page.mouse.move(x + 2, y + 2)
+        demo.page.mouse.up()
+    assert [sent["type"] for sent in demo.interactions()[-1]] == ["point"]
 
 
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [
+def test_a_drag_from_any_corner_gives_the_same_box(demo):
+    for start, end in (
         ((30, 40), (150, 160)),
         ((150, 160), (30, 40)),
         ((150, 40), (30, 160)),
         ((30, 160), (150, 40)),
-    ],
-)
-def test_a_drag_from_any_corner_gives_the_same_box(at_work, start, end):
-    at_work.drag(start, end)
-    (step,) = at_work.histories()[-1]
-    assert step["type"] == "box"
-    x0, y0, x1, y1 = step["box"]
-    # The drag ends in the middle of a pixel: the box takes in the pixels at both its ends.
-    assert (x0, y0, x1, y1) == (30, 40, 151, 161)
-    assert iou(at_work.mask(), disc_mask(LEFT)) > 0.8
+    ):
+        demo.drag(start, end)
+        # The drag ends in the middle of a pixel: the box includes the pixels at both its ends.
+        assert demo.interactions()[-1] == [{"type": "box", "box": [30, 40, 151, 161]}]
+        assert iou(demo.mask(), LEFT.mask()) > 0.8
+        demo.do("clear")
 
 
-def test_a_drag_past_the_edge_is_a_box_that_ends_there(at_work):
-    at_work.drag((150, 160), (-60, -40))
-    (step,) = at_work.histories()[-1]
-    assert step["box"] == [0, 0, 151, 161]
-    assert at_work.mask().any()
-    at_work.do("clear")
-    at_work.drag((180, 30), (340, 240))
-    (step,) = at_work.histories()[-1]
-    assert step["box"] == [180, 30, 300, 200]
-    assert at_work.mask().any()
+def test_a_drag_past_the_edge_is_a_box_that_ends_there(demo):
+    demo.drag((150, 160), (-60, -40))
+    assert demo.interactions()[-1] == [{"type": "box", "box": [0, 0, 151, 161]}]
+    assert demo.mask().any()
+    demo.do("clear")
+    demo.drag((180, 30), (340, 240))
+    assert demo.interactions()[-1] == [{"type": "box", "box": [180, 30, 300, 200]}]
+    assert demo.mask().any()
 
 
-def test_markers_are_drawn_over_the_photo_and_never_into_it(at_work):
-    before = at_work.pixels("photo")
-    assert at_work.marks() == 0
-    at_work.click(LEFT.centre)
-    at_work.drag((180, 30), (260, 110))
-    assert at_work.marks() > 0
-    assert np.array_equal(at_work.pixels("photo"), before)
+def test_markers_are_drawn_over_the_photo_and_never_into_it(demo):
+    before = demo.pixels("photo")
+    assert demo.marks() == 0
+    demo.click(LEFT.centre)
+    demo.drag((180, 30), (260, 110))
+    assert demo.marks() > 0
+    assert np.array_equal(demo.pixels("photo"), before)

@@ -1,6 +1,7 @@
-"""The comparison: photo and result on either side of a slider, on any background, and its file."""
+"""The comparison: photo and result on both sides of a slider, on any background, as a file."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from tests.serving import BLUE, GROUND, Disc, draw, save_rotated
 
-THING = Disc(500, 450, 300)
+LARGE = Disc(500, 450, 300)
 WIDTH, HEIGHT = 1700, 900
 
 
@@ -16,53 +17,52 @@ def as_array(data):
     return np.array(Image.open(io.BytesIO(data)))
 
 
-@pytest.fixture
-def large(tmp_path):
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
     """A photo larger than what shows of it in the comparison."""
-    draw(WIDTH, HEIGHT, [THING, Disc(1300, 300, 150)]).save(tmp_path / "two discs.png")
-    return tmp_path / "two discs.png"
+    path = tmp_path_factory.mktemp("photos") / "two discs.png"
+    draw(WIDTH, HEIGHT, [LARGE, Disc(1300, 300, 150)]).save(path)
+    return path
 
 
 @pytest.fixture
-def comparing(visitor, large):
-    visitor.open(large)
-    visitor.click(THING.centre)
-    visitor.do("compare")
-    return visitor
+def comparing(demo, large):
+    demo.open(large)
+    demo.click(LARGE.centre)
+    demo.do("compare")
+    return demo
 
 
-def on(visitor, background):
-    visitor.page.locator(f"[data-background={background}]").click()
+def on(demo, background):
+    demo.page.locator(f"[data-background={background}]").click()
 
 
-def shown(visitor):
+def shown(demo):
     """The comparison as it is on the screen, (H, W, 3)."""
-    return as_array(visitor.part("compare-view").screenshot())[..., :3].astype(int)
+    return as_array(demo.part("compare-view").screenshot())[..., :3].astype(int)
 
 
 def at(pixels, x, y):
-    """The pixel at a place of the photo, of a picture of any size."""
+    """The pixel of a result of any size, at this pixel of the photo."""
     height, width = pixels.shape[:2]
     return pixels[int(y * height / HEIGHT), int(x * width / WIDTH)]
 
 
-def save(visitor):
-    with visitor.page.expect_download() as saved:
-        visitor.page.locator("[data-do=compare-save]").click()
-    with open(saved.value.path(), "rb") as file:
-        return saved.value.suggested_filename, file.read()
+def save(demo):
+    with demo.page.expect_download() as saved:
+        demo.page.locator("[data-do=compare-save]").click()
+    return saved.value.suggested_filename, Path(saved.value.path()).read_bytes()
 
 
 def near(pixel, colour):
     return np.abs(np.array(pixel[:3]) - colour).max() <= 6
 
 
-def test_there_is_nothing_to_compare_before_there_is_a_mask(visitor, large):
-    assert visitor.button("compare").is_disabled()
-    visitor.open(large)
-    assert visitor.button("compare").is_disabled()
-    visitor.click(THING.centre)
-    assert visitor.button("compare").is_enabled()
+def test_there_is_nothing_to_compare_before_there_is_a_mask(demo, large):
+    demo.open(large)
+    assert demo.button("compare").is_disabled()
+    demo.click(LARGE.centre)
+    assert demo.button("compare").is_enabled()
 
 
 def test_the_slider_moves_between_photo_and_result(comparing):
@@ -74,12 +74,12 @@ def test_the_slider_moves_between_photo_and_result(comparing):
     comparing.part("compare-at").focus()
     comparing.page.keyboard.press("Home")
     assert at(shown(comparing), *place).min() >= 250
-    assert near(at(shown(comparing), *THING.centre), THING.colour)
+    assert near(at(shown(comparing), *LARGE.centre), LARGE.colour)
     comparing.page.keyboard.press("ArrowRight")
     assert comparing.part("compare-at").input_value() == "0.5"
 
 
-def test_the_picture_itself_can_be_dragged(comparing):
+def test_the_line_can_be_dragged_on_the_picture(comparing):
     on(comparing, "black")
     box = comparing.part("compare-view").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + 0.9 * box["height"]
@@ -92,7 +92,7 @@ def test_the_picture_itself_can_be_dragged(comparing):
     assert at(shown(comparing), 1640, 800).max() <= 6
 
 
-def test_every_background_is_another_picture(comparing, tmp_path):
+def test_every_background_gives_another_result(comparing, tmp_path):
     place = 1300, 450  # 150 pixels below the centre of the small disc: its edge
     after = {}
     for background in ("none", "white", "black", "blur"):
@@ -100,7 +100,7 @@ def test_every_background_is_another_picture(comparing, tmp_path):
         after[background] = comparing.pixels("compare-after")
         pressed = comparing.page.locator("[data-background][aria-pressed=true]")
         assert pressed.get_attribute("data-background") == background
-        assert near(at(after[background], *THING.centre), THING.colour)
+        assert near(at(after[background], *LARGE.centre), LARGE.colour)
     assert at(after["none"], *place)[3] == 0
     assert tuple(at(after["white"], *place)) == (255, 255, 255, 255)
     assert tuple(at(after["black"], *place)) == (0, 0, 0, 255)
@@ -120,7 +120,7 @@ def test_every_background_is_another_picture(comparing, tmp_path):
     assert not any(posts)
 
 
-def test_a_file_that_is_no_picture_is_refused_and_the_background_stays(comparing, tmp_path):
+def test_a_background_that_is_no_picture_is_refused_and_the_last_one_stays(comparing, tmp_path):
     on(comparing, "black")
     (tmp_path / "words.png").write_text("no picture")
     comparing.part("compare-file").set_input_files(tmp_path / "words.png")
@@ -130,7 +130,7 @@ def test_a_file_that_is_no_picture_is_refused_and_the_background_stays(comparing
     assert comparing.page.locator("[data-background=black]").get_attribute("aria-pressed") == "true"
 
 
-def test_the_file_has_the_photos_own_size_and_the_masks_own_edge(comparing, large):
+def test_the_file_has_the_size_of_the_photo_and_the_edge_of_the_mask(comparing, large):
     comparing.page.keyboard.press("Escape")
     mask = as_array(comparing.download("mask")[1]) == 255
     comparing.do("compare")
@@ -147,28 +147,26 @@ def test_the_file_has_the_photos_own_size_and_the_masks_own_edge(comparing, larg
     assert np.array_equal(picture[mask][:, :3], photo[mask])
 
 
-def test_the_file_of_a_photo_held_sideways_is_upright(visitor, tmp_path):
-    visitor.open(save_rotated(draw(400, 240, [Disc(100, 120, 60)]), tmp_path / "held.jpg"))
-    visitor.click((100, 120))
-    visitor.do("compare")
-    picture = as_array(save(visitor)[1])
+def test_the_file_of_a_sideways_photo_is_upright(demo, tmp_path):
+    demo.open(save_rotated(draw(400, 240, [Disc(100, 120, 60)]), tmp_path / "held.jpg"))
+    demo.click((100, 120))
+    demo.do("compare")
+    picture = as_array(save(demo)[1])
     assert picture.shape == (240, 400, 4)
     assert picture[120, 100, 3] == 255
     assert near(picture[120, 100], Disc(0, 0, 0).colour)
 
 
-def test_a_photo_that_the_browser_has_only_smaller_is_not_saved_as_if_it_were_whole(
-    visitor, tmp_path
-):
+def test_a_photo_that_the_browser_has_only_as_a_smaller_copy_is_not_saved(demo, tmp_path):
     draw(2400, 1600, [Disc(700, 800, 400)]).save(tmp_path / "scan.tif")
-    visitor.open(tmp_path / "scan.tif")
-    visitor.click((700, 800))
-    visitor.do("compare")
-    assert visitor.page.locator("[data-do=compare-save]").is_disabled()
-    assert "smaller copy" in visitor.text("compare-note")
+    demo.open(tmp_path / "scan.tif")
+    demo.click((700, 800))
+    demo.do("compare")
+    assert demo.page.locator("[data-do=compare-save]").is_disabled()
+    assert "smaller copy" in demo.text("compare-note")
 
 
-def test_escape_closes_it_alone_and_the_focus_returns(comparing):
+def test_escape_closes_only_the_comparison_and_the_focus_returns(comparing):
     assert comparing.page.evaluate("() => document.activeElement.dataset.part") == "compare-at"
     comparing.page.keyboard.press("Escape")
     assert not comparing.part("compare").is_visible()

@@ -1,7 +1,8 @@
-"""The page in a browser that holds it to its headers: it works, it stays at home, it embeds."""
+"""The content security policy in a browser: nothing violates it, and it has its effect."""
 
 import pytest
 
+from tests.browser.driver import VIEWPORT, Demo
 from tests.serving import LEFT
 
 WATCH = """
@@ -12,18 +13,19 @@ FRAME = "<iframe src='{url}' allow='local-network-access' width=900 height=700><
 
 
 @pytest.fixture
-def watched(visit):
-    """A visitor whose page notes what its policy forbids, and the hosts that it asks."""
-    visitor = visit()
-    visitor.hosts = set()
-    visitor.page.add_init_script(WATCH)
-    visitor.page.on("request", lambda request: visitor.hosts.add(request.url.split("/")[2]))
-    visitor.page.reload()
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
-    return visitor
+def watched(browser, app):
+    """A new page that records violations of its policy, and the hosts it sends requests to."""
+    context = browser.new_context(viewport=VIEWPORT)
+    context.add_init_script(WATCH)
+    demo = Demo(context.new_page())
+    demo.hosts = set()
+    demo.page.on("request", lambda request: demo.hosts.add(request.url.split("/")[2]))
+    demo.load(app.url)
+    yield demo
+    context.close()
 
 
-def test_a_visit_breaks_no_rule_and_asks_no_other_host(watched, app, photo):
+def test_a_visit_violates_no_rule_and_sends_no_request_to_another_host(watched, app, photo):
     with watched.opened():
         watched.part("examples").locator("button").first.click()
     watched.open(photo)
@@ -40,7 +42,7 @@ def test_a_visit_breaks_no_rule_and_asks_no_other_host(watched, app, photo):
     assert watched.hosts <= {app.url.split("/")[2], ""}
 
 
-def test_the_page_could_not_call_another_host_if_it_wanted_to(watched):
+def test_the_browser_blocks_requests_of_the_page_to_another_host(watched):
     watched.page.evaluate("""() => {
       fetch('https://elsewhere.example/tell').catch(() => null);
       new Image().src = 'https://elsewhere.example/pixel.png';

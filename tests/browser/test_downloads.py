@@ -1,4 +1,4 @@
-"""The files are those of the other two doors: /segment and the Python API, pixel for pixel."""
+"""Downloaded files agree with /segment and with the Python API, pixel for pixel."""
 
 import io
 
@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from mobilesam import Prompt
 from tests.serving import Disc, connect, draw
 
-THING = Disc(500, 450, 300)
+LARGE = Disc(500, 450, 300)
 WIDTH, HEIGHT = 1700, 900
 
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 1700, 900
 def large(tmp_path_factory):
     """A photo larger than the page shows masks."""
     path = tmp_path_factory.mktemp("photos") / "große Scheibe (1).png"
-    draw(WIDTH, HEIGHT, [THING, Disc(1300, 300, 150)]).save(path)
+    draw(WIDTH, HEIGHT, [LARGE, Disc(1300, 300, 150)]).save(path)
     return path
 
 
@@ -27,12 +27,12 @@ def as_array(data):
     return np.array(Image.open(io.BytesIO(data)))
 
 
-def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(visitor, app, bundled, large):
-    visitor.open(large)
-    visitor.click(THING.centre)
-    name, data = visitor.download("mask")
+def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(demo, app, bundled, large):
+    demo.open(large)
+    demo.click(LARGE.centre)
+    name, data = demo.download("mask")
     mask = as_array(data)
-    ((point,),) = visitor.histories()
+    ((point,),) = demo.interactions()
     xy = point["x"], point["y"]
     assert name == "große-Scheibe-1-mask.png"
     assert mask.shape == (HEIGHT, WIDTH)
@@ -49,12 +49,12 @@ def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(visitor, app
     assert np.array_equal(mask == 255, prediction.masks[prediction.best])
 
 
-def test_the_cut_out_is_the_photo_within_the_mask_and_nothing_else(visitor, large):
-    visitor.open(large)
-    visitor.click(THING.centre)
-    name, data = visitor.download("cutout")
+def test_the_cut_out_is_the_photo_within_the_mask_and_transparent_outside(demo, large):
+    demo.open(large)
+    demo.click(LARGE.centre)
+    name, data = demo.download("cutout")
     cutout = as_array(data)
-    mask = as_array(visitor.download("mask")[1]) == 255
+    mask = as_array(demo.download("mask")[1]) == 255
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     bounds = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert name == "große-Scheibe-1-cutout.png"
@@ -66,26 +66,26 @@ def test_the_cut_out_is_the_photo_within_the_mask_and_nothing_else(visitor, larg
     assert not cutout[..., :3][~mask[bounds]].any()
 
 
-def test_the_file_holds_the_chosen_candidate(visitor, bundled, large):
-    visitor.open(large)
-    visitor.click(THING.centre)
-    (best,) = visitor.pressed()
+def test_the_file_has_the_chosen_candidate(demo, bundled, large):
+    demo.open(large)
+    demo.click(LARGE.centre)
+    (best,) = demo.pressed()
     other = (best + 1) % 3
-    with visitor.answered():
-        visitor.candidates().nth(other).click()
-    mask = as_array(visitor.download("mask")[1])
-    prediction = bundled.predict(bundled.encode(large), Prompt([THING.centre], [1]))
+    with demo.answered():
+        demo.candidates().nth(other).click()
+    mask = as_array(demo.download("mask")[1])
+    prediction = bundled.predict(bundled.encode(large), Prompt([LARGE.centre], [1]))
     assert np.array_equal(mask == 255, prediction.masks[other])
     assert not np.array_equal(mask == 255, prediction.masks[best])
 
 
-def test_a_refined_mask_starts_from_the_logits_of_the_one_before(visitor, bundled, large):
-    visitor.open(large)
-    visitor.click(THING.centre)
-    visitor.click((300, 300), "right")
-    mask = as_array(visitor.download("mask")[1])
+def test_a_refined_mask_starts_from_the_logits_of_the_last_one(demo, bundled, large):
+    demo.open(large)
+    demo.click(LARGE.centre)
+    demo.click((300, 300), "right")
+    mask = as_array(demo.download("mask")[1])
     embedding = bundled.encode(large)
-    first = bundled.predict(embedding, Prompt([THING.centre], [1]))
+    first = bundled.predict(embedding, Prompt([LARGE.centre], [1]))
     logits = first.low_res_logits[first.best : first.best + 1]
-    prompt = Prompt([THING.centre, (300, 300)], [1, 0])
+    prompt = Prompt([LARGE.centre, (300, 300)], [1, 0])
     assert np.array_equal(mask == 255, bundled.predict(embedding, prompt, logits).masks[0])

@@ -1,4 +1,4 @@
-"""Without a mouse: the crosshair, its keys, what is read out, and the help."""
+"""Without a mouse: the crosshair, its keys, what is announced, and the help."""
 
 import re
 
@@ -12,19 +12,19 @@ _FOCUSED = """() => {
 }"""
 
 
-def press(visitor, *keys):
+def press(demo, *keys):
     for key in keys:
-        visitor.page.keyboard.press(key)
+        demo.page.keyboard.press(key)
 
 
-def focused(visitor):
+def focused(demo):
     """The part or command of the page that has the focus."""
-    return visitor.page.evaluate(_FOCUSED)
+    return demo.page.evaluate(_FOCUSED)
 
 
-def crosshair(visitor):
+def crosshair(demo):
     """The pixel of the photo that the drawn crosshair points at; only its lines may be drawn."""
-    marks = visitor.pixels("marks")[..., 3] > 0
+    marks = demo.pixels("marks")[..., 3] > 0
     rows, columns = marks.nonzero()
     height, width = marks.shape
     x = (columns.min() + columns.max() + 1) / 2 / width * 300
@@ -33,34 +33,34 @@ def crosshair(visitor):
 
 
 @pytest.fixture
-def tabbed(at_work):
-    """A visitor who came to the photo by the Tab key."""
-    at_work.page.evaluate("() => document.activeElement.blur()")
+def tabbed(demo):
+    """The demo with the focus on the photo, by the Tab key."""
+    demo.page.evaluate("() => document.activeElement.blur()")
     for _ in range(30):
-        press(at_work, "Tab")
-        if focused(at_work) == "marks":
+        press(demo, "Tab")
+        if focused(demo) == "marks":
             break
-    assert focused(at_work) == "marks"
-    return at_work
+    assert focused(demo) == "marks"
+    return demo
 
 
-def go_to(visitor, goal):
+def go_to(demo, goal):
     """Moves the crosshair near a pixel."""
     for axis, (less, more) in enumerate([("ArrowLeft", "ArrowRight"), ("ArrowUp", "ArrowDown")]):
         for _ in range(60):
-            way = goal[axis] - crosshair(visitor)[axis]
+            way = goal[axis] - crosshair(demo)[axis]
             if abs(way) <= 2:
                 break
             large = "Shift+" if abs(way) > 20 else ""
-            press(visitor, large + (more if way > 0 else less))
-    return crosshair(visitor)
+            press(demo, large + (more if way > 0 else less))
+    return crosshair(demo)
 
 
-def test_a_visitor_without_a_mouse_gets_a_mask_and_hears_of_it(tabbed):
+def test_the_keyboard_alone_gives_a_mask_and_it_is_announced(tabbed):
     at = go_to(tabbed, LEFT.centre)
     with tabbed.answered():
         press(tabbed, "Enter")
-    assert tabbed.histories()[-1] == [{"type": "point", "x": at[0], "y": at[1], "label": 1}]
+    assert tabbed.interactions()[-1] == [{"type": "point", "x": at[0], "y": at[1], "label": 1}]
     assert tabbed.mask()[LEFT.y, LEFT.x]
     assert not tabbed.mask()[RIGHT.y, RIGHT.x]
     verdict = tabbed.part("verdict")
@@ -80,30 +80,30 @@ def test_the_crosshair_begins_in_the_middle_and_shift_makes_larger_steps(tabbed)
     assert crosshair(tabbed) == (150, 100)
 
 
-def test_shift_enter_leaves_out(tabbed):
+def test_shift_enter_adds_a_negative_point(tabbed):
     with tabbed.answered():
         press(tabbed, "Enter")
     press(tabbed, "Shift+ArrowLeft")
     with tabbed.answered():
         press(tabbed, "Shift+Enter")
-    assert [step["label"] for step in tabbed.histories()[-1]] == [1, 0]
+    assert [step["label"] for step in tabbed.interactions()[-1]] == [1, 0]
 
 
-def test_b_begins_a_box_and_ends_it(tabbed):
+def test_b_begins_and_ends_a_box(tabbed):
     one = go_to(tabbed, (36, 46))
     press(tabbed, "b")
     press(tabbed, *["Shift+ArrowRight"] * 7, *["Shift+ArrowDown"] * 7)
-    assert tabbed.histories() == []
+    assert tabbed.interactions() == []
     assert tabbed.marks() > 0
     with tabbed.answered():
         press(tabbed, "b")
-    (step,) = tabbed.histories()[-1]
+    (step,) = tabbed.interactions()[-1]
     far = 7 * 16
     assert step == {"type": "box", "box": [*one, one[0] + far + 1, one[1] + far + 1]}
     assert tabbed.mask()[LEFT.y, LEFT.x]
 
 
-def test_escape_gives_up_the_box_and_keeps_the_clicks(tabbed):
+def test_escape_cancels_the_box_and_keeps_the_clicks(tabbed):
     with tabbed.answered():
         press(tabbed, "Enter")
     press(tabbed, "b", "Shift+ArrowRight", "Shift+ArrowDown", "Escape", "b", "Escape")
@@ -111,41 +111,40 @@ def test_escape_gives_up_the_box_and_keeps_the_clicks(tabbed):
     assert tabbed.button("clear").is_enabled()
     with tabbed.answered():
         press(tabbed, "Enter")
-    assert [step["type"] for step in tabbed.histories()[-1]] == ["point", "point"]
+    assert [step["type"] for step in tabbed.interactions()[-1]] == ["point", "point"]
 
 
-def test_the_crosshair_stays_on_the_photo_and_in_sight_zoomed_in(tabbed):
+def test_the_crosshair_stays_on_the_photo_and_visible_when_zoomed_in(tabbed):
     press(tabbed, "+", "+", "+", "+")
     press(tabbed, *["Shift+ArrowRight"] * 60, *["Shift+ArrowUp"] * 60)
     with tabbed.answered():
         press(tabbed, "Enter")
-    assert tabbed.histories()[-1] == [{"type": "point", "x": 299, "y": 0, "label": 1}]
+    assert tabbed.interactions()[-1] == [{"type": "point", "x": 299, "y": 0, "label": 1}]
     marks = tabbed.pixels("marks")[..., 3] > 0
     assert marks[:40, -40:].any()  # the view has followed to the corner
 
 
-def test_the_arrows_scroll_the_page_where_the_photo_has_no_focus(visit, photo):
-    visitor = visit(viewport={"width": 1280, "height": 500})
-    visitor.open(photo)
-    visitor.page.evaluate("() => { window.scrollTo(0, 0); document.activeElement.blur(); }")
-    press(visitor, "ArrowDown", "ArrowDown")
-    visitor.wait_for("() => window.scrollY > 0")
-    visitor.part("marks").focus()
-    visitor.page.wait_for_timeout(300)
-    before = visitor.page.evaluate("() => window.scrollY")
-    press(visitor, "ArrowDown", "ArrowDown", "Space")
-    visitor.page.wait_for_timeout(300)
-    assert visitor.page.evaluate("() => window.scrollY") == before
+def test_the_arrows_scroll_the_page_where_the_photo_has_no_focus(demo):
+    demo.page.set_viewport_size({"width": 1280, "height": 500})
+    demo.page.evaluate("() => { window.scrollTo(0, 0); document.activeElement.blur(); }")
+    press(demo, "ArrowDown", "ArrowDown")
+    demo.wait_for("() => window.scrollY > 0")
+    demo.part("marks").focus()
+    demo.page.wait_for_timeout(300)
+    before = demo.page.evaluate("() => window.scrollY")
+    press(demo, "ArrowDown", "ArrowDown", "Space")
+    demo.page.wait_for_timeout(300)
+    assert demo.page.evaluate("() => window.scrollY") == before
 
 
-def test_the_crosshair_goes_when_the_mouse_comes(tabbed):
+def test_the_crosshair_disappears_when_the_mouse_moves(tabbed):
     assert tabbed.marks() > 0
     tabbed.page.mouse.move(*tabbed.place(100, 100))
     assert tabbed.marks() == 0
 
 
 @pytest.mark.parametrize("way", ["key", "button"])
-def test_the_help_opens_and_closes_and_gives_the_focus_back(tabbed, way):
+def test_the_help_opens_and_closes_and_returns_the_focus(tabbed, way):
     help_ = tabbed.part("help")
     assert not help_.is_visible()
     with tabbed.answered():
@@ -166,13 +165,13 @@ def test_the_help_opens_and_closes_and_gives_the_focus_back(tabbed, way):
     assert focused(tabbed) == ("marks" if way == "key" else "help")
 
 
-@pytest.mark.parametrize("spot", ["close", "beside"])
-def test_the_help_closes_by_the_mouse_too(at_work, spot):
-    at_work.do("help")
-    assert at_work.part("help").is_visible()
-    if spot == "close":
-        at_work.part("help").get_by_label("Close").click()
+@pytest.mark.parametrize("where", ["close", "beside"])
+def test_the_help_closes_with_the_mouse_too(demo, where):
+    demo.do("help")
+    assert demo.part("help").is_visible()
+    if where == "close":
+        demo.part("help").get_by_label("Close").click()
     else:
-        at_work.page.mouse.click(5, 5)
-    assert not at_work.part("help").is_visible()
-    assert at_work.histories() == []
+        demo.page.mouse.click(5, 5)
+    assert not demo.part("help").is_visible()
+    assert demo.interactions() == []

@@ -1,9 +1,10 @@
-"""The page at every width, in light and dark: nothing overflows and nothing complains."""
+"""The page at every width, in light and dark: nothing overflows, the console shows no errors."""
 
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.browser.driver import Demo
 from tests.serving import LEFT
 
 _OVERFLOW = """() => {
@@ -15,51 +16,63 @@ _OVERFLOW = """() => {
 }"""
 
 
+@pytest.fixture
+def tab(context):
+    """A new tab of the shared browser profile, with nothing loaded."""
+    demo = Demo(context.new_page())
+    yield demo
+    demo.page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-def test_nothing_scrolls_sideways_and_nothing_complains(visit, app, photo, width, scheme):
+def test_nothing_scrolls_sideways_and_no_error_is_logged(tab, app, photo, width, scheme):
     hosts = set()
-    visitor = visit(
-        f"{app.url}?__theme={scheme}", viewport={"width": width, "height": 900}, color_scheme=scheme
-    )
-    visitor.page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-    visitor.page.reload()
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
-    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
-    visitor.open(photo)
-    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
-    visitor.click(LEFT.centre)
-    assert visitor.page.evaluate(_OVERFLOW) == [0, []]
-    assert visitor.mask()[LEFT.y, LEFT.x]
-    dark = visitor.page.evaluate("() => document.body.classList.contains('dark')")
+    tab.page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.page.emulate_media(color_scheme=scheme)
+    tab.load(f"{app.url}?__theme={scheme}")
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    tab.open(photo)
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    tab.click(LEFT.centre)
+    assert tab.page.evaluate(_OVERFLOW) == [0, []]
+    assert tab.mask()[LEFT.y, LEFT.x]
+    dark = tab.page.evaluate("() => document.body.classList.contains('dark')")
     assert dark == (scheme == "dark")
-    assert visitor.complaints == []
+    assert tab.complaints == []
     # Files, blobs and data have no host; everything else comes from the demo itself.
     assert hosts <= {"127.0.0.1", None}
 
 
-def test_markers_and_mask_stay_on_their_thing_when_the_window_changes(at_work):
-    at_work.click(LEFT.centre)
-    at_work.page.set_viewport_size({"width": 700, "height": 900})
-    at_work.page.wait_for_timeout(300)
-    marks = at_work.pixels("marks")[..., 3] > 0
+def test_markers_and_mask_stay_on_their_object_when_the_window_is_resized(demo):
+    demo.click(LEFT.centre)
+    before = demo.pixels("marks").shape
+    demo.page.set_viewport_size({"width": 700, "height": 900})
+    demo.wait_for(
+        "([height, width]) => { const c = document.querySelector('canvas[data-part=marks]');"
+        " return c.height !== height && c.width !== width; }",
+        list(before[:2]),
+    )
+    demo.settle()
+    marks = demo.pixels("marks")[..., 3] > 0
     rows, columns = marks.nonzero()
     height, width = marks.shape
     assert abs(columns.mean() / width - LEFT.x / 300) < 0.02
     assert abs(rows.mean() / height - LEFT.y / 200) < 0.02
-    at_work.click((100, 120))
-    assert at_work.histories()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}
+    demo.click((100, 120))
+    assert demo.interactions()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(visit, photo, width):
-    visitor = visit(viewport={"width": width, "height": 900})
-    visitor.open(photo)
-    button = visitor.page.locator(".sam-panel [data-do=compare]")
+def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(demo, width):
+    demo.page.set_viewport_size({"width": width, "height": 900})
+    demo.settle()
+    button = demo.page.locator(".sam-panel [data-do=compare]")
     before = button.bounding_box()
-    visitor.click(LEFT.centre)
-    assert visitor.candidates().count() == 3
+    demo.click(LEFT.centre)
+    assert demo.candidates().count() == 3
     assert button.bounding_box() == before
-    visitor.click((100, 120))
-    assert visitor.candidates().count() == 0
+    demo.click((100, 120))
+    assert demo.candidates().count() == 0
     assert button.bounding_box() == before

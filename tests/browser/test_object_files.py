@@ -1,4 +1,4 @@
-"""Objects saved in every format, and those of a file taken up."""
+"""Objects downloaded in every format, and masks loaded from a file."""
 
 import io
 import json
@@ -7,41 +7,39 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilesam.web.page.object_payload import MAX_KEPT
-from tests.browser.objects import (
+from mobilesam.objects import MAX_OBJECTS
+from tests.browser.object_list import (
     coco_masks,
     delete,
-    disc_mask,
+    edit,
     layer_at,
     load,
     names,
     press_next,
     save_all,
-    take_up,
-    wait_for_objects,
 )
 from tests.serving import LEFT, RIGHT, Disc, iou
 
 
-def test_the_index_picture_has_every_object_also_the_one_at_work(at_work):
-    at_work.click(LEFT.centre)
-    press_next(at_work)
-    at_work.click(RIGHT.centre)
-    name, data = save_all(at_work, "index_png")
+def test_the_index_picture_has_every_object_and_the_current_mask(demo):
+    demo.click(LEFT.centre)
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    name, data = save_all(demo, "index_png")
     pixels = np.array(Image.open(io.BytesIO(data)))
     assert name == "discs-index.png"
     assert pixels.shape == (200, 300)
-    assert iou(pixels == 1, disc_mask(LEFT)) > 0.9
-    assert iou(pixels == 2, disc_mask(RIGHT)) > 0.8
+    assert iou(pixels == 1, LEFT.mask()) > 0.9
+    assert iou(pixels == 2, RIGHT.mask()) > 0.8
 
 
-def test_a_coco_file_holds_the_masks_that_the_page_showed(at_work):
-    at_work.click(LEFT.centre)
-    shown = {"Object 1": at_work.mask()}
-    press_next(at_work)
-    at_work.click(RIGHT.centre)
-    shown["Object 2"] = at_work.mask()
-    saved = coco_masks(save_all(at_work, "coco_rle")[1])
+def test_a_coco_file_holds_the_masks_that_the_page_showed(demo):
+    demo.click(LEFT.centre)
+    shown = {"Object 1": demo.mask()}
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    shown["Object 2"] = demo.mask()
+    saved = coco_masks(save_all(demo, "coco_rle")[1])
     assert saved.keys() == shown.keys()
     for name, mask in shown.items():
         assert np.array_equal(saved[name], mask)
@@ -65,29 +63,29 @@ def test_every_file_that_is_offered_can_be_saved(two, kind, ending):
 
 
 @pytest.mark.parametrize("kind", ["coco_rle", "labelme"])
-def test_a_file_that_was_saved_gives_the_same_masks_to_another_visitor(two, visit, photo, kind):
+def test_a_downloaded_file_gives_another_user_the_same_masks(two, empty_demo, photo, kind):
     saved = save_all(two, kind)[1]
     before = coco_masks(save_all(two, "coco_rle")[1])
-    other = visit()
+    other = empty_demo
     other.open(photo)
     load(other, saved)
-    wait_for_objects(other, 2)
+    other.wait_for_objects(2)
     assert other.text("note-text") == "2 objects were loaded."
     other.page.keyboard.press("Control+z")
     assert names(other) == []
     load(other, saved)
-    wait_for_objects(other, 2)
+    other.wait_for_objects(2)
     assert names(other) == ["Object 1", "Object 2"]
     after = coco_masks(save_all(other, "coco_rle")[1])
     for name, mask in before.items():
         assert np.array_equal(after[name], mask)
-    take_up(other, 0)
+    edit(other, 0)
     assert np.array_equal(other.mask(), before["Object 1"])
     other.click((95, 110))
-    assert [step["type"] for step in other.histories()[-1]] == ["mask", "point"]
+    assert [step["type"] for step in other.interactions()[-1]] == ["mask", "point"]
 
 
-def test_a_file_of_masks_can_be_dropped_and_a_bad_one_loses_nothing(two):
+def test_a_file_of_masks_can_be_dropped_and_a_bad_one_changes_nothing(two):
     drop = """(text) => {
       const data = new DataTransfer();
       data.items.add(new File([text], 'masks.json', {type: 'application/json'}));
@@ -99,29 +97,29 @@ def test_a_file_of_masks_can_be_dropped_and_a_bad_one_loses_nothing(two):
     assert names(two) == ["Object 1", "Object 2"]
     shape = {"label": "corner", "points": [[0, 0], [30, 0], [30, 30]], "shape_type": "polygon"}
     two.page.evaluate(drop, json.dumps({"shapes": [shape]}))
-    wait_for_objects(two, 3)
+    two.wait_for_objects(3)
     assert names(two)[2] == "corner"
     assert two.alert() == ""
 
 
 def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two):
     shape = {"label": "spot", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
-    load(two, json.dumps({"shapes": [shape] * (MAX_KEPT - 2)}).encode())
-    wait_for_objects(two, MAX_KEPT)
+    load(two, json.dumps({"shapes": [shape] * (MAX_OBJECTS - 2)}).encode())
+    two.wait_for_objects(MAX_OBJECTS)
     with two.refused():
         load(two, json.dumps({"shapes": [shape]}).encode())
-    assert f"takes {MAX_KEPT} objects" in two.alert()
-    assert len(names(two)) == MAX_KEPT
+    assert f"up to {MAX_OBJECTS} objects" in two.alert()
+    assert len(names(two)) == MAX_OBJECTS
     delete(two, 0)
     load(two, json.dumps({"shapes": [shape]}).encode())
-    wait_for_objects(two, MAX_KEPT)
+    two.wait_for_objects(MAX_OBJECTS)
     assert names(two)[0] == "Object 2"
 
 
-def test_masks_without_a_photo_are_refused_with_a_sentence(visitor):
-    with visitor.refused():
-        load(visitor, b"{}")
-    assert visitor.alert().startswith("Open the photo first")
+def test_masks_without_a_photo_are_refused_with_a_sentence(empty_demo):
+    with empty_demo.refused():
+        load(empty_demo, b"{}")
+    assert empty_demo.alert().startswith("Open the photo first")
 
 
 def overlapping():
@@ -132,24 +130,24 @@ def overlapping():
     return json.dumps({"shapes": shapes}).encode()
 
 
-def test_without_overlaps_the_page_shows_and_saves_the_same(at_work):
-    load(at_work, overlapping())
-    wait_for_objects(at_work, 2)
+def test_without_overlaps_the_page_shows_and_saves_the_same(demo):
+    load(demo, overlapping())
+    demo.wait_for_objects(2)
     shared = Disc(125, 100, 1)
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert masks["a"][100, 125]
     assert masks["b"][100, 125]
-    both = layer_at(at_work, shared)
-    at_work.part("exclusive").check()
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    both = layer_at(demo, shared)
+    demo.part("exclusive").check()
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert not masks["a"][100, 125]
     assert masks["b"][100, 125]
-    later = layer_at(at_work, shared)
-    assert np.array_equal(later, layer_at(at_work, Disc(180, 100, 1)))
-    at_work.part("winner").select_option("predicted_iou")
-    masks = coco_masks(save_all(at_work, "coco_rle")[1])
+    later = layer_at(demo, shared)
+    assert np.array_equal(later, layer_at(demo, Disc(180, 100, 1)))
+    demo.part("winner").select_option("predicted_iou")
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
     assert masks["a"][100, 125]
     assert not masks["b"][100, 125]
-    best = layer_at(at_work, shared)
-    assert np.array_equal(best, layer_at(at_work, Disc(70, 100, 1)))
+    best = layer_at(demo, shared)
+    assert np.array_equal(best, layer_at(demo, Disc(70, 100, 1)))
     assert len({tuple(one) for one in (both, later, best)}) == 3

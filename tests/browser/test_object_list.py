@@ -1,10 +1,11 @@
-"""Several things in one photo: kept, named, taken up again, hidden, deleted."""
+"""Several objects in one photo: added, named, edited, hidden, deleted."""
 
 import numpy as np
 
-from tests.browser.objects import (
+from tests.browser.object_list import (
     coco_masks,
     delete,
+    edit,
     index_picture,
     is_drawn,
     layer_at,
@@ -13,66 +14,65 @@ from tests.browser.objects import (
     row,
     rows,
     save_all,
-    take_up,
 )
 from tests.serving import LEFT, RIGHT
 
 
-def test_a_kept_object_stays_in_its_colour_and_the_next_click_begins_another(at_work):
-    assert not at_work.page.locator(".sam-panel [data-do=next]").is_enabled()
-    at_work.click(LEFT.centre)
-    press_next(at_work)
-    assert not at_work.mask().any()
-    assert is_drawn(at_work, LEFT)
-    assert not is_drawn(at_work, RIGHT)
-    swatch = rows(at_work)[0]["colour"]
-    red, green, blue, _ = layer_at(at_work, LEFT)
+def test_an_object_stays_visible_in_its_colour_and_the_next_click_begins_another(demo):
+    assert not demo.page.locator(".sam-panel [data-do=next]").is_enabled()
+    demo.click(LEFT.centre)
+    press_next(demo)
+    assert not demo.mask().any()
+    assert is_drawn(demo, LEFT)
+    assert not is_drawn(demo, RIGHT)
+    swatch = rows(demo)[0]["colour"]
+    red, green, blue, _ = layer_at(demo, LEFT)
     shown = [int(part) for part in swatch[4:-1].split(",")]
     assert np.abs(np.array(shown) - [red, green, blue]).max() <= 3
-    at_work.click(RIGHT.centre)
-    assert len(at_work.histories()[-1]) == 1
-    assert names(at_work) == ["Object 1", "Object 2"]
-    assert [one["current"] for one in rows(at_work)] == [False, True]
-    assert len({one["colour"] for one in rows(at_work)}) == 2
+    demo.click(RIGHT.centre)
+    assert len(demo.interactions()[-1]) == 1
+    assert names(demo) == ["Object 1", "Object 2"]
+    assert [one["current"] for one in rows(demo)] == [False, True]
+    assert len({one["colour"] for one in rows(demo)}) == 2
 
 
-def test_the_key_n_waits_for_the_answer_of_the_last_click(at_work):
-    at_work.page.evaluate("() => document.activeElement.blur()")
-    with at_work.answered():
-        at_work.press(LEFT.centre)
-        at_work.page.keyboard.press("n")
-    at_work.wait_for("() => !document.querySelector('.sam-object[aria-current]')")
-    assert names(at_work) == ["Object 1"]
-    assert is_drawn(at_work, LEFT)
+def test_the_key_n_waits_for_the_answer_of_the_last_click(demo):
+    demo.page.evaluate("() => document.activeElement.blur()")
+    with demo.answered():
+        demo.press(LEFT.centre)
+        demo.page.keyboard.press("n")
+    demo.wait_for("() => !document.querySelector('.sam-object[aria-current]')")
+    assert names(demo) == ["Object 1"]
+    assert is_drawn(demo, LEFT)
 
 
-def test_an_object_taken_up_again_has_its_clicks_and_their_undo(two):
+def test_an_object_that_is_edited_has_its_clicks_and_their_undo(two):
     assert not two.button("undo").is_enabled()
-    take_up(two, 0)
+    edit(two, 0)
     assert [one["current"] for one in rows(two)] == [True, False]
     assert two.mask()[LEFT.y, LEFT.x]
     assert not is_drawn(two, LEFT)
     assert is_drawn(two, RIGHT)
     two.click((95, 110))
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x, 95]
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x, 95]
     with two.answered():
         two.do("undo")
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x]
-    take_up(two, 1)
-    assert [step["x"] for step in two.histories()[-1]] == [RIGHT.x]
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x]
+    edit(two, 1)
+    assert [step["x"] for step in two.interactions()[-1]] == [RIGHT.x]
     assert names(two) == ["Object 1", "Object 2"]
 
 
-def test_a_kept_object_that_is_emptied_and_left_is_as_it_was(two):
-    take_up(two, 0)
+def test_an_edited_object_that_is_cleared_is_restored_when_another_is_edited(two):
+    edit(two, 0)
     two.do("clear")
     assert not two.mask().any()
-    take_up(two, 1)
+    edit(two, 1)
     assert names(two) == ["Object 1", "Object 2"]
     assert is_drawn(two, LEFT)
 
 
-def test_the_key_e_takes_up_the_object_under_the_pointer(two):
+def test_the_key_e_edits_the_object_under_the_pointer(two):
     two.page.mouse.move(*two.place(*RIGHT.centre))
     with two.answered():
         two.page.keyboard.press("e")
@@ -100,7 +100,7 @@ def test_a_name_can_be_changed_but_not_be_empty(two):
     assert names(two) == ["red disc", "Object 2"]
 
 
-def test_a_hidden_object_is_not_drawn_and_is_saved_all_the_same(two):
+def test_a_hidden_object_is_not_drawn_but_downloaded(two):
     row(two, 0).locator(".sam-eye").click()
     assert not is_drawn(two, LEFT)
     assert is_drawn(two, RIGHT)
@@ -109,7 +109,7 @@ def test_a_hidden_object_is_not_drawn_and_is_saved_all_the_same(two):
     assert is_drawn(two, LEFT)
 
 
-def test_a_deleted_object_is_gone_until_undo_brings_it_back_to_its_place(two):
+def test_undo_restores_a_deleted_object_at_its_place(two):
     delete(two, 0)
     assert names(two) == ["Object 2"]
     assert not is_drawn(two, LEFT)
@@ -120,7 +120,7 @@ def test_a_deleted_object_is_gone_until_undo_brings_it_back_to_its_place(two):
     assert not two.part("note").is_visible()
 
 
-def test_by_keyboard_an_object_is_deleted_brought_back_and_the_focus_stays_near(two):
+def test_the_keyboard_deletes_and_restores_an_object_and_the_focus_stays_near(two):
     focused = "() => document.activeElement.getAttribute('aria-label')"
     row(two, 0).get_by_label("Delete Object 1").focus()
     two.page.keyboard.press("Enter")
@@ -136,12 +136,12 @@ def test_by_keyboard_an_object_is_deleted_brought_back_and_the_focus_stays_near(
     assert two.page.evaluate("() => document.activeElement.dataset.part") == "marks"
 
 
-def test_undo_is_about_what_was_done_last_the_list_or_a_click(two):
+def test_undo_takes_back_what_was_done_last_in_the_list_or_on_the_photo(two):
     two.click((20, 20))
     delete(two, 0)
     two.page.keyboard.press("Control+z")
     assert names(two)[:2] == ["Object 1", "Object 2"]
-    assert len(two.histories()[-1]) == 1
+    assert len(two.interactions()[-1]) == 1
     assert two.mask().any()
     delete(two, 0)
     two.click((30, 30))
@@ -152,8 +152,8 @@ def test_undo_is_about_what_was_done_last_the_list_or_a_click(two):
     assert names(two) == ["Object 1", "Object 2", "Object 3"]
 
 
-def test_an_object_taken_up_keeps_its_mask_when_the_deletion_of_another_is_undone(two):
-    take_up(two, 1)
+def test_an_edited_object_keeps_its_mask_when_the_deletion_of_another_is_undone(two):
+    edit(two, 1)
     delete(two, 0)
     assert two.button("undo").first.is_enabled()
     two.page.keyboard.press("Control+z")
@@ -161,34 +161,33 @@ def test_an_object_taken_up_keeps_its_mask_when_the_deletion_of_another_is_undon
     assert two.mask()[RIGHT.y, RIGHT.x]
 
 
-def test_the_object_at_work_can_be_deleted_and_brought_back_too(at_work):
-    at_work.click(LEFT.centre)
-    delete(at_work, 0)
-    assert not at_work.mask().any()
-    assert names(at_work) == []
-    at_work.click(RIGHT.centre)
-    assert names(at_work) == ["Object 2"]
-    at_work.part("note-undo").click()
-    assert names(at_work) == ["Object 1", "Object 2"]
-    take_up(at_work, 0)
-    assert at_work.mask()[LEFT.y, LEFT.x]
+def test_the_current_object_can_be_deleted_and_restored_too(demo):
+    demo.click(LEFT.centre)
+    delete(demo, 0)
+    assert not demo.mask().any()
+    assert names(demo) == []
+    demo.click(RIGHT.centre)
+    assert names(demo) == ["Object 2"]
+    demo.part("note-undo").click()
+    assert names(demo) == ["Object 1", "Object 2"]
+    edit(demo, 0)
+    assert demo.mask()[LEFT.y, LEFT.x]
 
 
-def test_fingers_find_everything_on_a_narrow_screen(visit, photo):
-    visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visitor.open(photo)
+def test_the_object_list_works_with_touch_on_a_narrow_screen(phone):
+    demo = phone
     for disc in (LEFT, RIGHT):
-        with visitor.answered():
-            visitor.page.touchscreen.tap(*visitor.place(*disc.centre))
-        visitor.page.locator(".sam-bar [data-do=next]").tap()
-    assert names(visitor) == ["Object 1", "Object 2"]
+        with demo.answered():
+            demo.page.touchscreen.tap(*demo.place(*disc.centre))
+        demo.page.locator(".sam-bar [data-do=next]").tap()
+    assert names(demo) == ["Object 1", "Object 2"]
     overflow = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert visitor.page.evaluate(overflow) == 0
-    panel = visitor.page.locator(".sam-panel").bounding_box()
-    for control in visitor.page.locator(".sam-object button, .sam-panel .sam-select").all():
+    assert demo.page.evaluate(overflow) == 0
+    panel = demo.page.locator(".sam-panel").bounding_box()
+    for control in demo.page.locator(".sam-object button, .sam-panel .sam-select").all():
         box = control.bounding_box()
         assert box["height"] >= 40
         assert box["x"] + box["width"] <= panel["x"] + panel["width"]
-    with visitor.answered():
-        row(visitor, 0).locator(".sam-swatch").tap()
-    assert visitor.mask()[LEFT.y, LEFT.x]
+    with demo.answered():
+        row(demo, 0).locator(".sam-swatch").tap()
+    assert demo.mask()[LEFT.y, LEFT.x]

@@ -1,14 +1,15 @@
-"""What a reload, another photo, another tab and a day leave of the objects."""
+"""What remains of the objects after a reload, with another photo, in another tab, after a day."""
 
 import time
 
 import numpy as np
+import pytest
 
-from tests.browser.driver import Visitor
-from tests.browser.objects import coco_masks, is_drawn, names, press_next, row, save_all, take_up
+from tests.browser.driver import Demo
+from tests.browser.object_list import coco_masks, edit, is_drawn, names, press_next, row, save_all
 from tests.serving import LEFT, Disc, draw
 
-_KEPT = """() => new Promise((resolve) => {
+_SAVED = """() => new Promise((resolve) => {
   const opening = indexedDB.open('mobilesam');
   opening.onsuccess = () => {
     const counting = opening.result.transaction('kept').objectStore('kept').count();
@@ -17,13 +18,35 @@ _KEPT = """() => new Promise((resolve) => {
 })"""
 
 
-def reload(visitor):
-    visitor.page.wait_for_timeout(600)  # what is kept is written a moment after the last change
-    visitor.page.reload()
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
+SAVED_MS = 400
+"""The page saves its state a moment after the last change."""
 
 
-def test_a_reload_brings_photo_objects_and_clicks_back(two):
+@pytest.fixture
+def demo(empty_demo, photo):
+    """A tab of its own, as the state that a reload restores belongs to the tab."""
+    empty_demo.open(photo)
+    return empty_demo
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another photo."""
+    path = tmp_path / "other.png"
+    draw(200, 100, [Disc(50, 50, 30)]).save(path)
+    return path
+
+
+def reload(demo):
+    demo.page.wait_for_timeout(SAVED_MS)
+    demo.reload()
+
+
+def shown_ratio(demo):
+    return demo.page.evaluate("() => document.querySelector('.sam-frame').style.aspectRatio")
+
+
+def test_a_reload_restores_photo_objects_and_clicks(two):
     field = row(two, 0).locator("input")
     field.fill("red disc")
     field.press("Enter")
@@ -32,10 +55,10 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     two.click((20, 20))
     before = coco_masks(save_all(two, "coco_rle")[1])
     reload(two)
-    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
-    two.wait_for("() => document.querySelector('.sam').dataset.shown")
+    two.wait_for_more("ready", 0)
+    two.wait_for_more("shown", 0)
     assert names(two) == ["red disc", "Object 2", "Object 3"]
-    assert two.histories()[-1] == [{"type": "point", "x": 20, "y": 20, "label": 1}]
+    assert two.interactions()[-1] == [{"type": "point", "x": 20, "y": 20, "label": 1}]
     assert two.part("exclusive").is_checked()
     assert two.part("winner").input_value() == "predicted_iou"
     after = coco_masks(save_all(two, "coco_rle")[1])
@@ -43,42 +66,38 @@ def test_a_reload_brings_photo_objects_and_clicks_back(two):
     assert all(np.array_equal(after[name], mask) for name, mask in before.items())
     two.do("undo")
     assert not two.mask().any()
-    take_up(two, 0)
-    assert [step["x"] for step in two.histories()[-1]] == [LEFT.x]
+    edit(two, 0)
+    assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x]
 
 
-def test_another_photo_replaces_what_is_kept_and_another_tab_begins_anew(two, app, tmp_path):
-    path = tmp_path / "other.png"
-    draw(200, 100, [Disc(50, 50, 30)]).save(path)
-    two.open(path)
+def test_another_photo_replaces_what_is_saved_and_another_tab_starts_empty(two, app, other):
+    two.open(other)
     reload(two)
-    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
+    two.wait_for_more("ready", 0)
     assert names(two) == []
-    ratio = two.page.evaluate("() => document.querySelector('.sam-frame').style.aspectRatio")
-    assert ratio == "200 / 100"
-    tab = two.page.context.new_page()
-    tab.goto(app.url)
-    tab.wait_for_selector(".sam[data-loaded=yes]")
-    tab.wait_for_timeout(1000)
-    assert tab.evaluate("() => document.querySelector('.sam').dataset.state") == "empty"
+    assert shown_ratio(two) == "200 / 100"
+    tab = Demo(two.page.context.new_page())
+    tab.load(app.url)
+    tab.wait_for_model()
+    tab.settle()
+    assert tab.data("state") == "empty"
+    tab.page.close()
 
 
-def test_a_copy_of_a_tab_gets_a_name_of_its_own_and_harms_nothing(two, tmp_path):
+def test_a_duplicated_tab_gets_its_own_name_and_does_not_change_the_first(two, other):
     name = "() => sessionStorage.getItem('mobilesam-tab')"
     mine = two.page.evaluate(name)
     with two.page.expect_popup() as opened:
         two.page.evaluate("() => { window.open(location.href); }")  # with what the session stores
-    copy = Visitor(opened.value)
+    copy = Demo(opened.value)
     copy.wait_for(f"(mine) => ![null, mine].includes(({name})())", mine)
-    path = tmp_path / "other.png"
-    draw(200, 100, [Disc(50, 50, 30)]).save(path)
-    copy.open(path)
+    copy.open(other)
     reload(two)
-    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
+    two.wait_for_more("ready", 0)
     assert names(two) == ["Object 1", "Object 2"]
 
 
-def test_a_photo_whose_own_objects_were_not_kept_gets_no_others(two, tmp_path):
+def test_a_photo_whose_objects_could_not_be_saved_gets_no_others(two, other):
     two.page.evaluate("""() => {
       const put = IDBObjectStore.prototype.put;
       IDBObjectStore.prototype.put = function (value, key) {
@@ -86,50 +105,46 @@ def test_a_photo_whose_own_objects_were_not_kept_gets_no_others(two, tmp_path):
         return put.call(this, value, key);
       };
     }""")
-    path = tmp_path / "other.png"
-    draw(200, 100, [Disc(50, 50, 30)]).save(path)
-    two.open(path)
+    two.open(other)
     reload(two)
-    two.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
-    ratio = two.page.evaluate("() => document.querySelector('.sam-frame').style.aspectRatio")
-    assert ratio == "200 / 100"
+    two.wait_for_more("ready", 0)
+    assert shown_ratio(two) == "200 / 100"
     assert names(two) == []
 
 
-def test_what_is_kept_is_gone_after_a_day(two):
-    two.page.wait_for_timeout(600)  # as in reload, by the clock of today
-    two.page.clock.set_fixed_time(time.time() + 24 * 3600 + 60)
-    assert two.page.evaluate(_KEPT) > 0
-    reload(two)
-    two.page.evaluate(
-        f"() => {{ setInterval(async () => {{ window.kept = await ({_KEPT})(); }}, 50); }}"
+def test_what_was_saved_is_deleted_after_a_day(new_demo, photo):
+    demo = new_demo()
+    demo.open(photo)
+    demo.page.wait_for_timeout(SAVED_MS)
+    demo.page.clock.set_fixed_time(time.time() + 24 * 3600 + 60)
+    assert demo.page.evaluate(_SAVED) > 0
+    demo.page.wait_for_timeout(SAVED_MS)
+    demo.reload()
+    demo.page.evaluate(
+        f"() => {{ setInterval(async () => {{ window.saved = await ({_SAVED})(); }}, 50); }}"
     )
-    two.wait_for("() => window.kept === 0")
-    assert two.data("state") == "empty"
+    demo.wait_for("() => window.saved === 0")
+    assert demo.data("state") == "empty"
 
 
-def test_a_browser_that_keeps_nothing_loses_nothing_else(browser, app, photo):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.add_init_script("""
+def test_without_storage_everything_else_works(context, app, photo):
+    demo = Demo(context.new_page())
+    demo.page.add_init_script("""
       IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); };
     """)
-    visitor = Visitor(context.new_page())
-    visitor.page.goto(app.url)
-    visitor.page.wait_for_selector(".sam[data-loaded=yes]")
-    visitor.open(photo)
-    visitor.click(LEFT.centre)
-    press_next(visitor)
-    reload(visitor)
-    visitor.open(photo)
-    assert names(visitor) == []
-    assert visitor.complaints == []
-    context.close()
+    demo.load(app.url)
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    press_next(demo)
+    reload(demo)
+    demo.open(photo)
+    assert names(demo) == []
+    assert demo.complaints == []
+    demo.page.close()
 
 
-def test_objects_put_away_by_another_photo_can_be_brought_back(two, tmp_path):
-    path = tmp_path / "other.png"
-    draw(200, 100, [Disc(50, 50, 30)]).save(path)
-    two.open(path)
+def test_the_objects_of_the_last_photo_can_be_restored(two, other):
+    two.open(other)
     assert names(two) == []
     assert "discs.png" in two.text("note-text")
     with two.opened():
@@ -138,10 +153,8 @@ def test_objects_put_away_by_another_photo_can_be_brought_back(two, tmp_path):
     assert is_drawn(two, LEFT)
 
 
-def test_objects_that_were_saved_are_put_away_without_a_word(two, tmp_path):
+def test_downloaded_objects_are_closed_without_a_note(two, other):
     save_all(two, "index_png")
     two.wait_for("() => document.querySelector('.sam').dataset.busy === 'no'")
-    path = tmp_path / "other.png"
-    draw(200, 100, [Disc(50, 50, 30)]).save(path)
-    two.open(path)
+    two.open(other)
     assert not two.part("note").is_visible()

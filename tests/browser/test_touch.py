@@ -4,14 +4,12 @@ import pytest
 
 from tests.serving import LEFT, RIGHT, draw
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
 
 class Fingers:
-    """Touches through the browser's own input, so that scrolling and gestures take part."""
+    """Touches as input of the browser, so that it may scroll and recognise gestures."""
 
-    def __init__(self, visitor):
-        self._session = visitor.page.context.new_cdp_session(visitor.page)
+    def __init__(self, demo):
+        self._session = demo.page.context.new_cdp_session(demo.page)
 
     def send(self, kind, *points):
         touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
@@ -27,16 +25,9 @@ class Fingers:
         self.send("touchEnd")
 
 
-@pytest.fixture
-def phone(visit, photo):
-    visitor = visit(**PHONE)
-    visitor.open(photo)
-    return visitor
-
-
-def tap(visitor, xy):
-    with visitor.answered():
-        visitor.page.touchscreen.tap(*visitor.place(*xy))
+def tap(demo, xy):
+    with demo.answered():
+        demo.page.touchscreen.tap(*demo.place(*xy))
 
 
 def test_a_tap_adds_and_after_the_switch_it_removes(phone):
@@ -45,16 +36,16 @@ def test_a_tap_adds_and_after_the_switch_it_removes(phone):
     tap(phone, RIGHT.centre)
     phone.page.locator("[data-do=tap-add]").tap()
     tap(phone, (100, 120))
-    assert [step["label"] for step in phone.histories()[-1]] == [1, 0, 1]
+    assert [step["label"] for step in phone.interactions()[-1]] == [1, 0, 1]
     for step, (x, y) in zip(
-        phone.histories()[-1], [LEFT.centre, RIGHT.centre, (100, 120)], strict=True
+        phone.interactions()[-1], [LEFT.centre, RIGHT.centre, (100, 120)], strict=True
     ):
         assert (step["x"], step["y"]) == (x, y)
     assert phone.mask()[LEFT.y, LEFT.x]
     assert not phone.mask()[RIGHT.y, RIGHT.x]
 
 
-def test_the_switch_says_which_way_it_stands(phone):
+def test_the_switch_shows_what_a_tap_does(phone):
     adds, removes = (phone.page.locator(f"[data-do=tap-{way}]") for way in ("add", "remove"))
     assert adds.get_attribute("aria-pressed") == "true"
     removes.tap()
@@ -66,7 +57,7 @@ def test_a_finger_drags_a_box_and_the_page_does_not_scroll(phone):
     scrolled = phone.page.evaluate("() => window.scrollY")
     with phone.answered():
         Fingers(phone).drag(phone.place(150, 160), phone.place(30, 40))
-    (step,) = phone.histories()[-1]
+    (step,) = phone.interactions()[-1]
     assert step["type"] == "box"
     for value, wanted in zip(step["box"], (30, 40, 151, 161), strict=True):
         assert abs(value - wanted) <= 1
@@ -81,15 +72,15 @@ def test_two_fingers_are_neither_a_box_nor_a_click(phone):
     fingers.send("touchStart", a, b)
     fingers.send("touchMove", (a[0] - 30, a[1]), (b[0] + 30, b[1]))
     fingers.send("touchEnd")
-    phone.page.wait_for_timeout(300)
-    assert phone.histories() == []
+    phone.settle()
+    assert phone.interactions() == []
     assert phone.button("undo").is_disabled()
     phone.page.locator("[data-do=zoom-fit]").tap()
     tap(phone, LEFT.centre)
-    assert [step["type"] for step in phone.histories()[-1]] == ["point"]
+    assert [step["type"] for step in phone.interactions()[-1]] == ["point"]
 
 
-def test_a_second_finger_gives_up_the_box_that_the_first_has_begun(phone):
+def test_a_second_finger_cancels_the_box_that_the_first_has_begun(phone):
     fingers = Fingers(phone)
     a, b, c = phone.place(30, 40), phone.place(150, 160), phone.place(200, 60)
     fingers.send("touchStart", a)
@@ -100,12 +91,12 @@ def test_a_second_finger_gives_up_the_box_that_the_first_has_begun(phone):
     fingers.send("touchEnd", b)
     fingers.send("touchMove", a)
     fingers.send("touchEnd")
-    phone.page.wait_for_timeout(300)
-    assert phone.histories() == []
+    phone.settle()
+    assert phone.interactions() == []
     assert phone.button("undo").is_disabled()
 
 
-def test_two_fingers_zoom_and_move_what_is_between_them(phone, tmp_path):
+def test_two_fingers_zoom_and_move_the_photo_between_them(phone, tmp_path):
     photo = draw(discs=[LEFT])
     photo.putpixel((211, 87), (255, 255, 255))
     photo.save(tmp_path / "speck.png")
@@ -124,10 +115,10 @@ def test_two_fingers_zoom_and_move_what_is_between_them(phone, tmp_path):
     assert spot == pytest.approx((x - 30, y + 10), abs=1)
     with phone.answered():
         phone.page.touchscreen.tap(*spot)
-    assert phone.histories()[-1] == [{"type": "point", "x": 211, "y": 87, "label": 1}]
+    assert phone.interactions()[-1] == [{"type": "point", "x": 211, "y": 87, "label": 1}]
 
 
-def test_the_page_speaks_of_taps_and_its_buttons_fit_a_finger(phone):
+def test_the_page_mentions_taps_and_its_buttons_are_large_enough_for_a_finger(phone):
     assert phone.page.locator("[data-do=tap-remove]").is_visible()
     assert not phone.page.locator(".sam-panel").get_by_text("Right-click").is_visible()
     for button in phone.page.locator(".sam-bar button:visible").all():

@@ -1,143 +1,116 @@
-"""Slow, late, lost and refused answers: no wrong mask appears and no click is lost."""
+"""Slow, late, lost and refused replies: no wrong mask appears and no click is lost."""
 
-import json
 import signal
 
 import numpy as np
+import pytest
 
-from tests.browser.driver import SERVER_CALLS, Visitor, wait_for_held
-from tests.serving import LEFT, RIGHT, draw, running_app
-
-PAUSE_MS = 400
-
-
-class Gate:
-    """Stands between page and server: holds calls, refuses them or answers in their place."""
-
-    def __init__(self, visitor, answer):
-        self.held = []
-        self.passed = 0
-        self._answer = answer
-        self._page = visitor.page
-        visitor.page.route(SERVER_CALLS, self._take)
-
-    def _take(self, route):
-        call = json.loads(route.request.post_data)
-        if call["fn_name"] == "segment" and self._answer(self, route, call["data"]):
-            return
-        self.passed += 1
-        route.continue_()
-
-    def hold(self, route, _query=None):
-        self.held.append(route)
-        return True
-
-    def wait_held(self, count):
-        for _ in range(100):
-            if len(self.held) >= count:
-                return
-            self._page.wait_for_timeout(50)
-        raise AssertionError(f"{len(self.held)} calls held, not {count}")
+from tests.browser.driver import VIEWPORT, Demo, Gate
+from tests.serving import HELD, LEFT, RIGHT, draw, running_app
 
 
 def first_is_held(gate, route, _query):
     return not gate.held and gate.hold(route)
 
 
-def test_no_mask_appears_when_its_click_was_cleared_meanwhile(at_work):
-    gate = Gate(at_work, first_is_held)
-    at_work.press(LEFT.centre)
+def second_is_held(gate, route, query):
+    return len(query["interactions"]) == 2 and gate.hold(route)
+
+
+def test_no_mask_appears_when_its_click_was_cleared_meanwhile(demo):
+    shown = demo.count("shown")
+    gate = Gate(demo, first_is_held)
+    demo.press(LEFT.centre)
     gate.wait_held(1)
-    at_work.page.keyboard.press("Escape")
-    with at_work.page.expect_response(SERVER_CALLS):
-        gate.held[0].continue_()
-    at_work.page.wait_for_timeout(PAUSE_MS)
-    assert not at_work.mask().any()
-    assert at_work.count("shown") == 0
-    assert at_work.button("mask").is_disabled()
-    at_work.click(RIGHT.centre)
-    assert at_work.mask()[RIGHT.y, RIGHT.x]
-    assert not at_work.mask()[LEFT.y, LEFT.x]
+    demo.page.keyboard.press("Escape")
+    gate.release(1)
+    demo.settle()
+    assert not demo.mask().any()
+    assert demo.count("shown") == shown
+    assert demo.button("mask").is_disabled()
+    demo.click(RIGHT.centre)
+    assert demo.mask()[RIGHT.y, RIGHT.x]
+    assert not demo.mask()[LEFT.y, LEFT.x]
 
 
-def test_no_mask_of_the_old_photo_appears_on_a_new_one(at_work, tmp_path):
-    other = tmp_path / "other.png"
+def test_no_mask_of_the_old_photo_appears_on_a_new_one(demo, tmp_path):
+    other, shown = tmp_path / "other.png", demo.count("shown")
     draw(200, 300, [RIGHT]).save(other)
-    gate = Gate(at_work, first_is_held)
-    at_work.press(LEFT.centre)
+    gate = Gate(demo, first_is_held)
+    demo.press(LEFT.centre)
     gate.wait_held(1)
-    at_work.open(other)
-    with at_work.page.expect_response(SERVER_CALLS):
-        gate.held[0].continue_()
-    at_work.page.wait_for_timeout(PAUSE_MS)
-    assert not at_work.mask().any()
-    assert at_work.count("shown") == 0
+    demo.open(other)
+    gate.release(1)
+    demo.settle()
+    assert not demo.mask().any()
+    assert demo.count("shown") == shown
 
 
-def test_an_earlier_photo_that_opens_late_does_not_replace_the_newer_one(at_work, tmp_path):
-    held = []
+def test_an_earlier_photo_that_opens_late_does_not_replace_the_newer_one(demo, tmp_path):
+    ready, uploads = demo.count("ready"), []
 
-    def hold_first_upload(route):
-        if held:
+    def hold_first(route):
+        uploads.append(route)
+        if len(uploads) > 1:
             route.continue_()
-        else:
-            held.append(route)
 
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     draw(120, 100, [], ground=(10, 20, 30)).save(old)
     draw(200, 300, [RIGHT]).save(new)
-    at_work.page.route("**/upload*", hold_first_upload)
-    at_work.choose_file(old)
-    while not held:
-        at_work.page.wait_for_timeout(50)
-    at_work.open(new)
-    held[0].continue_()
-    at_work.page.wait_for_timeout(3 * PAUSE_MS)
-    assert at_work.count("ready") == 2
-    assert at_work.pixels("photo").shape[:2] == (300, 200)
-    assert at_work.alert() == ""
+    demo.page.route("**/upload*", hold_first)
+    with demo.page.expect_request("**/upload*"):
+        demo.choose_file(old)
+    demo.open(new)
+    uploads[0].continue_()
+    demo.settle()
+    assert demo.count("ready") == ready + 1
+    assert demo.pixels("photo").shape[:2] == (300, 200)
+    assert demo.alert() == ""
 
 
-def test_quick_clicks_wait_for_each_other_and_the_mask_is_that_of_all(at_work, visit, photo):
-    gate = Gate(at_work, lambda gate, route, _: gate.hold(route))
-    at_work.press(LEFT.centre)
+def test_quick_clicks_are_sent_together_and_the_mask_is_that_of_all(demo):
+    shown = demo.data("shown")
+    gate = Gate(demo, lambda gate, route, _: gate.hold(route))
+    demo.press(LEFT.centre)
     gate.wait_held(1)
-    at_work.press((100, 120))
-    at_work.press(RIGHT.centre)
-    at_work.page.wait_for_timeout(PAUSE_MS)
+    demo.press((100, 120))
+    demo.press(RIGHT.centre)
+    demo.settle()
     assert len(gate.held) == 1
     gate.held[0].continue_()
     gate.wait_held(2)
-    assert at_work.count("shown") == 0
-    assert not at_work.mask().any()
-    with at_work.page.expect_response(SERVER_CALLS):
-        gate.held[1].continue_()
-    at_work.wait_for("() => document.querySelector('.sam').dataset.shown === '2'")
-    at_work.page.wait_for_timeout(PAUSE_MS)
-    assert [len(history) for history in at_work.histories()] == [1, 3]
+    assert demo.data("shown") == shown
+    assert not demo.mask().any()
+    gate.held[1].continue_()
+    demo.wait_settled()
+    demo.settle()
+    assert [len(sent) for sent in demo.interactions()] == [1, 3]
 
-    slowly = visit()
-    slowly.open(photo)
+    quick = demo.mask()
+    demo.page.unroute_all()
+    demo.do("clear")
     for xy in (LEFT.centre, (100, 120), RIGHT.centre):
-        slowly.click(xy)
-    assert np.array_equal(at_work.mask(), slowly.mask())
+        demo.click(xy)
+    assert np.array_equal(demo.mask(), quick)
 
 
-def test_a_candidate_of_the_mask_before_cannot_be_chosen_for_the_one_on_its_way(at_work):
-    gate = Gate(at_work, lambda gate, route, query: len(query["history"]) == 2 and gate.hold(route))
-    at_work.click(LEFT.centre)
-    (best,) = at_work.pressed()
-    at_work.press((100, 120))
+def test_no_candidate_can_be_chosen_while_a_newer_click_is_unanswered(demo):
+    gate = Gate(
+        demo, lambda gate, route, query: len(query["interactions"]) == 2 and gate.hold(route)
+    )
+    demo.click(LEFT.centre)
+    (best,) = demo.pressed()
+    demo.press((100, 120))
     gate.wait_held(1)
-    at_work.page.keyboard.press("2" if best != 1 else "1")
-    with at_work.answered():
+    demo.page.keyboard.press("2" if best != 1 else "1")
+    with demo.answered():
         gate.held[0].continue_()
-        at_work.press((80, 80))
-    assert at_work.alert() == ""
-    assert [step["type"] for step in at_work.histories()[-1]] == ["point"] * 3
+        demo.press((80, 80))
+    assert demo.alert() == ""
+    assert [step["type"] for step in demo.interactions()[-1]] == ["point"] * 3
 
 
-def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(at_work):
+def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
     expired = []
 
     def once(gate, route, query):
@@ -148,56 +121,88 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(at_work):
         route.fulfill(json=reply)
         return True
 
-    at_work.click(LEFT.centre)
-    marks = at_work.marks()
-    Gate(at_work, once)
-    at_work.click(RIGHT.centre)
-    first, *_, last = [c["data"] for c in at_work.calls if c["fn_name"] == "segment"]
+    demo.click(LEFT.centre)
+    marks = demo.marks()
+    Gate(demo, once)
+    demo.click(RIGHT.centre)
+    first, *_, last = demo.sent("segment")
     assert expired == [first["token"]]
     assert last["token"] != first["token"]
-    assert last["history"] == [
-        *first["history"],
+    assert last["interactions"] == [
+        *first["interactions"],
         {"type": "point", "x": RIGHT.x, "y": RIGHT.y, "label": 1},
     ]
-    assert at_work.mask()[RIGHT.y, RIGHT.x]
-    assert at_work.marks() > marks
-    assert at_work.alert() == ""
-    assert at_work.data("busy") == "no"
+    assert demo.mask()[RIGHT.y, RIGHT.x]
+    assert demo.marks() > marks
+    assert demo.alert() == ""
+    assert demo.data("busy") == "no"
 
 
-def test_a_photo_whose_embedding_was_evicted_is_encoded_again_by_itself(browser, photo, tmp_path):
+@pytest.fixture(scope="module")
+def small_app():
+    """An application with room for one embedding, which a test may restart."""
+    with running_app(HELD, MOBILESAM_CACHE_MB="5") as app:
+        yield app
+
+
+@pytest.fixture
+def tabs(browser, small_app):
+    """Two tabs of that application."""
+    context = browser.new_context(viewport=VIEWPORT)
+    tabs = [Demo(context.new_page()) for _ in range(2)]
+    for one in tabs:
+        one.load(small_app.url)
+    yield tabs
+    context.close()
+
+
+def test_a_photo_whose_embedding_was_evicted_is_encoded_again(tabs, photo, tmp_path):
+    demo, neighbour = tabs
     other = tmp_path / "other.png"
     draw(200, 300, [RIGHT]).save(other)
-    # 5 MB hold one embedding; the second photo evicts the first.
-    with running_app(MOBILESAM_CACHE_MB="5") as app:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        visitor, neighbour = (Visitor(context.new_page()) for _ in range(2))
-        for one in (visitor, neighbour):
-            one.page.goto(app.url)
-            one.page.wait_for_selector(".sam[data-loaded=yes]")
-        visitor.open(photo)
-        visitor.click(LEFT.centre)
-        before = visitor.mask()
-        neighbour.open(other)
-        with visitor.answered():
-            visitor.click((100, 120))
-        with visitor.answered():
-            visitor.do("undo")
-        assert np.array_equal(visitor.mask(), before)
-        assert len(visitor.tokens()) == 2
-        assert visitor.alert() == ""
-
-        app.stop()
-        app.start()
-        visitor.click(RIGHT.centre)
-        assert len(visitor.tokens()) == 3
-        assert visitor.mask()[RIGHT.y, RIGHT.x]
-        name, _ = visitor.download("mask")
-        assert name == "discs-mask.png"
-        context.close()
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    before = demo.mask()
+    neighbour.open(other)  # evicts the first photo
+    demo.click((100, 120))
+    with demo.answered():
+        demo.do("undo")
+    assert np.array_equal(demo.mask(), before)
+    assert len(demo.tokens()) == 2
+    assert demo.alert() == ""
 
 
-def test_lost_calls_are_sent_again_until_one_arrives(at_work):
+def test_a_restart_of_the_server_loses_neither_an_open_photo_nor_one_being_opened(
+    tabs, small_app, photo, tmp_path
+):
+    demo, opening = tabs
+    other = tmp_path / "other.png"
+    draw(ground=(20, 30, 90)).save(other)
+    demo.open(photo)
+    demo.click(LEFT.centre)
+    with opening.opened():
+        with small_app.holds.held("encode"):
+            opening.choose_file(other)
+            small_app.holds.wait_begun("encode")
+            small_app.stop(signal.SIGKILL)
+        with small_app.holds.held("load"):
+            small_app.start()
+            opening.wait_for(
+                "() => document.querySelector('[data-part=busy]').innerText.includes('the model')"
+            )
+    opening.click(RIGHT.centre)
+    assert opening.mask()[RIGHT.y, RIGHT.x]
+    assert opening.alert() == ""
+
+    demo.click(RIGHT.centre)
+    assert len(demo.tokens()) == 2
+    assert [len(sent) for sent in demo.interactions()][-1] == 2
+    assert demo.mask()[RIGHT.y, RIGHT.x]
+    name, _ = demo.download("mask")
+    assert name == "discs-mask.png"
+
+
+def test_lost_requests_are_sent_again_until_one_is_answered(demo):
     lost = []
 
     def twice(_gate, route, _query):
@@ -207,116 +212,93 @@ def test_lost_calls_are_sent_again_until_one_arrives(at_work):
         route.abort()
         return True
 
-    Gate(at_work, twice)
-    at_work.click(LEFT.centre)
+    Gate(demo, twice)
+    demo.click(LEFT.centre)
     assert len(lost) == 2
-    assert at_work.mask()[LEFT.y, LEFT.x]
-    assert at_work.alert() == ""
-    histories = at_work.histories()
-    assert histories == histories[:1] * 3
+    assert demo.mask()[LEFT.y, LEFT.x]
+    assert demo.alert() == ""
+    sent = demo.interactions()
+    assert sent == sent[:1] * 3
 
 
-def test_without_a_network_one_sentence_appears_and_the_clicks_are_kept(at_work):
-    down = [True]
+def test_without_a_network_one_sentence_appears_and_the_clicks_stay(empty_demo, photo):
+    demo, down = empty_demo, [True]
+    demo.open(photo)
 
     def lose(_gate, route, _query):
         if down:
             route.abort()
         return bool(down)
 
-    at_work.page.evaluate(
+    demo.page.evaluate(
         "() => { const real = window.setTimeout;"
         " window.setTimeout = (f, ms, ...a) => real(f, Math.min(ms, 50), ...a); }"
     )
-    Gate(at_work, lose)
-    with at_work.refused():
-        at_work.press(LEFT.centre)
-    assert "does not answer" in at_work.alert()
-    assert at_work.marks() > 0
-    assert not at_work.mask().any()
+    Gate(demo, lose)
+    with demo.refused():
+        demo.press(LEFT.centre)
+    assert "does not answer" in demo.alert()
+    assert demo.marks() > 0
+    assert not demo.mask().any()
     down.clear()
-    at_work.click((100, 120))
-    assert [len(history) for history in at_work.histories()][-1] == 2
-    assert at_work.mask()[LEFT.y, LEFT.x]
-    assert at_work.alert() == ""
+    demo.click((100, 120))
+    assert [len(history) for history in demo.interactions()][-1] == 2
+    assert demo.mask()[LEFT.y, LEFT.x]
+    assert demo.alert() == ""
 
 
-def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(at_work):
+def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
     def refuse_second(_gate, route, query):
-        if len(query["history"]) < 2:
+        if len(query["interactions"]) < 2:
             return False
         route.fulfill(json={"ok": False, "seq": query["seq"], "error": "Not this one."})
         return True
 
-    Gate(at_work, refuse_second)
-    at_work.click(LEFT.centre)
-    before = at_work.pixels("mask")
-    with at_work.refused():
-        at_work.press(RIGHT.centre)
-    assert at_work.alert() == "Not this one."
-    with at_work.answered():
-        at_work.do("undo")
-    assert at_work.alert() == ""
-    assert np.array_equal(at_work.pixels("mask"), before)
+    Gate(demo, refuse_second)
+    demo.click(LEFT.centre)
+    before = demo.pixels("mask")
+    with demo.refused():
+        demo.press(RIGHT.centre)
+    assert demo.alert() == "Not this one."
+    with demo.answered():
+        demo.do("undo")
+    assert demo.alert() == ""
+    assert np.array_equal(demo.pixels("mask"), before)
 
 
-def test_a_visitor_whose_turn_would_not_come_is_told_at_once_and_may_try_again(visit, photo):
-    visitor = visit()
-    full = {
-        "ok": False,
-        "seq": None,
-        "error": "Very many are waiting. Try again in a minute.",
-    }
+def test_a_full_queue_gets_a_sentence_and_the_photo_can_be_opened_later(empty_demo, photo):
+    demo = empty_demo
+    full = {"ok": False, "seq": None, "error": "The server is busy. Try again shortly."}
 
-    def answer(route):
-        if '"line"' in route.request.post_data:
-            route.fulfill(json=full)
-        else:
-            route.continue_()
+    def refuse(_gate, route, _query):
+        route.fulfill(json=full)
+        return True
 
-    visitor.page.route(SERVER_CALLS, answer)
-    with visitor.refused():
-        visitor.choose_file(photo)
-    assert visitor.alert() == full["error"]
-    assert visitor.count("ready") == 0
-    visitor.page.unroute(SERVER_CALLS)
-    visitor.open(photo)
-    assert visitor.alert() == ""
+    Gate(demo, refuse, "open")
+    with demo.refused():
+        demo.choose_file(photo)
+    assert demo.alert() == full["error"]
+    assert demo.count("ready") == 0
+    demo.page.unroute_all()
+    demo.open(photo)
+    assert demo.alert() == ""
 
 
-def test_a_visitor_in_a_long_line_is_told_how_many_photos_were_before(visitor, photo):
-    held = []
+def test_a_user_in_a_long_queue_sees_how_many_photos_are_ahead(empty_demo, photo):
+    demo = empty_demo
 
-    def answer(route):
-        if '"line"' in route.request.post_data:
-            route.fulfill(json={"ok": True, "seq": None, "before": 12})
-        else:
-            route.continue_()
+    def answer_first(gate, route, query):
+        if "path" in query:
+            reply = route.fetch().json()
+            route.fulfill(json={**reply, "state": "queued", "position": 12})
+            return True
+        return gate.hold(route)
 
-    visitor.page.route(SERVER_CALLS, answer)
-    visitor.page.route("**/queue/join*", lambda route: held.append(route))
-    visitor.choose_file(photo)
-    visitor.wait_for(
+    gate = Gate(demo, answer_first, "open")
+    demo.choose_file(photo)
+    demo.wait_for(
         "() => document.querySelector('[data-part=busy]').innerText.includes('12 photos')"
     )
-    with visitor.opened():
-        wait_for_held(visitor, held, 1)
-        held[0].continue_()
-    assert not visitor.part("busy").is_visible()
-
-
-def test_a_photo_on_its_way_when_the_server_is_restarted_is_sent_again(browser, photo, tmp_path):
-    with running_app(("-m", "tests.faulty_app", "slow_work", str(tmp_path))) as app:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        visitor = Visitor(context.new_page())
-        visitor.page.goto(app.url)
-        visitor.page.wait_for_selector(".sam[data-loaded=yes]")
-        visitor.choose_file(photo)
-        app.wait_logged("FAULT encode begins")
-        app.stop(signal.SIGKILL)
-        app.start()
-        visitor.page.wait_for_selector(".sam[data-ready]")
-        visitor.click(LEFT.centre)
-        assert visitor.mask()[LEFT.y, LEFT.x]
-        assert visitor.alert() == ""
-        context.close()
+    with demo.opened():
+        gate.release(1)
+    assert not demo.part("busy").is_visible()

@@ -1,6 +1,4 @@
-"""Two visitors at once: neither sees, moves or keeps anything of the other."""
-
-import time
+"""Two users at once: neither sees or changes anything of the other."""
 
 import numpy as np
 import pytest
@@ -12,15 +10,10 @@ THEIRS = Disc(120, 200, 60, BLUE)
 
 
 @pytest.fixture
-def two(visit, photo, tmp_path):
-    """Two visitors in browsers of their own, with two photos, and the photos."""
-    other = tmp_path / "other.png"
-    draw(240, 320, [THEIRS, Disc(60, 60, 25)]).save(other)
-    one, two = visit(), visit()
-    one.choose_file(photo)
-    two.open(other)
-    one.wait_for("() => document.querySelector('.sam').dataset.ready === '1'")
-    return (one, photo), (two, other)
+def other_photo(tmp_path):
+    path = tmp_path / "other.png"
+    draw(240, 320, [THEIRS, Disc(60, 60, 25)]).save(path)
+    return path
 
 
 def expected(bundled, path, points):
@@ -32,8 +25,11 @@ def expected(bundled, path, points):
     return prediction.masks[prediction.best]
 
 
-def test_interleaved_clicks_of_two_visitors_never_mix(two, bundled):
-    (one, photo), (other, other_photo) = two
+def test_interleaved_clicks_of_two_users_never_mix(new_demo, photo, other_photo, bundled):
+    one, other = new_demo(), new_demo()
+    with one.opened():
+        one.choose_file(photo)
+        other.open(other_photo)
     clicks = [(LEFT.centre, THEIRS.centre), ((100, 120), (130, 210)), (RIGHT.centre, (60, 60))]
     for count, (mine, theirs) in enumerate(clicks, start=1):
         with one.answered(), other.answered():
@@ -52,28 +48,23 @@ def test_interleaved_clicks_of_two_visitors_never_mix(two, bundled):
     assert np.array_equal(one.mask(), expected(bundled, photo, [c[0] for c in clicks[:2]]))
 
 
-def test_the_same_photo_twice_has_two_tokens_and_two_histories(at_work, visit, photo):
-    other = visit()
-    other.open(photo)
-    at_work.click(LEFT.centre)
-    other.click(RIGHT.centre)
-    assert at_work.tokens() != other.tokens()
-    assert at_work.mask()[LEFT.y, LEFT.x]
-    assert not at_work.mask()[RIGHT.y, RIGHT.x]
-    assert other.mask()[RIGHT.y, RIGHT.x]
-    assert not other.mask()[LEFT.y, LEFT.x]
+def test_the_same_photo_in_two_tabs_has_two_tokens_and_two_masks(demo, empty_demo, photo):
+    empty_demo.open(photo)
+    demo.click(LEFT.centre)
+    empty_demo.click(RIGHT.centre)
+    assert demo.tokens() != empty_demo.tokens()
+    assert demo.mask()[LEFT.y, LEFT.x]
+    assert not demo.mask()[RIGHT.y, RIGHT.x]
+    assert empty_demo.mask()[RIGHT.y, RIGHT.x]
+    assert not empty_demo.mask()[LEFT.y, LEFT.x]
 
 
-def test_the_files_of_a_visitor_who_leaves_are_removed(visit, app, photo, tmp_path):
+def test_the_files_of_a_user_are_removed_when_the_tab_is_closed(empty_demo, app, photo, tmp_path):
     named = tmp_path / "leaving.png"
     named.write_bytes(photo.read_bytes())
-    visitor = visit()
-    visitor.open(named)
-    visitor.click(LEFT.centre)
-    visitor.download("mask")
-    assert list(app.files.rglob("leaving-mask.png"))
-    visitor.page.close()
-    deadline = time.monotonic() + 60
-    while list(app.files.rglob("leaving-mask.png")):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    empty_demo.open(named)
+    empty_demo.click(LEFT.centre)
+    empty_demo.download("mask")
+    assert list(app.files.rglob("leaving*"))
+    empty_demo.page.close()
+    app.wait(lambda: not list(app.files.rglob("leaving*")))
