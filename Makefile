@@ -42,10 +42,10 @@ check: $(VENV)/dev.done node_modules ## ruff, mypy, import-linter; ESLint and Ty
 bench: $(VENV)/dev.done $(VENV)/browser.done ## measure against the original: one table, one picture (12 minutes)
 	$(BIN)/python -m benchmarks.latency --picture docs/latency.png --json benchmarks/latency.json
 
-growth: $(VENV)/dev.done ## measure how cost grows with photos, prompts and visitors (4 minutes)
+growth: $(VENV)/dev.done ## measure how cost grows with photos, prompts and users (4 minutes)
 	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json
 
-load: $(VENV)/dev.done ## measure 1, 10, 50 and 200 visitors at once on the real app (8 minutes)
+load: $(VENV)/dev.done ## measure 1, 10, 50 and 200 users at once on the real app (8 minutes)
 	$(BIN)/python -m benchmarks.load --json benchmarks/load.json --picture docs/load.png
 
 memory: $(VENV)/dev.done ## measure memory over 1,000 photos and 10,000 clicks (20 minutes)

@@ -1,7 +1,7 @@
-"""How cost grows with photos, prompts and visitors: `python -m benchmarks.growth`.
+"""How cost grows with photos, prompts and users: `python -m benchmarks.growth`.
 
 Photos from 0.1 to 40 megapixels, each in a process of its own; prompts from 1 to 1,024, in batches
-as `everything` decodes them, and points within one prompt; and visitors who click at once, each
+as `everything` decodes them, and points within one prompt; and users who click at once, each
 on a photo of their own, as threads on one Segmenter.
 """
 
@@ -35,7 +35,7 @@ MEGAPIXELS = (0.1, 0.5, 2, 8, 24, 40)
 PROMPTS = (1, 4, 16, 64, 256, 1024)
 BATCH = 16  # as mobilesam.everything decodes them
 POINTS = (1, 4, 16, 64)
-VISITORS = (1, 2, 4, 8, 16)
+USERS = (1, 2, 4, 8, 16)
 Row = dict[str, Any]
 
 
@@ -90,7 +90,7 @@ def points_row(segmenter: Segmenter, embedding: ImageEmbedding, count: int, repe
     return {"points": count, "click_ms": median_ms(click, repeats)}
 
 
-def visitors_row(
+def users_row(
     segmenter: Segmenter, embeddings: Sequence[ImageEmbedding], count: int, clicks: int
 ) -> Row:
     """So many threads that click without a pause, each on an embedding of its own."""
@@ -115,8 +115,8 @@ def visitors_row(
         thread.join()
     seconds = time.perf_counter() - started
     if len(latencies) != count * clicks:
-        raise RuntimeError(f"{count} visitors made {len(latencies)} of {count * clicks} clicks.")
-    return {"visitors": count, **load_figures(latencies, seconds)}
+        raise RuntimeError(f"{count} users made {len(latencies)} of {count * clicks} clicks.")
+    return {"users": count, **load_figures(latencies, seconds)}
 
 
 def load_figures(latencies: Sequence[float], seconds: float) -> dict[str, float]:
@@ -148,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photo", type=Path, default=EXAMPLES / "street.jpg")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--clicks", type=int, default=12, help="of each visitor")
+    parser.add_argument("--clicks", type=int, default=12, help="of each user")
     parser.add_argument("--largest", type=float, default=40, help="megapixels")
     parser.add_argument("--most", type=int, default=1024, help="prompts")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -179,11 +179,9 @@ def main() -> None:
     show(report["prompts"])
     report["points"] = [points_row(segmenter, embedding, count, 3 * repeats) for count in POINTS]
     show(report["points"])
-    embeddings = example_embeddings(segmenter, max(VISITORS))
-    report["visitors"] = [
-        visitors_row(segmenter, embeddings, count, arguments.clicks) for count in VISITORS
-    ]
-    show(report["visitors"])
+    embeddings = example_embeddings(segmenter, max(USERS))
+    report["users"] = [users_row(segmenter, embeddings, count, arguments.clicks) for count in USERS]
+    show(report["users"])
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

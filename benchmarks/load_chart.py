@@ -1,4 +1,4 @@
-"""The pictures of a load: bars for visitors at once, and the course of memory."""
+"""The pictures of a load: bars for users at once, and the course of memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CURVE_HEIGHT = 240
 
 
 def draw_load(rows: Sequence[dict[str, Any]], caption: str, target: Path) -> None:
-    """Draws medians and 99th percentiles for each number of visitors.
+    """Draws medians and 99th percentiles for each number of users.
 
     Args:
         rows: of `benchmarks.load_report.load_row`.
@@ -36,7 +36,7 @@ def draw_load(rows: Sequence[dict[str, Any]], caption: str, target: Path) -> Non
         scale = PLOT / max(max(row[last] for row in rows), 1e-9)
         start = MARGIN + _LABEL
         for row in rows:
-            people = f"{row['visitors']} visitor{'s' if row['visitors'] > 1 else ''}"
+            people = f"{row['users']} user{'s' if row['users'] > 1 else ''}"
             pen.text(MARGIN, top + BAR / 2, people, 14, INK, "lm")
             pen.bar(start, top, start + scale * row[last], PALE)
             pen.bar(start, top, start + scale * row[middle], BLUE)

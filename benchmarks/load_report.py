@@ -14,7 +14,7 @@ OUTCOMES = (ANSWERED, EXPIRED, REFUSED, FAILED, WRONG)
 
 @dataclass(frozen=True)
 class Sample:
-    """One thing that a visitor asked for.
+    """One thing that a user asked for.
 
     Attributes:
         what: `"page"`, `"open"`, `"click"` or `"export"`.
@@ -39,8 +39,8 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
 
 
-def load_row(visitors: int, samples: Sequence[Sample], seconds: float) -> dict[str, Any]:
-    """The figures of so many visitors at once, who were there for `seconds` together."""
+def load_row(users: int, samples: Sequence[Sample], seconds: float) -> dict[str, Any]:
+    """The figures of so many users at once, who were there for `seconds` together."""
     clicks = _answered(samples, "click")
     beside = _answered([sample for sample in samples if sample.beside_encode], "click")
     quiet = _answered([sample for sample in samples if not sample.beside_encode], "click")
@@ -48,7 +48,7 @@ def load_row(visitors: int, samples: Sequence[Sample], seconds: float) -> dict[s
     middle, last = percentile(clicks, 0.5), percentile(clicks, 0.99)
     outcomes = Counter(sample.outcome for sample in samples)
     return {
-        "visitors": visitors,
+        "users": users,
         "seconds": seconds,
         "photos_per_s": len(opens) / seconds,
         "clicks": len(clicks),
@@ -70,9 +70,9 @@ def load_row(visitors: int, samples: Sequence[Sample], seconds: float) -> dict[s
 
 
 def load_table(rows: Sequence[dict[str, Any]]) -> str:
-    """A line for each number of visitors, and below it what was said to those refused."""
+    """A line for each number of users, and below it what was said to those refused."""
     columns = {
-        "visitors": ("visitors", "d"),
+        "users": ("users", "d"),
         "clicks_per_s": ("clicks/s", ".1f"),
         "click_p50_ms": ("click p50 ms", ".0f"),
         "click_p95_ms": ("p95", ".0f"),

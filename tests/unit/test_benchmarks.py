@@ -189,7 +189,7 @@ def test_a_mask_may_differ_by_rounding_and_not_by_more(moved: int, same: bool) -
 
 
 def test_every_visitor_has_a_photo_and_clicks_of_its_own_and_always_the_same() -> None:
-    photos = [photo_of(visitor) for visitor in range(17)]
+    photos = [photo_of(user) for user in range(17)]
     assert len(set(photos)) == 17
     assert photo_of(3) == photos[3]
     assert Image.open(io.BytesIO(photos[3])).size == (640, 480)
