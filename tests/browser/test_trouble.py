@@ -184,9 +184,12 @@ def test_a_restart_of_the_server_loses_neither_an_open_photo_nor_one_being_opene
         with small_app.holds.held("encode"):
             opening.choose_file(other)
             small_app.holds.wait_begun("encode")
+            # What is sent again waits for the server, however long its start takes.
+            gate = Gate(opening, Gate.hold, "open")
             small_app.stop(signal.SIGKILL)
         with small_app.holds.held("load"):
             small_app.start()
+            gate.release(1)
             opening.wait_for(
                 "() => document.querySelector('[data-part=busy]').innerText.includes('the model')"
             )
