@@ -63,7 +63,7 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
     from mobilesam import Prompt, Segmenter
     from mobilesam.embedding import ImageEmbedding, compute_embedding
     from mobilesam.model.backend import choose_backend, plain_backend
-    from mobilesam.model.matmul import linear
+    from mobilesam.model.fast_layers import linear
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
     from mobilesam.runtime import run_in_new_thread

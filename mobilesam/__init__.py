@@ -7,50 +7,41 @@ prediction = segmenter.predict(embedding, prompt)
 mask = prediction.masks[prediction.best]
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
+
+from mobilesam.errors import AnnotationError as AnnotationError
+from mobilesam.errors import ImageError as ImageError
+from mobilesam.errors import MobileSamError as MobileSamError
+from mobilesam.errors import PromptError as PromptError
+from mobilesam.errors import WeightsError as WeightsError
+from mobilesam.settings import ImageLimits as ImageLimits
+from mobilesam.settings import Settings as Settings
 
 if TYPE_CHECKING:
     from mobilesam.cache import CacheInfo as CacheInfo
     from mobilesam.embedding import ImageEmbedding as ImageEmbedding
-    from mobilesam.errors import AnnotationError as AnnotationError
-    from mobilesam.errors import ImageError as ImageError
-    from mobilesam.errors import MobileSamError as MobileSamError
-    from mobilesam.errors import PromptError as PromptError
-    from mobilesam.errors import WeightsError as WeightsError
     from mobilesam.everything import MaskRecord as MaskRecord
     from mobilesam.everything_options import EverythingOptions as EverythingOptions
     from mobilesam.objects import PhotoObject as PhotoObject
     from mobilesam.predict import Prediction as Prediction
     from mobilesam.prompts import Prompt as Prompt
     from mobilesam.segmenter import Segmenter as Segmenter
-    from mobilesam.settings import ImageLimits as ImageLimits
-    from mobilesam.settings import Settings as Settings
 
 __version__ = "0.1.0"
 
 # Imported on first access (PEP 562): importing torch takes seconds, which the version, the help
 # text and the page do not need.
 _MODULES = {
-    "AnnotationError": "errors",
     "CacheInfo": "cache",
     "EverythingOptions": "everything_options",
     "ImageEmbedding": "embedding",
-    "ImageError": "errors",
-    "ImageLimits": "settings",
     "MaskRecord": "everything",
-    "MobileSamError": "errors",
     "PhotoObject": "objects",
     "Prediction": "predict",
     "Prompt": "prompts",
-    "PromptError": "errors",
     "Segmenter": "segmenter",
-    "Settings": "settings",
-    "WeightsError": "errors",
 }
-__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:

@@ -1,29 +1,15 @@
-"""A least-recently-used cache bounded in bytes, in which every value is computed once."""
-
-from __future__ import annotations
+"""A thread-safe least-recently-used cache, bounded in bytes."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, TypeVar
 
-
-class Sized(Protocol):
-    """A value whose size in bytes is known."""
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        ...
-
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=Sized)
+V = TypeVar("V")
 
 
 class CacheInfo(NamedTuple):
-    """Counters since the start; a hit is a request that needed no computation of its own."""
+    """`hits` are lookups that found a value, `misses` are values that had to be computed."""
 
     hits: int
     misses: int
@@ -31,74 +17,36 @@ class CacheInfo(NamedTuple):
     bytes: int
 
 
-class LruCache(Generic[K, V]):
-    """A thread-safe cache; concurrent requests for one key share a single computation."""
+class LruCache(Generic[V]):
+    """Holds values up to `max_bytes`; the newest value is kept even if it is larger."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Creates an empty cache.
-
-        Args:
-            max_bytes: limit on the sum of the values' `nbytes`. The newest value is kept even if
-                it exceeds the limit, so that no computation is wasted.
-        """
-        self.max_bytes = max_bytes
-        self._values: OrderedDict[K, V] = OrderedDict()
-        self._pending: dict[K, Future[V]] = {}
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = 0
 
-    def get(self, key: K) -> V | None:
+    def get(self, key: Hashable) -> V | None:
         """The value, which becomes the most recently used one; None if there is none."""
         with self._lock:
-            return self._touch(key)
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            self._hits += 1
+            return self._entries[key][0]
 
-    def get_or_compute(self, key: K, compute: Callable[[], V]) -> tuple[V, bool]:
-        """The value, and whether it was found or another caller was already computing it.
-
-        Raises:
-            Exception: from `compute`, for this caller and all that waited for it; nothing is
-                stored then, and the next caller computes again.
-        """
+    def put(self, key: Hashable, value: V, nbytes: int) -> None:
+        """Stores a computed value, unless there is one already."""
         with self._lock:
-            value = self._touch(key)
-            if value is not None:
-                self._hits += 1
-                return value, True
-            future = self._pending.get(key)
-            owner = future is None
-            if future is None:
-                future = self._pending[key] = Future()
-                self._misses += 1
-            else:
-                self._hits += 1
-        if not owner:
-            return future.result(), True
-        try:
-            value = compute()
-        except BaseException as error:
-            with self._lock:
-                del self._pending[key]
-            future.set_exception(error)
-            raise
-        with self._lock:
-            del self._pending[key]
-            self._store(key, value)
-        future.set_result(value)
-        return value, False
+            self._misses += 1
+            if key in self._entries:
+                return
+            self._entries[key] = value, nbytes
+            self._bytes += nbytes
+            while self._bytes > self._max_bytes and len(self._entries) > 1:
+                self._bytes -= self._entries.popitem(last=False)[1][1]
 
     def info(self) -> CacheInfo:
         """The counters."""
         with self._lock:
-            return CacheInfo(self._hits, self._misses, len(self._values), self._bytes)
-
-    def _touch(self, key: K) -> V | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def _store(self, key: K, value: V) -> None:
-        self._values[key] = value
-        self._bytes += value.nbytes
-        while self._bytes > self.max_bytes and len(self._values) > 1:
-            self._bytes -= self._values.popitem(last=False)[1].nbytes
+            return CacheInfo(self._hits, self._misses, len(self._entries), self._bytes)

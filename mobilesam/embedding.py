@@ -1,13 +1,10 @@
-"""The image encoder: from the pixels of a photo to SAM's image embedding."""
-
-from __future__ import annotations
+"""The image encoder: from the pixels of a photo to an image embedding."""
 
 import logging
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from mobilesam.images import Photo, scaled_size
@@ -18,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """The encoder's output for one photo, from which every prompt is answered.
+    """The encoder's output for one photo, on which every prompt is decoded.
 
     Attributes:
         features: (1, 256, 64, 64) float32, on the model's device.
@@ -34,22 +31,17 @@ class ImageEmbedding:
     key: str
     note: str = ""
 
-    @property
-    def nbytes(self) -> int:
-        """Size of the features in bytes."""
-        return self.features.numel() * self.features.element_size()
-
 
 def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmbedding:
     """Encodes a photo, on the CPU if the memory of the GPU is full.
-
-    The pixels are scaled with Pillow's bilinear filter, as segment-anything's predictor does.
 
     Raises:
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """
     input_size = scaled_size(photo.size_hw, backend.image_size)
-    pixels = torch.from_numpy(_resize(photo.pixels, input_size)).permute(2, 0, 1).unsqueeze(0)
+    # segment-anything's predictor scales with Pillow's bilinear filter, too.
+    scaled = Image.fromarray(photo.pixels).resize(input_size[::-1], Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
         features = _encode(backend, pixels)
@@ -69,8 +61,3 @@ def _encode(backend: ModelBackend, pixels: torch.Tensor) -> torch.Tensor:
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()  # does nothing without CUDA
     return backend.encode(pixels.to(backend.device).float())
-
-
-def _resize(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = size_hw
-    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))

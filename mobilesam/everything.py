@@ -1,7 +1,5 @@
 """Automatic mask generation: the masks of a grid of points, filtered and deduplicated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -11,19 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.utils.amg import build_point_grid, remove_small_regions
-from torchvision.ops import batched_nms
+from torchvision.ops import box_convert, nms
 
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.masks import (
-    CocoRle,
-    Mask,
-    mask_area,
-    mask_bounds_xyxy,
-    mask_from_coco_rle,
-    mask_to_coco_rle,
-)
+from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
@@ -31,21 +22,19 @@ from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA
 
 _BATCH = 16
-"""Prompts: a quarter of a second on two cores, where larger batches are no faster."""
+"""Prompts in a batch: a quarter of a second on two cores; larger batches are no faster."""
 _BATCH_PIXELS = 64 * MEGA
-"""Pixels of the photo times prompts: for large photos, making the masks takes most of the time."""
-_MAX_BYTES = 256_000_000
-"""Size of the masks of one generation; enough for thousands of masks of large photos."""
-_CLEANED_NMS_THRESH = 0.7
-"""segment-anything's crop_nms_thresh, the lower bound of its second deduplication."""
+"""Limit on the prompts in a batch times the photo's pixels; large masks take most of the time."""
+_MAX_BYTES = 256 * MEGA
+"""Size of all masks as RLE; enough for thousands of masks of large photos."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskRecord:
-    """One mask, stored as COCO RLE: a few kilobytes, while the array can have megabytes.
+    """One mask, stored as RLE: a few kilobytes, while the array can have megabytes.
 
     Attributes:
-        rle: the mask at the photo's own size.
+        rle: COCO's RLE of the mask at the photo's own size.
         predicted_iou: the decoder's own estimate.
         stability_score: IoU of the masks at a slightly higher and a slightly lower threshold.
         bbox: (x, y, width, height) in pixels of the upright photo; as in segment-anything, the
@@ -71,9 +60,9 @@ class EverythingProgress:
     """The state of a mask generation after a batch.
 
     Attributes:
-        done: prompts decoded.
-        total: prompts of the whole grid.
-        held_bytes: size of the masks found so far, including those dropped later.
+        done: number of prompts decoded.
+        total: number of prompts in the grid.
+        held_bytes: size of the masks found so far, including those that `records` leaves out.
     """
 
     done: int
@@ -83,10 +72,9 @@ class EverythingProgress:
 
     @cached_property
     def records(self) -> list[MaskRecord]:
-        """The masks as if the grid ended here, the highest predicted IoU first.
+        """The masks found so far, the highest predicted IoU first; computed on first access.
 
-        After a later batch, a mask may be dropped for a better one with the same box. Computed on
-        first access.
+        After a later batch, a better mask with the same box may take the place of one of them.
         """
         return self._select()
 
@@ -96,15 +84,13 @@ def iter_everything(
 ) -> Generator[EverythingProgress, None, None]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
 
-    Each batch is computed when the generator is advanced, and nothing is locked in between: closing
-    the generator ends the work, and other prompts are answered between two batches. Unlike
-    segment-anything, it always drops empty masks.
+    Unlike segment-anything, it always drops empty masks. No lock is held between two batches.
 
     Yields:
         The progress after each batch of prompts; the records of the last one are the result.
 
     Raises:
-        PromptError: the masks that pass the thresholds exceed the memory reserved for them.
+        PromptError: the masks that pass the thresholds take too much memory.
     """
     height, width = embedding.original_size
     grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
@@ -131,16 +117,13 @@ def _decode_points(
     points_xy: Sequence[tuple[float, float]],
     options: EverythingOptions,
 ) -> Generator[MaskRecord, None, None]:
-    """The masks of points that pass the thresholds of predicted IoU and stability."""
+    """The masks of a batch that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
     low_res_logits, iou_predictions = run_in_new_thread(
         partial(decode_batch, backend, embedding, prompts)
     )
     ious = iou_predictions.flatten()
-    if options.pred_iou_thresh > 0:
-        passing = ious > options.pred_iou_thresh
-    else:
-        passing = torch.ones_like(ious, dtype=torch.bool)
+    passing = ious > (options.pred_iou_thresh or -math.inf)
     kept_logits = low_res_logits.flatten(0, 1)[passing].cpu().numpy()
     for logits, predicted_iou in zip(kept_logits, ious[passing].tolist(), strict=True):
         full = upscale_logits(logits, embedding.input_size, embedding.original_size)
@@ -161,9 +144,10 @@ def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset:
 
 
 def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
-    bbox = (x0, y0, x1 - 1 - x0, y1 - 1 - y0)
-    return MaskRecord(mask_to_coco_rle(mask), predicted_iou, stability, bbox, mask_area(mask))
+    fields = mask_to_json(mask)
+    x, y, width, height = fields["bbox"]
+    bbox = (x, y, width - 1, height - 1)
+    return MaskRecord(fields["rle"], predicted_iou, stability, bbox, fields["area"])
 
 
 def _select(
@@ -176,7 +160,8 @@ def _select(
     if options.min_mask_region_area > 0:
         clean = [cleaned(record) for record in kept]
         unchanged = [float(one is other) for one, other in zip(kept, clean, strict=True)]
-        kept = _distinct(clean, unchanged, max(options.box_nms_thresh, _CLEANED_NMS_THRESH))
+        # At least 0.7, which is segment-anything's crop_nms_thresh.
+        kept = _distinct(clean, unchanged, max(options.box_nms_thresh, 0.7))
     return sorted(kept, key=lambda record: record.predicted_iou, reverse=True)
 
 
@@ -184,22 +169,14 @@ def _distinct(
     records: Sequence[MaskRecord], scores: Sequence[float], box_nms_thresh: float
 ) -> list[MaskRecord]:
     """Non-maximum suppression: of records whose boxes overlap too much, the highest score stays."""
-    if not records:
-        return []
-    boxes_xyxy = [
-        (x, y, x + width, y + height) for x, y, width, height in (one.bbox for one in records)
-    ]
-    kept = batched_nms(
-        torch.tensor(boxes_xyxy, dtype=torch.float32),
-        torch.tensor(scores),
-        torch.zeros(len(records)),
-        iou_threshold=box_nms_thresh,
-    )
+    boxes_xywh = torch.tensor([record.bbox for record in records], dtype=torch.float32)
+    boxes_xyxy = box_convert(boxes_xywh.reshape(-1, 4), "xywh", "xyxy")
+    kept = nms(boxes_xyxy, torch.tensor(scores), box_nms_thresh)
     return [records[index] for index in kept.tolist()]
 
 
 def _without_small_regions(record: MaskRecord, min_area: int) -> MaskRecord:
-    """The record without islands and holes below min_area pixels; itself if there are none."""
+    """The record without islands and holes of fewer pixels; itself if there are none."""
     mask, filled = remove_small_regions(record.mask, min_area, mode="holes")
     mask, cleared = remove_small_regions(mask, min_area, mode="islands")
     if not (filled or cleared):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -12,21 +12,16 @@ from pydantic.dataclasses import dataclass
 from mobilesam.errors import PromptError
 from mobilesam.schemas import Number, Plain, Validated, WholeNumber, expected, shortened
 
-if TYPE_CHECKING:  # options are checked before torch is imported
-    from mobilesam.model.weights import WeightsKind
-
 # The bundled model's logits are flat and its predicted IoU is low: with segment-anything's
 # thresholds most photos have no masks at all. These were chosen by looking at the masks of the
 # example photos (python -m benchmarks.everything compares the two).
-_DEFAULTS_BY_KIND: dict[str, dict[str, float]] = {
-    "bundled": {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.3}
-}
+_BUNDLED_DEFAULTS = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.3}
 
 _Side = Annotated[WholeNumber, Field(ge=1, le=64), Plain, expected("a whole number from 1 to 64")]
 _Fraction = Annotated[Number, Field(ge=0, le=1), Plain, expected("a number from 0 to 1")]
 _Offset = Annotated[Number, Field(ge=0, le=100), Plain, expected("a number from 0 to 100")]
 _Area = Annotated[
-    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1000000")
+    WholeNumber, Field(ge=0, le=10**6), Plain, expected("a whole number from 0 to 1,000,000")
 ]
 
 
@@ -45,7 +40,7 @@ class EverythingOptions(Validated):
             masks that become duplicates, the changed ones are dropped first; 0 to 1,000,000.
 
     Raises:
-        PromptError: an option is not a number in its range.
+        PromptError: an option is unknown or not a number in its range.
     """
 
     points_per_side: _Side = 16
@@ -56,15 +51,12 @@ class EverythingOptions(Validated):
     min_mask_region_area: _Area = 0
 
     @classmethod
-    def for_weights(cls, kind: WeightsKind, given: Mapping[str, Any]) -> EverythingOptions:
-        """The given options, and for the others the defaults that suit the weights.
-
-        Raises:
-            PromptError: an option is unknown or out of range.
-        """
+    def for_weights(cls, kind: str, given: Mapping[str, Any]) -> EverythingOptions:
+        """The given options, and for the others the defaults that suit the `Weights.kind`."""
         names = [option.name for option in fields(cls)]
         for name in given:
             if name not in names:
                 known = ", ".join(names)
                 raise PromptError(f"There is no option '{shortened(name)}'. The options: {known}.")
-        return cls(**{**_DEFAULTS_BY_KIND.get(kind, {}), **given})
+        defaults = _BUNDLED_DEFAULTS if kind == "bundled" else {}
+        return cls(**{**defaults, **given})

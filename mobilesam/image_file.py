@@ -1,12 +1,11 @@
-"""Reads image files with limits on what Pillow does before it decodes pixels.
+"""Reads image files with limits on the work that their structure causes.
 
-Pillow limits the number of pixels, but not the work that the structure of a file causes: a few
-megabytes can contain millions of chunks, or refer to the same chunk thousands of times.
+Pillow limits the number of pixels, but a few megabytes can contain millions of chunks, or refer to
+the same chunk thousands of times.
 """
 
-from __future__ import annotations
-
 import io
+import math
 import re
 import struct
 import time
@@ -31,25 +30,24 @@ MAX_HEADER_S = 0.5
 
 _SMALL_FILE_BYTES = 65_536
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
-_EXIF_START = b"Exif\0\0"
+_EXIF_START = re.compile(rb"exif\0\0", re.IGNORECASE)
 _JPEG_DIRECTORY = re.compile(rb"Exif\0\0|MPF\0(?=II|MM)")
 _ORIENTATION_TAG = 0x0112
-_UPRIGHT = 1
 
 
 class BoundedFile(io.BytesIO):
     """A file in memory that limits the number, size and time of its reads."""
 
     def __init__(self, data: bytes) -> None:
-        """Starts the time limit of the header."""
+        """The time limit of the header starts now."""
         super().__init__(data)
         self._reads_left = MAX_READS
         self._bytes_left = MAX_TIMES_READ * max(len(data), _SMALL_FILE_BYTES)
-        self._header_ends_at: float | None = time.thread_time() + MAX_HEADER_S
+        self._header_ends_at = time.thread_time() + MAX_HEADER_S
 
     def begin_pixels(self) -> None:
         """Ends the time limit, as decoding a large photo takes longer."""
-        self._header_ends_at = None
+        self._header_ends_at = math.inf
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Reads up to `size` bytes.
@@ -60,8 +58,8 @@ class BoundedFile(io.BytesIO):
         data = super().read(size)
         self._reads_left -= 1
         self._bytes_left -= len(data)
-        late = self._header_ends_at is not None and time.thread_time() > self._header_ends_at
-        if late or self._reads_left < 0 or self._bytes_left < 0:
+        is_late = time.thread_time() > self._header_ends_at
+        if is_late or self._reads_left < 0 or self._bytes_left < 0:
             raise ImageError("The file has far too many parts. Save it again in an image editor.")
         return data
 
@@ -78,20 +76,19 @@ def read_photo_file(path: Path, max_bytes: int) -> bytes:
             raise ImageError("The photo cannot be opened: it is not a file.")
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ImageError(f"The photo cannot be opened: {error.strerror or error}.") from error
-    except ValueError as error:  # a NUL in the path
-        raise ImageError(f"The photo cannot be opened: {error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"The photo cannot be opened: {reason}.") from error
     if not data:
         raise ImageError("The file is empty.")
-    if data.startswith(_JPEG_START) and data.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
-        raise ImageError("The JPEG has far too many scans. Save it again in an image editor.")
-    if data.startswith(_JPEG_START):
-        # Hides EXIF and MPF from Pillow, which copies all their values on opening; see below.
-        data = _JPEG_DIRECTORY.sub(lambda found: found[0].lower(), data)
     if len(data) > max_bytes:
         raise ImageError(f"The file is larger than {max_bytes / MEGA:g} MB. Use a smaller photo.")
-    return data
+    if not data.startswith(_JPEG_START):
+        return data
+    if data.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
+        raise ImageError("The JPEG has far too many scans. Save it again in an image editor.")
+    # Hides EXIF and MPF from Pillow, which copies all their values on opening; see below.
+    return _JPEG_DIRECTORY.sub(lambda found: found[0].lower(), data)
 
 
 def exif_orientation(image: Image.Image) -> int:
@@ -100,24 +97,19 @@ def exif_orientation(image: Image.Image) -> int:
     Pillow's own function copies every value of the EXIF, and thousands of tags can refer to the
     same bytes. It also reads XMP, which browsers do not.
     """
-    if image.format == "TIFF":  # Pillow has applied it
-        return _UPRIGHT
-    segments = getattr(image, "applist", [])  # APP segments of a JPEG
-    blocks = [data for _, data in segments if data.lower().startswith(_EXIF_START.lower())]
-    exif = blocks[0] if blocks else image.info.get("exif")
-    if not isinstance(exif, bytes):
-        return _UPRIGHT
-    block = exif[len(_EXIF_START) :] if blocks else exif.removeprefix(_EXIF_START)
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None:
-        return _UPRIGHT
+    segments = [data for _, data in getattr(image, "applist", [])]  # APP segments of a JPEG
+    exif = next(filter(_EXIF_START.match, segments), image.info.get("exif"))
+    if image.format == "TIFF" or not isinstance(exif, bytes):  # Pillow rotates a TIFF itself
+        return 1
+    block = exif[6:] if _EXIF_START.match(exif) else exif
     try:
+        order = {b"II": "<", b"MM": ">"}[block[:2]]
         (first,) = struct.unpack_from(f"{order}I", block, 4)
         (count,) = struct.unpack_from(f"{order}H", block, first)
         for entry in range(first + 2, first + 2 + 12 * count, 12):
             tag, _, _, value = struct.unpack_from(f"{order}HHIH", block, entry)
             if tag == _ORIENTATION_TAG:
-                return value if 1 <= value <= 8 else _UPRIGHT
-    except struct.error:  # the block is truncated
+                return value if 1 <= value <= 8 else 1
+    except (KeyError, struct.error):  # the block is damaged
         pass
-    return _UPRIGHT
+    return 1

@@ -1,11 +1,9 @@
 """Decodes photos from files, PIL images and arrays to upright uint8 RGB within the limits."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,26 +20,14 @@ from mobilesam.settings import MEGA, ImageLimits
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""The Pillow decoders in use; the others are an unnecessary attack surface."""
+"""The decoders of Pillow that are used; the others are an unnecessary attack surface."""
 
 _STRIP_PIXELS = MEGA
 
+# Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin.
 _DECODER_BYTES = 7.5
-"""Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin."""
+# Two frames of four bytes for animations, a copy of one and the image.
 _WEBP_BYTES = 16
-"""Peak memory per pixel: two frames of four bytes for animations, a copy of one and the image."""
-
-_AS_STORED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    1: lambda upright: upright,
-    2: np.fliplr,
-    3: lambda upright: np.rot90(upright, 2),
-    4: np.flipud,
-    5: lambda upright: upright.transpose(1, 0, 2),
-    6: np.rot90,
-    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
-    8: lambda upright: np.rot90(upright, -1),
-}
-"""EXIF orientation -> a view of the upright pixels in the order of the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,25 +81,19 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     limits = limits or ImageLimits()
     if isinstance(source, np.ndarray):
         return Photo(_checked_array(source, limits))
-    if isinstance(source, Image.Image):
-        return _guarded_decode(source, limits)
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, (str, os.PathLike, Image.Image)):
         raise ImageError(
             f"A photo must be a path, a PIL image or an array, not {type(source).__name__}."
         )
-    return _guarded_decode(BoundedFile(read_photo_file(Path(source), limits.max_bytes)), limits)
-
-
-def _guarded_decode(source: Image.Image | BoundedFile, limits: ImageLimits) -> Photo:
-    """Decodes a photo and turns every exception of Pillow into an ImageError."""
     try:
         if isinstance(source, Image.Image):
-            return _decoded(source, limits)
+            return _decode(source, limits)
+        file = BoundedFile(read_photo_file(Path(source), limits.max_bytes))
         with warnings.catch_warnings():
-            # Pillow warns about large images and invalid metadata; `_decoded` checks the size.
+            # Pillow warns about large images and invalid metadata; `_decode` checks the size.
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as image:
-                return _decoded(image, limits, source.begin_pixels)
+            with Image.open(file, formats=FORMATS) as image:
+                return _decode(image, limits, file.begin_pixels)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -121,7 +101,7 @@ def _guarded_decode(source: Image.Image | BoundedFile, limits: ImageLimits) -> P
             "This file is not a photo that can be read. Use JPEG, PNG, WebP, BMP, GIF or TIFF."
         ) from None
     except Image.DecompressionBombError:
-        raise ImageError(_too_many_pixels(limits)) from None
+        raise _too_many_pixels(limits) from None
     except MemoryError:
         raise ImageError("There is not enough memory for the photo. Use a smaller one.") from None
     except Exception as error:  # Pillow's decoders raise many types for damaged files
@@ -130,22 +110,11 @@ def _guarded_decode(source: Image.Image | BoundedFile, limits: ImageLimits) -> P
         ) from error
 
 
-def _decoded(
+def _decode(
     image: Image.Image, limits: ImageLimits, begin_pixels: Callable[[], None] = lambda: None
 ) -> Photo:
-    """Checks the image size, then decodes the first frame, upright and over white."""
-    if image.width * image.height > limits.max_pixels:
-        raise ImageError(_too_many_pixels(limits))
-    if 0 in image.size:
-        raise ImageError("The photo has no pixels.")
-    bytes_per_pixel = max(_DECODER_BYTES, _bytes_per_pixel(image))
-    max_pixels = int(limits.max_pixels * _DECODER_BYTES / bytes_per_pixel)
-    if image.width * image.height > max_pixels:
-        kind = "WebP" if image.format == "WEBP" else "progressive JPEG"
-        raise ImageError(
-            f"A {kind} with more than {max_pixels / MEGA:.3g} megapixels needs too much memory. "
-            "Save it as a PNG or a baseline JPEG."
-        )
+    """Decodes the first frame, upright and over white."""
+    _check_size(image, limits)
     notes: tuple[str, ...] = ()
     # n_frames is not used: counting the pages of a malicious TIFF takes minutes.
     if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -154,31 +123,42 @@ def _decoded(
     begin_pixels()
     image.load()  # also rotates a TIFF, and reads the EXIF of a PNG that has it after the pixels
     orientation = exif_orientation(image)
-    jpeg = image.format in {"JPEG", "MPO"}
     browser_agrees = (
-        (jpeg or (image.format in {"PNG", "WEBP", "BMP", "GIF"} and orientation == 1))
+        image.format != "TIFF"
+        and (image.format in {"JPEG", "MPO"} or orientation == 1)
         and image.mode in {"RGB", "L", "P", "1"}
         and "transparency" not in image.info
     )
     return Photo(_upright_rgb(image, orientation), notes, browser_agrees)
 
 
-def _bytes_per_pixel(image: Image.Image) -> float:
-    """Peak memory of the decoders that need much, else 0."""
+def _check_size(image: Image.Image, limits: ImageLimits) -> None:
+    """Checks the number of pixels, of which some decoders need more memory than others."""
+    if 0 in image.size:
+        raise ImageError("The photo has no pixels.")
+    pixels = image.width * image.height
+    if pixels > limits.max_pixels:
+        raise _too_many_pixels(limits)
+    bytes_per_pixel = _DECODER_BYTES
     if image.format == "WEBP":
-        return _WEBP_BYTES
-    if "progressive" in image.info:  # keeps two bytes of every sample until the last scan
-        layers = getattr(image, "layer", [])
-        samples = [across * down for _, across, down, *_ in layers]
-        return float(4 + 2 * sum(samples) / max(samples, default=1))
-    return 0
+        bytes_per_pixel = _WEBP_BYTES
+    elif "progressive" in image.info:  # keeps two bytes of every sample until the last scan
+        samples = [across * down for _, across, down, *_ in getattr(image, "layer", [])]
+        bytes_per_pixel = max(bytes_per_pixel, 4 + 2 * sum(samples) / max(samples, default=1))
+    max_pixels = int(limits.max_pixels * _DECODER_BYTES / bytes_per_pixel)
+    if pixels > max_pixels:
+        kind = "WebP" if image.format == "WEBP" else "progressive JPEG"
+        raise ImageError(
+            f"A {kind} with more than {max_pixels / MEGA:.3g} megapixels needs too much memory. "
+            "Save it as a PNG or a baseline JPEG."
+        )
 
 
 def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     """Converts strip by strip, as copies of a large photo take hundreds of megabytes."""
     width, height = image.size
     pixels = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
-    stored = _AS_STORED[orientation](pixels)
+    stored = _as_stored(pixels, orientation)
     rows = max(1, _STRIP_PIXELS // width)
     strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
@@ -192,6 +172,14 @@ def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     for strip in strips:
         stored[strip] = _to_rgb(cut(strip), white)
     return pixels
+
+
+def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """A view of upright pixels in the order of a file with an EXIF orientation."""
+    view = upright.transpose(1, 0, 2) if orientation > 4 else upright
+    rows = -1 if orientation in {3, 4, 6, 7} else 1
+    columns = -1 if orientation in {2, 3, 7, 8} else 1
+    return view[::rows, ::columns]
 
 
 def _to_rgb(image: Image.Image, white: float) -> NDArray[np.uint8]:
@@ -212,9 +200,10 @@ def _checked_array(array: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ImageError(f"An array must be (H, W, 3) uint8 RGB, not {array.shape} {array.dtype}.")
     if array.shape[0] * array.shape[1] > limits.max_pixels:
-        raise ImageError(_too_many_pixels(limits))
-    return np.array(array, dtype=np.uint8)
+        raise _too_many_pixels(limits)
+    return np.array(array)
 
 
-def _too_many_pixels(limits: ImageLimits) -> str:
-    return f"The photo has more than {limits.max_pixels / MEGA:g} megapixels. Use a smaller one."
+def _too_many_pixels(limits: ImageLimits) -> ImageError:
+    megapixels = limits.max_pixels / MEGA
+    return ImageError(f"The photo has more than {megapixels:g} megapixels. Use a smaller one.")

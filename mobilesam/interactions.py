@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -18,33 +19,24 @@ from pydantic import AliasPath, FailFast, Field, TypeAdapter
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
-from mobilesam.prompts import MAX_POINTS, Box, PointXY, Prompt
-from mobilesam.schemas import Label, Number, WholeNumber, expected, validate
+from mobilesam.prompts import MAX_POINTS, Box, PointXY, Prompt, check_inside
+from mobilesam.schemas import Label, Number, WholeNumber, validate
 
 if TYPE_CHECKING:  # the page is served before torch is imported
     from mobilesam.predict import Prediction
 
 MAX_INTERACTIONS = 200
 MAX_PATH_POINTS = 20_000
-"""Of all strokes together."""
+"""Points of all strokes together."""
 MAX_RADIUS_PX = 4096.0
 MAX_PAINTED_PX = 4e9
-"""Pixels that the strokes cover, overlaps counted again: about half a second of work."""
+"""Cost of all strokes in pixels, see `painted_px`: about half a second of work."""
 _TOO_MANY_STROKES = "There are too many brush strokes. Undo some of them."
-
-_SizeHW = tuple[WholeNumber, WholeNumber]
-_Counts = Annotated[str, Field(strict=True, max_length=4_000_000)]
-_Path = Annotated[tuple[PointXY, ...], Field(min_length=1, max_length=MAX_PATH_POINTS), FailFast()]
-_Radius = Annotated[
-    Number,
-    Field(gt=0, le=MAX_RADIUS_PX),
-    expected(f"above 0 and at most {MAX_RADIUS_PX:g} pixels"),
-]
 
 
 @dataclass(frozen=True)
 class AddPoint:
-    """A click: x, y in pixels of the upright photo, label 1 or 0."""
+    """A click on the upright photo, in pixels."""
 
     x: Number
     y: Number
@@ -54,7 +46,7 @@ class AddPoint:
 
 @dataclass(frozen=True)
 class SetBox:
-    """A box, XYXY in pixels of the upright photo, which replaces an earlier one."""
+    """A box in pixels of the upright photo; it replaces an earlier one."""
 
     box: Box
     type: Literal["box"] = "box"
@@ -72,8 +64,13 @@ class ChooseCandidate:
 class SetMask:
     """A mask to edit, as COCO's compressed RLE; it replaces all interactions before it."""
 
-    size_hw: Annotated[_SizeHW, Field(validation_alias=AliasPath("rle", "size"))]
-    counts: Annotated[_Counts, Field(validation_alias=AliasPath("rle", "counts"))]
+    size_hw: Annotated[
+        tuple[WholeNumber, WholeNumber], Field(validation_alias=AliasPath("rle", "size"))
+    ]
+    counts: Annotated[
+        str,
+        Field(validation_alias=AliasPath("rle", "counts"), strict=True, max_length=4_000_000),
+    ]
     type: Literal["mask"] = "mask"
 
 
@@ -81,8 +78,8 @@ class SetMask:
 class AddStroke(Stroke):
     """A brush stroke on the current mask; it stays on top of later predictions."""
 
-    path: _Path
-    radius: _Radius
+    path: Annotated[tuple[PointXY, ...], Field(min_length=1), FailFast()]
+    radius: Annotated[Number, Field(gt=0, le=MAX_RADIUS_PX)]
     label: Label
     type: Literal["stroke"] = "stroke"
 
@@ -95,7 +92,7 @@ _SCHEMA = TypeAdapter(Annotated[list[_Tagged], Field(strict=True), FailFast()])
 
 
 def parse_interactions(raw: object) -> Interactions:
-    """Reads a log from JSON.
+    """Reads a log from parsed JSON.
 
     Args:
         raw: a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
@@ -125,10 +122,10 @@ class Answer:
     Attributes:
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square.
-        prompt: all points and the box so far.
-        prediction: the decoder's candidates; None if there was no prompt yet.
-        index: the chosen candidate.
-        edited_mask: the (H, W) mask that is being edited; only used without a prediction.
+        prompt: all points and the box.
+        prediction: the decoder's candidates; None without a prompt.
+        index: of the chosen candidate.
+        edited_mask: (H, W), the mask to edit; used as long as there is no prediction.
         strokes: drawn on top.
     """
 
@@ -147,12 +144,12 @@ class Answer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has made a mask yet."""
+        """Whether there is no mask yet."""
         return self.prediction is None and self.edited_mask is None and not self.strokes
 
     @property
     def mask_input(self) -> NDArray[np.float32] | None:
-        """(1, 256, 256) logits of the mask, for its correction by the decoder; None if empty."""
+        """(1, 256, 256) logits of the mask, which the next click refines; None if empty."""
         if self.is_empty:
             return None
         if self.prediction is not None:
@@ -176,119 +173,75 @@ class Answer:
         return scaled_mask(self.edited_mask, size_hw)
 
 
-@dataclass(frozen=True, eq=False)
-class DecoderRequest:
-    """A prediction that a replay needs.
-
-    Attributes:
-        key: digest of the interactions so far; on one photo it determines the prediction.
-        prompt: points and box.
-        refines: the answer so far, whose mask, if any, the prediction refines.
-    """
-
-    key: bytes
-    prompt: Prompt
-    refines: Answer
-
-    @property
-    def mask_input(self) -> NDArray[np.float32] | None:
-        """(1, 256, 256) logits; computed on access, as a remembered prediction needs none."""
-        return self.refines.mask_input
-
-
 def replay(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
-) -> Generator[DecoderRequest, Prediction, Answer]:
-    """Computes the answer to a log; a generator that yields requests and is sent predictions.
+) -> Generator[tuple[bytes, Answer], Prediction, Answer]:
+    """Computes the answer to a log; the caller decodes the prompts, and sends the predictions.
 
-    A click refines the mask so far: its logits become mask_input. A box starts afresh from the
-    prompt alone, because it may mark another object; a mask to edit starts afresh without any
-    prompt. Brush strokes stay on top of later predictions until a box or a mask starts afresh.
+    A click refines the mask so far: its logits become mask_input. A box starts again from the
+    prompt alone, because it may mark another object; a mask to edit starts again without a prompt.
+    Brush strokes stay on top of later predictions until a box or a mask starts again.
 
-    Args:
-        interactions: at least one.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square.
+    Yields:
+        For each prediction, a digest that determines it on one photo, and the answer to refine:
+        its `prompt` includes the new click or box, its `mask_input` is the mask before that.
 
     Raises:
-        PromptError: the log makes no mask, chooses a candidate that does not exist, or has strokes
-            outside the photo or over more than MAX_PAINTED_PX.
+        PromptError: the log makes no mask, chooses a candidate that does not exist, or has points
+            or strokes outside the photo, or strokes that cost more than MAX_PAINTED_PX.
         AnnotationError: a mask to edit does not fit the photo.
     """
     if painted_px(interactions, original_size, input_size) > MAX_PAINTED_PX:
         raise PromptError(_TOO_MANY_STROKES)
-    # Only the first item of the rest can be a box or a mask, which finds an empty answer.
-    start, points = _last_start(interactions)
+    restarts = [n for n, item in enumerate(interactions) if isinstance(item, SetBox | SetMask)]
+    start = restarts[-1] if restarts else 0
+    points = reduce(_prompt_after, interactions[:start], Prompt())
     answer = Answer(original_size, input_size, points)
-    # A digest, as a log can have megabytes.
     digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
     for item in interactions[start:]:
         digest.update(repr(item).encode())
+        answer = replace(answer, prompt=_prompt_after(answer.prompt, item))
         match item:
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
                 answer = replace(answer, edited_mask=mask_from_coco_rle(rle, original_size))
             case AddStroke():
-                _check_inside(item, original_size)
+                check_inside(item.path, original_size, "The brush stroke's point")
                 answer = replace(answer, strokes=(*answer.strokes, item))
             case ChooseCandidate(index):
                 candidates = answer.prediction.iou_predictions if answer.prediction else ()
                 if not 0 <= index < len(candidates):
                     raise PromptError("This candidate does not exist.")
                 answer = replace(answer, index=index)
-            case SetBox(box):
-                answer = yield from _predicted(answer, answer.prompt.set_box(box), digest.digest())
-            case AddPoint(x, y, label):
-                prompt = answer.prompt.add_point(x, y, label)
-                answer = yield from _predicted(answer, prompt, digest.digest())
+            case AddPoint() | SetBox():
+                prediction = yield digest.digest(), answer
+                answer = replace(answer, prediction=prediction, index=prediction.best)
     if answer.is_empty:
         raise PromptError("Give at least one point or a box.")
     return answer
 
 
-def _predicted(
-    answer: Answer, prompt: Prompt, key: bytes
-) -> Generator[DecoderRequest, Prediction, Answer]:
-    prediction = yield DecoderRequest(key, prompt, answer)
-    return replace(answer, prompt=prompt, prediction=prediction, index=prediction.best)
-
-
-def _last_start(interactions: Interactions) -> tuple[int, Prompt]:
-    """The index of the last box or mask, which starts afresh, and the points that it keeps."""
-    start, kept, points = 0, Prompt(), Prompt()
-    for index, item in enumerate(interactions):
-        match item:
-            case AddPoint(x, y, label):
-                points = points.add_point(x, y, label)
-            case SetBox():
-                start, kept = index, points
-            case SetMask():
-                start, kept, points = index, Prompt(), Prompt()
-    return start, kept
-
-
-def _check_inside(stroke: Stroke, size_hw: tuple[int, int]) -> None:
-    height, width = size_hw
-    if not all(0 <= x <= width and 0 <= y <= height for x, y in stroke.path):
-        raise PromptError(f"A brush stroke extends outside the {width} x {height} photo.")
+def _prompt_after(prompt: Prompt, item: Interaction) -> Prompt:
+    match item:
+        case AddPoint(x, y, label):
+            return prompt.add_point(x, y, label)
+        case SetBox(box):
+            return prompt.set_box(box)
+        case SetMask():
+            return Prompt()
+    return prompt
 
 
 def painted_px(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> float:
-    """The cost of all strokes, which every later click draws again on its mask_input.
+    """Upper bound on the cost of all strokes, in `Stroke.swept_px`.
 
-    Arguments as for `replay`; see `mobilesam.paint.Stroke.swept_px` for the unit.
+    They are drawn on the mask once, and on the logits again for every click.
     """
     logits_hw = logits_size(input_size)
-    total = on_logits = 0.0
-    for item in interactions:
-        match item:
-            case AddStroke():
-                total += item.swept_px(original_size, original_size)
-                on_logits += item.swept_px(logits_hw, original_size)
-            case AddPoint():
-                total += on_logits
-            case SetBox() | SetMask():
-                on_logits = 0.0
-    return total
+    strokes = [item for item in interactions if isinstance(item, AddStroke)]
+    clicks = sum(isinstance(item, AddPoint) for item in interactions)
+    on_mask = sum(stroke.swept_px(original_size, original_size) for stroke in strokes)
+    on_logits = sum(stroke.swept_px(logits_hw, original_size) for stroke in strokes)
+    return on_mask + clicks * on_logits

@@ -1,7 +1,5 @@
 """Functions on binary masks: (H, W) bool arrays in pixels of the upright photo."""
 
-from __future__ import annotations
-
 from typing import Any, TypedDict
 
 import cv2
@@ -13,8 +11,7 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
-_MAX_RUN_CHARACTERS = 7
-"""35 bits: more than any mask needs, and sums of such runs do not overflow 64 bits."""
+_MAX_RUN_CHARACTERS = 7  # 35 bits: enough for any mask, and sums do not overflow 64 bits
 
 
 class CocoRle(TypedDict):
@@ -30,21 +27,9 @@ def mask_area(mask: Mask) -> int:
 
 
 def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
-    """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask.
-
-    x1 and y1 are exclusive. All four are zero for an empty mask.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return 0, 0, 0, 0
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def mask_bbox_xywh(mask: Mask) -> tuple[int, int, int, int]:
-    """COCO's bbox: (x, y, width, height) in whole pixels; zeros for an empty mask."""
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
-    return x0, y0, x1 - x0, y1 - y0
+    """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask, or zeros."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return x, y, x + width, y + height
 
 
 def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
@@ -56,10 +41,8 @@ def scaled_mask(mask: Mask, size_hw: tuple[int, int]) -> Mask:
     if mask.shape == (height, width):
         return mask
     # uint8, because a mask of 40 megapixels would take 160 MB as float32.
-    coverage = cv2.resize(
-        mask.astype(np.uint8) * np.uint8(255), (width, height), None, 0, 0, cv2.INTER_AREA
-    )
-    return np.asarray(coverage >= 128)
+    levels = mask.astype(np.uint8) * np.uint8(255)
+    return np.asarray(cv2.resize(levels, (width, height), interpolation=cv2.INTER_AREA) >= 128)
 
 
 def mask_to_coco_rle(mask: Mask) -> CocoRle:
@@ -70,15 +53,10 @@ def mask_to_coco_rle(mask: Mask) -> CocoRle:
 
 
 def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
-    """Describes a mask as JSON, for API replies and annotation files.
+    """Describes an (H, W) bool mask or its RLE as JSON, for API replies and annotation files.
 
-    Args:
-        mask: (H, W) bool, or its RLE if it is already encoded.
-        **extra: further fields, such as predicted_iou.
-
-    Returns:
-        `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row are counted,
-        all zero for an empty mask), `area` (number of pixels), and the extra fields.
+    The fields are `rle`, `bbox` (COCO's [x, y, width, height] in pixels; the last column and row
+    are counted, all zero for an empty mask), `area` (number of pixels), and `extra`.
     """
     rle = mask_to_coco_rle(mask) if isinstance(mask, np.ndarray) else mask
     bbox = [int(number) for number in coco_mask.toBbox(rle)]
@@ -95,30 +73,25 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
 
     pycocotools.mask.decode trusts the counts: wrong ones make it write out of bounds.
 
-    Args:
-        rle: parsed JSON.
-        size_hw: (H, W) that the mask must have.
-
-    Returns:
-        (H, W) bool.
-
     Raises:
-        AnnotationError: `rle` is not an RLE of this size, or its counts do not fill the size.
+        AnnotationError: `rle` is not an RLE of this (H, W), or its counts do not fill it.
     """
     height, width = size_hw
+    size = height * width
+    misfit = AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
         raise AnnotationError(f"A run-length mask must state that its size is [{height}, {width}].")
     counts = rle.get("counts")
-    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (height * width + 1):
-        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
+    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (size + 1):
+        raise misfit
     if isinstance(counts, str):
-        runs = _decompressed(counts, height * width)
+        runs = _decompressed(counts, size)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):
-        runs = np.array([min(max(count, -1), height * width + 1) for count in counts], np.int64)
+        runs = np.array([min(max(count, -1), size + 1) for count in counts], np.int64)
     else:
         raise AnnotationError("A run-length mask's counts must be text or a list of integers.")
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
+    if (runs < 0).any() or runs.sum() != size:
+        raise misfit
     inside = np.arange(runs.size) % 2 == 1
     columns = np.repeat(inside, runs).reshape(width, height)
     return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
@@ -131,10 +104,8 @@ def _decompressed(text: str, most: int) -> NDArray[np.int64]:
     bit 32 says that more characters follow, and bit 16 of the last one is the sign. From the
     fourth on, a number is the difference to the number two before it.
     """
-    try:
-        codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
-    except UnicodeEncodeError:
-        raise AnnotationError("A run-length mask's counts must be ASCII text.") from None
+    encoded = text.encode(errors="surrogatepass")
+    codes = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((codes & 32) == 0)
     lengths = np.diff(ends, prepend=-1)
     if (

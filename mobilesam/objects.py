@@ -1,65 +1,75 @@
 """Named objects of one photo: what the page saves and what annotation files contain."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
-from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
+from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
 from mobilesam.schemas import Number, Plain, validate
 
-MAX_NAME = 80
-"""Characters of an object's name."""
-
-MAX_OBJECTS = 100
-"""Objects of a photo that the page can hold."""
-
+MAX_NAME = 80  # characters
+MAX_OBJECTS = 100  # of a photo that the page can hold
 Keep = Literal["later", "predicted_iou"]
-"""Which of several overlapping objects keeps a pixel, see `PackedObjects.exclusive`."""
 
 _PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 
 
-@dataclass(frozen=True, eq=False)
 class PhotoObject:
-    """One object in a photo.
+    """One object in a photo; its mask is stored as RLE, because many arrays would take gigabytes.
 
     Attributes:
         name: the class name, as normalised by `checked_name`.
-        mask: (H, W) bool at the photo's own size; do not modify it.
+        rle: the mask at the photo's own size.
         predicted_iou: the mask decoder's own estimate, or None if there is none.
-
-    Raises:
-        PromptError: the name is empty or too long, the mask is not (H, W) bool, or predicted_iou
-            is not a finite number.
+        budget: if given, it is checked here and on every access to the mask.
     """
 
-    name: str
-    mask: Mask
-    predicted_iou: float | None = None
+    def __init__(
+        self,
+        name: str,
+        mask: Mask,
+        predicted_iou: float | None = None,
+        budget: CpuBudget | None = None,
+    ) -> None:
+        """Checks the arguments and encodes the mask.
 
-    def __post_init__(self) -> None:
-        """Checks all fields and normalises the name."""
-        object.__setattr__(self, "name", checked_name(self.name))
-        mask = self.mask
+        Raises:
+            PromptError: the name is empty or too long, the mask is not (H, W) bool, predicted_iou
+                is not a finite number, or the budget is spent.
+        """
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.ndim != 2:
             raise PromptError("An object's mask must be an (H, W) bool array.")
-        if 0 in mask.shape:
+        if not mask.size:
             raise PromptError("An object's mask must have at least one pixel.")
-        iou = validate(_PREDICTED_IOU, self.predicted_iou, name="A predicted IoU")
-        object.__setattr__(self, "predicted_iou", iou)
+        self.name = checked_name(name)
+        self.rle = mask_to_coco_rle(mask)
+        self.predicted_iou = validate(_PREDICTED_IOU, predicted_iou, name="A predicted IoU")
+        self.budget = budget
+        if budget:
+            budget.check()
 
     @property
     def size_hw(self) -> tuple[int, int]:
         """(H, W) of the photo."""
-        return self.mask.shape[0], self.mask.shape[1]
+        height, width = self.rle["size"]
+        return height, width
+
+    @property
+    def area(self) -> int:
+        """Number of pixels in the mask."""
+        return rle_area(self.rle)
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) bool, decoded on every access."""
+        if self.budget:
+            self.budget.check()
+        return mask_from_coco_rle(self.rle, self.size_hw)
 
 
 def checked_name(name: object) -> str:
@@ -67,9 +77,6 @@ def checked_name(name: object) -> str:
 
     Control and format characters and lone surrogates would break line-based formats, hide or
     reverse the text after them, or cannot be encoded as UTF-8.
-
-    Raises:
-        PromptError: the name is not text, is empty, or has more than MAX_NAME characters.
     """
     if not isinstance(name, str):
         raise PromptError("An object's name must be text.")
@@ -83,119 +90,42 @@ def checked_name(name: object) -> str:
     return clean
 
 
-@dataclass(frozen=True, eq=False)
-class _PackedObject:
-    """A PhotoObject with its mask as RLE."""
+def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObject]:
+    """Leaves each pixel of the masks in exactly one of them.
 
-    name: str
-    rle: CocoRle
-    predicted_iou: float | None
+    Args:
+        objects: one or more, with masks of the same size.
+        keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
+            `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest; the
+            later one wins a tie).
 
-    @property
-    def size_hw(self) -> tuple[int, int]:
-        height, width = self.rle["size"]
-        return height, width
-
-    @classmethod
-    def pack(cls, item: PhotoObject) -> _PackedObject:
-        return cls(item.name, mask_to_coco_rle(item.mask), item.predicted_iou)
-
-    def unpack(self) -> PhotoObject:
-        mask = mask_from_coco_rle(self.rle, self.size_hw)
-        return PhotoObject(self.name, mask, self.predicted_iou)
-
-
-class PackedObjects(Sequence[PhotoObject]):
-    """A sequence of objects that stores masks as RLE and decodes each one on access.
-
-    As arrays, a hundred masks of a large photo would take gigabytes.
+    Returns:
+        As many objects in the same order; a mask may have become empty.
     """
-
-    def __init__(self, objects: Iterable[PhotoObject], budget: CpuBudget | None = None) -> None:
-        """Packs the objects one by one, so that an iterator needs memory for one mask only.
-
-        The budget limits the time spent here and on later accesses; PromptError if it is exhausted.
-        """
-        self._budget = budget
-        self._packed: list[_PackedObject] = []
-        for item in objects:
-            self._packed.append(_PackedObject.pack(item))
-            self._check_budget()
-
-    def __len__(self) -> int:
-        """The number of objects."""
-        return len(self._packed)
-
-    def __getitem__(self, at: Any) -> Any:
-        """Decodes the object at an index."""
-        self._check_budget()
-        return self._packed[at].unpack()
-
-    @property
-    def sizes_hw(self) -> list[tuple[str, tuple[int, int]]]:
-        """Name and (H, W) of each object, without decoding masks."""
-        return [(packed.name, packed.size_hw) for packed in self._packed]
-
-    @property
-    def rles(self) -> list[CocoRle]:
-        """The mask of each object as RLE."""
-        return [packed.rle for packed in self._packed]
-
-    def without_empty(self) -> PackedObjects:
-        """The objects whose mask is not empty."""
-        return self._with([packed for packed in self._packed if rle_area(packed.rle)])
-
-    def exclusive(self, keep: Keep = "later") -> PackedObjects:
-        """Removes overlaps: each pixel of the masks stays in exactly one of them.
-
-        Args:
-            keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
-                `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest;
-                the later one wins a tie).
-
-        Returns:
-            As many objects in the same order; a mask may have become empty.
-
-        Raises:
-            PromptError: the masks differ in size, or `keep` is unknown.
-        """
-        if keep not in get_args(Keep):
-            raise PromptError('Overlaps are removed by "later" or "predicted_iou".')
-        result = list(self._packed)
-        if not result:
-            return self
-        check_sizes(self, result[0].size_hw)
-        order = list(range(len(result)))
-        if keep == "predicted_iou":
-            ious = [packed.predicted_iou for packed in result]
-            ranks = [-math.inf if iou is None else iou for iou in ious]
-            order.sort(key=lambda index: ranks[index])
-        taken = np.zeros(result[0].size_hw, bool)
-        for index in reversed(order):
-            item = self[index]
-            result[index] = _PackedObject.pack(replace(item, mask=item.mask & ~taken))
-            taken |= item.mask
-        return self._with(result)
-
-    def _with(self, packed: list[_PackedObject]) -> PackedObjects:
-        result = PackedObjects([], self._budget)
-        result._packed = packed
-        return result
-
-    def _check_budget(self) -> None:
-        if self._budget:
-            self._budget.check()
+    if keep not in get_args(Keep):
+        raise PromptError('Overlaps are removed by "later" or "predicted_iou".')
+    size_hw = objects[0].size_hw
+    check_sizes(objects, size_hw)
+    order = list(range(len(objects)))
+    if keep == "predicted_iou":
+        ious = [item.predicted_iou for item in objects]
+        order.sort(key=[-math.inf if iou is None else iou for iou in ious].__getitem__)
+    taken = np.zeros(size_hw, bool)
+    result = list(objects)
+    for index in reversed(order):
+        item = objects[index]
+        mask = item.mask & ~taken
+        taken |= mask
+        result[index] = PhotoObject(item.name, mask, item.predicted_iou, item.budget)
+    return result
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:
     """Raises PromptError unless every mask has the photo's size, (H, W)."""
-    if isinstance(objects, PackedObjects):
-        sizes = objects.sizes_hw
-    else:
-        sizes = [(item.name, item.size_hw) for item in objects]
-    for name, (height, width) in sizes:
+    for item in objects:
+        height, width = item.size_hw
         if (height, width) != tuple(size_hw):
             raise PromptError(
-                f'The mask of "{name}" is {width} x {height}, '
+                f'The mask of "{item.name}" is {width} x {height}, '
                 f"but the photo is {size_hw[1]} x {size_hw[0]}."
             )

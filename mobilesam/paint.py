@@ -1,7 +1,5 @@
 """Draws brush strokes on masks and on low-resolution logits."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +11,7 @@ from numpy.typing import NDArray
 from mobilesam.masks import Mask
 from mobilesam.prompts import PointXY
 
-CERTAIN_LOGIT = 6.9
-"""The logit of probability 0.999, which a given mask gets in mask_input, as in micro-sam."""
-
+CERTAIN_LOGIT = 6.9  # of probability 0.999, which a given mask gets in mask_input, as in micro-sam
 _INPUT_PX_PER_LOGIT = 4  # the encoder's 1024 x 1024 pixels per the decoder's 256 x 256 logits
 _SUBPIXEL_BITS = 4
 _LINE_PX = 150.0  # fixed cost of each pixel along a path, in swept pixels
@@ -49,28 +45,20 @@ class Stroke:
 
 
 def logits_size(input_size: tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of the photo within the 256 x 256 logits.
-
-    `input_size` is its (H, W) within the model's 1024 x 1024 input.
-    """
+    """(H, W) of the photo within the 256 x 256 logits; `input_size`: in the 1024 x 1024 input."""
     height, width = (max(1, round(side / _INPUT_PX_PER_LOGIT)) for side in input_size)
     return height, width
 
 
 def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int]) -> Mask:
-    """Draws strokes on a mask, in order; returns the mask itself if there are none.
+    """Draws strokes, in order, on an (H, W) bool mask of the whole photo at any size.
 
-    Args:
-        mask: (H, W) bool; the whole photo at any size.
-        strokes: in pixels of the photo.
-        original_size: (H, W) of the photo.
+    Returns the mask itself if there are no strokes. `original_size` is the (H, W) of the photo.
     """
     if not strokes:
         return mask
     canvas = mask.astype(np.uint8)
-    scale_xy = np.array(mask.shape[::-1]) / np.array(original_size[::-1])
-    for stroke in strokes:
-        _draw(canvas, stroke, scale_xy, stroke.label)
+    _draw(canvas, strokes, np.array(mask.shape[::-1]) / np.array(original_size[::-1]), (0, 1))
     return canvas.astype(np.bool_)
 
 
@@ -80,32 +68,22 @@ def painted_logits(
     original_size: tuple[int, int],
     input_size: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Draws strokes on logits, in order, as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
+    """Draws strokes, in order, on (1, 256, 256) logits as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
 
-    Args:
-        logits: (1, 256, 256) float32, in the frame of the model's padded input.
-        strokes: in pixels of the photo.
-        original_size: (H, W) of the photo.
-        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
+    `original_size` is the (H, W) of the photo, `input_size` that within the model's padded input.
     """
     if not strokes:
         return logits
     canvas = logits[0].copy()
     scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _INPUT_PX_PER_LOGIT
-    for stroke in strokes:
-        _draw(canvas, stroke, scale_xy, CERTAIN_LOGIT if stroke.label else -CERTAIN_LOGIT)
+    _draw(canvas, strokes, scale_xy, (-CERTAIN_LOGIT, CERTAIN_LOGIT))
     return np.asarray(canvas[None], dtype=np.float32)
 
 
 def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
-    """Converts a mask to logits for mask_input.
+    """Converts an (H, W) bool mask of the whole photo to logits for mask_input.
 
-    Args:
-        mask: (H, W) bool; the whole photo.
-        input_size: (H, W) of the photo within the model's 1024 x 1024 input.
-
-    Returns:
-        (1, 256, 256) float32; the padding counts as background.
+    Returns (1, 256, 256) float32; the padding counts as background.
     """
     height, width = logits_size(input_size)
     coverage = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
@@ -117,20 +95,19 @@ def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _draw(
     canvas: NDArray[np.uint8] | NDArray[np.float32],
-    stroke: Stroke,
+    strokes: Sequence[Stroke],
     scale_xy: NDArray[np.float64],
-    value: float,
+    values: tuple[float, float],
 ) -> None:
-    # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
-    # OpenCV draws nothing for a single point, so the first point is there twice.
-    path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-    height, width = canvas.shape
-    thickness = min(
-        max(1, round(2 * stroke.radius * float(scale_xy[0]))), _max_thickness((height, width))
-    )
-    cv2.polylines(
-        canvas, [np.rint(path).astype(np.int32)], False, value, thickness, shift=_SUBPIXEL_BITS
-    )
+    """Draws strokes with the value of their label, 0 or 1."""
+    most = _max_thickness((canvas.shape[0], canvas.shape[1]))
+    for stroke in strokes:
+        # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
+        # OpenCV draws nothing for a single point, so the first point is there twice.
+        path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
+        vertices = [np.rint(path).astype(np.int32)]
+        width = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), most)
+        cv2.polylines(canvas, vertices, False, values[stroke.label], width, shift=_SUBPIXEL_BITS)
 
 
 def _max_thickness(size_hw: tuple[int, int]) -> int:

@@ -6,10 +6,8 @@ pixel belongs to a polygon if its centre does. COCO and pycocotools use this fra
 OpenCV and Pillow, and therefore labelme and readers of YOLO labels, use this frame.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import cv2
@@ -19,30 +17,23 @@ from pycocotools import mask as coco_mask
 
 from mobilesam.masks import Mask, mask_bounds_xyxy
 
-Frame = Literal["edges", "centres"]
-
 Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
 
 _MAX_BRIDGE_ENDS = 2048
-_MERGED_AT_ONCE = 8
-_Detours: TypeAlias = Mapping[int, Sequence[Outline]]
-"""By the index of a vertex: outlines that start and end at it."""
+_Bridge: TypeAlias = tuple[int, int, int, int]
+"""An outline and its vertex; the outline that it is inserted into and the vertex there."""
 
 
-def mask_outlines(mask: Mask, frame: Frame) -> list[Outline]:
+def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outline]:
     """Traces the outline of every 8-connected part of a mask, exact to the pixel.
 
     Holes are connected to the outline by bridges: the outline runs through the part to the hole,
     around it, and back the same way. A bridge encloses no area, so it adds no pixel.
 
-    Args:
-        mask: (H, W) bool.
-        frame: the coordinate frame. In `"centres"`, a single pixel is an outline of one vertex and
-            a straight line an outline of two.
-
     Returns:
-        One outline per part, without collinear vertices; none for an empty mask.
+        One outline per part, without collinear vertices; none for an empty mask. In `"centres"`, a
+        single pixel is an outline of one vertex and a straight line an outline of two.
     """
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     if x0 == x1:
@@ -54,15 +45,11 @@ def mask_outlines(mask: Mask, frame: Frame) -> list[Outline]:
         pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
     contours, hierarchy = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cycles = [contour.reshape(-1, 2).astype(np.int64) for contour in contours]
-    holes_of: dict[int, list[int]] = {}
-    for index, parent in enumerate(hierarchy[0][:, 3].tolist()):
-        if parent < 0:
-            holes_of.setdefault(index, [])
-        else:
-            holes_of.setdefault(parent, []).append(index)
+    parents = hierarchy[0][:, 3]
     outlines = []
-    for outer, holes in holes_of.items():
-        outline = _with_holes(pixels, cycles[outer], [cycles[hole] for hole in holes])
+    for outer in np.flatnonzero(parents < 0).tolist():
+        holes = [cycles[hole] for hole in np.flatnonzero(parents == outer)]
+        outline = _with_holes(pixels, cycles[outer], holes) if holes else cycles[outer]
         if frame == "edges":
             outline = (outline + 1) // 2
         outlines.append(_without_collinear(outline) + np.array([x0, y0]))
@@ -83,10 +70,7 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
 
     Like ultralytics' merge_multi_segment, this connects parts by bridges between close vertices;
     here the bridges are a minimum spanning tree. They cross the background, so readers that fill
-    the pixels on the outline add thin lines.
-
-    Args:
-        outlines: one or more, in the frame `"centres"`.
+    the pixels on the outline add thin lines. `outlines` has one or more, in the frame `"centres"`.
     """
     # Only every n-th vertex can be the end of a bridge, because all pairs are compared.
     stride = sum(map(len, outlines)) // _MAX_BRIDGE_ENDS + 1
@@ -98,8 +82,7 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
     distance = np.full(len(xy), np.iinfo(np.int64).max)
     nearest = np.zeros(len(xy), np.int64)
     outside = np.ones(len(xy), bool)
-    starts = {0: 0}
-    bridges: list[tuple[int, int, int]] = []
+    bridges: list[_Bridge] = []
     part = 0
     for _ in range(len(outlines) - 1):
         own = np.flatnonzero(part_of == part)
@@ -113,45 +96,28 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
         distance[rest[closer]] = squares[closer, closest[closer]]
         end = int(rest[distance[rest].argmin()])
         part, anchor = int(part_of[end]), int(nearest[end])
-        starts[part] = int(index_of[end])
-        bridges.append((part, int(part_of[anchor]), int(index_of[anchor])))
-    detours: dict[int, dict[int, list[Outline]]] = defaultdict(lambda: defaultdict(list))
-    for child, parent, at in reversed(bridges):
-        detours[parent][at].append(_with_detours(outlines[child], detours[child], starts[child]))
-    return _with_detours(outlines[0], detours[0])
+        bridges.append((part, int(index_of[end]), int(part_of[anchor]), int(index_of[anchor])))
+    return _joined(outlines, reversed(bridges))
 
 
 def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
-    """Fills polygons in the frame `"edges"`, with pycocotools' rasterisation.
+    """The union, (H, W) bool, of one or more polygons in the frame `"edges"`.
 
-    Args:
-        polygons: one or more (N, 2) XY within the photo, N at least 3.
-        size_hw: (H, W) of the photo.
-
-    Returns:
-        Their union, (H, W) bool.
+    Each is (N, 2) XY within the photo, N at least 3.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
-    # In small groups: merging all at once takes quadratic time and holds the GIL.
+    # In groups of eight: merging all at once takes quadratic time and holds the GIL.
     while len(rles) > 1:
-        rles = [
-            coco_mask.merge(rles[at : at + _MERGED_AT_ONCE])
-            for at in range(0, len(rles), _MERGED_AT_ONCE)
-        ]
+        rles = [coco_mask.merge(rles[at : at + 8]) for at in range(0, len(rles), 8)]
     filled: Mask = coco_mask.decode(rles[0]).astype(bool)
     return filled
 
 
 def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:
-    """Fills a polygon in the frame `"centres"`: its inside and the pixels on its outline.
+    """The (H, W) bool mask of a polygon in the frame `"centres"`, including its outline.
 
-    Args:
-        polygon: (N, 2) XY within the photo, N at least 3; fractions are rounded down.
-        size_hw: (H, W) of the photo.
-
-    Returns:
-        (H, W) bool.
+    It is (N, 2) XY within the photo, N at least 3; fractions are rounded down.
     """
     height, width = size_hw
     vertices = np.minimum(np.floor(polygon), (width - 1, height - 1)).astype(np.int32)
@@ -175,32 +141,36 @@ def _with_holes(pixels: NDArray[np.uint8], outer: Outline, holes: Sequence[Outli
     There it meets the outer outline or that of a hole that begins further left, so the bridges form
     a tree.
     """
-    if not holes:
-        return outer
     cycles = [outer, *holes]
-    starts = [0, *(int(hole[:, 0].argmin()) for hole in holes)]
     left_ends = np.array([-1, *(hole[:, 0].min() for hole in holes)])
     keys = np.concatenate([cycle[:, 1] * pixels.shape[1] + cycle[:, 0] for cycle in cycles])
     cycle_of = np.repeat(np.arange(len(cycles)), [len(cycle) for cycle in cycles])
     vertex_of = np.concatenate([np.arange(len(cycle)) for cycle in cycles])
     order = np.argsort(keys, kind="stable")
     sorted_keys = keys[order]
-    detours: dict[int, dict[int, list[Outline]]] = defaultdict(lambda: defaultdict(list))
+    bridges: list[_Bridge] = []
     for hole in (np.argsort(left_ends[1:], kind="stable")[::-1] + 1).tolist():
-        x, y = cycles[hole][starts[hole]].tolist()
+        start = int(cycles[hole][:, 0].argmin())
+        x, y = cycles[hole][start].tolist()
         background = np.flatnonzero(pixels[y, :x] == 0)
         end_x = int(background[-1]) + 1 if background.size else 0
         first, last = np.searchsorted(sorted_keys, y * pixels.shape[1] + end_x + np.array([0, 1]))
         met = order[first:last]
         anchor = met[left_ends[cycle_of[met]].argmin()]
-        detours[int(cycle_of[anchor])][int(vertex_of[anchor])].append(
-            _with_detours(cycles[hole], detours[hole], starts[hole])
-        )
-    return _with_detours(outer, detours[0])
+        bridges.append((hole, start, int(cycle_of[anchor]), int(vertex_of[anchor])))
+    return _joined(cycles, bridges)
 
 
-def _with_detours(cycle: Outline, detours: _Detours, start: int = 0) -> Outline:
-    """The outline from vertex `start` on, with every detour inserted at its vertex."""
+def _joined(cycles: Sequence[Outline], bridges: Iterable[_Bridge]) -> Outline:
+    """Inserts all outlines into the first; the bridges are a tree, its leaves come first."""
+    detours: dict[int, dict[int, list[Outline]]] = defaultdict(lambda: defaultdict(list))
+    for child, start, parent, at in bridges:
+        detours[parent][at].append(_with_detours(cycles[child], detours[child], start))
+    return _with_detours(cycles[0], detours[0], 0)
+
+
+def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], start: int) -> Outline:
+    """The outline from vertex `start` on; `detours` has, by vertex, what is inserted there."""
     count = len(cycle)
     rotated = np.roll(cycle, -start, axis=0)
     pieces, done = [], 0

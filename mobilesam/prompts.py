@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -18,7 +18,6 @@ BoxXYXY = tuple[Number, Number, Number, Number]
 
 
 def _ordered(box: BoxXYXY) -> BoxXYXY:
-    """The box as (x0, y0, x1, y1) with x0 < x1 and y0 < y1, from any two opposite corners."""
     x0, y0, x1, y1 = box
     if x0 == x1 or y0 == y1:
         raise PromptError("The box is empty. Drag it over an area.")
@@ -26,25 +25,22 @@ def _ordered(box: BoxXYXY) -> BoxXYXY:
 
 
 Box = Annotated[BoxXYXY, listed("x0", "y0", "x1", "y1"), AfterValidator(_ordered)]
-"""The schema of a box."""
 
 
 @dataclass(frozen=True)
 class Prompt(Validated):
-    """Points and at most one box, which the mask decoder answers together.
+    """Points and at most one box that describe one object.
 
-    Coordinates are pixels of the upright original photo. Sequences, numpy arrays and torch tensors
-    are accepted and stored as tuples of floats. A box may be given from any corner; it is stored as
-    (x0, y0, x1, y1) with x0 < x1 and y0 < y1.
+    Sequences, numpy arrays and torch tensors are accepted and stored as tuples.
 
     Attributes:
-        point_coords: (N, 2) XY.
+        point_coords: (N, 2) XY in pixels of the upright photo; N is at most 64.
         point_labels: (N,) 1 for foreground, 0 for background.
-        box: XYXY, or None.
+        box: XYXY in pixels of the upright photo, from any two opposite corners; stored with
+            x0 < x1 and y0 < y1.
 
     Raises:
-        PromptError: wrong shapes, labels other than 0 and 1, NaN or infinite coordinates, more
-            than 64 points, or a box without width or height.
+        PromptError: an argument is anything else.
     """
 
     point_coords: Annotated[Sequence[Annotated[PointXY, listed("x", "y")]], Plain] = ()
@@ -66,7 +62,7 @@ class Prompt(Validated):
 
     @property
     def is_single_point(self) -> bool:
-        """Whether it is one point alone: the ambiguous case in which SAM returns three masks."""
+        """Whether it is one point alone, which is ambiguous: SAM returns three masks for it."""
         return len(self.point_coords) == 1 and self.box is None
 
     def add_point(self, x: float, y: float, label: int) -> Prompt:
@@ -78,26 +74,20 @@ class Prompt(Validated):
         return Prompt(self.point_coords, self.point_labels, box)
 
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
-        """Checks the prompt against the (H, W) of the upright photo.
-
-        Raises:
-            PromptError: the prompt is empty, or a point or the box lies outside the photo.
-        """
-        height, width = size_hw
+        """Raises PromptError if it is empty or not within an upright photo of size (H, W)."""
         if self.is_empty:
             raise PromptError("Give at least one point or a box.")
-        for x, y in self.point_coords:
-            if not (0 <= x <= width and 0 <= y <= height):
-                raise PromptError(
-                    f"The point ({x:g}, {y:g}) is outside the {width} x {height} photo."
-                )
+        check_inside(self.point_coords, size_hw, "The point")
         if self.box is not None:
-            x0, y0, x1, y1 = self.box
-            if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
-                raise PromptError(
-                    f"The box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) reaches outside the "
-                    f"{width} x {height} photo."
-                )
+            check_inside([self.box[:2], self.box[2:]], size_hw, "The box's corner")
+
+
+def check_inside(points: Iterable[PointXY], size_hw: tuple[int, int], subject: str) -> None:
+    """Raises PromptError about `subject` if a point lies outside a photo of size (H, W)."""
+    height, width = size_hw
+    for x, y in points:
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise PromptError(f"{subject} ({x:g}, {y:g}) is outside the {width} x {height} photo.")
 
 
 _PointRow = Annotated[tuple[Number, Number, Label], listed("x", "y", "label")]
@@ -105,10 +95,6 @@ _ROWS = TypeAdapter(Annotated[list[_PointRow], Field(strict=True, max_length=MAX
 
 
 def prompt_from_rows(points: object, box: object) -> Prompt:
-    """A prompt from JSON: [[x, y, label], ...] or None, and [x0, y0, x1, y1] or None.
-
-    Raises:
-        PromptError: the input has another form, or makes no valid prompt.
-    """
+    """Reads a prompt from JSON: [[x, y, label], ...] or None, [x0, y0, x1, y1] or None."""
     rows = validate(_ROWS, points, name="points") or []
     return Prompt([(x, y) for x, y, _ in rows], [label for _, _, label in rows], box)  # type: ignore[arg-type]

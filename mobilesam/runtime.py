@@ -3,8 +3,6 @@
 This module imports only the standard library, so that `app.py` can call it first.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import os
@@ -23,23 +21,17 @@ _NICENESS = 5
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def tune_allocator() -> bool:
+def tune_allocator() -> None:
     """Makes glibc keep freed memory instead of returning it to the system each time.
 
     The activations of an encode are tens of megabytes each; reusing their pages makes it nearly
     twice as fast. There is one arena, because otherwise every thread would fault in its own pages.
-
-    Returns:
-        Whether the allocator is glibc's and accepted the settings.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
+    with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # musl, for instance
-        return False
-    options = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_ARENA_MAX, 1))
-    return all([mallopt(option, value) for option, value in options])
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def return_free_memory() -> None:
@@ -47,9 +39,8 @@ def return_free_memory() -> None:
 
     The next encode takes about twice as long.
     """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # musl, for instance
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
@@ -58,21 +49,18 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    try:
+    with suppress(OSError, ValueError):  # no cgroup, or no quota ("max")
         quota, period = cgroup_quota.read_text(encoding="ascii").split()
         cores = min(cores, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no cgroup, or "max": no quota
-        pass
-    return max(1, cores)
+    return cores
 
 
 def run_in_new_thread(work: Callable[[], T]) -> T:
     """Calls a function in a new thread and returns its result.
 
-    OpenMP keeps a pool of threads for every thread that has run a parallel region, until that
-    thread ends. With more pool threads than cores they sleep between regions instead of spinning,
-    and a click takes 25 ms instead of 15. So clicks are decoded in one permanent thread, and
-    everything else runs in threads that end.
+    OpenMP keeps a pool of threads for every thread that has run a parallel region, until it ends.
+    With more pool threads than cores they sleep between regions instead of spinning, and a click
+    takes 25 ms instead of 15. So one permanent thread decodes clicks; all other work uses new ones.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()

@@ -1,9 +1,4 @@
-"""Validation of JSON with pydantic, whose errors become sentences for users.
-
-The models are in the modules of their subjects: `prompts`, `interactions`, `everything_options`.
-"""
-
-from __future__ import annotations
+"""Validation of JSON with pydantic, whose errors become sentences for users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +21,7 @@ from mobilesam.errors import MobileSamError, PromptError
 
 T = TypeVar("T")
 
-_MAX_NAME = 40  # characters of a name in the input that an error repeats
-
-# By pydantic's type of error, whose own messages speak of Python's types.
+# By type of error; for the other types `_sentence` adapts the message of pydantic.
 _PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
@@ -36,10 +29,6 @@ _PROBLEMS = {
     "float_type": "must be a finite number",
     "finite_number": "must be a finite number",
     "int_type": "must be a whole number",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_unicode": "contains characters that are not valid text",
     "string_too_long": "must have at most {max_length} characters",
@@ -53,7 +42,6 @@ _PROBLEMS = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "dataclass_type": "must be an object",
-    "literal_error": "must be {expected}",
     "union_tag_not_found": "has no type",
     "union_tag_invalid": "must have one of the types {expected_tags}",
 }
@@ -65,25 +53,19 @@ def validate(
     error: type[MobileSamError] = PromptError,
     name: str = "The request",
 ) -> T:
-    """Turns JSON into a typed value.
-
-    Args:
-        schema: a pydantic model, or a TypeAdapter of any type.
-        raw: parsed JSON, not trusted.
-        error: the class of error for invalid input.
-        name: of the whole input, for errors.
+    """Turns untrusted parsed JSON into a typed value.
 
     Raises:
-        MobileSamError: `error`, with one sentence that names the field and what is expected.
+        MobileSamError: `error`, with one sentence that names the field, or the whole input by
+            `name`, and what is expected there.
     """
-    with explaining(error, name):
+    with _explained(error, name):
         adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
         return adapter.validate_python(raw)
 
 
 @contextmanager
-def explaining(error: type[MobileSamError], name: str = "The request") -> Iterator[None]:
-    """Turns pydantic's ValidationError into `error` with one sentence; see `validate`."""
+def _explained(error: type[MobileSamError], name: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as invalid:
@@ -102,7 +84,7 @@ class Validated:
             names = [field.name for field in fields(cls)]
             named = dict(zip(names, given.args, strict=False))
             given = ArgsKwargs(given.args[len(names) :], {**named, **(given.kwargs or {})})
-        with explaining(PromptError):
+        with _explained(PromptError, "The request"):
             return handler(given)
 
 
@@ -140,7 +122,7 @@ def _int_if_whole(value: Any) -> Any:
 
 
 Plain = BeforeValidator(_plain)
-"""Annotates a field that accepts the arrays and numbers of numpy and torch, too."""
+"""Annotates a field that also accepts the arrays and numbers of numpy and torch."""
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite number; neither a bool nor text."""
@@ -154,7 +136,7 @@ Label = Annotated[
     BeforeValidator(_int_if_whole),
     expected("1 (foreground) or 0 (background)"),
 ]
-"""The label of a point or a stroke; 1.0 counts as 1, as JSON does not distinguish them."""
+"""1 or 0; 1.0 counts as 1, because JSON does not distinguish them."""
 
 
 def _sentence(details: ErrorDetails, name: str) -> str:
@@ -162,9 +144,10 @@ def _sentence(details: ErrorDetails, name: str) -> str:
     kind, loc, context = details["type"], details["loc"], details.get("ctx", {})
     if kind == "value_error":  # a validator raised a sentence
         return str(context["error"])
-    problem = _PROBLEMS.get(kind, "cannot be used").format(**context)
-    if kind == "expected":
-        problem = details["msg"]
+    if kind in _PROBLEMS:
+        problem = _PROBLEMS[kind].format(**context)
+    else:
+        problem = details["msg"].replace("Input should", "must")
     if not loc or isinstance(loc[0], int):
         loc = (name, *loc)
     path = "".join(f"[{at}]" if isinstance(at, int) else f".{shortened(at)}" for at in loc)
@@ -172,5 +155,5 @@ def _sentence(details: ErrorDetails, name: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name from the input for an error, cut if it is long."""
-    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
+    """A name from the input, cut to 40 characters for an error."""
+    return name if len(name) <= 40 else f"{name[:40]}..."

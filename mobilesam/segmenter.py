@@ -1,13 +1,13 @@
-"""The facade of the package: one model, its cache of embeddings, and the thread that decodes."""
+"""The facade of the package: a model, its cache of embeddings, and the thread that decodes."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from mobilesam.errors import MobileSamError
 from mobilesam.everything import EverythingProgress, MaskRecord, iter_everything
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.images import ImageSource, Photo, open_photo
-from mobilesam.interactions import Answer, DecoderRequest, Interactions, replay
+from mobilesam.interactions import Answer, Interactions, replay
 from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.checkpoint import checkpoint_digest
 from mobilesam.model.sam import load_sam
@@ -28,10 +28,7 @@ from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import run_at_low_priority, run_in_new_thread
-from mobilesam.settings import MEGA, Precision, Settings
-
-if TYPE_CHECKING:
-    from segment_anything.modeling import Sam
+from mobilesam.settings import MEGA, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
 
@@ -52,13 +49,12 @@ class Segmenter:
         checkpoint: str,
         settings: Settings | None = None,
     ) -> None:
-        """Creates a segmenter from a loaded model; see the attributes, and `from_weights`."""
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
         self._backend = backend
-        self._embeddings: LruCache[str, ImageEmbedding] = LruCache(self.settings.cache_bytes)
-        self._predictions: LruCache[tuple[str, bytes], Prediction] = LruCache(_PREDICTIONS_BYTES)
+        self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
+        self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
         # One thread decodes for all callers; see `mobilesam.runtime.run_in_new_thread`.
@@ -70,7 +66,6 @@ class Segmenter:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         settings: Settings | None = None,
-        choose: Callable[[Sam, Precision], ModelBackend] = choose_backend,
     ) -> Segmenter:
         """Loads a model.
 
@@ -79,17 +74,16 @@ class Segmenter:
                 then weights/mobile_sam.pt, then a download, then the bundled weights.
             device: a torch device. None: the MOBILESAM_DEVICE variable, then CUDA, then the CPU.
             settings: None reads the environment.
-            choose: selects the modules that run the model.
 
         Raises:
             WeightsError: the weights cannot be found, downloaded or loaded.
-            MobileSamError: the device cannot be used, or a variable is malformed.
+            MobileSamError: the device or a variable of the environment cannot be used.
         """
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
         backend = run_in_new_thread(
-            lambda: choose(load_sam(chosen.path, chosen_device), settings.precision)
+            lambda: choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
         )
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
 
@@ -104,17 +98,14 @@ class Segmenter:
         return self._backend.device
 
     def open(self, image: ImageSource | Photo) -> Photo:
-        """Reads a photo within the limits of the settings; a Photo is returned as it is.
-
-        Raises:
-            ImageError: the photo cannot be used.
-        """
+        """Reads a photo within the limits of the settings, like `open_photo`."""
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
-        """The embedding of a photo: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
+        """The embedding of a photo, cached by its pixels.
 
-        It comes from the cache if the photo has been encoded before.
+        Args:
+            image: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -122,14 +113,18 @@ class Segmenter:
         return self.encode_photo(self.open(image))[0]
 
     def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
-        """The photo's embedding, and whether it was cached or already being computed."""
+        """The photo's embedding, and whether it was cached."""
         key = f"{self.checkpoint}:{photo.digest}"
-
-        def encode() -> ImageEmbedding:
-            with self._encoding:
-                return run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
-
-        return self._embeddings.get_or_compute(key, encode)
+        embedding = self._embeddings.get(key)
+        if embedding is not None:
+            return embedding, True
+        with self._encoding:
+            embedding = self._embeddings.get(key)  # another thread may have encoded it meanwhile
+            if embedding is not None:
+                return embedding, True
+            embedding = run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
+            self._embeddings.put(key, embedding, embedding.features.nbytes)
+            return embedding, False
 
     def cached(self, key: str) -> ImageEmbedding | None:
         """The embedding of an earlier `encode`, if it is still in the cache."""
@@ -142,42 +137,44 @@ class Segmenter:
         mask_input: NDArray[np.float32] | None = None,
         multimask_output: bool | None = None,
     ) -> Prediction:
-        """Masks for one prompt; see `mobilesam.predict.predict_masks`.
-
-        Raises:
-            PromptError: the prompt or mask_input cannot be used on this photo.
-        """
+        """Masks for one prompt; see `mobilesam.predict.predict_masks`."""
         return self._decode(None, embedding, prompt, mask_input, multimask_output)
 
     def answer(
         self, embedding: ImageEmbedding, interactions: Interactions, budget: CpuBudget | None = None
     ) -> Answer:
-        """The result of a log of interactions; see `mobilesam.interactions.replay`.
+        """The answer to a log; see `mobilesam.interactions.replay`, also for errors.
 
-        Decoding is charged to the budget.
-
-        Raises:
-            PromptError: an interaction cannot be used on this photo, or the budget is spent.
-            AnnotationError: a mask to edit does not fit the photo.
+        Decoding is charged to the budget, and PromptError is raised when it is spent.
         """
         steps = replay(interactions, embedding.original_size, embedding.input_size)
         try:
-            request = next(steps)
+            digest, answer = next(steps)
             while True:
                 if budget:
                     budget.check()
-                request = steps.send(self._recalled(embedding, request, budget))
+                key = embedding.key, digest
+                prediction = self._predictions.get(key)
+                if prediction is None:
+                    mask_input = answer.mask_input
+                    # A refinement has one candidate, where SAM's rule gives a single point three.
+                    multimask_output = None if mask_input is None else False
+                    prediction = self._decode(
+                        budget, embedding, answer.prompt, mask_input, multimask_output
+                    )
+                    self._predictions.put(key, prediction, prediction.low_res_logits.nbytes)
+                digest, answer = steps.send(prediction)
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            result: Answer = end.value
+            return result
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float
     ) -> list[MaskRecord]:
-        """Masks of the whole photo from a grid of points.
+        """Masks of the whole photo from a grid of points, the highest predicted IoU first.
 
         Args:
-            embedding: the photo.
+            embedding: of the photo.
             points_per_side: from 1 to 64.
             **thresholds: see `mobilesam.EverythingOptions`; the defaults depend on the weights.
 
@@ -195,29 +192,12 @@ class Segmenter:
         return iter_everything(self._backend, embedding, options)
 
     def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
-        """The given options of `everything`, and the defaults that suit the weights in use.
-
-        Raises:
-            PromptError: an option is unknown or out of range.
-        """
+        """The given options of `everything`, and defaults that suit the weights in use."""
         return EverythingOptions.for_weights(self.weights.kind, given)
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses, entries and bytes of the embedding cache."""
         return self._embeddings.info()
-
-    def _recalled(
-        self, embedding: ImageEmbedding, request: DecoderRequest, budget: CpuBudget | None
-    ) -> Prediction:
-        """The prediction for a request, from memory or decoded now."""
-
-        def decode() -> Prediction:
-            mask_input = request.mask_input
-            # SAM's rule returns three candidates for a single point; a refinement returns one.
-            multimask_output = None if mask_input is None else False
-            return self._decode(budget, embedding, request.prompt, mask_input, multimask_output)
-
-        return self._predictions.get_or_compute((embedding.key, request.key), decode)[0]
 
     def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
         """Runs `predict_masks` in the decoder's thread and charges its processor time."""

@@ -16,12 +16,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest photo that is accepted.
-
-    Attributes:
-        max_bytes: size of the image file.
-        max_pixels: width times height, checked before decoding.
-    """
+    """The largest photo that is accepted: bytes of the file, and width times height."""
 
     max_bytes: int = 20 * MEGA
     max_pixels: int = 40 * MEGA
@@ -34,8 +29,7 @@ class Settings:
     Attributes:
         weights: `"official"`, `"bundled"`, a path, or None for the default order.
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
-        precision: of the encoder on a CPU: `"float32"`, `"bfloat16"`, or `"auto"`, which is
-            bfloat16 if the CPU has AMX.
+        precision: of the encoder on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
         limits: the largest photo that is accepted.
@@ -58,9 +52,9 @@ class Settings:
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,
-            precision=_precision(env),
+            precision=cast(Precision, _choice(env, "MOBILESAM_PRECISION", get_args(Precision))),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
-            mcp=_switch(env, "MOBILESAM_MCP"),
+            mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),
@@ -68,21 +62,12 @@ class Settings:
         )
 
 
-def _precision(env: Mapping[str, str]) -> Precision:
-    text = env.get("MOBILESAM_PRECISION") or "auto"
-    choices = get_args(Precision)
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The variable's value, which must be one of the choices; the first is the default."""
+    text = env.get(name) or choices[0]
     if text not in choices:
-        raise MobileSamError(
-            f"MOBILESAM_PRECISION must be one of {', '.join(choices)}, not {text!r}."
-        )
-    return cast(Precision, text)
-
-
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name) or "0"
-    if text not in ("0", "1"):
-        raise MobileSamError(f"{name} must be 1 or 0, not {text!r}.")
-    return text == "1"
+        raise MobileSamError(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
+    return text
 
 
 def _megas(env: Mapping[str, str], name: str, default: int) -> int:

@@ -1,15 +1,22 @@
-"""Opens the largest photos one by one, and prints what the process held at most for each, in MB.
+"""Opens the largest photos one by one, and prints how much memory each one takes, in MB.
 
-In a process of its own: what others have left free in it would hide what a photo takes.
+This runs in a process of its own, because memory that other tests have left free would hide it.
+Memory is linear in the number of pixels, so all sides, the limit and the strips are scaled.
 """
 
 import json
 from pathlib import Path
 
+from mobilesam import images
 from mobilesam.errors import ImageError
 from mobilesam.images import open_photo
+from mobilesam.runtime import return_free_memory
+from mobilesam.settings import MEGA, ImageLimits
 from tests.bad_files import encoded, picture
 from tests.bombs import big_photos
+
+SHRINK = 3
+"""40 megapixels become 4.4."""
 
 
 def resident_mb(name, process="self"):
@@ -20,16 +27,19 @@ def resident_mb(name, process="self"):
 
 
 def main():
+    images._STRIP_PIXELS = MEGA // SHRINK**2
+    limits = ImageLimits(max_pixels=40 * MEGA // SHRINK**2)
     held = {}
     file = Path("photo")
     file.write_bytes(encoded(picture(), "JPEG"))
     open_photo(file)  # Pillow loads its decoders
-    for photo in big_photos():
+    for photo in big_photos(SHRINK):
         file.write_bytes(photo.data)
+        return_free_memory()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         before = resident_mb("VmRSS")
         try:
-            open_photo(file)
+            open_photo(file, limits)
             opened = True
         except ImageError:
             opened = False

@@ -1,67 +1,113 @@
-"""Segments a folder of photos; an interrupted batch resumes from its journal."""
+"""Segments a folder of photos: reads the prompts, and answers those that are not in the journal."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
+from mobilesam import __version__
 from mobilesam.cli.journal import Journal
-from mobilesam.cli.messages import show
-from mobilesam.cli.prompts_file import BatchPrompt, BatchPrompts, path_inside
-from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import CocoPhoto, coco_annotation
-from mobilesam.objects import PhotoObject
+from mobilesam.cli.output import UsageError, show
+from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.export.coco import CocoPhoto, coco_annotation
+from mobilesam.objects import PhotoObject, checked_name
+from mobilesam.prompts import Prompt, prompt_from_rows
+from mobilesam.schemas import validate
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
 
-_RECORD_VERSION = 2  # increase it when the same prompts give another record
+DEFAULT_NAME = "object"
+
+
+@dataclass(frozen=True)
+class BatchPrompt:
+    """The prompt and the category in one line of a prompts file; lines count from 1."""
+
+    line: int
+    prompt: Prompt
+    name: str
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    file: str
+    points: Any = None  # `prompt_from_rows` validates points and box
+    box: Any = None
+    name: str = DEFAULT_NAME
+
+
+def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
+    """Reads a prompts file: JSON lines, none of them trusted.
+
+    Returns:
+        The prompts of each photo, in the order of the lines, and a sentence per invalid line.
+
+    Raises:
+        UsageError: the file cannot be read or is empty.
+    """
+    by_file: dict[str, list[BatchPrompt]] = {}
+    errors = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
+    for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
+        where = f"Line {number}"
+        try:
+            line = _parse_line(text)
+            file = _relative_path(line.file)
+            where = f"{file}, line {number}"
+            prompt = prompt_from_rows(line.points, line.box)
+            if prompt.is_empty:
+                raise PromptError("Give at least one point or a box.")
+            item = BatchPrompt(number, prompt, checked_name(line.name))
+        except MobileSamError as error:
+            errors.append(f"{where}: {error}")
+        else:
+            by_file.setdefault(file, []).append(item)
+    if not by_file and not errors:
+        raise UsageError(f"There are no prompts in {path}.")
+    return by_file, errors
 
 
 def run_batch(
     segmenter: Segmenter,
     folder: Path,
-    prompts: BatchPrompts,
+    prompts_by_file: dict[str, list[BatchPrompt]],
     journal: Journal,
     progress: tqdm[None],
 ) -> tuple[list[CocoPhoto], int]:
     """Answers all prompts; each photo is encoded once, and not at all if it is in the journal.
 
-    Args:
-        segmenter: the model.
-        folder: contains the photos.
-        prompts: of each photo.
-        journal: stores finished photos.
-        progress: advances with each photo.
-
     Returns:
-        The photos in the order of the prompts, and the number of photos and lines that failed, each
-        of which has been reported.
-
-    Raises:
-        MobileSamError: the journal cannot be written.
+        The photos in the order of the prompts, and the number of failures, which are reported.
     """
-    for sentence in prompts.errors:
-        show(sentence)
-    failures = len(prompts.errors)
-    photos = []
     root = folder.resolve()
-    for file, photo_prompts in prompts.by_file.items():
+    photos, failures = [], 0
+    for file, prompts in prompts_by_file.items():
         try:
-            key, record = _recall_or_answer(segmenter, root, file, photo_prompts, journal)
+            path = _path_inside(root, file)
+            key = _key(segmenter.checkpoint, path, file, prompts)
+            record = journal.records.get(key) or _record(segmenter, path, prompts)
         except MobileSamError as error:
             show(f"{file}: {error}")
             failures += 1
         else:
             # Outside the try block: if writing fails for one photo, it fails for all.
-            if journal.get(key) is None:
+            if key not in journal.records:
                 journal.append(key, record)
             annotations = []
-            for prompt, answer in zip(photo_prompts, record["answers"], strict=True):
+            for prompt, answer in zip(prompts, record["answers"], strict=True):
                 if "error" in answer:
                     show(f"{file}, line {prompt.line}: {answer['error']}")
                     failures += 1
@@ -73,37 +119,53 @@ def run_batch(
     return photos, failures
 
 
-def _recall_or_answer(
-    segmenter: Segmenter, folder: Path, file: str, prompts: list[BatchPrompt], journal: Journal
-) -> tuple[str, dict[str, Any]]:
-    """A photo's key and record, from the journal or computed."""
-    path = path_inside(folder, file)
-    key = _key(segmenter.checkpoint, path, file, prompts)
-    record = journal.get(key)
-    return key, _answer(segmenter, path, prompts) if record is None else record
+def _parse_line(text: bytes) -> _Line:
+    try:
+        item = json.loads(text)
+    except (ValueError, RecursionError):
+        item = None
+    if not isinstance(item, dict):
+        raise PromptError(
+            'This is not a JSON object such as {"file": "a.jpg", "box": [1, 2, 8, 9]}.'
+        )
+    return validate(_Line, item, name="The line")
+
+
+def _relative_path(file: str) -> str:
+    path = PurePosixPath(file)
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise PromptError(f'"file" must be a path inside the folder, without "..", not {file!r}.')
+    return str(path)
+
+
+def _path_inside(folder: Path, file: str) -> Path:
+    """Resolves a photo's path, including symbolic links; `folder` must be resolved."""
+    try:
+        path = (folder / file).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
+        raise ImageError(f"The photo cannot be opened: {error}.") from error
+    if not path.is_relative_to(folder):
+        raise ImageError("The photo is outside the folder; only files inside it are read.")
+    return path
 
 
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:
-    """A digest of everything that a photo's record depends on: weights, file and prompts."""
+    """A digest of everything that a photo's record depends on."""
     try:
         status = path.stat()
         version = [status.st_size, status.st_mtime_ns]
     except (OSError, ValueError):  # opening the photo will report it
         version = []
     questions = [
-        [item.prompt.point_coords, item.prompt.point_labels, item.prompt.box] for item in prompts
+        [item.prompt.point_coords, item.prompt.point_labels, item.prompt.box, item.name]
+        for item in prompts
     ]
-    names = [item.name for item in prompts]
-    parts = [_RECORD_VERSION, checkpoint, file, version, questions, names]
+    parts = [__version__, checkpoint, file, version, questions]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
-def _answer(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
-    """The photo's size, and for each prompt a COCO annotation or {"error": sentence}.
-
-    Raises:
-        ImageError: the photo cannot be used.
-    """
+def _record(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
+    """The photo's size, and for each prompt a COCO annotation or {"error": sentence}."""
     embedding = segmenter.encode(path)
     answers = []
     for item in prompts:
@@ -111,8 +173,7 @@ def _answer(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dic
             prediction = segmenter.predict(embedding, item.prompt)
             best = prediction.best
             iou = float(prediction.iou_predictions[best])
-            found = PhotoObject(item.name, prediction.mask(best), iou)
-            answers.append(coco_annotation(found))
+            answers.append(coco_annotation(PhotoObject(item.name, prediction.mask(best), iou)))
         except PromptError as error:  # the prompt is outside the photo, or the mask is empty
             answers.append({"error": str(error)})
     return {"size": list(embedding.original_size), "answers": answers}

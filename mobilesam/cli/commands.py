@@ -10,24 +10,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilesam.cli.batch import run_batch
+from mobilesam.cli.batch import DEFAULT_NAME, read_prompts, run_batch
 from mobilesam.cli.journal import Journal
-from mobilesam.cli.messages import UsageError, progress_bar, show
-from mobilesam.cli.output import checked_output, write_atomically
+from mobilesam.cli.output import UsageError, checked_output, progress_bar, show, write_atomically
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
-from mobilesam.cli.prompts_file import DEFAULT_NAME, BatchPrompts, read_prompts
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.export import (
-    CocoPhoto,
-    coco_annotation,
-    coco_document,
-    cutout_png,
-    export_file,
-    json_bytes,
-    mask_png,
-    photo_file_name,
-)
+from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
+from mobilesam.export.files import export_file, json_bytes, photo_file_name
+from mobilesam.export.pictures import cutout_png, mask_png
 from mobilesam.images import Photo, open_photo
 from mobilesam.masks import mask_area
 from mobilesam.objects import PhotoObject
@@ -40,11 +31,7 @@ if TYPE_CHECKING:
 
 
 def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
-    """Loads the model, with one thread per usable core.
-
-    Raises:
-        MobileSamError: the weights or the device cannot be used.
-    """
+    """Loads the model, with one thread per usable core."""
     import torch
 
     from mobilesam.segmenter import Segmenter
@@ -58,18 +45,18 @@ def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
 def segment(args: Namespace) -> int:
     """`segment`: one object as a mask, a cut-out or COCO JSON."""
     prompt = _prompt(args)
-    suffix = ".json" if args.format == "coco" else ".png"
-    out = checked_output(args.out, suffix, args.photo)
+    out = checked_output(args.out, ".json" if args.format == "coco" else ".png", args.photo)
     settings = Settings.from_env()
     photo = _open_photo(args.photo, settings)
     prompt.check_answerable(photo.size_hw)
     segmenter = load_segmenter(args, settings)
-    # A numbered candidate needs three masks, even where SAM's rule gives one.
-    multimask_output = None if args.candidate == "best" else True
-    prediction = segmenter.predict(
-        segmenter.encode(photo), prompt, multimask_output=multimask_output
-    )
-    index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
+    embedding = segmenter.encode(photo)
+    if args.candidate == "best":
+        prediction = segmenter.predict(embedding, prompt)
+        index = prediction.best
+    else:
+        prediction = segmenter.predict(embedding, prompt, multimask_output=True)
+        index = int(args.candidate) - 1
     mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
     if args.format == "coco":
         found = PhotoObject(DEFAULT_NAME, mask, iou)
@@ -87,9 +74,7 @@ def segment(args: Namespace) -> int:
 def everything(args: Namespace) -> int:
     """`everything`: the masks of all objects as COCO JSON."""
     out = checked_output(args.out, ".json", args.photo)
-    given = {
-        name: getattr(args, name) for name in EVERYTHING_OPTIONS if getattr(args, name) is not None
-    }
+    given = {name: value for name, value in vars(args).items() if name in EVERYTHING_OPTIONS}
     try:
         EverythingOptions(**given)
     except PromptError as error:
@@ -101,35 +86,34 @@ def everything(args: Namespace) -> int:
     with progress_bar(options.points_per_side**2, "point", args.quiet) as progress:
         for step in segmenter.iter_everything(segmenter.encode(photo), options):
             progress.update(step.done - progress.n)
-        records = step.records
     annotations = tuple(
         coco_annotation(
             PhotoObject(DEFAULT_NAME, record.mask, record.predicted_iou),
             stability_score=record.stability_score,
         )
-        for record in records
+        for record in step.records
     )
     coco = CocoPhoto(photo_file_name(args.photo.name), photo.size_hw, annotations)
     write_atomically(out, json_bytes(coco_document([coco])))
     if not args.quiet:
-        show(f"{args.out}: {len(records)} masks, {segmenter.weights.kind} weights.")
-        if not records:
+        show(f"{args.out}: {len(annotations)} masks, {segmenter.weights.kind} weights.")
+        if not annotations:
             show("No mask passed the thresholds; a lower --pred-iou-thresh keeps more.")
     return 0
 
 
 def batch(args: Namespace) -> int:
     """`batch`: a folder of photos as one COCO file; status 1 if a photo or a line failed."""
-    out = checked_output(args.out, ".json")
+    out = checked_output(args.out, ".json", args.prompts)
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts = _read_prompts(args.prompts)
-    if out == args.prompts.resolve():
-        raise UsageError("--out would overwrite the prompts. Choose another name after --out.")
+    prompts, errors = read_prompts(args.prompts)
+    for sentence in errors:
+        show(sentence)
     segmenter = load_segmenter(args, Settings.from_env())
     with Journal(out.with_name(f"{out.name}.part")) as journal:
         try:
-            with progress_bar(len(prompts.by_file), "photo", args.quiet) as progress:
+            with progress_bar(len(prompts), "photo", args.quiet) as progress:
                 photos, failures = run_batch(segmenter, args.folder, prompts, journal, progress)
         except KeyboardInterrupt:
             show("Run the same command again to resume.")
@@ -139,7 +123,7 @@ def batch(args: Namespace) -> int:
     if not args.quiet:
         count = sum(len(photo.annotations) for photo in photos)
         show(f"{args.out}: {len(photos)} photos, {count} masks, {segmenter.weights.kind} weights.")
-    return 1 if failures else 0
+    return 1 if errors or failures else 0
 
 
 def serve(args: Namespace) -> int:
@@ -158,22 +142,11 @@ def _open_photo(path: Path, settings: Settings) -> Photo:
 
 
 def _prompt(args: Namespace) -> Prompt:
-    labels = [1] * len(args.points) + [0] * len(args.minus_points)
+    labels = [1] * len(args.point) + [0] * len(args.minus_point)
     try:
-        prompt = Prompt([*args.points, *args.minus_points], labels, args.box)
+        prompt = Prompt([*args.point, *args.minus_point], labels, args.box)
     except PromptError as error:
         raise UsageError(str(error)) from error
     if prompt.is_empty:
         raise UsageError("Where is the object? Give --point X,Y or --box X0,Y0,X1,Y1.")
     return prompt
-
-
-def _read_prompts(path: Path) -> BatchPrompts:
-    try:
-        with path.open("rb") as lines:
-            prompts = read_prompts(lines)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
-    if not prompts.by_file and not prompts.errors:
-        raise UsageError(f"There are no prompts in {path}.")
-    return prompts

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from mobilesam.cli.output import reporting_errors
 from mobilesam.errors import MobileSamError
@@ -16,24 +16,30 @@ from mobilesam.errors import MobileSamError
 class Journal:
     """JSON lines {"key": ..., "record": ...}, each flushed to disk when it is appended.
 
-    A key identifies everything that its record depends on, so records of other prompts or other
-    weights do no harm. Only one process at a time can open a journal.
+    Attributes:
+        records: by key. A key identifies everything that its record depends on, so records of
+            other prompts or other weights do no harm.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the file and reads its complete lines.
-
-        Raises:
-            MobileSamError: the file cannot be opened, or another process has opened it.
-        """
+        """Opens or creates the file and locks it; MobileSamError if that fails."""
+        self.records: dict[str, Any] = {}
         self._path = path
-        self._records: dict[str, Any] = {}
         with reporting_errors(path):
-            self._file: BinaryIO = path.open("a+b")
+            self._file = path.open("a+b")
         if not _lock(self._file):
             self._file.close()
             raise MobileSamError(f"Another process is writing {path}. Wait until it has finished.")
-        self._read()
+        self._file.seek(0)
+        complete = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):  # cut off by a crash
+                break
+            complete += len(line)
+            with suppress(ValueError, TypeError, KeyError):  # damaged; its photo is repeated
+                item = json.loads(line)
+                self.records[item["key"]] = item["record"]
+        self._file.truncate(complete)  # or the next record would be appended to the cut-off line
 
     def __enter__(self) -> Journal:
         return self
@@ -42,10 +48,6 @@ class Journal:
         with suppress(OSError):  # closing flushes again what a full disk refused
             self._file.close()
 
-    def get(self, key: str) -> Any | None:
-        """The record of a key, or None."""
-        return self._records.get(key)
-
     def append(self, key: str, record: Any) -> None:
         """Appends a record and waits until it is on disk; MobileSamError if that fails."""
         line = json.dumps({"key": key, "record": record}).encode("ascii") + b"\n"
@@ -53,7 +55,7 @@ class Journal:
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
-        self._records[key] = record
+        self.records[key] = record
 
     def remove(self) -> None:
         """Deletes the file; MobileSamError if that fails."""
@@ -62,30 +64,15 @@ class Journal:
         with reporting_errors(self._path):
             self._path.unlink(missing_ok=True)
 
-    def _read(self) -> None:
-        self._file.seek(0)
-        complete = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):  # cut off by a crash
-                break
-            complete += len(line)
-            try:
-                item = json.loads(line)
-                self._records[item["key"]] = item["record"]
-            except (ValueError, TypeError, KeyError):  # damaged; its photo is repeated
-                continue
-        self._file.truncate(complete)  # or the next record would be appended to the cut-off line
 
-
-def _lock(file: BinaryIO) -> bool:
+def _lock(file: IO[bytes]) -> bool:
     """Locks the file until it is closed; False if another process has locked it."""
-    if sys.platform != "win32":
+    try:
         import fcntl
 
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without locks
-            return True
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        return True
     return True

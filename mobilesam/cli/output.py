@@ -1,30 +1,41 @@
-"""Output files: checked before the work starts, and written completely or not at all."""
+"""What commands write: messages on standard error, and files, completely or not at all."""
 
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mobilesam.cli.messages import UsageError
+from tqdm import tqdm
+
 from mobilesam.errors import MobileSamError
 
 
-def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
-    """Checks an output path before the work starts.
+class UsageError(MobileSamError):
+    """The command line is wrong, whatever the photos contain."""
 
-    Args:
-        out: the path after --out.
-        suffix: the file extension that it must have.
-        photo: a file that must not be overwritten.
 
-    Returns:
-        The path with symbolic links resolved, so that the target of a link is replaced.
+def show(text: str) -> None:
+    """Prints one line, above a progress bar if there is one.
 
-    Raises:
-        UsageError: the file cannot be written there.
+    Control characters are escaped, because a terminal could interpret them.
+    """
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    tqdm.write("".join(escaped), file=sys.stderr)
+
+
+def progress_bar(total: int, unit: str, quiet: bool) -> tqdm[None]:
+    """A progress bar, which is shown only on a terminal and unless `quiet`."""
+    return tqdm(total=total, unit=unit, file=sys.stderr, disable=quiet or None, dynamic_ncols=True)
+
+
+def checked_output(out: Path, suffix: str, source: Path) -> Path:
+    """Checks that `out` has the suffix, can be written, and is not the file `source`.
+
+    Returns the path with symbolic links resolved, so that the target of a link is replaced.
     """
     if out.suffix.lower() != suffix:
         raise UsageError(f"The output is a {suffix} file. End the name after --out in {suffix}.")
@@ -34,8 +45,8 @@ def checked_output(out: Path, suffix: str, photo: Path | None = None) -> Path:
             raise UsageError(f"The folder {path.parent} does not exist. Create it first.")
         if path.exists() and not path.is_file():
             raise UsageError(f"{out} exists and is not a file. Choose another name after --out.")
-        if photo is not None and photo.resolve() == path:
-            raise UsageError("--out would overwrite the photo. Choose another name after --out.")
+        if source.resolve() == path:
+            raise UsageError(f"--out would overwrite {source}. Choose another name after --out.")
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
         raise UsageError(f"{out} cannot be written: {error}.") from error
     return path
@@ -51,11 +62,7 @@ def reporting_errors(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a temporary file beside `path`, then renames it.
-
-    Raises:
-        MobileSamError: the file cannot be written.
-    """
+    """Writes a temporary file beside `path`, then renames it; MobileSamError if that fails."""
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with reporting_errors(path):

@@ -1,13 +1,12 @@
 """The command line: arguments and help texts."""
 
-from __future__ import annotations
-
 import argparse
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mobilesam import __version__
-from mobilesam.cli.messages import show
+from mobilesam.cli.output import show
 
 PROGRAM = "python -m mobilesam"
 EVERYTHING_OPTIONS = {
@@ -25,7 +24,6 @@ EVERYTHING_OPTIONS = {
     "min_mask_region_area": "remove islands and holes with fewer pixels than this (default: 0)",
 }
 """The help of each option of `mobilesam.EverythingOptions`, with its defaults."""
-_COUNTS = ("points_per_side", "min_mask_region_area")
 
 _ABOUT = """\
 Segment objects in photos: point at an object, get its mask.
@@ -69,17 +67,13 @@ can have several lines, one for each object.
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
 
-_SERVE_EXAMPLES = f"""\
-example:
-  {PROGRAM} serve --port 8080"""
-
 
 class _Parser(argparse.ArgumentParser):
     """Reports an error in one line."""
 
-    def __init__(self, **kwargs: object) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, **options: Any) -> None:
+        raw = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=raw, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         show(f"{message.rstrip('.')}. See `{self.prog} --help`.")
@@ -91,37 +85,35 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description=_ABOUT, epilog=_EXAMPLES)
     parser.add_argument("--version", action="version", version=f"mobilesam {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_segment(_command(commands, "segment", "segment one object in a photo", _SEGMENT_EXAMPLES))
-    _add_everything(
-        _command(commands, "everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES)
-    )
-    _add_batch(
-        _command(
-            commands, "batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES
-        )
-    )
-    _add_serve(_command(commands, "serve", "start the web page", _SERVE_EXAMPLES))
+    for name, purpose, examples, add_options in (
+        ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
+        ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
+        ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
+        ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
+    ):
+        description = f"{purpose[0].upper()}{purpose[1:]}."
+        command = commands.add_parser(name, help=purpose, description=description, epilog=examples)
+        if name in ("segment", "everything"):
+            command.add_argument(
+                "photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ..."
+            )
+        add_options(command)
+        if name != "serve":
+            _add_out(command)
+        _add_model(command)
     return parser
 
 
-def _command(
-    commands: argparse._SubParsersAction[_Parser], name: str, purpose: str, examples: str
-) -> _Parser:
-    description = f"{purpose[0].upper()}{purpose[1:]}."
-    return commands.add_parser(name, help=purpose, description=description, epilog=examples)
-
-
 def _add_segment(parser: _Parser) -> None:
-    _add_photo(parser)
-    for option, dest, meaning in (
-        ("--point", "points", "a point on the object; can be repeated"),
-        ("--minus-point", "minus_points", "a point on the background; can be repeated"),
-    ):
+    point = partial(_coordinates, "X,Y", "320,240")
+    box = partial(_coordinates, "X0,Y0,X1,Y1", "10,10,200,300")
+    for option, where in (("--point", "the object"), ("--minus-point", "the background")):
+        meaning = f"a point on {where}; can be repeated"
         parser.add_argument(
-            option, type=_point, action="append", default=[], dest=dest, metavar="X,Y", help=meaning
+            option, type=point, action="append", default=[], metavar="X,Y", help=meaning
         )
     parser.add_argument(
-        "--box", type=_box, metavar="X0,Y0,X1,Y1", help="two opposite corners around the object"
+        "--box", type=box, metavar="X0,Y0,X1,Y1", help="two opposite corners around the object"
     )
     parser.add_argument(
         "--candidate",
@@ -137,18 +129,16 @@ def _add_segment(parser: _Parser) -> None:
         help="mask: a black and white PNG; cutout: a PNG of the object, cropped, on a transparent "
         "background; coco: COCO JSON (default: mask)",
     )
-    _add_out(parser)
-    _add_model(parser)
 
 
 def _add_everything(parser: _Parser) -> None:
-    _add_photo(parser)
     for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
-        kind, metavar = (int, "N") if name in _COUNTS else (float, "NUMBER")
-        parser.add_argument(option, type=kind, metavar=metavar, help=meaning)
-    _add_out(parser)
-    _add_model(parser)
+        is_count = name in ("points_per_side", "min_mask_region_area")
+        kind, metavar = (int, "N") if is_count else (float, "NUMBER")
+        parser.add_argument(
+            option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning
+        )
 
 
 def _add_batch(parser: _Parser) -> None:
@@ -158,8 +148,6 @@ def _add_batch(parser: _Parser) -> None:
     parser.add_argument(
         "--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines"
     )
-    _add_out(parser)
-    _add_model(parser)
 
 
 def _add_serve(parser: _Parser) -> None:
@@ -178,11 +166,6 @@ def _add_serve(parser: _Parser) -> None:
         action="store_true",
         help="serve the Model Context Protocol too, for AI assistants (also: MOBILESAM_MCP=1)",
     )
-    _add_model(parser)
-
-
-def _add_photo(parser: _Parser) -> None:
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ...")
 
 
 def _add_out(parser: _Parser) -> None:
@@ -208,7 +191,7 @@ def _add_model(parser: _Parser) -> None:
     )
 
 
-def _coordinates(text: str, form: str, example: str) -> tuple[float, ...]:
+def _coordinates(form: str, example: str, text: str) -> tuple[float, ...]:
     numbers = text.split(",")
     try:
         if len(numbers) == form.count(",") + 1:
@@ -216,14 +199,6 @@ def _coordinates(text: str, form: str, example: str) -> tuple[float, ...]:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is not {form} in pixels, such as {example}")
-
-
-def _point(text: str) -> tuple[float, ...]:
-    return _coordinates(text, "X,Y", "320,240")
-
-
-def _box(text: str) -> tuple[float, ...]:
-    return _coordinates(text, "X0,Y0,X1,Y1", "10,10,200,300")
 
 
 def _port(text: str) -> int:

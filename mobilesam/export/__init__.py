@@ -1,16 +1,11 @@
 """Exports objects as images and annotation files, and reads annotation files."""
 
-from mobilesam.export.coco import CocoPhoto as CocoPhoto
-from mobilesam.export.coco import coco_annotation as coco_annotation
-from mobilesam.export.coco import coco_document as coco_document
 from mobilesam.export.coco import read_coco as read_coco
-from mobilesam.export.documents import json_bytes as json_bytes
 from mobilesam.export.documents import parse_document as parse_document
 from mobilesam.export.documents import read_objects as read_objects
-from mobilesam.export.file_names import photo_file_name as photo_file_name
-from mobilesam.export.file_names import safe_file_stem as safe_file_stem
 from mobilesam.export.files import FILE_FORMATS as FILE_FORMATS
 from mobilesam.export.files import export_file as export_file
+from mobilesam.export.files import safe_file_stem as safe_file_stem
 from mobilesam.export.labelme import read_labelme as read_labelme
 from mobilesam.export.pictures import cutout_png as cutout_png
 from mobilesam.export.pictures import mask_png as mask_png

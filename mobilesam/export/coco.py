@@ -1,15 +1,12 @@
 """COCO instance annotations of one or more photos.
 
 Coordinates are pixels of the upright photo. `torchvision.datasets.CocoDetection` ignores the EXIF
-orientation of a photo, so the masks do not match a photo that it loads rotated; apply
-`PIL.ImageOps.exif_transpose` after loading, or save the photos upright.
+orientation of photos: apply `PIL.ImageOps.exif_transpose` after loading, or save them upright.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -20,53 +17,39 @@ from mobilesam.export.documents import (
     JsonObject,
     PolygonReader,
     check_photo_size,
-    pack_objects,
+    make_objects,
     validate_file,
 )
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
-from mobilesam.objects import PackedObjects, PhotoObject
+from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
-
-Segmentation = Literal["rle", "polygons"]
 
 
 @dataclass(frozen=True)
 class CocoPhoto:
-    """A photo and its annotations.
-
-    Attributes:
-        file_name: the photo's file name or relative path.
-        size_hw: (H, W) in pixels.
-        annotations: of the photo's objects, as `coco_annotation` returns them.
-    """
+    """A photo of size (H, W) with its annotations, as `coco_annotation` returns them."""
 
     file_name: str
     size_hw: tuple[int, int]
     annotations: tuple[JsonObject, ...]
 
 
-def coco_annotation(
-    item: PhotoObject, segmentation: Segmentation = "rle", **extra: float
-) -> JsonObject:
+def coco_annotation(item: PhotoObject, as_polygons: bool = False, **extra: float) -> JsonObject:
     """Describes an object as a COCO annotation, with its name as `category` in place of ids.
 
-    A predicted IoU is stored as predicted_iou and as score, the name that COCO's evaluation uses.
-
-    Args:
-        item: an object whose mask is not empty.
-        segmentation: `"rle"`, compressed; or `"polygons"`, one per part with holes connected by
-            bridges. pycocotools decodes both to exactly the mask.
-        **extra: further numbers, such as stability_score.
+    The mask becomes a compressed RLE or one polygon per part, with holes connected by bridges;
+    pycocotools decodes both to exactly the mask. A predicted IoU is stored as predicted_iou and as
+    score, the name that COCO's evaluation uses. `extra` has further numbers.
 
     Raises:
         PromptError: the mask is empty.
     """
-    if not item.mask.any():
+    if not item.area:
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
-    fields = mask_to_json(item.mask, iscrowd=0)
+    fields = mask_to_json(item.rle, iscrowd=0)
     annotation = {"category": item.name, "segmentation": fields.pop("rle"), **fields}
-    if segmentation == "polygons":
+    if as_polygons:
         outlines = mask_outlines(item.mask, "edges")
         annotation["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
@@ -78,18 +61,17 @@ def coco_photo(
     file_name: str,
     size_hw: tuple[int, int],
     objects: Sequence[PhotoObject],
-    segmentation: Segmentation = "rle",
+    as_polygons: bool = False,
 ) -> CocoPhoto:
     """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
-    annotations = tuple(coco_annotation(item, segmentation) for item in objects if item.mask.any())
+    annotations = tuple(coco_annotation(item, as_polygons) for item in objects if item.area)
     return CocoPhoto(file_name, size_hw, annotations)
 
 
 def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
     """Combines photos into a COCO document, ready for json.dump.
 
-    Ids start at 1, in order; each distinct name is a category. `photos` may be a generator, so that
-    the masks of one photo at a time are in memory. See the module about rotated photos.
+    Ids start at 1, in order; each distinct name is a category. See the module about rotated photos.
     """
     images: list[JsonObject] = []
     annotations: list[JsonObject] = []
@@ -152,31 +134,18 @@ def read_coco(
     size_hw: tuple[int, int],
     file_name: str | None = None,
     budget: CpuBudget | None = None,
-) -> PackedObjects:
-    """Reads the objects of one photo from a COCO file of any program.
+) -> list[PhotoObject]:
+    """Reads the objects of one photo of size (H, W) from a COCO file of any program.
 
-    Args:
-        document: parsed JSON, with compressed or uncompressed RLEs or polygons.
-        size_hw: (H, W) of the photo.
-        file_name: the photo's name in the file; needed if the file has several photos.
-        budget: limits the time spent on the objects.
+    `document` is parsed JSON, with compressed or uncompressed RLEs or polygons. `file_name` is the
+    photo's name in the file, needed if it has several photos; `budget`: see `PhotoObject`.
 
     Raises:
-        PromptError: the budget is exhausted.
         AnnotationError: the document cannot be read or is for another photo.
+        PromptError: the budget is spent.
     """
     content = validate_file(_CocoFile, document, "COCO")
-    image = _find_image(content.images, size_hw, file_name)
-    # By repr, because an attacker can choose integers whose hashes all collide.
-    names = {repr(category.id): category.name for category in content.categories}
-    annotations = [item for item in content.annotations if item.image_id == image.id]
-    found = _masks(annotations, names, size_hw)
-    return pack_objects(len(annotations), found, size_hw, budget)
-
-
-def _find_image(
-    images: Sequence[_Image], size_hw: tuple[int, int], file_name: str | None
-) -> _Image:
+    images = content.images
     if file_name is not None:
         images = [image for image in images if image.file_name == file_name]
     if not images:
@@ -184,7 +153,10 @@ def _find_image(
     if len(images) > 1:
         raise AnnotationError("This file has several photos, and the photo's name is not unique.")
     check_photo_size(images[0].height, images[0].width, size_hw)
-    return images[0]
+    # By repr, because an attacker can choose integers whose hashes all collide.
+    names = {repr(category.id): category.name for category in content.categories}
+    annotations = [item for item in content.annotations if item.image_id == images[0].id]
+    return make_objects(_masks(annotations, names, size_hw), len(annotations), size_hw, budget)
 
 
 def _masks(

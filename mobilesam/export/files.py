@@ -1,145 +1,156 @@
 """Exports the objects of a photo as one file in any of the supported formats."""
 
-from __future__ import annotations
-
 import io
+import json
+import re
+import unicodedata
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import TypeAlias
 
 import numpy as np
 
 from mobilesam.errors import PromptError
 from mobilesam.export.coco import coco_document, coco_photo
-from mobilesam.export.documents import json_bytes
-from mobilesam.export.file_names import photo_file_name, safe_file_stem
+from mobilesam.export.documents import JsonObject
 from mobilesam.export.labelme import labelme_document
-from mobilesam.export.pictures import cutouts_zip, index_png, mask_png
+from mobilesam.export.pictures import cutout_png, index_png, mask_png
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
-from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.masks import mask_to_json
 from mobilesam.objects import PhotoObject, check_sizes
 from mobilesam.polygons import count_parts_and_holes
 from mobilesam.settings import MEGA
 
-MAX_CUTOUT_PIXELS = 64 * MEGA
-"""Pixels of all cut-outs in a ZIP together; a pixel takes up to four bytes."""
-
-MAX_EDGES = 2 * MEGA
-"""Pixel edges of all masks together that polygons may follow; real objects have thousands."""
-
-MAX_OUTLINES = 1000
-"""Parts and holes of one mask that polygons may follow; real objects have a few."""
-
-_Objects: TypeAlias = Sequence[PhotoObject]
+MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to four bytes
+MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
+MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
+_SUFFIXES = {
+    "mask_png": "mask.png",
+    "index_png": "index.png",
+    "cutouts_zip": "cutouts.zip",
+    "coco_rle": "coco.json",
+    "coco_polygons": "coco-polygons.json",
+    "yolo": "yolo.zip",
+    "labelme": "labelme.json",
+}
+FILE_FORMATS = tuple(_SUFFIXES)
 
 
 def export_file(
-    file_format: str, photo: Photo, objects: _Objects, photo_name: str
+    file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
 ) -> tuple[str, bytes]:
-    """Exports objects as a file.
+    """Exports the objects of a photo as a file.
 
     Args:
         file_format: one of FILE_FORMATS. `"mask_png"` is the union of all masks; `"yolo"` a ZIP of
             data.yaml and the label file.
         photo: the upright photo.
-        objects: of the photo, at least one.
-        photo_name: the photo's file name. Annotation files refer to it, and the exported file is
-            named after it.
+        objects: at least one.
+        photo_name: the photo's file name, for annotation files and the name of the exported file.
 
     Returns:
         A file name that is safe on every system, and the file's content.
 
     Raises:
-        PromptError: the format is unknown, there are no objects, they have another size than the
-            photo, all masks are empty, or the file would be too large or take too long.
+        PromptError: the format is unknown, the objects are missing, empty or of another size, or
+            the file would be too large or take too long.
     """
     if file_format not in FILE_FORMATS:
         raise PromptError(f"The format must be one of {', '.join(FILE_FORMATS)}.")
     if not objects:
         raise PromptError("There are no objects yet. Add one first.")
     check_sizes(objects, photo.size_hw)
-    if not any(item.mask.any() for item in objects):
+    if not any(item.area for item in objects):
         raise PromptError("All masks are empty, so there is nothing to export.")
     name = photo_file_name(photo_name)
-    suffix, make = _MAKERS[file_format]
-    return f"{safe_file_stem(PurePosixPath(name).stem)}-{suffix}", make(photo, objects, name)
+    file_name = f"{safe_file_stem(PurePosixPath(name).stem)}-{_SUFFIXES[file_format]}"
+    return file_name, _content(file_format, photo, objects, name)
 
 
-def _mask(_photo: Photo, objects: _Objects, _name: str) -> bytes:
-    union = np.zeros(objects[0].size_hw, bool)
-    for item in objects:  # one at a time: all masks of a large photo would take gigabytes
-        union |= item.mask
-    return mask_png(union)
+def _content(
+    file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
+) -> bytes:
+    if file_format in ("coco_polygons", "yolo", "labelme"):
+        _check_polygon_cost(objects)
+    match file_format:
+        case "mask_png":
+            union = np.zeros(photo.size_hw, bool)
+            for item in objects:
+                union |= item.mask
+            return mask_png(union)
+        case "index_png":
+            return index_png(objects)
+        case "cutouts_zip":
+            return _cutouts_zip(photo, objects)
+        case "yolo":
+            # YOLO looks for the labels of images/<photo> in labels/<stem>.txt.
+            class_names = list(dict.fromkeys(item.name for item in objects))
+            labels = yolo_labels(objects, photo.size_hw, class_names)
+            label_file = f"labels/{PurePosixPath(photo_name).stem}.txt"
+            files = [("data.yaml", yolo_data_yaml(class_names)), (label_file, labels)]
+            return _zip(files, zipfile.ZIP_DEFLATED)
+        case "labelme":
+            return json_bytes(labelme_document(photo_name, photo.size_hw, objects))
+        case _:
+            as_polygons = file_format == "coco_polygons"
+            coco = coco_photo(photo_name, photo.size_hw, objects, as_polygons)
+            return json_bytes(coco_document([coco]))
 
 
-def _index(_photo: Photo, objects: _Objects, _name: str) -> bytes:
-    return index_png(objects)
+def json_bytes(document: JsonObject) -> bytes:
+    """Encodes an annotation document."""
+    return json.dumps(document, allow_nan=False).encode("ascii") + b"\n"
 
 
-def _cutouts(photo: Photo, objects: _Objects, _name: str) -> bytes:
-    if sum(_bounds_area(item.mask) for item in objects) > MAX_CUTOUT_PIXELS:
+def safe_file_stem(name: str, fallback: str = "photo") -> str:
+    """The letters and digits of a name, at most 40 characters, joined by dashes; or `fallback`."""
+    plain = unicodedata.normalize("NFC", name)
+    return re.sub(r"[\W_]+", "-", plain)[:40].strip("-") or fallback
+
+
+def photo_file_name(path: str) -> str:
+    """The photo's file name with its extension, as annotation files refer to it.
+
+    Directories and characters that Windows forbids are removed, so that a reader which joins the
+    name to a folder stays in that folder. Of a long name, the last 100 characters are returned;
+    `"photo.jpg"` if nothing is left.
+    """
+    last = re.split(r"[/\\]", path)[-1]
+    plain = "".join(c for c in last if c.isprintable() and c not in '<>:"|?*').strip()
+    return plain[-100:] if plain.strip(".") else "photo.jpg"
+
+
+def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:
+    """Cut-outs named `<index>-<name>.png`; the index, as in `index_png`, makes names unique."""
+    boxes_xywh = [mask_to_json(item.rle)["bbox"] for item in objects]
+    if sum(width * height for _, _, width, height in boxes_xywh) > MAX_CUTOUT_PIXELS:
         raise PromptError(
             "The cut-outs are too large for one file. Export fewer objects at a time."
         )
-    return cutouts_zip(photo, objects)
+    files = (
+        (f"{index}-{safe_file_stem(item.name, 'object')}.png", cutout_png(photo, item.mask))
+        for index, item in enumerate(objects, start=1)
+        if item.area
+    )
+    return _zip(files, zipfile.ZIP_STORED)  # PNGs are compressed already
 
 
-def _coco_rle(photo: Photo, objects: _Objects, name: str) -> bytes:
-    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects)]))
-
-
-def _coco_polygons(photo: Photo, objects: _Objects, name: str) -> bytes:
-    _check_polygon_cost(objects)
-    return json_bytes(coco_document([coco_photo(name, photo.size_hw, objects, "polygons")]))
-
-
-def _labelme(photo: Photo, objects: _Objects, name: str) -> bytes:
-    _check_polygon_cost(objects)
-    return json_bytes(labelme_document(name, photo.size_hw, objects))
-
-
-def _yolo(photo: Photo, objects: _Objects, name: str) -> bytes:
-    """data.yaml and labels/<stem>.txt, where YOLO looks for the labels of images/<photo>."""
-    _check_polygon_cost(objects)
-    class_names = list(dict.fromkeys(item.name for item in objects))
-    labels = yolo_labels(objects, photo.size_hw, class_names)
+def _zip(files: Iterable[tuple[str, str | bytes]], compression: int) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        # A ZipInfo has a fixed date, so that equal objects give equal archives.
-        archive.writestr(zipfile.ZipInfo("data.yaml"), yolo_data_yaml(class_names))
-        label_file = zipfile.ZipInfo(f"labels/{PurePosixPath(name).stem}.txt")
-        archive.writestr(label_file, labels, zipfile.ZIP_DEFLATED)
+        for name, data in files:
+            # A ZipInfo has a fixed date, so that equal objects give equal archives.
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
     return buffer.getvalue()
 
 
-_MAKERS: Mapping[str, tuple[str, Callable[[Photo, _Objects, str], bytes]]] = {
-    "mask_png": ("mask.png", _mask),
-    "index_png": ("index.png", _index),
-    "cutouts_zip": ("cutouts.zip", _cutouts),
-    "coco_rle": ("coco.json", _coco_rle),
-    "coco_polygons": ("coco-polygons.json", _coco_polygons),
-    "yolo": ("yolo.zip", _yolo),
-    "labelme": ("labelme.json", _labelme),
-}
-FILE_FORMATS = tuple(_MAKERS)
-
-
-def _check_polygon_cost(objects: _Objects) -> None:
+def _check_polygon_cost(objects: Sequence[PhotoObject]) -> None:
     """Checks that the polygons of all masks can be traced within a few seconds."""
-    edges = sum(_count_edges(item.mask) for item in objects)
-    outlines = max(sum(count_parts_and_holes(item.mask)) for item in objects)
-    if edges > MAX_EDGES or outlines > MAX_OUTLINES:
-        raise PromptError("These masks are too ragged for polygons. Export them as coco_rle.")
-
-
-def _count_edges(mask: Mask) -> int:
-    """The number of pairs of adjacent pixels that differ."""
-    horizontal = np.count_nonzero(mask[:, 1:] != mask[:, :-1])
-    return int(horizontal + np.count_nonzero(mask[1:] != mask[:-1]))
-
-
-def _bounds_area(mask: Mask) -> int:
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
-    return (x1 - x0) * (y1 - y0)
+    edges = 0
+    for item in objects:
+        mask = item.mask
+        edges += int(np.count_nonzero(mask[:, 1:] != mask[:, :-1]))
+        edges += int(np.count_nonzero(mask[1:] != mask[:-1]))
+        if edges > MAX_EDGES or sum(count_parts_and_holes(mask)) > MAX_OUTLINES:
+            raise PromptError("These masks are too ragged for polygons. Export them as coco_rle.")

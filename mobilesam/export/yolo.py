@@ -1,7 +1,5 @@
 """YOLO segmentation labels: one text file per photo, and data.yaml for all of them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 
@@ -10,10 +8,7 @@ import numpy as np
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import joined_outline, mask_outlines
 
-_WITHIN_PIXEL = 0.25
-"""Added to pixel indices, so that readers that round and readers that truncate find the pixel."""
-
-_MIN_VERTICES = 3
+_WITHIN_PIXEL = 0.25  # is added, so that readers that round or truncate find the same pixel
 
 
 def yolo_labels(
@@ -25,28 +20,22 @@ def yolo_labels(
     are joined by lines one pixel wide. These lines are the only error: one or two percent for
     parts of some size, but most of an object that consists of single pixels far apart.
 
-    Args:
-        objects: of the photo; those with an empty mask are skipped.
-        size_hw: (H, W) of the photo, which normalises the coordinates.
-        class_names: of all objects, in the order of the class indices.
+    `size_hw` is the (H, W) of the photo; `class_names` has all names in the order of the classes.
     """
-    return "".join(_line(item, size_hw, class_names) for item in objects if item.mask.any())
+    return "".join(_line(item, size_hw, class_names) for item in objects if item.area)
 
 
 def yolo_data_yaml(class_names: Sequence[str]) -> str:
     """data.yaml for ultralytics, to be placed beside the folders `images` and `labels`."""
-    classes = (
-        f"  {index}: {json.dumps(name, ensure_ascii=False)}"
-        for index, name in enumerate(class_names)
-    )
+    quoted = (json.dumps(name, ensure_ascii=False) for name in class_names)
+    classes = (f"  {index}: {name}" for index, name in enumerate(quoted))
     return "\n".join(["train: images", "val: images", "names:", *classes, ""])
 
 
 def _line(item: PhotoObject, size_hw: tuple[int, int], class_names: Sequence[str]) -> str:
     outline = joined_outline(mask_outlines(item.mask, "centres"))
     # Readers take a line with fewer than three vertices for a box.
-    missing = max(0, _MIN_VERTICES - len(outline))
-    outline = np.concatenate([outline, outline[:1].repeat(missing, axis=0)])
+    outline = np.concatenate([outline, outline[:1].repeat(max(0, 3 - len(outline)), axis=0)])
     height, width = size_hw
     normalised = (outline + _WITHIN_PIXEL) / (width, height)
     coordinates = " ".join(f"{number:.6f}" for number in normalised.ravel().tolist())

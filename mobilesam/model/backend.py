@@ -1,7 +1,5 @@
 """Chooses between the reference modules and the fast ones; nothing else makes this choice."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,12 +10,9 @@ from segment_anything.modeling import PromptEncoder, Sam
 
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.matmul import linear, speedup
-from mobilesam.model.tiny_vit import TinyVitEncoder
+from mobilesam.model.fast_layers import is_faster, linear, random_matrices
+from mobilesam.model.sam import TinyVitEncoder
 from mobilesam.settings import Precision
-
-_MIN_BFLOAT16_SPEEDUP = 1.5
-_BFLOAT16_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +47,14 @@ class ModelBackend:
 
 
 def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
-    """Chooses the fastest modules for the model's device.
+    """Chooses the fastest modules for the device of a model in eval mode.
 
-    On a CPU these are the fast modules in float32, or with the encoder in bfloat16 if the CPU has
-    AMX. On other devices, and for an encoder other than TinyViT, they are the reference modules;
-    on other devices the CPU's encoder is kept as a fallback.
+    On a CPU these are the fast modules. On other devices, and for an encoder other than TinyViT,
+    they are the reference modules; on other devices the CPU's encoder is kept as a fallback.
 
     Args:
-        sam: the model in eval mode.
-        precision: of the encoder on a CPU; `"auto"` applies the rule above.
+        sam: the model.
+        precision: of the encoder on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
     """
     if sam.device.type != "cpu":
         fallback = choose_backend(copy.deepcopy(sam).cpu(), precision)
@@ -95,31 +89,23 @@ def plain_backend(sam: Sam) -> ModelBackend:
 
 def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
     """The fast modules for a CPU, the encoder in `dtype` and the decoder in float32."""
-    encoder = FastEncoder(cast(TinyVitEncoder, sam.image_encoder), dtype)
-    decoder = FastDecoder(sam.mask_decoder)
+    encoder = FastEncoder(sam.image_encoder, dtype)
     mean, std = cast(torch.Tensor, sam.pixel_mean), cast(torch.Tensor, sam.pixel_std)
-
-    @torch.inference_mode()
-    def encode(rgb: torch.Tensor) -> torch.Tensor:
-        return encoder((rgb - mean) / std)
-
-    name = f"fast {str(dtype).removeprefix('torch.')}"
-    return replace(plain_backend(sam), encode=encode, mask_decoder=decoder, name=name)
+    return replace(
+        plain_backend(sam),
+        encode=lambda rgb: encoder((rgb - mean) / std),
+        mask_decoder=FastDecoder(sam.mask_decoder),
+        name=f"fast {str(dtype).removeprefix('torch.')}",
+    )
 
 
 def bfloat16_is_faster() -> bool:
     """Whether the CPU has AMX, and bfloat16 is correct and faster for an encoder-sized matrix."""
-    try:
-        if not torch.cpu._is_amx_tile_supported():
-            return False
-    except AttributeError:  # private, and missing in some versions of torch
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, not in every version
+    if has_amx is None or not has_amx():
         return False
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4096, 640, generator=generator)
-    weight = torch.randn(640, 640, generator=generator)
-    expected = x @ weight
+    x, weight = random_matrices((4096, 640), (640, 640))
     x16, weight16 = x.bfloat16(), weight.bfloat16()
-    error = ((x16 @ weight16).float() - expected).norm() / expected.norm()
-    if not bool(error < _BFLOAT16_TOLERANCE):
-        return False
-    return speedup(lambda: linear(x, weight), lambda: x16 @ weight16) > _MIN_BFLOAT16_SPEEDUP
+    return is_faster(
+        lambda: linear(x16, weight16), lambda: linear(x, weight), tolerance=0.02, ratio=1.5
+    )

@@ -1,12 +1,8 @@
 """Loads MobileSAM checkpoints strictly and renames the official parameters to timm's names."""
 
-from __future__ import annotations
-
 import hashlib
-import json
 import re
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,37 +11,33 @@ from torch import nn
 
 from mobilesam.errors import WeightsError
 
-SHARD_INDEX = "model.safetensors.index.json"
 CHECKSUMS = "SHA256SUMS"
 
 _ENCODER = "image_encoder."
-_BATCH_NORM_COUNTER = "num_batches_tracked"
 _RENAMES = (
     (re.compile(r"^patch_embed\.seq\.0\."), "patch_embed.conv1."),
     (re.compile(r"^patch_embed\.seq\.2\."), "patch_embed.conv2."),
     (re.compile(r"\.c\.weight$"), ".conv.weight"),
 )
-_LAYER = re.compile(r"^layers\.(\d)\.(downsample\.)?")
+_LAYER = re.compile(r"layers\.(\d)\.")
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
     """Loads all tensors of a checkpoint into a model, or none.
 
     Args:
-        sam: the result of `build_sam`; it must be put into eval mode afterwards.
+        sam: in training mode; it must be put into eval mode afterwards.
         path: a state dict as `mobile_sam.pt` (official names), a `.safetensors` file with the same
-            names, or a folder with a safetensors index.
+            names, or a folder of shards.
 
     Raises:
         WeightsError: the file is damaged, cannot be read safely, or its tensors do not have the
             names and shapes of MobileSAM's.
     """
-    state = rename_official(read_tensors(path))
     expected = sam.state_dict()
-    # Other checkpoints often omit BatchNorm's counters, which inference does not read.
-    for name, tensor in expected.items():
-        if name.endswith(_BATCH_NORM_COUNTER):
-            state.setdefault(name, torch.zeros_like(tensor))
+    # The bundled weights omit BatchNorm's counters, which inference does not read.
+    state = {name: t for name, t in expected.items() if name.endswith("num_batches_tracked")}
+    state |= {new: t for name, t in read_tensors(path).items() if (new := _rename(name))}
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError(
@@ -74,10 +66,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if path.is_dir():
-            index = json.loads((path / SHARD_INDEX).read_text(encoding="utf-8"))
             state: dict[str, torch.Tensor] = {}
-            for shard in sorted(set(index["weight_map"].values())):
-                state.update(load_file(path / Path(shard).name))
+            for shard in path.glob("*.safetensors"):
+                state.update(load_file(shard))
         elif path.suffix == ".safetensors":
             state = load_file(path)
         else:
@@ -85,10 +76,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {error.filename or path} does not exist.") from error
-    except Exception as error:  # the readers raise many types of exceptions for damaged files
+    except Exception as error:  # the readers raise many types for damaged files
         raise WeightsError(
-            f"{path.name} is damaged or not a plain state dict; download it again or choose other "
-            "weights."
+            f"{path.name} is damaged or not a plain state dict; download it again."
         ) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
@@ -97,21 +87,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def rename_official(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Renames the official checkpoint's parameters to those of timm's TinyViT.
-
-    The classifier (`head`, `norm_head`) is dropped: segmentation does not use it.
-    """
-    return {renamed: tensor for name, tensor in state.items() if (renamed := _rename(name))}
-
-
 def checkpoint_digest(path: Path) -> str:
     """SHA-256 of a file, or of a folder's shards in the order of their names."""
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -124,10 +104,10 @@ def check_shards(folder: Path) -> None:
     try:
         lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
         digests = {name: digest for digest, name in map(str.split, lines)}
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder.name}/{CHECKSUMS} cannot be read: {error}.") from error
+    except (OSError, ValueError):
+        digests = {}
     if not digests:
-        raise WeightsError(f"{folder.name}/{CHECKSUMS} is empty; download it again.")
+        raise WeightsError(f"{folder.name}/{CHECKSUMS} is missing or damaged; download it again.")
     for name, expected in digests.items():
         file = folder / name
         if not file.is_file() or checkpoint_digest(file) != expected:
@@ -135,13 +115,11 @@ def check_shards(folder: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Checks what torch.load does not: the checksums, and that the ZIP is not compressed.
-
-    torch.save stores tensors uncompressed, so a larger unpacked size means a decompression bomb.
-    """
+    """Checks what torch.load does not: the checksums, and that the ZIP is not compressed."""
     if not zipfile.is_zipfile(path):
         return  # torch's legacy format, or not a checkpoint
     with zipfile.ZipFile(path) as archive:
+        # torch.save does not compress, so a larger unpacked size means a decompression bomb.
         unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > path.stat().st_size or archive.testzip() is not None:
             raise zipfile.BadZipFile
@@ -149,26 +127,24 @@ def _check_archive(path: Path) -> None:
 
 def _is_usable(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
     """Whether a tensor can be copied into a parameter and holds finite numbers."""
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":
-        return False
+    is_dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
     same_kind = tensor.is_floating_point() == parameter.is_floating_point()
-    return same_kind and not tensor.is_complex() and bool(torch.isfinite(tensor).all())
+    return is_dense and same_kind and bool(torch.isfinite(tensor).all())
 
 
 def _rename(name: str) -> str | None:
-    if not name.startswith(_ENCODER):
+    """The official parameter's name in `Sam`; None for the classifier, which is not used."""
+    if not name.startswith(_ENCODER) or name.startswith(f"{_ENCODER}neck."):
         return name
     name = name.removeprefix(_ENCODER)
-    if name.startswith("neck."):
-        return _ENCODER + name
     if name.startswith(("head.", "norm_head.")):
         return None
     for pattern, replacement in _RENAMES:
         name = pattern.sub(replacement, name)
-    # timm has the downsampling at the start of the next stage, MobileSAM at the end of a stage.
-    name = _LAYER.sub(
-        lambda match: f"stages.{int(match[1]) + bool(match[2])}.{match[2] or ''}", name
-    )
+    if layer := _LAYER.match(name):
+        # timm downsamples at the start of the next stage, MobileSAM at the end of a stage.
+        stage = int(layer[1]) + ("downsample" in name)
+        name = f"stages.{stage}.{name[layer.end() :]}"
     return f"{_ENCODER}trunk.{name}"
 
 

@@ -15,37 +15,31 @@ The transposed convolutions of the upscaling (kernel and stride 2) are two matri
 pixels in token order; only the final masks are put into raster order.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.inference_layers import LayerNorm, Linear
-from mobilesam.model.matmul import linear
+from mobilesam.model.fast_layers import LayerNorm, Linear, linear
 
 _FEW_TOKENS = 16
 
 
-class FastDecoder(nn.Module):
+class FastDecoder:
     """A replacement for segment_anything's MaskDecoder."""
 
     def __init__(self, decoder: Any) -> None:
         """Copies the weights of segment_anything's MaskDecoder, which is in eval mode."""
-        super().__init__()
-        self.num_mask_tokens = decoder.num_mask_tokens
         self.own_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).detach()
         transformer = decoder.transformer
         self.layers = [_Layer(layer) for layer in transformer.layers]
         self.final_attention = _Attention(transformer.final_attn_token_to_image)
-        self.final_norm = LayerNorm.of(transformer.norm_final_attn)
+        self.final_norm = LayerNorm(transformer.norm_final_attn)
         self.upscaling = _Upscaling(decoder.output_upscaling)
-        self.hypernetworks = _stacked([mlp.layers for mlp in decoder.output_hypernetworks_mlps])
-        self.iou_head = [Linear.of(layer) for layer in decoder.iou_prediction_head.layers]
+        self.hypernetworks = decoder.output_hypernetworks_mlps
+        self.iou_head = decoder.iou_prediction_head
 
-    def forward(
+    def __call__(
         self,
         image_embeddings: torch.Tensor,
         image_pe: torch.Tensor,
@@ -53,37 +47,30 @@ class FastDecoder(nn.Module):
         dense_prompt_embeddings: torch.Tensor,
         multimask_output: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Decodes a batch of prompts on one image, as MaskDecoder.forward does.
-
-        Args:
-            image_embeddings: (1, 256, 64, 64).
-            image_pe: (1, 256, 64, 64) positional encoding.
-            sparse_prompt_embeddings: (B, N, 256).
-            dense_prompt_embeddings: (B, 256, 64, 64).
-            multimask_output: whether to return three candidates or one.
+        """Decodes B prompts on one image, as MaskDecoder.forward does.
 
         Returns:
-            low_res_logits (B, C, 256, 256) and iou_predictions (B, C).
+            low_res_logits (B, C, 256, 256) and iou_predictions (B, C): C is 3 with
+            `multimask_output`, else 1.
         """
-        prompts = sparse_prompt_embeddings.shape[0]
         position = _tokens_of(image_pe)
         dense = dense_prompt_embeddings
         if dense.stride(2) == 0 and dense.stride(3) == 0:
             dense = dense[:1]  # expanded from one pixel: there is no mask_input
         image = _tokens_of(image_embeddings) + _tokens_of(dense)
-        own_tokens = self.own_tokens.expand(prompts, -1, -1)
+        own_tokens = self.own_tokens.expand(len(sparse_prompt_embeddings), -1, -1)
         queries = point = torch.cat([own_tokens, sparse_prompt_embeddings], dim=1)
         for layer in self.layers:
             queries, image = layer(queries, point, image, position)
         keys = image + position
-        selected = slice(1, self.num_mask_tokens) if multimask_output else slice(0, 1)
-        outputs = [0, *range(1, 1 + self.num_mask_tokens)[selected]]  # the IoU and mask tokens
+        selected = [1, 2, 3] if multimask_output else [0]
+        outputs = [0, *(1 + index for index in selected)]  # the IoU token and the mask tokens
         queries, point = queries[:, outputs], point[:, outputs]
         attended = self.final_attention.to_image(queries + point, keys, image)
-        queries = self.final_norm(queries + attended)
-        iou_predictions = _mlp(queries[:, 0], self.iou_head)[:, selected]
-        hyper = _stacked_mlp(queries[:, 1:], self.hypernetworks, selected)
-        return self.upscaling.masks(image, hyper), iou_predictions
+        iou_token, *mask_tokens = self.final_norm(queries + attended).unbind(1)
+        pairs = zip(selected, mask_tokens, strict=True)
+        hyper = torch.stack([self.hypernetworks[index](token) for index, token in pairs], dim=1)
+        return self.upscaling(image, hyper), self.iou_head(iou_token)[:, selected]
 
 
 def _tokens_of(image: torch.Tensor) -> torch.Tensor:
@@ -171,9 +158,8 @@ class _Layer:
         self.self_attention = _Attention(layer.self_attn)
         self.to_image = _Attention(layer.cross_attn_token_to_image)
         self.from_tokens = _Attention(layer.cross_attn_image_to_token)
-        self.norms = [
-            LayerNorm.of(norm) for norm in (layer.norm1, layer.norm2, layer.norm3, layer.norm4)
-        ]
+        norms = (layer.norm1, layer.norm2, layer.norm3, layer.norm4)
+        self.norms = [LayerNorm(norm) for norm in norms]
         self.fc1, self.fc2 = Linear.of(layer.mlp.lin1), Linear.of(layer.mlp.lin2)
 
     def __call__(
@@ -202,9 +188,9 @@ class _Upscaling:
     def __init__(self, upscaling: Any) -> None:
         first, norm, _, second, _ = upscaling
         self.first, self.second = _as_linear(first), _as_linear(second)
-        self.norm = LayerNorm.of(norm)
+        self.norm = LayerNorm(norm)
 
-    def masks(self, image: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
+    def __call__(self, image: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
         """(B, 4096, C) tokens and (B, M, 32) hypernetwork outputs to (B, M, 256, 256) logits."""
         prompts, tokens, _ = image.shape
         side = int(tokens**0.5)
@@ -223,30 +209,3 @@ def _as_linear(layer: Any) -> Linear:
     """A transposed convolution of kernel and stride 2 as a linear layer to (dy, dx, channel)."""
     weight = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
     return Linear(weight, layer.bias.detach().repeat(4))
-
-
-def _mlp(x: torch.Tensor, layers: list[Linear]) -> torch.Tensor:
-    for layer in layers[:-1]:
-        x = F.relu(layer(x))
-    return layers[-1](x)
-
-
-def _stacked(mlps: list[Any]) -> list[Linear]:
-    """Stacks M MLPs of one shape: per layer, weights (M, in, out) and biases (M, 1, out)."""
-    return [
-        Linear(
-            torch.stack([layer.weight.detach().t() for layer in layers]),
-            torch.stack([layer.bias.detach() for layer in layers])[:, None],
-        )
-        for layers in zip(*mlps, strict=True)
-    ]
-
-
-def _stacked_mlp(x: torch.Tensor, layers: list[Linear], which: slice) -> torch.Tensor:
-    """Maps each of the M rows of (B, M, C) by its own MLP of the slice `which`: (B, M, out)."""
-    rows = x.transpose(0, 1)
-    for position, layer in enumerate(layers):
-        rows = torch.baddbmm(layer.bias[which], rows, layer.weight[which])
-        if position < len(layers) - 1:
-            rows = F.relu(rows)
-    return rows.transpose(0, 1)

@@ -12,18 +12,15 @@
   computed once.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+import copy
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.inference_layers import LayerNorm, Linear
-from mobilesam.model.matmul import linear
-from mobilesam.model.tiny_vit import TinyVitEncoder
+from mobilesam.model.fast_layers import LayerNorm, Linear, linear
 
+_STAGE_SIDES = (128, 64, 64)  # of the feature maps of the stages with window attention
 _EARLY_STRIDE = 8
 _EARLY_REACH = 2  # rows of the output beyond the photo that are still in its receptive field
 
@@ -31,16 +28,17 @@ _EARLY_REACH = 2  # rows of the output beyond the photo that are still in its re
 class FastEncoder:
     """A replacement for `TinyVitEncoder` that takes one unpadded photo."""
 
-    def __init__(self, encoder: TinyVitEncoder, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of an encoder in eval mode, in float32 or bfloat16."""
+    def __init__(self, encoder: Any, dtype: torch.dtype = torch.float32) -> None:
+        """Copies the weights of a `TinyVitEncoder` in eval mode, in float32 or bfloat16."""
         self.dtype = dtype
-        trunk: Any = encoder.trunk
-        stages = list(trunk.stages)
-        embed = trunk.patch_embed
-        self._patch_embed = [_conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
-        self._mbconvs = [_MbConv(block, dtype) for block in stages[0].blocks]
-        self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages[1:]]
-        self._blocks = [[_Block(block, dtype) for block in stage.blocks] for stage in stages[1:]]
+        embed, (first, *stages) = encoder.trunk.patch_embed, encoder.trunk.stages
+        self._patch_embed = [_Conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
+        self._mbconvs = [_MbConv(block, dtype) for block in first.blocks]
+        self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages]
+        self._blocks = [
+            [_Block(block, side, dtype) for block in stage.blocks]
+            for stage, side in zip(stages, _STAGE_SIDES, strict=True)
+        ]
         self._neck = _Neck(encoder.neck, dtype)
         self._side = encoder.img_size
         self._blank_features = self._early_layers(
@@ -49,13 +47,13 @@ class FastEncoder:
 
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Computes the image embedding.
+        """Maps one photo to its image embedding.
 
         Args:
             pixels: (1, 3, h, w) normalised RGB, not padded, the longer side 1024.
 
         Returns:
-            (1, 256, 64, 64) float32 image embedding in NHWC memory order.
+            (1, 256, 64, 64) float32, in NHWC memory order.
         """
         x = self._early_features(pixels)
         for stage, blocks in enumerate(self._blocks):
@@ -96,28 +94,18 @@ class FastEncoder:
         return self._patch_mergings[0](x)
 
 
-@dataclass(frozen=True, eq=False)
 class _Conv:
-    """A convolution with folded BatchNorm, on NHWC."""
+    """A convolution on NHWC; BatchNorm is folded into it."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    groups: int
+    def __init__(self, conv: Any, dtype: torch.dtype) -> None:
+        fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
+        self.conv: torch.nn.Conv2d = fused.requires_grad_(False).to(dtype)
+        if self.conv.groups == 1:
+            self.conv.to(memory_format=torch.channels_last)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        nchw = x.permute(0, 3, 1, 2)
-        out = F.conv2d(nchw, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        out: torch.Tensor = self.conv(x.permute(0, 3, 1, 2))
         return out.permute(0, 2, 3, 1)
-
-
-def _conv(conv_norm: Any, dtype: torch.dtype) -> _Conv:
-    fused = conv_norm.fuse()
-    weight = fused.weight.detach().to(dtype)
-    if fused.groups == 1:
-        weight = weight.contiguous(memory_format=torch.channels_last)
-    return _Conv(weight, fused.bias.detach().to(dtype), fused.stride, fused.padding, fused.groups)
 
 
 class _PatchMerging:
@@ -125,7 +113,7 @@ class _PatchMerging:
 
     def __init__(self, block: Any, dtype: torch.dtype) -> None:
         self.expand, self.depthwise, self.project = (
-            _conv(conv, dtype) for conv in (block.conv1, block.conv2, block.conv3)
+            _Conv(conv, dtype) for conv in (block.conv1, block.conv2, block.conv3)
         )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -142,55 +130,45 @@ class _MbConv(_PatchMerging):
 class _Block:
     """timm's TinyVitBlock: window attention, a depthwise convolution, an MLP."""
 
-    def __init__(self, block: Any, dtype: torch.dtype) -> None:
+    def __init__(self, block: Any, side: int, dtype: torch.dtype) -> None:
         attention = block.attn
-        self.window = block.window_size
+        self.window_tokens = block.window_size**2
+        self.gather, self.scatter = _window_indices(side, block.window_size)
         self.heads = attention.num_heads
-        self.norm, self.qkv = LayerNorm.of(attention.norm, dtype), Linear.of(attention.qkv, dtype)
+        self.norm, self.qkv = LayerNorm(attention.norm, dtype), Linear.of(attention.qkv, dtype)
         self.project = Linear.of(attention.proj, dtype)
         biases = attention.attention_biases[:, attention.attention_bias_idxs]
         self.bias = biases[None].detach().to(dtype).contiguous()
         # timm pads windows with zeros before the norm, whose output for them is its bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
         self.padding = padding.detach().to(dtype)[None]
-        self.local_conv = _conv(block.local_conv, dtype)
-        self.mlp_norm = LayerNorm.of(block.mlp.norm, dtype)
+        self.local_conv = _Conv(block.local_conv, dtype)
+        self.mlp_norm = LayerNorm(block.mlp.norm, dtype)
         self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
-        self._indices: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         x = self.local_conv(x + self._attend(x))
         return self.fc2(F.gelu(self.fc1(self.mlp_norm(x)))).add_(x)
 
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
-        _, height, width, channels = x.shape
-        tokens = height * width
-        gather, scatter = self._window_indices(height, width)
-        qkv = torch.cat([self.qkv(self.norm(x).view(tokens, channels)), self.padding])
-        per_window = self.window**2
-        q, k, v = (
-            part.transpose(1, 2)
-            for part in qkv.index_select(0, gather)
-            .view(-1, per_window, self.heads, 3, channels // self.heads)
-            .unbind(3)
+        channels = x.shape[-1]
+        qkv = torch.cat([self.qkv(self.norm(x).view(-1, channels)), self.padding])
+        windows = qkv.index_select(0, self.gather).view(
+            -1, self.window_tokens, self.heads, 3, channels // self.heads
         )
+        q, k, v = (part.transpose(1, 2) for part in windows.unbind(3))
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
-        out = out.transpose(1, 2).reshape(-1, channels).index_select(0, scatter)
+        out = out.transpose(1, 2).reshape(-1, channels).index_select(0, self.scatter)
         return self.project(out).view_as(x)
 
-    def _window_indices(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token index of each window position (the last index is padding), and the inverse."""
-        indices = self._indices.get((height, width))
-        if indices is None:
-            rows, columns = -(-height // self.window), -(-width // self.window)
-            padded = torch.full((rows * self.window, columns * self.window), height * width)
-            padded[:height, :width] = torch.arange(height * width).view(height, width)
-            windows = padded.view(rows, self.window, columns, self.window).transpose(1, 2)
-            gather = windows.reshape(-1).contiguous()
-            scatter = torch.empty(height * width + 1, dtype=torch.long)
-            scatter[gather] = torch.arange(gather.numel())
-            indices = self._indices[height, width] = (gather, scatter[:-1].contiguous())
-        return indices
+
+def _window_indices(side: int, window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token index of each window position (the last index is padding), and the inverse."""
+    count = -(-side // window)
+    padded = torch.full((count * window, count * window), side**2)
+    padded[:side, :side] = torch.arange(side**2).view(side, side)
+    gather = padded.view(count, window, count, window).transpose(1, 2).flatten()
+    return gather, gather.argsort()[: side**2]
 
 
 class _Neck:
@@ -198,11 +176,8 @@ class _Neck:
 
     def __init__(self, neck: Any, dtype: torch.dtype) -> None:
         self.weight1 = neck[0].weight.detach()[:, :, 0, 0].to(dtype)
-        self.norm1, self.norm2 = LayerNorm.of(neck[1], dtype), LayerNorm.of(neck[3], dtype)
-        weight2 = neck[2].weight.detach().to(dtype)
-        self.weight2 = weight2.contiguous(memory_format=torch.channels_last)
+        self.conv2 = _Conv(neck[2], dtype)
+        self.norm1, self.norm2 = LayerNorm(neck[1], dtype), LayerNorm(neck[3], dtype)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm1(linear(x, self.weight1))
-        x = F.conv2d(x.permute(0, 3, 1, 2), self.weight2, padding=1).permute(0, 2, 3, 1)
-        return self.norm2(x)
+        return self.norm2(self.conv2(self.norm1(linear(x, self.weight1))))

@@ -1,16 +1,48 @@
-"""MobileSAM: timm's image encoder with segment-anything's prompt encoder and mask decoder."""
-
-from __future__ import annotations
+"""MobileSAM: timm's TinyViT with SAM's neck, prompt encoder and mask decoder."""
 
 from pathlib import Path
 
 import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling.common import LayerNorm2d
+from timm.models.tiny_vit import tiny_vit_5m_224
+from torch import nn
 
 from mobilesam.model.checkpoint import load_checkpoint
-from mobilesam.model.tiny_vit import EMBEDDING_CHANNELS, TinyVitEncoder
 
-TOKENS_PER_SIDE = 64
+_TRUNK_CHANNELS = 320
+_CHANNELS = 256
+
+
+class TinyVitEncoder(nn.Module):
+    """Maps a preprocessed photo to SAM's image embedding.
+
+    The trunk is timm's `tiny_vit_5m_224` with MobileSAM's change (arXiv 2306.14289, section 4): the
+    last downsampling has stride 1, so that 1024 x 1024 pixels give 64 x 64 tokens, as in SAM's
+    ViT-H. The neck is SAM's.
+
+    Attributes:
+        img_size: side in pixels of the square input; segment_anything.modeling.Sam pads to it.
+    """
+
+    img_size = 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = tiny_vit_5m_224(drop_path_rate=0.0)
+        self.trunk.head = nn.Identity()  # the ImageNet classifier is unused
+        self.trunk.stages[3].downsample.conv2.conv.stride = (1, 1)
+        self.neck = nn.Sequential(
+            nn.Conv2d(_TRUNK_CHANNELS, _CHANNELS, 1, bias=False),
+            LayerNorm2d(_CHANNELS),
+            nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1, bias=False),
+            LayerNorm2d(_CHANNELS),
+        )
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Normalised RGB (B, 3, 1024, 1024), padded right and bottom, to (B, 256, 64, 64)."""
+        embedding: torch.Tensor = self.neck(self.trunk.forward_features(pixels))
+        return embedding
 
 
 def build_sam() -> Sam:
@@ -21,19 +53,16 @@ def build_sam() -> Sam:
     return Sam(
         image_encoder=TinyVitEncoder(),  # type: ignore[arg-type]  # any module works
         prompt_encoder=PromptEncoder(
-            embed_dim=EMBEDDING_CHANNELS,
-            image_embedding_size=(TOKENS_PER_SIDE, TOKENS_PER_SIDE),
+            embed_dim=_CHANNELS,
+            image_embedding_size=(64, 64),
             input_image_size=(TinyVitEncoder.img_size, TinyVitEncoder.img_size),
             mask_in_chans=16,
         ),
         mask_decoder=MaskDecoder(
-            num_multimask_outputs=3,
+            transformer_dim=_CHANNELS,
             transformer=TwoWayTransformer(
-                depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8
+                depth=2, embedding_dim=_CHANNELS, mlp_dim=2048, num_heads=8
             ),
-            transformer_dim=EMBEDDING_CHANNELS,
-            iou_head_depth=3,
-            iou_head_hidden_dim=256,
         ),
     )
 
@@ -41,15 +70,10 @@ def build_sam() -> Sam:
 def load_sam(path: Path, device: torch.device) -> Sam:
     """Builds MobileSAM with the weights of a checkpoint, in eval mode.
 
-    Args:
-        path: a state dict as `mobile_sam.pt`, a safetensors file, or a folder of its shards.
-        device: where to put the model.
-
     Raises:
-        WeightsError: the checkpoint is damaged or not MobileSAM's.
+        WeightsError: see `mobilesam.model.checkpoint.load_checkpoint`.
     """
     sam = build_sam()
     load_checkpoint(sam, path)
     # Only after loading: timm's TinyViT caches its attention biases when it enters eval mode.
-    sam.eval()
-    return sam.requires_grad_(False).to(device)
+    return sam.eval().requires_grad_(False).to(device)

@@ -1,20 +1,29 @@
-"""Chooses the weights: a named path, weights/mobile_sam.pt, the Hub or the bundled weights."""
+"""Chooses the weights, and downloads the official checkpoint from the Hugging Face Hub."""
 
-from __future__ import annotations
-
+import errno
 import logging
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import HfHubHTTPError
 
 from mobilesam.errors import WeightsError
-from mobilesam.model.checkpoint import CHECKSUMS, check_shards
-from mobilesam.model.download import Download, fetch
+from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
 
 WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
+T = TypeVar("T")
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
 
@@ -27,8 +36,7 @@ class Weights:
 
     Attributes:
         path: a file, or a folder of shards.
-        kind: `official` (published by MobileSAM's authors), `bundled` (trained for this demo) or
-            `custom` (the user's own).
+        kind: `official` (of MobileSAM's authors), `bundled` (trained for this demo) or `custom`.
         reason: why these weights are used, for the page and the log.
     """
 
@@ -37,23 +45,42 @@ class Weights:
     reason: str
 
 
+@dataclass(frozen=True)
+class Download:
+    """A checkpoint on the Hub and how to recognise it; the defaults are the official one."""
+
+    repository: str = "dhkim2810/MobileSAM"
+    filename: str = "mobile_sam.pt"
+    size_bytes: int = 40_728_226
+    sha256: str = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
+    endpoint: str | None = None
+    answer_timeout_s: float = 8.0
+    transfer_timeout_s: float = 600.0
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file has the right size and SHA-256."""
+        return path.stat().st_size == self.size_bytes and checkpoint_digest(path) == self.sha256
+
+
+OFFICIAL = Download()
+
+
 def resolve_weights(
     name: str | os.PathLike[str] | None = None,
     folder: Path = WEIGHTS_DIR,
-    download: Download | None = None,
+    download: Download = OFFICIAL,
 ) -> Weights:
-    """Decides which weights to load, and downloads the official ones if they are needed.
+    """Chooses the weights, and downloads the official ones if they are needed.
 
     Args:
         name: `"bundled"`, `"official"`, a path, or None for the default order: `mobile_sam.pt` in
             the folder, then the Hub, then the bundled weights.
         folder: holds the bundled weights, and the official ones once they are downloaded.
-        download: what to download from the Hub; None for the official checkpoint.
+        download: the official checkpoint on the Hub.
 
     Raises:
         WeightsError: the named weights are not available, or the bundled ones are damaged.
     """
-    download = download or Download()
     if name is None:
         try:
             return _official(folder, download)
@@ -93,9 +120,76 @@ def _official(folder: Path, download: Download) -> Weights:
         rejected = " The file in the Hub's cache is not used: its size or SHA-256 is wrong."
         logger.warning("%s is not used: its size or SHA-256 is wrong.", cached)
     try:
-        if constants.HF_HUB_OFFLINE:
-            raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded.")
-        downloaded = fetch(folder, download)
+        path = fetch(folder, download)
     except WeightsError as error:
         raise WeightsError(f"{error}{rejected}") from error
-    return Weights(downloaded, "official", "The official weights, downloaded from the Hub.")
+    return Weights(path, "official", "The official weights, downloaded from the Hub.")
+
+
+def fetch(folder: Path, download: Download) -> Path:
+    """Downloads a checkpoint into the Hub's cache, checks it and links it into a folder.
+
+    Returns:
+        The file in the folder, or in the Hub's cache if it cannot be linked.
+
+    Raises:
+        WeightsError: the Hub does not answer or sends another file, or the cache is not writable.
+    """
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded.")
+    logger.info("Downloading %s (%d MB) ...", download.filename, download.size_bytes // 1_000_000)
+    try:
+        cached = Path(_download_to_cache(download))
+    except Exception as error:  # also of the HTTP client, which huggingface_hub does not document
+        raise WeightsError(_reason(error)) from error
+    if not download.matches(cached):
+        raise WeightsError("the downloaded file is not the official checkpoint (wrong SHA-256).")
+    target = folder / download.filename
+    try:
+        os.link(cached.resolve(), target)
+    except OSError:  # the folder is read-only or on another file system
+        return cached
+    return target
+
+
+def _download_to_cache(download: Download) -> str:
+    file, endpoint = (download.repository, download.filename), download.endpoint
+    url = hf_hub_url(*file, endpoint=endpoint)
+    # A Hub that does not answer this request is given up long before a slow transfer would be.
+    _call_in_thread(lambda: get_hf_file_metadata(url, token=False), download.answer_timeout_s)
+    return _call_in_thread(
+        lambda: hf_hub_download(*file, endpoint=endpoint, token=False, force_download=True),
+        download.transfer_timeout_s,
+    )
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "the Hub did not answer in time."
+        case HfHubHTTPError():
+            return f"the Hub answered with HTTP {error.response.status_code}."
+        case OSError(errno=None):
+            return f"the download failed ({type(error).__name__})."
+        case OSError():
+            full = error.errno == errno.ENOSPC
+            remedy = "free some disk space" if full else "set HF_HOME to a folder that is writable"
+            return f"the download cannot be saved in the Hub's cache ({error.strerror}); {remedy}."
+    return f"the Hub cannot be reached ({type(error).__name__})."
+
+
+def _call_in_thread(call: Callable[[], T], timeout_s: float) -> T:
+    """Calls a function in a daemon thread, which is abandoned with a TimeoutError.
+
+    The timeouts of an HTTP client do not cover name resolution.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="download", daemon=True).start()
+    return future.result(timeout_s)

@@ -1,7 +1,6 @@
-"""Starts and stops the page, for `app.py` and the terminal's `serve`.
+"""Starts and stops the page, for `app.py` and the command `serve`.
 
-The page is served before the model is loaded, because importing torch takes longer than everything
-else. Requests wait for the model.
+The page is served before the model is loaded, because importing torch takes longer than all else.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ def serve_page(
     """Serves the page, loads the model and returns when the page is stopped.
 
     Args:
-        weights: as for `Segmenter.from_weights`.
-        device: as for `Segmenter.from_weights`.
+        weights: as for `Segmenter.from_weights`, like the device.
+        device: where the model runs.
         host: the address to listen on; None for GRADIO_SERVER_NAME, or else 127.0.0.1.
         port: None for GRADIO_SERVER_PORT, or else the first free one from 7860.
         mcp: whether to be an MCP server too, as with MOBILESAM_MCP=1.
@@ -87,9 +86,9 @@ def serve_page(
             ) from error
         cleanup.callback(close, demo)
         logger.info("The page is at %s", demo.local_url)
-        if mcp:
-            prepare_mcp_server(demo, settings.limits)
         try:
+            if mcp:
+                prepare_mcp_server(demo, settings.limits)
             model.set_result(_load(weights, device, settings))
         except Exception as error:
             model.set_exception(error)  # for the requests that wait for the model

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+import mobilesam
 from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS, MAX_RADIUS_PX
 from mobilesam.objects import MAX_NAME, MAX_OBJECTS
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import PromptCanvas, head_links
-from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers
+from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.segmenter import Segmenter
 
 TITLE = "MobileSAM: click an object in a photo to get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
 _FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-_THUMBNAIL_HW = (192, 256)
+_THUMBNAIL_SIZE = (256, 192)
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
 _MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits in Gradio's queue
 _MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
@@ -64,7 +60,7 @@ class DemoBlocks(gr.Blocks):
 
 def build_demo(
     handlers: PageHandlers,
-    model: Future[Segmenter],
+    model: Future[mobilesam.Segmenter],
     limits: ImageLimits,
     queues: WorkQueues,
     examples: Path = EXAMPLES_DIR,
@@ -125,14 +121,7 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
 
 
 def _example(path: Path) -> dict[str, str]:
-    """Name, path and thumbnail of an example photo."""
     with Image.open(path) as image:
-        image.thumbnail(_THUMBNAIL_HW[::-1])
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "JPEG", quality=80)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {
-        "name": path.stem.replace("-", " "),
-        "path": str(path),
-        "thumbnail": f"data:image/jpeg;base64,{data}",
-    }
+        image.thumbnail(_THUMBNAIL_SIZE)
+        thumbnail = jpeg_url(image.convert("RGB"))
+    return {"name": path.stem.replace("-", " "), "path": str(path), "thumbnail": thumbnail}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,11 +13,8 @@ from starlette.routing import Route
 import mobilesam
 from mobilesam.web.page.handlers import PageHandlers
 
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.segmenter import Segmenter
 
-
-def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
+def health_route(model: Future[mobilesam.Segmenter], handlers: PageHandlers) -> Route:
     """The route, which answers 200 once the model is loaded, and 503 before or if that failed.
 
     A load balancer that checks the status alone therefore sends users only to ready servers.
@@ -26,29 +23,27 @@ def health_route(model: Future[Segmenter], handlers: PageHandlers) -> Route:
 
     # Not in a thread: requests may occupy all of them.
     async def healthz(_request: Request) -> JSONResponse:
-        report = {
+        report: dict[str, Any] = {
             "version": mobilesam.__version__,
             "uptime_s": round(time.monotonic() - started),
             "open_photos": handlers.open_photos,
-            **_model_report(model),
+            "status": "loading",
         }
+        if model.done() and model.exception():
+            report["status"] = "failed"
+        elif model.done():
+            segmenter = model.result()
+            report |= {
+                "status": "ready",
+                "weights": segmenter.weights.kind,
+                "device": str(segmenter.device),
+                "modules": segmenter.backend_name,
+                "cache": {
+                    **segmenter.cache_info()._asdict(),
+                    "max_bytes": segmenter.settings.cache_bytes,
+                },
+            }
         status = 200 if report["status"] == "ready" else 503
         return JSONResponse(report, status, headers={"Cache-Control": "no-store"})
 
     return Route("/healthz", healthz)
-
-
-def _model_report(model: Future[Segmenter]) -> dict[str, Any]:
-    if not model.done():
-        return {"status": "loading"}
-    if model.exception():
-        return {"status": "failed"}
-    segmenter = model.result()
-    cache = segmenter.cache_info()
-    return {
-        "status": "ready",
-        "weights": segmenter.weights.kind,
-        "device": str(segmenter.device),
-        "modules": segmenter.backend_name,
-        "cache": {**cache._asdict(), "max_bytes": segmenter.settings.cache_bytes},
-    }

@@ -129,7 +129,7 @@ BAD_QUESTIONS = {
     "no points": (([], None, None), "at least one point or a box"),
     "a point outside": (([[301, 10, 1]], None, None), "is outside the 300 x 200 photo"),
     "a point before": (([[-1, 10, 1]], None, None), "is outside the 300 x 200 photo"),
-    "a box outside": ((None, [0, 0, 300, 201], None), "reaches outside the 300 x 200 photo"),
+    "a box outside": ((None, [0, 0, 300, 201], None), "is outside the 300 x 200 photo"),
     "an empty box": ((None, [10, 10, 10, 50], None), "box is empty"),
     "half a box": ((None, [10, 10, 50], None), "box must be [x0, y0, x1, y1]"),
     "a box of words": ((None, ["a", "b", "c", "d"], None), "box[0] must be a finite number"),

@@ -37,7 +37,14 @@ def test_the_page_is_built_without_the_models_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", mobilesam.__all__)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AnnotationError", "CacheInfo", "EverythingOptions", "ImageEmbedding", "ImageError",
+        "ImageLimits", "MaskRecord", "MobileSamError", "PhotoObject", "Prediction", "Prompt",
+        "PromptError", "Segmenter", "Settings", "WeightsError",
+    ],
+)  # fmt: skip
 def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(mobilesam, name).__name__ == name
 
@@ -112,6 +119,21 @@ def test_a_model_that_cannot_be_loaded_ends_the_page_and_the_requests_that_wait(
     assert page.events == ["launched", "closed"]
     assert isinstance(page.models[0].exception(), MobileSamError)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_mcp_server_that_cannot_start_ends_the_requests_that_wait_too(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the threads in which they wait would keep the process alive."""
+
+    def prepare(*_: object) -> None:
+        raise MobileSamError("No MCP.")
+
+    monkeypatch.setattr("mobilesam.web.api.mcp.prepare_mcp_server", prepare)
+    with pytest.raises(MobileSamError, match="No MCP"):
+        serve_page(mcp=True)
+    assert page.events == ["launched", "closed"]
+    assert isinstance(page.models[0].exception(), MobileSamError)
 
 
 def test_a_port_that_is_taken_gets_a_sentence(page: Page) -> None:

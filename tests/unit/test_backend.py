@@ -8,7 +8,7 @@ import pytest
 import torch
 from segment_anything.modeling import Sam
 
-from mobilesam.model import backend
+from mobilesam.model import backend, fast_layers
 from mobilesam.model.backend import bfloat16_is_faster, choose_backend, plain_backend
 from mobilesam.model.fast_decoder import FastDecoder
 
@@ -70,7 +70,7 @@ def test_bfloat16_is_used_only_if_a_measured_product_is_faster(
     monkeypatch: pytest.MonkeyPatch, measured: float, is_faster: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", always(True), raising=False)
-    monkeypatch.setattr(backend, "speedup", lambda baseline, candidate: measured)
+    monkeypatch.setattr(fast_layers, "speedup", lambda baseline, candidate: measured)
     assert bfloat16_is_faster() is is_faster
 
 

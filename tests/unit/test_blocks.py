@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from pathlib import Path
@@ -87,12 +88,17 @@ def test_no_other_method_of_the_component_can_be_called(handlers, tmp_path):
 def test_a_click_is_answered_while_slow_work_waits_for_every_thread(
     handlers, tmp_path, monkeypatch
 ):
-    may_finish = threading.Event()
+    may_finish, asked = threading.Event(), []
+    queue = handlers._queues.full_size
+    submit = queue.submit
+    monkeypatch.setattr(queue, "submit", lambda work: asked.append(work) or submit(work))
 
     def preview(self: PageHandlers, query: dict) -> dict:
         return {"ok": True, "in_time": may_finish.wait(30)}
 
     def segment(self: PageHandlers, query: dict) -> dict:
+        while len(asked) < MANY:
+            time.sleep(0.01)
         may_finish.set()
         return {"ok": True, "seq": query["seq"]}
 
@@ -113,7 +119,7 @@ def test_the_limits_are_handed_to_the_page(handlers, tmp_path):
     assert (handed["max_mb"], handed["max_megapixels"]) == (3, 5)
     assert handed.keys() == {
         "max_mb", "max_megapixels", "max_points", "max_interactions", "max_path_points",
-        "max_radius_px", "max_objects", "display_side", "thumbnail_side",
+        "max_radius_px", "max_objects", "max_name", "display_side", "thumbnail_side",
     }  # fmt: skip
     assert all(value > 0 for value in handed.values())
     json.dumps(handed)

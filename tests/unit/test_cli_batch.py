@@ -250,6 +250,15 @@ def test_masks_of_other_weights_are_not_taken_over(run):
     assert len(other.encoded) == 4
 
 
+def test_records_of_another_version_are_not_used(run, monkeypatch):
+    save_prompts(*[about(number) for number in range(4)])
+    leave_part(run, 4, 3)
+    monkeypatch.setattr("mobilesam.cli.batch.__version__", "0")
+    again = CheapSegmenter()
+    assert run(again)[0] == 0
+    assert len(again.encoded) == 4
+
+
 def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
     save_photos(5)
     Path("photos/002.png").write_bytes(b"not a photo")
@@ -274,6 +283,7 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
         ("9" * 9999 + "\n", "Line 2: This is not a JSON object"),
         ({"points": [[1, 1, 1]]}, "Line 2: file is missing"),
         ({"file": 5}, "Line 2: file must be text"),
+        ({"file": "", "box": [1, 1, 9, 9]}, 'Line 2: "file" must be a path'),
         ({"file": "../secret.png", "box": [1, 1, 9, 9]}, 'Line 2: "file" must be a path'),
         (
             {"file": "a/../../secret.png", "box": [1, 1, 9, 9]},

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
 from html.parser import HTMLParser
 
 import pytest
 
 from mobilesam.web.page.component import PromptCanvas, head_links
 from mobilesam.web.server.static_files import STATIC_DIR, static_base
-
-COUNT = 10
 
 
 class Links(HTMLParser):
@@ -87,15 +84,3 @@ def test_every_named_element_of_the_markup_is_a_known_one() -> None:
         for name in re.findall(r'data-part="([\w-]+)"', markup)
     }
     assert used - {"loadError"} == names
-
-
-def test_another_component_does_not_hold_another_copy_of_the_markup() -> None:
-    first = PromptCanvas([])
-    tracemalloc.start()
-    try:
-        others = [PromptCanvas([]) for _ in range(COUNT)]
-        held_bytes, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert all(other.html_template == first.html_template for other in others)
-    assert held_bytes / COUNT < len(first.html_template) / 2

@@ -9,11 +9,12 @@ import pytest
 
 from mobilesam import PromptError
 from mobilesam.cpu_budget import CpuBudget
+from mobilesam.export import export_file, read_objects
+from mobilesam.images import Photo
 from mobilesam.interactions import AddPoint
-from mobilesam.objects import PackedObjects, PhotoObject
+from mobilesam.objects import PhotoObject, remove_overlaps
 
-SIZE_HW = (20, 30)
-ITEMS = [PhotoObject("a", np.ones(SIZE_HW, bool))] * 3
+FULL = np.ones((20, 30), bool)
 
 
 class CountedBudget(CpuBudget):
@@ -77,13 +78,38 @@ def test_decoding_in_another_thread_is_charged(segmenter, stub_sam, disc, monkey
     assert stub_sam.mask_decoder.calls == len(log)
 
 
-def test_the_budget_is_checked_for_every_object_that_is_packed_or_unpacked():
+def objects_within(checks: int) -> list[PhotoObject]:
+    budget = CountedBudget(checks)
+    return [PhotoObject("a", FULL, budget=budget) for _ in range(3)]
+
+
+def test_the_budget_is_checked_for_every_object_and_every_access_to_a_mask():
     with pytest.raises(PromptError):
-        PackedObjects(ITEMS, CountedBudget(2))
-    objects = PackedObjects(ITEMS, CountedBudget(3 + 4))  # the last check finds the end
-    assert len(list(objects)) == 3
-    assert objects.sizes_hw == [("a", SIZE_HW)] * 3
+        objects_within(2)
+    objects = objects_within(3 + 3)
+    assert all(item.mask.all() for item in objects)
+    assert [(item.size_hw, item.area) for item in objects] == [((20, 30), 600)] * 3
     with pytest.raises(PromptError):
-        objects[0]
+        _ = objects[0].mask
+
+
+def test_the_budget_covers_overlaps_and_the_objects_that_they_leave():
     with pytest.raises(PromptError):
-        PackedObjects(ITEMS, CountedBudget(4)).exclusive("later")
+        remove_overlaps(objects_within(3 + 5), "later")
+    objects = remove_overlaps(objects_within(3 + 6), "later")
+    with pytest.raises(PromptError):
+        _ = objects[2].mask
+
+
+def test_the_budget_of_sent_objects_covers_the_export():
+    rows = [{"name": "a", "rle": {"size": [20, 30], "counts": [0, 600]}}] * 3
+    photo = Photo(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(PromptError, match="Spent"):
+        read_objects(rows, (20, 30), CountedBudget(2))
+    for checks in (3 + 2, 3 + 3):
+        objects = read_objects(rows, (20, 30), CountedBudget(checks))
+        if checks == 3 + 3:
+            assert export_file("index_png", photo, objects, "a.png")[1]
+        else:
+            with pytest.raises(PromptError, match="Spent"):
+                export_file("index_png", photo, objects, "a.png")

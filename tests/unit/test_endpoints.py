@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,18 +81,21 @@ def test_a_reply_that_would_be_too_large_is_refused_with_a_sentence(everything, 
 
 def test_a_request_in_a_full_queue_gets_the_sentence():
     async def scene() -> str:
-        queue = WorkQueue(1, 0, BUSY)
+        queue, may_finish = WorkQueue(1, 0, BUSY), threading.Event()
         handle = endpoints.in_queue(lambda: "done", queue)
-        async with queue.slot():
-            with pytest.raises(gr.Error) as refusal:
-                await handle()
+        running = asyncio.create_task(queue.run(may_finish.wait))
+        await asyncio.sleep(0.01)
+        with pytest.raises(gr.Error) as refusal:
+            await handle()
+        may_finish.set()
+        await running
         assert await handle() == "done"
         return refusal.value.message
 
     assert run_async(scene()) == BUSY
 
 
-def test_a_request_waits_for_the_model_without_taking_a_slot():
+def test_a_request_waits_for_the_model_without_a_place_in_the_queue():
     async def scene() -> list[str]:
         model: Future[str] = Future()
         queue = WorkQueue(1, 0, BUSY)
@@ -206,7 +210,7 @@ def test_a_url_in_an_argument_that_is_no_photo_is_not_fetched(call, photo, field
 
 
 def test_the_documentation_has_a_schema_and_an_example_of_every_argument(segmenter):
-    """Names Component.api_info, example_payload, example_value and get_block_name."""
+    """Names Component.api_info, example_payload and get_block_name."""
     model: Future[object] = Future()
 
     async def scene():

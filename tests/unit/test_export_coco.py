@@ -22,7 +22,8 @@ SEGMENTATIONS = ("rle", "polygons")
 
 def document_of(objects, size_hw, segmentation="rle", file_name="a.jpg"):
     """A COCO file of one photo, after a trip through JSON."""
-    content = coco_document([coco_photo(file_name, size_hw, objects, segmentation)])
+    photo = coco_photo(file_name, size_hw, objects, segmentation == "polygons")
+    content = coco_document([photo])
     return json.loads(json.dumps(content))
 
 

@@ -14,14 +14,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export import (
-    FILE_FORMATS,
-    export_file,
-    photo_file_name,
-    read_objects,
-    safe_file_stem,
-)
+from mobilesam.export import FILE_FORMATS, export_file, read_objects, safe_file_stem
 from mobilesam.export.documents import MAX_COUNTS
+from mobilesam.export.files import photo_file_name
 from mobilesam.images import Photo
 from mobilesam.objects import PhotoObject
 
@@ -242,7 +237,7 @@ BAD_ROWS = {
     "null": (None, "objects must be a list"),
     "one object": (GOOD, "objects must be a list"),
     "words": (["a"], r"objects\[0\] must be an object"),
-    "10,000 objects": ([GOOD] * 10_000, "objects must have at most 1000 items"),
+    "10,000 objects": ([GOOD] * 10_000, "10000 objects; at most 1000"),
     "no name": ([{"rle": GOOD["rle"]}], r"objects\[0\].name is missing"),
     "an empty name": ([{**GOOD, "name": " \n"}], "Give the object a name"),
     "a long name": ([{**GOOD, "name": "a" * 81}], "at most 80"),

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from mobilesam import PhotoObject, PromptError
-from mobilesam.export.pictures import cutout_png, cutouts_zip, index_png, mask_png
+from mobilesam.export import cutout_png, export_file, mask_png
+from mobilesam.export.pictures import index_png
 from mobilesam.images import open_photo
 from tests.shapes import fifty_masks
 
@@ -74,6 +75,10 @@ def test_pillow_reads_mask_and_index_pictures_exactly(name):
     np.testing.assert_array_equal(np.array(opened(index_png([PhotoObject("a", mask)]))) == 1, mask)
 
 
+def cutouts_zip(photo, objects) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(export_file("cutouts_zip", photo, objects, "a.png")[1]))
+
+
 def columns(first: int, end: int, name: str = "thing") -> PhotoObject:
     """An object over columns of a photo of 20 x 300."""
     mask = np.zeros((20, 300), bool)
@@ -113,7 +118,7 @@ def test_the_zip_holds_every_cut_out_but_those_of_empty_masks(disc, ring):
         PhotoObject("nothing", ring & ~ring),
         PhotoObject("all", ring | ~ring),
     ]
-    with zipfile.ZipFile(io.BytesIO(cutouts_zip(photo, objects))) as archive:
+    with cutouts_zip(photo, objects) as archive:
         assert archive.namelist() == ["1-ring.png", "3-all.png"]
         assert archive.read("1-ring.png") == cutout_png(photo, ring)
         assert archive.read("3-all.png") == cutout_png(photo, ring | ~ring)
@@ -133,7 +138,7 @@ def test_names_in_the_zip_are_safe_and_unique(disc, ring):
         "a" * 80,
     ]
     objects = [PhotoObject(name, ring) for name in names]
-    with zipfile.ZipFile(io.BytesIO(cutouts_zip(open_photo(disc), objects))) as archive:
+    with cutouts_zip(open_photo(disc), objects) as archive:
         assert archive.namelist() == [
             "1-etc-passwd.png",
             "2-C-x.png",

@@ -7,7 +7,7 @@ import torch
 from segment_anything.modeling import Sam
 
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.tiny_vit import TinyVitEncoder
+from mobilesam.model.sam import TinyVitEncoder
 
 
 @pytest.fixture(scope="module")

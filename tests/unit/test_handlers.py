@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import logging
 import os
 import threading
 from dataclasses import replace
@@ -25,7 +26,7 @@ from mobilesam.web.page.component import PromptCanvas
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
 from tests.event_loop import run_async
-from tests.opening import new_handlers, opened, poll
+from tests.opening import ask, new_handlers, opened, poll, start, upload
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
 BUSY = "Too many photos."
@@ -44,14 +45,11 @@ def handlers(segmenter, folder) -> PageHandlers:
 
 
 @pytest.fixture
-def photo(disc, folder) -> Path:
-    path = folder / "disc.png"
+def photo(disc, tmp_path_factory) -> Path:
+    """A file of a user."""
+    path = tmp_path_factory.mktemp("user") / "disc.png"
     Image.fromarray(disc).save(path)
     return path
-
-
-def upload(photo: Path, session: str = "one", name: str = "disc.png") -> dict:
-    return {"seq": 1, "path": str(photo), "name": name, "session": session}
 
 
 def files_in(folder: Path) -> list[str]:
@@ -79,15 +77,15 @@ def held(stub_sam, monkeypatch) -> Held:
 
 
 @pytest.fixture
-def another(draw_disc, folder):
-    """another(number): the path of an upload of a different photo."""
+def another(draw_disc, photo):
+    """another(number): the path of a different photo."""
 
-    def upload_another(number: int) -> Path:
-        path = folder / f"disc-{number}.png"
+    def save(number: int) -> Path:
+        path = photo.with_name(f"disc-{number}.png")
         Image.fromarray(draw_disc(number)).save(path)
         return path
 
-    return upload_another
+    return save
 
 
 def test_a_photo_is_opened_under_a_token_that_cannot_be_guessed(handlers, photo):
@@ -106,7 +104,7 @@ def test_a_photo_reports_its_position_until_it_is_encoded(
 
     async def scene():
         paths = [photo, another(1), another(2)]
-        replies = [await handlers.open(upload(path, str(path))) for path in paths]
+        replies = [await start(handlers, path, str(path)) for path in paths]
         held.released.set()
         return replies, [await poll(handlers, reply) for reply in replies]
 
@@ -118,7 +116,7 @@ def test_a_photo_reports_its_position_until_it_is_encoded(
 
 def test_a_call_is_answered_within_about_a_second(handlers, photo, held):
     async def scene():
-        reply = await asyncio.wait_for(handlers.open(upload(photo)), 5)
+        reply = await asyncio.wait_for(start(handlers, photo), 5)
         held.released.set()
         return reply
 
@@ -127,54 +125,46 @@ def test_a_call_is_answered_within_about_a_second(handlers, photo, held):
 
 def test_the_last_reply_can_be_asked_for_again(handlers, photo):
     async def scene():
-        reply = await poll(handlers, await handlers.open(upload(photo)))
-        return reply, await handlers.open({"seq": 1, "token": reply["token"]})
+        reply = await poll(handlers, await start(handlers, photo))
+        return reply, await ask(handlers, reply)
 
     reply, again = run_async(scene())
     assert reply["state"] == "done"
     assert again == reply
 
 
-def test_a_photo_waits_for_the_model_without_a_thread(segmenter, folder, photo, monkeypatch):
+def test_a_photo_waits_in_the_queue_until_the_model_is_loaded(
+    segmenter, folder, photo, another, monkeypatch
+):
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
     handlers = new_handlers(None, folder)
 
     async def scene():
-        threads = threading.active_count()
-        waiting = await handlers.open(upload(photo))
-        assert threading.active_count() == threads
+        waiting = [await start(handlers, path) for path in (photo, another(1))]
         handlers._model.set_result(segmenter)
-        return waiting, await poll(handlers, waiting)
+        return waiting, [await poll(handlers, reply) for reply in waiting]
 
-    waiting, reply = run_async(scene())
-    assert waiting["state"] == "loading_model"
-    assert reply["state"] == "done"
+    waiting, last = run_async(scene())
+    assert [reply["state"] for reply in waiting] == ["loading_model"] * 2
+    assert [reply["position"] for reply in waiting] == [0, 1]
+    assert [reply["state"] for reply in last] == ["done"] * 2
 
 
-def test_several_polls_at_once_queue_a_photo_once(segmenter, folder, photo, monkeypatch):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
-    handlers = new_handlers(None, folder)
-    submitted = []
-    submit = handlers._queues.photos.submit
-    monkeypatch.setattr(
-        handlers._queues.photos, "submit", lambda work: submitted.append(work) or submit(work)
-    )
-
+def test_several_polls_at_once_get_the_same_reply(handlers, photo, stub_sam):
     async def scene():
-        reply = await handlers.open(upload(photo))
-        polls = [asyncio.create_task(poll(handlers, reply)) for _ in range(5)]
-        await asyncio.sleep(0.01)  # they wait for the model
-        handlers._model.set_result(segmenter)
-        return await asyncio.gather(*polls)
+        reply = await start(handlers, photo)
+        return await asyncio.gather(*(poll(handlers, reply) for _ in range(5)))
 
-    assert {reply["state"] for reply in run_async(scene())} == {"done"}
-    assert len(submitted) == 1
+    replies = run_async(scene())
+    assert replies == [replies[0]] * 5
+    assert replies[0]["state"] == "done"
+    assert stub_sam.image_encoder.calls == 1
 
 
 def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
     handlers = new_handlers(None, folder)
     handlers._model.set_exception(RuntimeError("broken"))
-    for reply in (opened(handlers, photo), run_async(handlers.model_info({}))):
+    for reply in (opened(handlers, photo), handlers.model_info({})):
         assert not reply["ok"]
         assert "went wrong" in reply["error"]
         assert "broken" not in reply["error"]
@@ -183,17 +173,19 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
 
 def test_only_so_many_photos_wait_for_the_model(folder, photo, another, monkeypatch):
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
-    monkeypatch.setattr(handlers_module, "_MAX_WAITING_FOR_MODEL", 1)
     handlers = new_handlers(None, folder)
+    handlers._queues.photos = WorkQueue(1, 0, BUSY)
 
     async def scene():
-        first = await handlers.open(upload(photo))
-        return first, await handlers.open(upload(another(1), "two"))
+        first = await start(handlers, photo)
+        refused = await start(handlers, another(1), "two")
+        handlers._model.set_exception(RuntimeError("The end of the test."))
+        return first, refused
 
-    first, second = run_async(scene())
+    first, refused = run_async(scene())
     assert first["state"] == "loading_model"
-    assert "still loading" in second["error"]
-    assert files_in(folder) == ["disc.png"]
+    assert refused["error"] == BUSY
+    assert files_in(folder) == ["photo"]
 
 
 def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
@@ -201,10 +193,11 @@ def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
 ):
     monkeypatch.setattr(handlers_module, "_MODEL_INFO_S", 0.05)
     handlers = new_handlers(None, folder)
+    (model_info,) = [one for one in handlers.server_functions() if one.__name__ == "model_info"]
 
     async def scene():
-        loading = await handlers.model_info({"seq": 3})
-        task = asyncio.create_task(handlers.model_info({}))
+        loading = await model_info({"seq": 3})
+        task = asyncio.create_task(model_info({}))
         await asyncio.sleep(0.01)
         handlers._model.set_result(segmenter)
         return loading, await task
@@ -224,15 +217,15 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
 
     async def scene():
-        first = await handlers.open(upload(photo))
-        refused = await handlers.open(upload(another(1), "two"))
+        first = await start(handlers, photo)
+        refused = await start(handlers, another(1), "two")
         held.released.set()
         return refused, await poll(handlers, first)
 
     refused, reply = run_async(scene())
     assert refused["error"] == BUSY
     assert reply["state"] == "done"
-    assert files_in(folder) == ["disc.png"]
+    assert files_in(folder) == ["photo"]
     assert handlers.open_photos == 1
 
 
@@ -243,18 +236,18 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
     monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.3)
 
     async def scene():
-        first = await handlers.open(upload(photo))
-        abandoned = await handlers.open(upload(another(1), "two"))
+        first = await start(handlers, photo)
+        abandoned = await start(handlers, another(1), "two")
         for _ in range(10):  # longer than the timeout
-            first = await handlers.open({"token": first["token"]})
+            first = await ask(handlers, first)
         held.released.set()
-        return await poll(handlers, first), await handlers.open({"token": abandoned["token"]})
+        return await poll(handlers, first), await ask(handlers, abandoned)
 
     reply, abandoned = run_async(scene())
     assert reply["state"] == "done"
     assert abandoned["expired"]
     assert stub_sam.image_encoder.calls == 1
-    assert files_in(folder) == ["disc.png"]
+    assert files_in(folder) == ["photo"]
     assert handlers.open_photos == 1
 
 
@@ -262,7 +255,7 @@ def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch
     monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.5)
 
     async def scene():
-        reply = await poll(handlers, await handlers.open(upload(photo)))
+        reply = await poll(handlers, await start(handlers, photo))
         await asyncio.sleep(0.7)
         return reply
 
@@ -287,8 +280,6 @@ def test_the_user_is_told_that_the_cpu_had_to_encode(stub_sam, stub_weights, fol
 def test_an_encoder_that_fails_is_one_sentence_and_leaves_nothing(
     handlers, stub_sam, photo, folder, monkeypatch, error
 ):
-    content = photo.read_bytes()
-
     def fail(_pixels):
         raise error
 
@@ -299,12 +290,11 @@ def test_an_encoder_that_fails_is_one_sentence_and_leaves_nothing(
     assert "Try again" in reply["error"]
     assert files_in(folder) == []
     assert handlers.open_photos == 0
-    photo.write_bytes(content)
     assert opened(handlers, photo)["ok"]
 
 
-def test_a_file_that_is_no_photo_is_one_sentence_and_leaves_nothing(handlers, folder):
-    path = folder / "photo.jpg"
+def test_a_file_that_is_no_photo_is_one_sentence_and_leaves_nothing(handlers, photo, folder):
+    path = photo.with_name("photo.jpg")
     path.write_bytes(b"no photo")
     reply = opened(handlers, path)
     assert "not a photo" in reply["error"]
@@ -325,13 +315,13 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_file(handlers, folder, photo,
         reply = handlers.export(query)
     assert not reply["ok"]
     assert "disk is full" in reply["error"]
-    assert files_in(folder) == ["disc.png"]
+    assert files_in(folder) == ["photo"]
     assert handlers.export(query)["ok"]
 
 
 def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, held):
     async def scene():
-        task = asyncio.create_task(handlers.open(upload(photo)))
+        task = asyncio.create_task(start(handlers, photo))
         while not held.begun.is_set():
             await asyncio.sleep(0.01)
         await handlers.on_unload("one")
@@ -349,20 +339,40 @@ def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
 
     async def scene():
-        first = await handlers.open(upload(photo))
-        second = await handlers.open(upload(another(1), "two"))
-        third = await handlers.open(upload(another(2), "three"))
+        first = await start(handlers, photo)
+        second = await start(handlers, another(1), "two")
+        third = await start(handlers, another(2), "three")
         await handlers.on_unload("two")
-        moved_up = await handlers.open({"token": third["token"]})
+        moved_up = await ask(handlers, third)
         held.released.set()
         await poll(handlers, first)
         await poll(handlers, third)
-        expired = (await handlers.open({"token": second["token"]}))["expired"]
+        expired = (await ask(handlers, second))["expired"]
         return third["position"], moved_up["position"], expired
 
     assert run_async(scene()) == (2, 1, True)
     assert stub_sam.image_encoder.calls == 2
-    assert sorted(files_in(folder)) == ["disc-2.png", "disc.png"]
+    assert files_in(folder) == ["photo"] * 2
+
+
+def test_opening_a_photo_is_logged_once_when_it_ends(handlers, photo, held, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, logger="mobilesam")
+    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+
+    async def scene():
+        reply = await start(handlers, photo)
+        for _ in range(5):
+            reply = await ask(handlers, reply)
+        assert caplog.messages == []
+        held.released.set()
+        await poll(handlers, reply)
+        await ask(handlers, {"token": "unknown"})
+
+    run_async(scene())
+    opened, unknown = caplog.messages
+    assert "what=open outcome=ok" in opened
+    assert int(opened.rpartition("work_ms=")[2]) >= 250
+    assert "what=open outcome=ExpiredError" in unknown
 
 
 def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held, monkeypatch):
@@ -371,12 +381,12 @@ def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held,
 
     async def scene():
         paths = [photo, another(1), another(2)]
-        first, second, third = [await handlers.open(upload(path)) for path in paths]
-        other = await handlers.open(upload(another(3), "two"))
+        first, second, third = [await start(handlers, path) for path in paths]
+        other = await start(handlers, another(3), "two")
         held.released.set()
         await poll(handlers, first)
         await poll(handlers, second)
-        fourth = await handlers.open(upload(another(4)))
+        fourth = await start(handlers, another(4))
         return third, other, fourth
 
     third, other, fourth = run_async(scene())
@@ -385,32 +395,45 @@ def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held,
     assert fourth["ok"]
 
 
-def test_an_upload_is_removed_with_its_tab_unless_it_was_uploaded_again(handlers, photo):
-    content = photo.read_bytes()
-    opened(handlers, photo, "one")
-    photo.unlink()
-    photo.write_bytes(content)  # Gradio stores equal uploads of two users in one place
-    theirs = opened(handlers, photo, "two")
+def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, folder):
+    """Gradio stores equal uploads of two users under one path."""
+    path = Path(upload(photo))
+    query = {"path": str(path), "name": "disc.png"}
+    for session in ("one", "two"):
+        path.write_bytes(photo.read_bytes())
+        reply = run_async(handlers.open(query, session))
+        token = run_async(poll(handlers, reply))["token"]
+        assert not path.exists()
     run_async(handlers.on_unload("one"))
-    assert handlers.preview({"token": theirs["token"]})["ok"]
+    assert handlers.preview({"token": token})["ok"]
     run_async(handlers.on_unload("two"))
-    assert not photo.exists()
+    assert files_in(folder) == []
+
+
+def test_an_upload_that_another_call_has_opened_is_expired(handlers, photo):
+    """As after a lost reply, or a restart: the page then uploads the photo again."""
+    query = {"path": upload(photo), "name": "disc.png"}
+    assert run_async(handlers.open(query, "one"))["ok"]
+    reply = run_async(handlers.open(query, "one"))
+    assert reply["expired"]
+    assert "Upload it" in reply["error"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "{folder}/../elsewhere.png", "{folder}", "nul\0"])
 def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
-    photo.replace(folder.parent / "elsewhere.png")
-    reply = opened(handlers, path.format(folder=folder))
+    elsewhere = photo.replace(folder.parent / "elsewhere.png")
+    query = {"path": path.format(folder=folder), "name": "disc.png"}
+    reply = run_async(handlers.open(query, "one"))
     assert not reply["ok"]
     assert "Upload it" in reply["error"]
-    assert (folder.parent / "elsewhere.png").exists()
+    assert elsewhere.exists()
+    assert handlers.open_photos == 0
 
 
-@pytest.mark.parametrize(
-    "odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}, {"session": None}]
-)
+@pytest.mark.parametrize("odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}])
 def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
-    reply = run_async(handlers.open({**upload(photo), **odd}))
+    query = {"path": upload(photo), "name": "disc.png", **odd}
+    reply = run_async(handlers.open(query, "one"))
     assert "Reload the page" in reply["error"]
     assert handlers.open_photos == 0
 
@@ -505,7 +528,7 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
                 assert reply.status_code == 200, reply.text
                 return reply.json()
 
-            query = {"path": str(photo), "name": "a.png", "session": "somebody else's"}
+            query = {"path": upload(photo), "name": "a.png", "session": "somebody else's"}
             reply = await call("open", query)
             while reply["state"] != "done":
                 reply = await call("open", {"token": reply["token"]})

@@ -16,6 +16,7 @@ from mobilesam import ImageError
 from mobilesam.images import Photo, open_photo
 from tests.bad_files import BadFile, encoded, jpeg_segments, odd_shapes, picture
 from tests.bombs import KINDS, directory_bombs
+from tests.decoder_memory import SHRINK
 from tests.serving import ROOT
 
 MAX_PEAK_BYTES = 60_000_000
@@ -55,11 +56,6 @@ def test_every_file_is_opened_correctly_or_refused_with_one_sentence(tmp_path, k
     assert {name: what for name, what in faults.items() if what} == {}
 
 
-def test_there_are_hundreds_of_files():
-    counts = [sum(1 for _ in make()) for name, make in KINDS.items() if name != "chunks"]
-    assert sum(counts) > 400
-
-
 def test_a_directory_with_many_tags_for_the_same_bytes_is_not_copied(tmp_path):
     """A file of one megabyte took gigabytes: of EXIF, of MPF, and of a TIFF's own."""
     for file in directory_bombs():
@@ -83,8 +79,10 @@ def test_the_largest_photos_take_less_than_300_mb_each(tmp_path):
     )
     held_mb = json.loads(done.stdout)
     assert len(held_mb) > 15
-    assert {name: mb for name, mb in held_mb.items() if mb >= 300} == {}
-    assert max(held_mb.values()) > 200  # the measurement works
+    pixels_mb = 300 / SHRINK**2
+    fixed_mb = 10  # what does not depend on the number of pixels
+    assert {name: mb for name, mb in held_mb.items() if mb >= pixels_mb + fixed_mb} == {}
+    assert max(held_mb.values()) > 0.8 * pixels_mb  # the measurement works
 
 
 def test_the_orientation_of_a_jpeg_is_found_in_its_app_segments(tmp_path):

@@ -55,9 +55,9 @@ def play(interactions, decoder, size_hw=SIZE_HW, input_hw=INPUT_HW) -> Answer:
     """Drives a replay with a decoder that remembers nothing."""
     steps = replay(tuple(interactions), size_hw, input_hw)
     try:
-        request = next(steps)
+        _, answer = next(steps)
         while True:
-            request = steps.send(decoder(request.prompt, request.mask_input))
+            _, answer = steps.send(decoder(answer.prompt, answer.mask_input))
     except StopIteration as end:
         return end.value
 

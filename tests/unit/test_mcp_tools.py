@@ -12,6 +12,7 @@ import pytest
 
 from mobilesam import ImageError, ImageLimits, MobileSamError
 from mobilesam.web.api import mcp as mcp_tools
+from mobilesam.web.server.replies import ExpiredError
 
 
 def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
@@ -80,6 +81,6 @@ def test_a_data_url_becomes_an_upload(convert, tmp_path):
     "http://127.0.0.1:7860/gradio_api/file=%2Fetc%2Fpasswd",
 ])  # fmt: skip
 def test_anything_but_a_url_or_small_data_is_refused(convert, image, tmp_path):
-    with pytest.raises(ImageError):
+    with pytest.raises((ImageError, ExpiredError)):
         convert(image)
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mobilesam.objects import PackedObjects, PhotoObject
 from mobilesam.web.page import object_payload
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.page.object_payload import MAX_OBJECTS
@@ -103,12 +102,6 @@ def test_overlaps_are_removed_by_the_chosen_rule(save, exclusive, left):
     masks = coco_masks(data)
     assert np.array_equal(masks["left"], left)
     assert np.array_equal(masks["right"], RIGHT & ~LEFT if exclusive == "predicted_iou" else RIGHT)
-
-
-def test_packed_objects_are_the_objects():
-    packed = PackedObjects([PhotoObject("a", LEFT, 0.5), PhotoObject("b", RIGHT)])
-    assert [(item.name, item.predicted_iou) for item in packed] == [("a", 0.5), ("b", None)]
-    assert np.array_equal(packed[-1].mask, RIGHT)
 
 
 @pytest.mark.parametrize(

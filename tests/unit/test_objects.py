@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mobilesam import PhotoObject, PromptError
-from mobilesam.objects import PackedObjects, checked_name
+from mobilesam.objects import checked_name, remove_overlaps
 
 MASK = np.ones((3, 4), bool)
 
@@ -23,7 +23,7 @@ def overlapping(*predicted_ious: float | None) -> list[PhotoObject]:
 
 def owners(objects: list[PhotoObject], keep: str) -> str:
     """The name of the object that each pixel belongs to; fails if a pixel belongs to two."""
-    objects = list(PackedObjects(objects).exclusive(keep))
+    objects = remove_overlaps(objects, keep)
     masks = np.stack([item.mask for item in objects])
     assert (masks.sum(axis=0) == 1).all()
     return "".join(objects[index].name for index in masks.argmax(axis=0).ravel())
@@ -90,23 +90,24 @@ def test_the_higher_predicted_iou_keeps_the_pixels_of_an_overlap(ious, expected)
     assert owners(overlapping(*ious), "predicted_iou") == expected
 
 
-def test_exclusive_keeps_order_names_and_estimates_and_leaves_its_input_alone():
-    before = [PhotoObject("under", MASK, 0.5), PhotoObject("over", MASK.copy(), 0.75)]
-    packed = PackedObjects(before)
-    after = packed.exclusive()
+def test_removing_overlaps_keeps_order_names_and_estimates_and_leaves_its_input_alone():
+    before = [PhotoObject("under", MASK, 0.5), PhotoObject("over", MASK, 0.75)]
+    after = remove_overlaps(before, "later")
     assert [(item.name, item.predicted_iou) for item in after] == [("under", 0.5), ("over", 0.75)]
     assert [bool(item.mask.any()) for item in after] == [False, True]
-    assert [bool(item.mask.all()) for item in packed] == [True, True]
-    assert not PackedObjects([]).exclusive()
+    assert [bool(item.mask.all()) for item in before] == [True, True]
 
 
-def test_exclusive_refuses_masks_of_two_sizes_and_unknown_rules():
+def test_overlaps_of_masks_of_two_sizes_and_unknown_rules_are_refused():
     with pytest.raises(PromptError, match="4 x 3"):
-        PackedObjects([PhotoObject("wide", MASK.T), PhotoObject("cat", MASK)]).exclusive()
+        remove_overlaps([PhotoObject("wide", MASK.T), PhotoObject("cat", MASK)], "later")
     with pytest.raises(PromptError, match="Overlaps"):
-        PackedObjects([PhotoObject("cat", MASK)]).exclusive("first")
+        remove_overlaps([PhotoObject("cat", MASK)], "first")
 
 
-def test_empty_masks_can_be_left_out():
-    objects = [PhotoObject("full", MASK), PhotoObject("empty", ~MASK)]
-    assert [item.name for item in PackedObjects(objects).without_empty()] == ["full"]
+def test_an_object_returns_its_mask_size_and_area():
+    mask = np.arange(12).reshape(3, 4) > 4
+    item = PhotoObject("cat", mask)
+    np.testing.assert_array_equal(item.mask, mask)
+    assert (item.size_hw, item.area) == ((3, 4), 7)
+    assert PhotoObject("empty", ~MASK).area == 0

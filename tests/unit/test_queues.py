@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from mobilesam.web.server import request_log
-from mobilesam.web.server.queues import WorkQueue, WorkQueues
+from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.replies import BusyError, answering
 from tests.event_loop import run_async
 
@@ -109,14 +109,12 @@ def test_the_position_counts_the_work_ahead(slow):
     async def scene() -> list[list[int]]:
         queue = WorkQueue(1, 10, SENTENCE)
         queued = [queue.submit(slow.work(number)) for number in range(4)]
-        positions = [[one.position for one in queued]]
+        positions = [list(map(queue.position, queued))]
         queued[1].cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        positions.append([one.position for one in queued])
+        positions.append(list(map(queue.position, queued)))
         slow.may_finish.set()
-        assert await queued[3].wait(10)
-        positions.append([one.position for one in queued])
+        assert await wait_until_done(queued[3], 10)
+        positions.append(list(map(queue.position, queued)))
         return positions
 
     assert run_async(scene()) == [[0, 1, 2, 3], [0, 0, 1, 2], [0, 0, 0, 0]]
@@ -125,22 +123,21 @@ def test_the_position_counts_the_work_ahead(slow):
 def test_a_wait_ends_with_the_work_or_with_its_time(slow):
     async def scene() -> None:
         queued = WorkQueue(1, 10, SENTENCE).submit(slow.work(7))
-        assert not await queued.wait(0.01)
-        assert not queued.done
+        assert not await wait_until_done(queued, 0.01)
         slow.may_finish.set()
-        assert await queued.wait(10)
-        assert queued.done
+        assert await wait_until_done(queued, 10)
+        assert await wait_until_done(queued, 10)
         assert queued.result() == 7
 
     run_async(scene())
 
 
-def test_a_result_raises_what_the_work_raised_and_its_slot_is_free_again():
+def test_a_result_raises_what_the_work_raised_and_its_thread_is_free_again():
     async def scene() -> None:
         queue = WorkQueue(1, 0, SENTENCE)
         for _ in range(2):
             queued = queue.submit(lambda: 1 // 0)
-            await queued.wait()
+            assert await wait_until_done(queued, 10)
             with pytest.raises(ZeroDivisionError):
                 queued.result()
         with pytest.raises(ZeroDivisionError):
@@ -159,29 +156,14 @@ def test_cancelled_work_leaves_the_queue_unless_it_runs(slow, at_once):
             await asyncio.sleep(0.05)
         running.cancel()
         waiting.cancel()
-        assert await waiting.wait(10)
+        assert await wait_until_done(waiting, 10)
         another = queue.submit(slow.work(3))
         slow.may_finish.set()
-        await another.wait()
+        assert await wait_until_done(another, 10)
         assert [one.result() for one in (running, last, another)] == [0, 2, 3]
 
     run_async(scene())
     assert slow.started == [0, 2, 3]
-
-
-def test_work_that_is_cancelled_just_before_its_turn_is_skipped(slow):
-    async def scene() -> None:
-        queue = WorkQueue(1, 2, SENTENCE)
-        async with queue.slot():
-            cancelled, last = (queue.submit(slow.work(number)) for number in range(2))
-            await asyncio.sleep(0.01)
-            cancelled.cancel()
-        slow.may_finish.set()
-        assert await last.wait(10)
-        assert last.result() == 1
-
-    run_async(scene())
-    assert slow.started == [1]
 
 
 def test_a_cancelled_wait_leaves_the_queue(slow):
@@ -194,52 +176,14 @@ def test_a_cancelled_wait_leaves_the_queue(slow):
         for task in (running, waiting):
             task.cancel()
         await asyncio.gather(running, waiting, return_exceptions=True)
-        # The thread of the first one still works, and holds its slot until it ends.
+        # The thread of the first one still works, and is not free until it ends.
         next_one = queue.submit(slow.work(2))
-        await asyncio.sleep(0.05)
-        assert next_one.position == 1
+        assert queue.position(next_one) == 1
         slow.may_finish.set()
-        await next_one.wait()
+        assert await wait_until_done(next_one, 10)
 
     run_async(scene())
     assert slow.started == [0, 2]
-
-
-def test_a_slot_without_a_thread_keeps_the_order_and_the_bound(slow):
-    async def scene() -> list[str]:
-        queue, outcomes, may_leave = WorkQueue(1, 1, SENTENCE), [], asyncio.Event()
-
-        async def fetch(name: str) -> None:
-            try:
-                async with queue.slot():
-                    outcomes.append(name)
-                    await may_leave.wait()
-            except BusyError as error:
-                outcomes.append(str(error))
-
-        tasks = [asyncio.create_task(fetch(name)) for name in "abc"]
-        await asyncio.sleep(0.05)
-        may_leave.set()
-        await asyncio.gather(*tasks)
-        slow.may_finish.set()
-        assert await queue.run(slow.work(4)) == 4
-        return outcomes
-
-    assert run_async(scene()) == ["a", SENTENCE, "b"]
-
-
-def test_a_cancelled_wait_for_a_slot_leaves_the_queue():
-    async def scene() -> None:
-        queue = WorkQueue(1, 1, SENTENCE)
-        async with queue.slot():
-            for _ in range(3):
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.01), queue.slot():
-                        raise AssertionError("The slot is taken.")
-        async with asyncio.timeout(10), queue.slot():
-            pass
-
-    run_async(scene())
 
 
 def test_the_log_tells_waiting_and_work_apart(slow, caplog):

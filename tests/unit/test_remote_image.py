@@ -10,7 +10,6 @@ import pytest
 
 from mobilesam import ImageError
 from mobilesam.web.server import remote_image as module
-from tests.event_loop import run_async
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
 NOT_PUBLIC = [
@@ -32,7 +31,7 @@ def test_private_and_translated_addresses_are_not(address):
 
 
 class Site(BaseHTTPRequestHandler):
-    """/photo.jpg is one; /to?X redirects to X; anything else is missing."""
+    """/to?X redirects to X, /missing.jpg is missing, and anything else is a photo."""
 
     def do_GET(self):
         self.server.hosts.append(self.headers["Host"])
@@ -42,7 +41,7 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", target)
             self.end_headers()
             return
-        self.send_response(200 if path == "/a%20photo.jpg" else 404)
+        self.send_response(404 if path == "/missing.jpg" else 200)
         self.end_headers()
         self.wfile.write(bytes(1000))
 
@@ -63,15 +62,11 @@ def site(monkeypatch, tmp_path):
     server.server_close()
 
 
-def fetch_photo(url, max_bytes):
-    return run_async(module.fetch_photo(url, max_bytes))
-
-
 @pytest.fixture
 def get(site):
     def run(path, max_bytes=1000, host="127.0.0.1"):
         url = f"http://{host}:{site.server_port}{path}"
-        return fetch_photo(url, max_bytes)
+        return module.fetch_photo(url, max_bytes)
 
     return run
 
@@ -82,6 +77,18 @@ def test_a_photo_is_fetched_into_the_upload_folder_under_its_name(get, site, tmp
     assert path.name == "a photo.jpg"
     assert path.parents[1] == tmp_path
     assert site.hosts == [f"localhost:{site.server_port}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/", "photo"), ("/.png", "png"), ("/a%00b.png", "ab.png"), ("/C:%5Ccon.png", "con.png"),
+     ("/a/..%2f..%2fetc%2fpasswd", "passwd"), ("/" + 80 * "%F0%9F%90%88", 60 * "\U0001f408"),
+     ("/a" + 99 * ".", "photo")],
+)  # fmt: skip
+def test_the_name_of_a_photo_is_safe(get, path, name, tmp_path):
+    file = get(path)
+    assert file.name == name
+    assert file.parents[1] == tmp_path
 
 
 def test_a_redirect_is_followed(get):
@@ -108,7 +115,7 @@ def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
 @pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
 def test_an_invalid_url_gets_one_sentence(site, url):
     with pytest.raises(ImageError, match="Upload the photo instead"):
-        fetch_photo(url, 1000)
+        module.fetch_photo(url, 1000)
 
 
 def test_an_error_response_is_not_a_photo(get):

@@ -11,8 +11,11 @@ import pytest
 from mobilesam.errors import PromptError
 from mobilesam.web.server import request_log
 from mobilesam.web.server.replies import BusyError, ExpiredError, answering, refusal
-from mobilesam.web.server.request_log import MessageFilter, RequestLog, configure_logging
-from tests.event_loop import run_async
+from mobilesam.web.server.request_log import (
+    configure_logging,
+    hide_error_message,
+    logged_request,
+)
 
 SECRET = "holiday.jpg"
 
@@ -29,18 +32,6 @@ class Server:
             raise self.error
         return {"mask": "m"}
 
-    @answering
-    async def open(self, query):
-        if self.error:
-            raise self.error
-        return {"mask": "m"}
-
-
-def call(server, name, query):
-    """The reply of either method."""
-    reply = getattr(server, name)(query)
-    return reply if name == "segment" else run_async(reply)
-
 
 @pytest.fixture
 def lines(caplog):
@@ -53,35 +44,32 @@ def lines(caplog):
     return read
 
 
-@pytest.mark.parametrize("name", ["segment", "open"])
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [(None, "ok"), (PromptError(SECRET), "PromptError"), (BusyError(SECRET), "BusyError")],
 )
-def test_a_request_is_one_line(lines, caplog, name, error, outcome):
-    call(Server(error), name, {"token": SECRET})
+def test_a_request_is_one_line(lines, caplog, error, outcome):
+    Server(error).segment({"token": SECRET})
     (line,) = lines()
-    assert (line["what"], line["outcome"]) == (name, outcome)
+    assert (line["what"], line["outcome"]) == ("segment", outcome)
     assert line.keys() == {"id", "what", "outcome", "wait_ms", "work_ms"}
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("name", ["segment", "open"])
-def test_a_reply_has_the_result_or_a_sentence(name):
-    assert call(Server(), name, {"seq": 3}) == {"ok": True, "seq": 3, "mask": "m"}
-    assert call(Server(PromptError("No.")), name, {"seq": 4}) == {
+def test_a_reply_has_the_result_or_a_sentence():
+    assert Server().segment({"seq": 3}) == {"ok": True, "seq": 3, "mask": "m"}
+    assert Server(PromptError("No.")).segment({"seq": 4}) == {
         "ok": False,
         "seq": 4,
         "error": "No.",
     }
-    reply = call(Server(ExpiredError("Gone.")), name, {})
+    reply = Server(ExpiredError("Gone.")).segment({})
     assert reply == {"ok": False, "seq": None, "error": "Gone.", "expired": True}
 
 
-@pytest.mark.parametrize("name", ["segment", "open"])
 @pytest.mark.parametrize("query", [None, 5, "x", [1], True])
-def test_a_query_that_is_no_object_gets_a_sentence(lines, name, query):
-    reply = call(Server(), name, query)
+def test_a_query_that_is_no_object_gets_a_sentence(lines, query):
+    reply = Server().segment(query)
     assert (reply["ok"], reply["seq"]) == (False, None)
     assert "Reload the page" in reply["error"]
     assert lines()[0]["outcome"] == "PromptError"
@@ -99,11 +87,8 @@ def test_a_refused_query_is_logged_too(lines):
     assert (line["what"], line["outcome"]) == ("segment", "BusyError")
 
 
-@pytest.mark.parametrize("name", ["segment", "open"])
-def test_an_unexpected_error_has_a_number_for_the_user_and_its_place_in_the_log(
-    lines, caplog, name
-):
-    sentence = call(Server(KeyError(SECRET)), name, {})["error"]
+def test_an_unexpected_error_has_a_number_for_the_user_and_its_place_in_the_log(lines, caplog):
+    sentence = Server(KeyError(SECRET)).segment({})["error"]
     assert "Something went wrong on the server" in sentence
     (number,) = re.findall("number ([0-9a-f]{8})[.]", sentence)
     where, line = lines()
@@ -123,11 +108,10 @@ def test_waiting_and_work_are_told_apart(lines, monkeypatch):
     monkeypatch.setattr(request_log.time, "perf_counter", lambda: now[0])
     token = request_log.queued_at.set(96.0)
     try:
-        log = RequestLog("export")
+        with logged_request("export"):
+            now[0] += 0.25
     finally:
         request_log.queued_at.reset(token)
-    with log.logged():
-        now[0] += 0.25
     (line,) = lines()
     assert (line["wait_ms"], line["work_ms"]) == ("4000", "250")
 
@@ -137,7 +121,7 @@ def test_the_message_of_an_error_is_kept_out_of_every_record():
         raise ValueError(SECRET)
     except ValueError:
         record = logging.LogRecord("uvicorn.error", 40, __file__, 1, "Bad", (), sys.exc_info())
-    assert MessageFilter().filter(record)
+    assert hide_error_message(record)
     text = logging.Formatter().format(record)
     assert SECRET not in text
     assert "error=ValueError" in text
@@ -153,4 +137,4 @@ def test_the_handlers_of_this_process_and_uvicorns_logger_have_the_filter(monkey
     monkeypatch.setattr(logging, "getLogger", lambda name=None: loggers.get(name, root))
     configure_logging()
     for target in (*root.handlers, server):
-        assert [type(one) for one in target.filters] == [MessageFilter]
+        assert target.filters == [hide_error_message]

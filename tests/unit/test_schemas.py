@@ -22,7 +22,6 @@ class Item(BaseModel):
     kind: Literal["mask", "box"] = "mask"
     weight: Annotated[Number, Field(gt=0, le=10)] = 1.0
     count: Annotated[WholeNumber, Field(ge=2)] = 2
-    is_shown: Annotated[bool, Field(strict=True)] = True
     parts: Annotated[list[int], Field(strict=True, min_length=1, max_length=2)] = [1]
 
     @field_validator("name")
@@ -50,11 +49,10 @@ class Request(BaseModel):
         ({"name": "a", "weight": True}, "items[0].weight must be a finite number."),
         ({"name": "a", "weight": 10**400}, "items[0].weight must be a finite number."),
         ({"name": "a", "weight": float("nan")}, "items[0].weight must be a finite number."),
-        ({"name": "a", "weight": 0}, "items[0].weight must be greater than 0.0."),
-        ({"name": "a", "weight": 11}, "items[0].weight must be at most 10.0."),
+        ({"name": "a", "weight": 0}, "items[0].weight must be greater than 0."),
+        ({"name": "a", "weight": 11}, "items[0].weight must be less than or equal to 10."),
         ({"name": "a", "count": 2.0}, "items[0].count must be a whole number."),
-        ({"name": "a", "count": -(10**400)}, "items[0].count must be at least 2."),
-        ({"name": "a", "is_shown": 1}, "items[0].is_shown must be true or false."),
+        ({"name": "a", "count": -(10**400)}, "items[0].count must be greater than or equal to 2."),
         ({"name": "a", "parts": "ab"}, "items[0].parts must be a list."),
         ({"name": "a", "parts": []}, "items[0].parts must have 1 or more items."),
         ({"name": "a", "parts": [1] * 999}, "items[0].parts must have at most 2 items."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,56 @@ def test_a_photo_that_fails_leaves_the_segmenter_working(segmenter, stub_sam, di
     assert segmenter.encode(disc).features.shape == (1, 256, 64, 64)
 
 
+@pytest.fixture
+def slow_encodes(stub_sam, monkeypatch):
+    """Encodes that have begun wait for `release`."""
+    forward, encodes = stub_sam.image_encoder.module.forward, SimpleNamespace()
+    encodes.begun, encodes.release = threading.Event(), threading.Event()
+    encodes.errors = []
+
+    def wait(pixels):
+        encodes.begun.set()
+        assert encodes.release.wait(10)
+        if encodes.errors:
+            raise encodes.errors.pop()
+        return forward(pixels)
+
+    monkeypatch.setattr(stub_sam.image_encoder.module, "forward", wait)
+    return encodes
+
+
+def test_a_cached_photo_does_not_wait_for_the_encode_of_another(segmenter, slow_encodes, draw_disc):
+    slow_encodes.release.set()
+    cached = segmenter.encode(draw_disc(0))
+    slow_encodes.begun.clear()
+    slow_encodes.release.clear()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(segmenter.encode, draw_disc(1))
+        assert slow_encodes.begun.wait(10)
+        assert segmenter.encode(draw_disc(0)) is cached
+        assert not other.done()
+        slow_encodes.release.set()
+        assert other.result(10).key != cached.key
+
+
+def test_after_an_encode_that_fails_the_next_user_encodes_the_photo(
+    segmenter, stub_sam, slow_encodes, disc
+):
+    slow_encodes.errors = [RuntimeError("out of memory")]
+    photo = segmenter.open(disc)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(segmenter.encode_photo, photo)
+        assert slow_encodes.begun.wait(10)
+        second = pool.submit(segmenter.encode_photo, photo)
+        slow_encodes.release.set()
+        with pytest.raises(RuntimeError, match="memory"):
+            first.result(10)
+        embedding, was_cached = second.result(10)
+    assert not was_cached
+    assert stub_sam.image_encoder.calls == 2
+    assert segmenter.encode_photo(photo) == (embedding, True)
+
+
 def out_of_memory(calls, times, encode):
     """encode, which at first raises what torch does when a GPU's memory is full."""
 
@@ -115,9 +166,9 @@ def out_of_memory(calls, times, encode):
 def test_a_gpu_out_of_memory_is_tried_once_more_and_then_the_cpu_encodes(
     stub_sam, stub_weights, disc, caplog, times, note
 ):
-    network, calls = plain_backend(stub_sam), []
+    backend, calls = plain_backend(stub_sam), []
     full = replace(
-        network, encode=out_of_memory(calls, times, network.encode), encode_on_cpu=network.encode
+        backend, encode=out_of_memory(calls, times, backend.encode), encode_on_cpu=backend.encode
     )
     segmenter = Segmenter(full, stub_weights, checkpoint="stub")
     embedding = segmenter.encode(disc)
@@ -125,14 +176,14 @@ def test_a_gpu_out_of_memory_is_tried_once_more_and_then_the_cpu_encodes(
     assert embedding.note.startswith(note)
     assert bool(embedding.note) == bool(note)
     assert [record.message for record in caplog.records] == ([embedding.note] if note else [])
-    expected = Segmenter(network, stub_weights, checkpoint="stub").encode(disc)
+    expected = Segmenter(backend, stub_weights, checkpoint="stub").encode(disc)
     assert embedding.features.equal(expected.features)
     assert segmenter.encode(disc) is embedding
 
 
-def test_a_network_without_a_reserve_says_that_memory_is_full(stub_sam, stub_weights, disc):
-    network = plain_backend(stub_sam)
-    full = replace(network, encode=out_of_memory([], 2, network.encode))
+def test_a_backend_without_a_reserve_says_that_memory_is_full(stub_sam, stub_weights, disc):
+    backend = plain_backend(stub_sam)
+    full = replace(backend, encode=out_of_memory([], 2, backend.encode))
     with pytest.raises(torch.OutOfMemoryError):
         Segmenter(full, stub_weights, checkpoint="stub").encode(disc)
 

@@ -58,5 +58,5 @@ def test_the_error_names_the_variable_of_an_invalid_number(name, text):
 @pytest.mark.parametrize("text", ["yes", "true", "2", " "])
 def test_a_switch_is_one_or_zero(text):
     assert not Settings.from_env({"MOBILESAM_MCP": "0"}).mcp
-    with pytest.raises(MobileSamError, match="MOBILESAM_MCP must be 1 or 0"):
+    with pytest.raises(MobileSamError, match="MOBILESAM_MCP must be one of 0, 1"):
         Settings.from_env({"MOBILESAM_MCP": text})

@@ -17,12 +17,10 @@ from mobilesam.web.server.storage import (
     MAX_AGE_S,
     UploadsOnly,
     checked_upload,
-    new_upload_path,
-    remove_upload,
+    new_file,
     sweep,
     temporary_storage,
     upload_folder,
-    upload_stamp,
 )
 from tests.event_loop import run_async
 
@@ -142,31 +140,12 @@ def test_any_other_path_is_refused(uploads, path):
         checked_upload(str(uploads / path))
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [("a b.png", "a b.png"), ("../../etc/passwd", "passwd"), ("/", "photo"), ("", "photo"),
-     ("..", "photo"), (".png", "png"), ("a\0b.png", "ab.png"), ("C:\\con.png", "Ccon.png")],
-)  # fmt: skip
-def test_a_new_file_has_a_secret_folder_and_a_safe_name(uploads, name, safe):
-    path = new_upload_path(name)
-    path.write_bytes(b"")
-    assert path.parent.parent == uploads
+def test_a_new_file_has_a_secret_folder(uploads):
+    path, other = (new_file(uploads, "photo.png", b"data") for _ in range(2))
+    assert path.read_bytes() == b"data"
+    assert (path.parent.parent, path.name) == (uploads, "photo.png")
     assert len(path.parent.name) == 48
-    assert path.name == safe
-    assert new_upload_path(name).parent != path.parent
-
-
-def test_an_upload_is_removed_unless_it_was_uploaded_again(uploads):
-    path = uploads / "a" / "photo.png"
-    stamp = upload_stamp(path)
-    path.unlink()
-    path.write_bytes(b"again")
-    os.utime(path, (1, 1))
-    remove_upload(path, stamp)
-    assert path.exists()
-    remove_upload(path, upload_stamp(path))
-    assert not path.exists()
-    remove_upload(path, stamp)
+    assert other.parent != path.parent
 
 
 def test_a_component_takes_uploads_and_no_urls(uploads):

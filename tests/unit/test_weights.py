@@ -22,9 +22,8 @@ import pytest
 from huggingface_hub import constants
 
 from mobilesam import WeightsError
-from mobilesam.model import download as download_module
-from mobilesam.model.download import Download
-from mobilesam.model.weights import WEIGHTS_DIR, Weights, resolve_weights
+from mobilesam.model import weights as weights_module
+from mobilesam.model.weights import WEIGHTS_DIR, Download, Weights, resolve_weights
 
 CONTENT = bytes(range(256)) * 4096
 """Stands in for the official checkpoint: 1 MiB."""
@@ -304,7 +303,7 @@ def test_a_full_disk_is_one_sentence(folder, serve, resolve, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(download_module, "hf_hub_download", full)
+    monkeypatch.setattr(weights_module, "hf_hub_download", full)
     serve(send_checkpoint)
     with pytest.raises(WeightsError, match=r"No space left on device\); free some disk space"):
         resolve("official", folder)

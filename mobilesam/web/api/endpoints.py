@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
@@ -16,6 +16,7 @@ from gradio.data_classes import ImageData
 from PIL import Image
 from pydantic import TypeAdapter
 
+import mobilesam
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
@@ -24,16 +25,11 @@ from mobilesam.images import open_photo
 from mobilesam.masks import mask_to_json
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.loading import loaded, wait_until_loaded
-from mobilesam.web.server.queues import WorkQueue, WorkQueues
+from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
-from mobilesam.web.server.request_log import RequestLog
-from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_upload_path
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.everything import MaskRecord
-    from mobilesam.segmenter import Segmenter
+from mobilesam.web.server.request_log import logged_request
+from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_file, upload_folder
 
 MODEL_TIMEOUT_S = 60.0
 _EVERYTHING_TIMEOUT_S = 120.0
@@ -48,14 +44,11 @@ T = TypeVar("T")
 class PhotoFile(UploadsOnly, gr.Image):
     """A gr.Image whose handler receives the path of the file, not pixels decoded by Gradio.
 
-    Limits and orientation are therefore those of `mobilesam.images`, as on the page.
-
-    Attributes:
-        max_bytes: of a photo that is fetched from a URL; uploads have Gradio's own limit.
-        queue: in which URLs are fetched.
+    Limits and orientation are therefore those of `mobilesam.images`, as on the page. Uploads have
+    Gradio's own size limit; `max_bytes` is for photos that are fetched from URLs, in the `queue`.
     """
 
-    max_bytes = ImageLimits().max_bytes
+    max_bytes: int
     queue: WorkQueue
 
     def preprocess(self, payload: ImageData | None) -> str | None:
@@ -65,8 +58,8 @@ class PhotoFile(UploadsOnly, gr.Image):
     async def fetch(self, url: str) -> str:
         """Downloads the photo from a public URL."""
         try:
-            async with self.queue.slot():
-                return str(await fetch_photo(url, self.max_bytes))
+            fetch = functools.partial(fetch_photo, url, self.max_bytes)
+            return str(await self.queue.run(fetch))
         except (ImageError, BusyError) as error:
             raise _shown_error(str(error)) from error
 
@@ -76,28 +69,20 @@ class PhotoFile(UploadsOnly, gr.Image):
 
 
 class JsonInput(UploadsOnly, gr.JSON):
-    """A gr.JSON with its own schema and example in the API documentation.
+    """A gr.JSON with its own schema, which is looser than the checks of the handler.
 
     gr.JSON has no schema, so clients that validate arguments, such as MCP's, refuse every value.
-
-    Attributes:
-        schema: the JSON schema of accepted values, looser than the checks of the handler.
-        example: the value that the documentation shows.
     """
 
-    schema: Mapping[str, Any] = {}
-    example: Any = None
+    schema: Mapping[str, Any]
+    example: Any
 
     def api_info(self) -> dict[str, Any]:
         """The schema."""
         return dict(self.schema)
 
     def example_payload(self) -> Any:
-        """The example as a client sends it."""
-        return self.example
-
-    def example_value(self) -> Any:
-        """The example as the handler receives it."""
+        """The example in the documentation."""
         return self.example
 
     def get_block_name(self) -> str:
@@ -111,8 +96,7 @@ class Endpoints:
     Clients show the docstrings of the methods, and of each argument the first line.
     """
 
-    def __init__(self, model: Future[Segmenter], limits: ImageLimits) -> None:
-        """Called by `add_endpoints`."""
+    def __init__(self, model: Future[mobilesam.Segmenter], limits: ImageLimits) -> None:
         self._model = model
         self._limits = limits
 
@@ -135,7 +119,7 @@ class Endpoints:
         """
         if not (multimask is None or isinstance(multimask, bool)):
             raise PromptError("multimask must be true, false or null.")
-        segmenter = loaded(self._model)
+        segmenter = self._model.result()
         prompt = prompt_from_rows(points, box)
         embedding = segmenter.encode(_checked_photo(image))
         prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
@@ -164,11 +148,11 @@ class Endpoints:
         """
         if not (options is None or isinstance(options, dict)):
             raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
-        segmenter = loaded(self._model)
+        segmenter = self._model.result()
         checked = segmenter.everything_options(options or {})
         embedding = segmenter.encode(_checked_photo(image))
         started = time.monotonic()
-        records: Sequence[MaskRecord] = []
+        records: Sequence[mobilesam.MaskRecord] = []
         for progress in segmenter.iter_everything(embedding, checked):
             records = progress.records  # in every step, so that the limit includes the filtering
             if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
@@ -210,34 +194,36 @@ class Endpoints:
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
         file_name, data = export_file(format, photo, named, _photo_name(name, path))
-        file = new_upload_path(file_name)  # removed like an upload
-        file.write_bytes(data)
-        return str(file)
+        return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
-def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQueues) -> None:
-    """Adds /segment, /everything and /export to the Blocks being built.
-
-    Args:
-        model: the segmenter, which may still be loading.
-        limits: for photos.
-        queues: run the work.
-    """
+def add_endpoints(
+    model: Future[mobilesam.Segmenter], limits: ImageLimits, queues: WorkQueues
+) -> None:
+    """Adds /segment, /everything and /export to the Blocks being built."""
     endpoints = Endpoints(model, limits)
+
+    def add(handler: Callable[..., Any], inputs: Sequence[JsonInput], output: Component) -> None:
+        photo = PhotoFile(visible=False, label="image")
+        photo.max_bytes = limits.max_bytes
+        photo.queue = queues.fetches
+        # No limit: requests wait in our own queue.
+        gr.Button(visible=False).click(
+            handler, [photo, *inputs], output, api_name=handler.__name__, concurrency_limit=None
+        )
+
     points = _json_input("points", {"type": "array", "items": _NUMBERS}, [[320, 240, 1]])
     box = _json_input("box", _NUMBERS)
     multimask = _json_input("multimask", {"type": "boolean"})
-    inputs = [_photo_input(limits, queues), points, box, multimask]
-    output = gr.JSON(visible=False, label="masks")
-    _add_endpoint(in_queue(endpoints.segment, queues.segment, model), inputs, output)
+    segment = in_queue(endpoints.segment, queues.segment, model)
+    add(segment, [points, box, multimask], gr.JSON(visible=False, label="masks"))
 
     fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
     properties = {name: {"type": field["type"]} for name, field in fields.items()}
     schema = {"type": "object", "properties": properties}
     options = _json_input("options", schema, {"points_per_side": 16})
-    inputs = [_photo_input(limits, queues), options]
-    output = gr.JSON(visible=False, label="masks")
-    _add_endpoint(in_queue(endpoints.everything, queues.everything, model), inputs, output)
+    everything = in_queue(endpoints.everything, queues.everything, model)
+    add(everything, [options], gr.JSON(visible=False, label="masks"))
 
     mask = {"name": "cat", "rle": {"size": [2, 3], "counts": "222"}}
     list_schema = {"type": "array", "items": {"type": "object"}}
@@ -245,16 +231,8 @@ def add_endpoints(model: Future[Segmenter], limits: ImageLimits, queues: WorkQue
     format_schema = {"type": "string", "enum": list(FILE_FORMATS)}
     file_format = _json_input("format", format_schema, "coco_rle", is_optional=False)
     name = _json_input("name", {"type": "string"})
-    inputs = [_photo_input(limits, queues), objects, file_format, name]
-    file = gr.File(visible=False, label="file")
-    _add_endpoint(in_queue(endpoints.export, queues.full_size), inputs, file)
-
-
-def _photo_input(limits: ImageLimits, queues: WorkQueues) -> PhotoFile:
-    photo = PhotoFile(visible=False, label="image")
-    photo.max_bytes = limits.max_bytes
-    photo.queue = queues.fetches
-    return photo
+    export = in_queue(endpoints.export, queues.full_size)
+    add(export, [objects, file_format, name], gr.File(visible=False, label="file"))
 
 
 def _json_input(
@@ -266,49 +244,32 @@ def _json_input(
     return argument
 
 
-def _add_endpoint(
-    handler: Callable[..., Any], inputs: Sequence[Component], output: Component
-) -> None:
-    """Adds an endpoint with the handler's name."""
-    gr.Button(visible=False).click(
-        handler,
-        list(inputs),
-        output,
-        api_name=handler.__name__,
-        concurrency_limit=None,  # requests wait in our own queue
-    )
-
-
 def in_queue(
-    handler: Callable[..., T], queue: WorkQueue, model: Future[Segmenter] | None = None
+    handler: Callable[..., T], queue: WorkQueue, model: Future[mobilesam.Segmenter] | None = None
 ) -> Callable[..., Awaitable[T]]:
     """Runs a handler in a queue, and turns its errors into those that Gradio shows to clients.
 
-    Args:
-        handler: processes a request.
-        queue: in which it runs.
-        model: what requests wait for before they are queued, but no longer than MODEL_TIMEOUT_S.
+    Before they are queued, requests wait for the model, but no longer than MODEL_TIMEOUT_S.
     """
 
-    def logged(*args: Any) -> T:
-        log = RequestLog(handler.__name__)
+    def work(*args: Any) -> T:
         try:
-            with log.logged():
+            with logged_request(handler.__name__) as request_id:
                 return handler(*args)
-        except MobileSamError:
-            raise
+        except MobileSamError as error:
+            raise _shown_error(str(error)) from error
         except Exception as error:
             raise _shown_error(
-                f"Something went wrong on the server. Try again, or report the number {log.id}."
+                f"Something went wrong on the server. Try again, or report the number {request_id}."
             ) from error
 
     @functools.wraps(handler)
     async def handle(*args: Any) -> T:
+        if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
+            raise _shown_error("The model is still loading. Try again in a minute.")
         try:
-            if model and not await wait_until_loaded(model, MODEL_TIMEOUT_S):
-                raise BusyError("The model is still loading. Try again in a minute.")
-            return await queue.run(functools.partial(logged, *args))
-        except MobileSamError as error:
+            return await queue.run(functools.partial(work, *args))
+        except BusyError as error:
             raise _shown_error(str(error)) from error
 
     return handle

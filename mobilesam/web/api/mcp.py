@@ -10,28 +10,21 @@ import importlib.util
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import gradio as gr
 
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
-from mobilesam.web.server.storage import checked_upload, new_upload_path
-
-if TYPE_CHECKING:
-    from gradio.mcp import GradioMCPServer
+from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
 
 _UPLOADED = "/gradio_api/file="
 _NO_URL = "A photo must be an http or https URL, or a data URL."
 
 
 def check_mcp_installed() -> None:
-    """Checks that the package `mcp` is installed.
-
-    Raises:
-        MobileSamError: it is not.
-    """
+    """Raises MobileSamError unless the package `mcp` is installed."""
     if importlib.util.find_spec("mcp") is None:
         raise MobileSamError(
             "MCP needs an additional package. Run `pip install -r requirements-mcp.txt`, or start "
@@ -40,11 +33,7 @@ def check_mcp_installed() -> None:
 
 
 def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
-    """Adapts the MCP server of a running demo.
-
-    Args:
-        demo: launched with mcp_server=True.
-        limits: the limits of a photo.
+    """Adapts the MCP server of a demo that was launched with mcp_server=True.
 
     Raises:
         MobileSamError: Gradio could not start the server.
@@ -57,26 +46,15 @@ def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
         )
     for name in ("mcp", "mcp.server"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they log a line for every request
-    _reply_in_json(server)
-    _accept_uploads(server, limits)
-
-
-def _reply_in_json(server: GradioMCPServer) -> None:
-    """Replies valid JSON; Gradio would reply `str(dict)`."""
     postprocess_in_gradio = server.postprocess_output_data
 
     def postprocess(data: Any, root_url: str) -> Any:
+        # Gradio would reply `str(dict)`, which is not JSON.
         outputs = [
             json.dumps(output) if isinstance(output, dict) and "path" not in output else output
             for output in data
         ]
         return postprocess_in_gradio(outputs, root_url)
-
-    server.postprocess_output_data = postprocess  # type: ignore[method-assign]
-
-
-def _accept_uploads(server: GradioMCPServer, limits: ImageLimits) -> None:
-    """Accepts data URLs and URLs of uploads to this server, besides public URLs."""
 
     def convert(value: Any, filedata_positions: list[list[str | int]]) -> Any:
         photos = {str(path[-1]) for path in filedata_positions}  # each is an argument by itself
@@ -85,11 +63,12 @@ def _accept_uploads(server: GradioMCPServer, limits: ImageLimits) -> None:
             for name, argument in value.items()
         }
 
+    server.postprocess_output_data = postprocess  # type: ignore[method-assign]
     server.convert_strings_to_filedata = convert  # type: ignore[method-assign]
 
 
 def _file_data(url: Any, limits: ImageLimits) -> dict[str, Any]:
-    """The photo as Gradio's own client sends it."""
+    """The photo, given by a public URL, a data URL or the URL of an upload, as Gradio sends it."""
     if not isinstance(url, str):
         raise ImageError(_NO_URL)
     if url.startswith("data:"):
@@ -111,6 +90,4 @@ def _stored(data_url: str, limits: ImageLimits) -> Path:
         data = base64.b64decode(body if header.endswith(";base64") else "?", validate=True)
     except ValueError:
         raise ImageError("The data URL is not valid base64. Send a URL instead.") from None
-    path = new_upload_path("photo")
-    path.write_bytes(data)
-    return path
+    return new_file(upload_folder(), "photo", data)

@@ -1,8 +1,5 @@
 """The page's component: one gr.HTML that holds the markup and mounts the modules in `static`."""
 
-from __future__ import annotations
-
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,14 +17,9 @@ class PromptCanvas(gr.HTML):
     """The whole page: the photo, the gestures on it, the masks and the panels beside them."""
 
     def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
-        """Builds the component from the files in `static`.
-
-        Args:
-            server_functions: called by the modules as `server.<name>(query)`.
-            **props: handed to the modules as `props.<name>`.
-        """
+        """The modules call `server.<name of a function>(query)` and read `props.<name>`."""
         super().__init__(
-            html_template=_markup(),
+            html_template=(STATIC_DIR / "index.html").read_text("utf-8"),
             js_on_load=_mount_script(),
             apply_default_css=False,
             server_functions=list(server_functions),
@@ -41,22 +33,12 @@ def head_links() -> str:
     The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
     valid behind a proxy that serves the page under a prefix.
     """
-    modules = (path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js"))
-    links = [f'<link rel="stylesheet" href="./{static_base()}/{name}">' for name in _STYLE_SHEETS]
-    links += [
-        f'<link rel="modulepreload" href="./{static_base()}/{name}">'
-        for name in sorted(modules)
-        if name != _TYPES_MODULE
-    ]
-    return "".join(links)
+    modules = {path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js")}
+    links = [("stylesheet", name) for name in _STYLE_SHEETS]
+    links += [("modulepreload", name) for name in sorted(modules - {_TYPES_MODULE})]
+    return "".join(f'<link rel="{rel}" href="./{static_base()}/{name}">' for rel, name in links)
 
 
-@functools.cache
-def _markup() -> str:
-    return (STATIC_DIR / "index.html").read_text(encoding="utf-8")
-
-
-@functools.cache
 def _mount_script() -> str:
     """Imports the main module, or shows that this failed.
 

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
-import itertools
 import secrets
-import shutil
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from anyio import to_thread
 from PIL import Image
 
+import mobilesam
 from mobilesam.errors import PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
 from mobilesam.masks import mask_area, mask_to_coco_rle
 from mobilesam.runtime import return_free_memory
-from mobilesam.web.page.mask_generations import MaskGenerations
+from mobilesam.settings import MEGA
+from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
-from mobilesam.web.server.loading import loaded, wait_until_loaded
-from mobilesam.web.server.queues import WorkQueues
-from mobilesam.web.server.replies import BusyError, ExpiredError, Reply, answering
-from mobilesam.web.server.storage import checked_upload, upload_stamp
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.embedding import ImageEmbedding
-    from mobilesam.predict import Prediction
-    from mobilesam.segmenter import Segmenter
+from mobilesam.web.server.queues import WorkQueues, wait_until_done
+from mobilesam.web.server.replies import (
+    BusyError,
+    ExpiredError,
+    Reply,
+    answered,
+    answering,
+    refusal,
+    sequence_number,
+)
+from mobilesam.web.server.storage import checked_upload, new_file
 
 DISPLAY_SIDE = 1024
 """The largest long side of a mask to display."""
@@ -48,7 +50,8 @@ _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
 _MODEL_INFO_S = 20.0
-_MAX_WAITING_FOR_MODEL = 80
+_MAX_GENERATION_BYTES = 256 * MEGA
+"""Of all mask generations together."""
 _TRIM_EVERY = 50
 """Photos between two trims of the heap, which costs 1% of their time."""
 
@@ -56,20 +59,14 @@ _TRIM_EVERY = 50
 class PageHandlers:
     """Opens photos, segments them and makes files, for all users of one page."""
 
-    def __init__(self, model: Future[Segmenter], files: Path, queues: WorkQueues) -> None:
-        """Can be called before the model is loaded.
-
-        Args:
-            model: the segmenter, which may still be loading.
-            files: a folder for exported files that the web server serves.
-            queues: run the work.
-        """
+    def __init__(self, model: Future[mobilesam.Segmenter], files: Path, queues: WorkQueues) -> None:
+        """The model may still be loading; `files` is a folder that the web server serves."""
         self._model = model
         self._files = files
         self._queues = queues
-        self._generations = MaskGenerations()
         self._photos = PhotoSessions()
-        self._encodes = itertools.count(1)
+        self._generating = threading.Lock()
+        self._encodes = 0
 
     @property
     def open_photos(self) -> int:
@@ -82,11 +79,11 @@ class PageHandlers:
         # Gradio passes the request where the annotation says so. Its JSON has been read already.
         async def open(query: Any, request: gr.Request) -> Reply:
             body = await request.json()
-            own = {"session": body.get("session_hash")}
-            return await self.open({**query, **own} if isinstance(query, dict) else query)
+            return await self.open(query, str(body.get("session_hash")))
 
         async def model_info(query: Any) -> Reply:
-            return await self.model_info(query)
+            await wait_until_done(self._model, _MODEL_INFO_S)
+            return self.model_info(query)
 
         full_size = (self.export, self.load_masks, self.preview)
         return [
@@ -98,11 +95,11 @@ class PageHandlers:
         ]
 
     @answering
-    async def model_info(self, _query: Mapping[str, Any]) -> Reply:
+    def model_info(self, _query: Mapping[str, Any]) -> Reply:
         """Device, weights and default options; `loaded` is false while the model is loading."""
-        if not await wait_until_loaded(self._model, _MODEL_INFO_S):
+        if not self._model.done():
             return {"loaded": False}
-        segmenter = loaded(self._model)
+        segmenter = self._model.result()
         return {
             "loaded": True,
             "device": "CPU" if segmenter.device.type == "cpu" else "GPU",
@@ -111,80 +108,74 @@ class PageHandlers:
             "everything": asdict(segmenter.everything_options({})),
         }
 
-    @answering
-    async def open(self, query: Mapping[str, Any]) -> Reply:
+    async def open(self, query: Any, session: str) -> Reply:
         """Opens an upload: the first call has `path` and `name`, the following ones the `token`.
 
-        To be called again until `state` is "done"; answers within a second. Before that, `state` is
-        "loading_model", "queued" or "encoding", and `position` the number of photos ahead.
+        The page calls it until `state` is "done"; each call returns within a second. Until then,
+        `state` is "loading_model", "queued" or "encoding", and `position` the number of photos
+        ahead.
         """
-        photo = self._photos.get(query["token"]) if "token" in query else self._admit(query)
-        if photo.expiry:
-            photo.expiry.cancel()
-        loop = asyncio.get_running_loop()
-        photo.expiry = loop.call_later(OPEN_TIMEOUT_S, self._close, [photo])
         try:
-            if photo.opening is None and await wait_until_loaded(self._model, _POLL_S):
-                self._photos.get(photo.token)  # it may have been closed, or queued by another poll
-                queue, work = self._queues.photos, partial(self._encode, photo)
-                photo.opening = photo.opening or queue.submit(work)
-            if photo.opening and (photo.opening.done or await photo.opening.wait(_POLL_S)):
-                self._photos.get(photo.token)
-                photo.expiry.cancel()
-                return photo.opening.result()
-        except Exception:
-            self._close([photo])
-            raise
-        if photo.opening is None:
-            return {"token": photo.token, "state": "loading_model", "position": 0}
-        position = photo.opening.position
-        state = "queued" if position else "encoding"
-        return {"token": photo.token, "state": state, "position": position}
+            is_new = "token" not in query
+            photo = self._admit(query, session) if is_new else self._photos.get(query["token"])
+            self._photos.close_later(photo, OPEN_TIMEOUT_S)
+            is_done = await wait_until_done(photo.opening, _POLL_S)
+            self._photos.get(photo.token)  # it may have been closed meanwhile
+        except Exception as error:
+            return refusal("open", query, error)
+        if is_done:
+            self._photos.keep(photo)
+            reply = photo.opening.result()
+            if not reply["ok"]:
+                self._photos.close(photo)
+        else:
+            position = self._queues.photos.position(photo.opening)
+            waiting_state = "queued" if position else "encoding"
+            state = waiting_state if self._model.done() else "loading_model"
+            reply = {"ok": True, "token": photo.token, "state": state, "position": position}
+        return {**reply, "seq": sequence_number(query)}
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
         """The mask for the interactions at display size, and thumbnails of the candidates."""
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         embedding = self._embedding(self._photos.get(query.get("token")))
         answer = self._answer(embedding, query)
-        elapsed_ms = 1000 * (time.perf_counter() - started)
+        elapsed_ms = 1000 * (time.perf_counter() - started_at)
         side = query.get("side")
-        side = min(max(side, _MIN_DISPLAY_SIDE), DISPLAY_SIDE) if isinstance(side, int) else None
-        mask = answer.mask(_fitted(embedding.original_size, side or DISPLAY_SIDE))
+        side = max(side, _MIN_DISPLAY_SIDE) if isinstance(side, int) else DISPLAY_SIDE
+        mask = answer.mask(_fitted(embedding.original_size, min(side, DISPLAY_SIDE)))
+        iou = answer.predicted_iou
         return {
             "rle": mask_to_coco_rle(mask),
             "coverage": round(mask_area(mask) / mask.size, 4),
             "index": answer.index,
-            "predicted_iou": _rounded(answer.predicted_iou),
-            "candidates": _candidates(answer.prediction),
+            "predicted_iou": None if iou is None else round(iou, 3),
+            "candidates": _candidates(answer),
             "ms": round(elapsed_ms, 1),
         }
 
     @answering
     def everything(self, query: Mapping[str, Any]) -> Reply:
-        """Starts or continues automatic mask generation; see `MaskGenerations.advance`.
+        """Starts or continues automatic mask generation; see `MaskGeneration.reply`.
 
-        `generation` is null in the first call, which has `options`, and what the reply said in the
-        following ones; `after` is the highest mask id received; `stop` ends it.
+        The first call has `options`. The following ones have the reply's `generation`, the highest
+        mask id received as `after`, and `stop` to end it. `waiting` is true in the reply if another
+        generation was being computed.
         """
         photo = self._photos.get(query.get("token"))
-        generation = query.get("generation")
         if query.get("stop"):
-            self._generations.stop(photo.token, generation)
+            self._generation(photo, query).stop()
             return {}
-        if generation is None:
-            options = query.get("options")
-            if not isinstance(options, Mapping):
-                raise PromptError("The options must be an object of names and numbers.")
-            segmenter = loaded(self._model)
-            steps = segmenter.iter_everything(
-                self._embedding(photo), segmenter.everything_options(options)
-            )
-            generation = self._generations.start(photo.token, steps)
+        if query.get("generation") is None:
+            query = {**query, "generation": self._start_generation(photo, query.get("options"))}
+        generation = self._generation(photo, query)
+        is_waiting = not generation.advance(self._generating)
+        self._photos.bound_generations(_MAX_GENERATION_BYTES)
+        self._generation(photo, query)  # it may have been replaced meanwhile
         after = query.get("after")
-        return self._generations.advance(
-            photo.token, generation, after if isinstance(after, int) else 0
-        )
+        reply = generation.reply(after if isinstance(after, int) else 0)
+        return {**reply, "waiting": is_waiting}
 
     @answering
     def export(self, query: Mapping[str, Any]) -> Reply:
@@ -193,32 +184,21 @@ class PageHandlers:
         `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
         `objects`; `exclusive` says which object gets a shared pixel.
         """
-        session = self._photos.get(query.get("token"))
+        photo = self._photos.get(query.get("token"))
+        embedding = self._embedding(photo)
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
-            mask = self._answer(self._embedding(session), query).mask()
-            name = f"{safe_file_stem(Path(session.file_name).stem)}-{kind}.png"
-            is_mask = kind == "mask"
-            data = mask_png(mask) if is_mask else cutout_png(self._photo(session), mask)
+            mask = self._answer(embedding, query).mask()
+            name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
+            data = mask_png(mask) if kind == "mask" else cutout_png(self._pixels(photo), mask)
         elif kind in FILE_FORMATS:
             objects = objects_to_export(
-                loaded(self._model),
-                self._embedding(session),
-                query.get("objects"),
-                query.get("exclusive"),
+                self._model.result(), embedding, query.get("objects"), query.get("exclusive")
             )
-            name, data = export_file(kind, self._photo(session), objects, session.file_name)
+            name, data = export_file(kind, self._pixels(photo), objects, photo.file_name)
         else:
             raise PromptError("This kind of file cannot be exported. Reload the page.")
-        # A folder for each file, so that two exports of one name do not collide.
-        folder = session.folder / secrets.token_hex(8)
-        folder.mkdir(parents=True)
-        try:
-            (folder / name).write_bytes(data)
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return {"path": str(folder / name), "name": name}
+        return {"path": str(new_file(photo.folder, name, data)), "name": name}
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
@@ -228,55 +208,61 @@ class PageHandlers:
         objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
         return {
             "objects": [
-                {"name": item.name, "rle": rle, "predicted_iou": item.predicted_iou}
-                for item, rle in zip(objects, objects.rles, strict=True)
+                {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
+                for item in objects
             ]
         }
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for files that browsers show otherwise or not at all."""
-        photo = self._photo(self._photos.get(query.get("token")))
+        photo = self._pixels(self._photos.get(query.get("token")))
         height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
-        buffer = io.BytesIO()
-        Image.fromarray(photo.pixels).resize((width, height)).save(buffer, "JPEG", quality=90)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return {"url": f"data:image/jpeg;base64,{data}"}
+        return {"url": jpeg_url(Image.fromarray(photo.pixels).resize((width, height)))}
 
     async def on_unload(self, session: str) -> None:
         """Closes all photos of a tab that was closed."""
-        photos = [photo for photo in self._photos.all() if photo.session == session]
-        self._close(photos)
+        photos = self._photos.of_session(session)
+        for photo in photos:
+            self._photos.close(photo)
         if photos and not self._photos:
             await to_thread.run_sync(return_free_memory)
 
-    def _admit(self, query: Mapping[str, Any]) -> PhotoSession:
-        """Registers an upload under a new token."""
-        path, name, session = query.get("path"), query.get("name"), query.get("session")
-        if not (isinstance(path, str) and isinstance(name, str) and isinstance(session, str)):
-            raise PromptError("The request is not understood. Reload the page.")
+    def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
+        """Moves an upload to a folder of its own and queues it under a new token."""
+        path, name = query.get("path"), query.get("name")
+        if not (isinstance(path, str) and isinstance(name, str)):
+            raise PromptError("The server does not understand the request. Reload the page.")
         upload = checked_upload(path)
-        folder = self._files / secrets.token_hex(24)
-        photo = PhotoSession(upload, upload_stamp(upload), Path(name).name, folder, session)
+        photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
+        photo.folder.mkdir()
+        # Gradio stores equal uploads of two users under one path.
+        upload.replace(photo.path)
+
+        def encode() -> Reply:
+            wait([self._model])  # the log counts this as waiting
+            return answered("open", query, partial(self._encode, photo))
+
         try:
-            if not self._model.done() and len(self._photos) >= _MAX_WAITING_FOR_MODEL:
-                raise BusyError("The model is still loading. Open the photo again in a minute.")
-            self._close(self._photos.add(photo))
+            self._photos.add(photo)
+            photo.opening = self._queues.photos.submit(encode)
         except BusyError:
-            self._close([photo])
+            self._photos.close(photo)
             raise
         return photo
 
     def _encode(self, session: PhotoSession) -> Reply:
-        """Encodes a photo, or finds its embedding in the cache; in a thread of the queue."""
-        segmenter = loaded(self._model)
-        photo = segmenter.open(session.path)
-        started = time.perf_counter()
+        """Encodes a photo, or finds its embedding in the cache."""
+        segmenter = self._model.result()
+        photo = self._pixels(session)
+        started_at = time.perf_counter()
         embedding, was_cached = segmenter.encode_photo(photo)
-        elapsed_ms = 1000 * (time.perf_counter() - started)
+        elapsed_ms = 1000 * (time.perf_counter() - started_at)
         session.embedding_key = embedding.key
-        if not was_cached and next(self._encodes) % _TRIM_EVERY == 0:
-            return_free_memory()
+        if not was_cached:
+            self._encodes += 1
+            if self._encodes % _TRIM_EVERY == 0:
+                return_free_memory()
         return {
             "token": session.token,
             "state": "done",
@@ -287,44 +273,60 @@ class PageHandlers:
             "preview": not photo.browser_agrees,
         }
 
-    def _close(self, photos: list[PhotoSession]) -> None:
-        self._photos.close(photos)
-        self._generations.forget(photo.token for photo in photos)
-
-    def _answer(self, embedding: ImageEmbedding, query: Mapping[str, Any]) -> Answer:
-        interactions = parse_interactions(query.get("interactions"))
-        return loaded(self._model).answer(embedding, interactions)
-
-    def _embedding(self, photo: PhotoSession) -> ImageEmbedding:
-        embedding = loaded(self._model).cached(photo.embedding_key)
-        if embedding is None:
+    def _embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
+        embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
+        if not embedding:
             raise ExpiredError("The photo must be encoded again. Open it again.")
         return embedding
 
-    def _photo(self, session: PhotoSession) -> Photo:
-        if not session.path.is_file():
+    def _pixels(self, photo: PhotoSession) -> Photo:
+        if not photo.path.is_file():
             raise ExpiredError("The server no longer has this photo. Open it again.")
-        return loaded(self._model).open(session.path)
+        return self._model.result().open(photo.path)
+
+    def _answer(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Answer:
+        interactions = parse_interactions(query.get("interactions"))
+        return self._model.result().answer(embedding, interactions)
+
+    def _start_generation(self, photo: PhotoSession, options: object) -> str:
+        if not isinstance(options, Mapping):
+            raise PromptError("The options must be an object of names and numbers.")
+        segmenter = self._model.result()
+        checked = segmenter.everything_options(options)
+        steps = segmenter.iter_everything(self._embedding(photo), checked)
+        if photo.generation:
+            photo.generation.stop()
+        photo.generation = MaskGeneration(steps)
+        return photo.generation.id
+
+    def _generation(self, photo: PhotoSession, query: Mapping[str, Any]) -> MaskGeneration:
+        generation = photo.generation
+        if generation is None or generation.id != query.get("generation"):
+            raise ExpiredError("The server no longer has these masks. Find them again.")
+        return generation
+
+
+def jpeg_url(image: Image.Image) -> str:
+    """An image as a data URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """The size, scaled down to a long side if it is larger."""
-    return size_hw if max(size_hw) <= long_side else scaled_size(size_hw, long_side)
+    return scaled_size(size_hw, min(long_side, max(size_hw)))
 
 
-def _candidates(prediction: Prediction | None) -> list[dict[str, Any]]:
+def _candidates(answer: Answer) -> list[dict[str, Any]]:
     """Thumbnail and predicted IoU of each candidate, if there are several."""
+    prediction = answer.prediction
     if prediction is None or len(prediction.iou_predictions) < 2:
         return []
     thumbnail_hw = _fitted(prediction.original_size, THUMBNAIL_SIDE)
     return [
         {
-            "predicted_iou": _rounded(iou),
+            "predicted_iou": round(float(iou), 3),
             "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
         }
         for index, iou in enumerate(prediction.iou_predictions)
     ]
-
-
-def _rounded(iou: float | None) -> float | None:
-    return None if iou is None else round(float(iou), 3)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mobilesam
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export import parse_document, read_coco, read_labelme
 from mobilesam.interactions import AddPoint, SetBox, parse_interactions
-from mobilesam.objects import MAX_OBJECTS, PackedObjects, PhotoObject
-
-if TYPE_CHECKING:  # torch is imported after the page is served
-    from mobilesam.embedding import ImageEmbedding
-    from mobilesam.segmenter import Segmenter
+from mobilesam.objects import MAX_OBJECTS, PhotoObject, remove_overlaps
 
 MAX_PROMPTS = 2000
 """Points and boxes of all objects together: each may need a decode."""
@@ -22,20 +18,20 @@ CPU_BUDGET_S = 10.0
 
 
 def objects_to_export(
-    segmenter: Segmenter, embedding: ImageEmbedding, raw: object, exclusive: Any
-) -> PackedObjects:
+    segmenter: mobilesam.Segmenter, embedding: mobilesam.ImageEmbedding, raw: object, exclusive: Any
+) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
     Args:
         segmenter: decodes the interactions.
         embedding: of the photo.
-        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the last one is for masks
-            that were not decoded from clicks.
-        exclusive: see `PackedObjects.exclusive`; None keeps overlaps.
+        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
+            masks that were not decoded from clicks.
+        exclusive: as for `remove_overlaps`, or None to keep overlaps.
 
     Raises:
-        MobileSamError: the JSON is invalid, or the CPU budget is spent, be it later when the
-            objects are read.
+        MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if
+            the CPU budget is spent.
     """
     if not isinstance(raw, list) or not 0 < len(raw) <= MAX_OBJECTS:
         raise PromptError(f"Export between 1 and {MAX_OBJECTS} objects at a time.")
@@ -46,29 +42,23 @@ def objects_to_export(
     if prompts > MAX_PROMPTS:
         raise PromptError("There are too many clicks for one file. Delete some objects.")
     budget = CpuBudget(CPU_BUDGET_S)
-
-    def decoded() -> Iterator[PhotoObject]:
-        for item, steps in zip(raw, interactions, strict=True):
-            answer = segmenter.answer(embedding, steps, budget)
-            iou = answer.predicted_iou
-            iou = item.get("predicted_iou") if iou is None else iou
-            yield PhotoObject(item.get("name"), answer.mask(), iou)
-
-    objects = PackedObjects(decoded(), budget)
-    return objects if exclusive is None else objects.exclusive(exclusive)
+    objects = []
+    for item, steps in zip(raw, interactions, strict=True):
+        answer = segmenter.answer(embedding, steps, budget)
+        iou = answer.predicted_iou
+        iou = item.get("predicted_iou") if iou is None else iou
+        objects.append(PhotoObject(item.get("name"), answer.mask(), iou, budget))
+    return objects if exclusive is None else remove_overlaps(objects, exclusive)
 
 
-def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> PackedObjects:
+def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:
     """The objects in a COCO or labelme file; those with an empty mask are left out.
 
-    Args:
-        text: the JSON in the file.
-        size_hw: (H, W) of the photo.
-        file_name: selects the photo in a COCO file of several.
+    In a COCO file of several photos, `file_name` selects the photo.
 
     Raises:
-        MobileSamError: the file cannot be used, or the CPU budget is spent, be it later when the
-            objects are read.
+        MobileSamError: the file cannot be used. It is also raised, now or when the objects are
+            read, if the CPU budget is spent.
     """
     budget = CpuBudget(CPU_BUDGET_S)
     document = parse_document(text) if isinstance(text, str) else None
@@ -80,7 +70,7 @@ def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) ->
         images = document.get("images")
         has_several = isinstance(images, list) and len(images) > 1
         objects = read_coco(document, size_hw, file_name if has_several else None, budget)
-    objects = objects.without_empty()
+    objects = [item for item in objects if item.area]
     if not objects:
         raise AnnotationError("All masks in this file are empty.")
     if len(objects) > MAX_OBJECTS:

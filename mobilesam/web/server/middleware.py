@@ -4,8 +4,6 @@ Gradio serves more routes than its page, its clients and MCP need, among them a 
 URL, links that store a session's state, calls that bypass the queue, and a code editor.
 """
 
-from __future__ import annotations
-
 import re
 
 from starlette.datastructures import MutableHeaders

@@ -4,8 +4,6 @@ Gradio's own download reads files of any size into memory, and sends host names 
 address to a public name server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import socket
@@ -15,11 +13,12 @@ from urllib.parse import unquote
 import httpx
 
 from mobilesam.errors import ImageError
+from mobilesam.export.files import photo_file_name
 from mobilesam.settings import MEGA
-from mobilesam.web.server.storage import new_upload_path
+from mobilesam.web.server.storage import new_file, upload_folder
 
 _TIMEOUT_S = 20.0
-_MAX_REDIRECTS = 5
+_MAX_NAME = 60
 _GLOBAL_UNICAST_IPV6 = ipaddress.ip_network("2000::/3")
 """Outside are, among others, prefixes that a gateway translates to any IPv4 address."""
 
@@ -27,20 +26,20 @@ _NOT_PUBLIC = "The photo's URL is not on the public internet. Upload the photo i
 _NO_ANSWER = "The photo cannot be downloaded from its URL. Upload the photo instead."
 
 
-async def fetch_photo(url: str, max_bytes: int) -> Path:
+def fetch_photo(url: str, max_bytes: int) -> Path:
     """Downloads a file into the upload folder, under the file name in its URL.
 
     Raises:
         ImageError: the URL or a redirect is not public, the server does not answer in time, or
             the file is too large.
     """
-    try:
-        name, data = await asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S)
+    try:  # asyncio limits the total time, which httpx does not
+        name, data = asyncio.run(asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S))
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         raise ImageError(_NO_ANSWER) from None
-    path = new_upload_path(name)
-    path.write_bytes(data)
-    return path
+    # Gradio serves no hidden files. Most systems allow 255 bytes, and a character has up to four.
+    safe_name = photo_file_name(name or "photo")[-_MAX_NAME:].lstrip(".") or "photo"
+    return new_file(upload_folder(), safe_name, data)
 
 
 def is_public(address: str) -> bool:
@@ -53,47 +52,46 @@ def is_public(address: str) -> bool:
 
 async def _fetch(url: str, max_bytes: int) -> tuple[str, bytes]:
     """The file name in the URL, and the content."""
-    current = httpx.URL(url)
-    for _ in range(1 + _MAX_REDIRECTS):
-        transport = _PinnedTransport(await _public_address(current))
+    async with (
         # With trust_env a proxy would be used, which would resolve the host name again.
-        async with (
-            httpx.AsyncClient(transport=transport, trust_env=False) as client,
-            client.stream("GET", current, headers={"Accept-Encoding": "identity"}) as response,
-        ):
-            if response.has_redirect_location:
-                current = current.join(response.headers["Location"])
-                continue
-            response.raise_for_status()
-            data = bytearray()
-            async for chunk in response.aiter_raw():
-                data += chunk
-                if len(data) > max_bytes:
-                    raise ImageError(f"The file is larger than {max_bytes / MEGA:g} MB.")
-        return unquote(current.path), bytes(data)
-    raise ImageError(_NO_ANSWER)
+        httpx.AsyncClient(
+            transport=_PublicTransport(), trust_env=False, follow_redirects=True, max_redirects=5
+        ) as client,
+        client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
+    ):
+        response.raise_for_status()
+        data = bytearray()
+        async for chunk in response.aiter_raw():
+            data += chunk
+            if len(data) > max_bytes:
+                raise ImageError(f"The file is larger than {max_bytes / MEGA:g} MB.")
+        return Path(unquote(response.url.path)).name, bytes(data)
 
 
-async def _public_address(url: httpx.URL) -> str:
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ImageError(_NOT_PUBLIC)
-    found = await asyncio.get_running_loop().getaddrinfo(
-        url.host, url.port or url.scheme, type=socket.SOCK_STREAM
-    )
-    for *_, address in found:
-        if is_public(str(address[0])):
-            return str(address[0])
-    raise ImageError(_NOT_PUBLIC)
+class _PublicTransport(httpx.AsyncHTTPTransport):
+    """Checks the address of every request, redirected ones too, and connects to just that address.
 
+    The host name could resolve to another address the next time.
+    """
 
-class _PinnedTransport(httpx.AsyncHTTPTransport):
-    """Connects to the checked address: the host name could resolve to another one next time."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self._address = address
+    def __init__(self) -> None:
+        # A kept connection could be used for another host with the same address.
+        super().__init__(limits=httpx.Limits(max_keepalive_connections=0))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {**request.extensions, "sni_hostname": request.url.host}
-        request.url = request.url.copy_with(host=self._address)
-        return await super().handle_async_request(request)
+        url = request.url
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ImageError(_NOT_PUBLIC)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            url.host, url.port or url.scheme, type=socket.SOCK_STREAM
+        )
+        addresses = [str(address[0]) for *_, address in found if is_public(str(address[0]))]
+        if not addresses:
+            raise ImageError(_NOT_PUBLIC)
+        pinned = httpx.Request(
+            request.method,
+            url.copy_with(host=addresses[0]),
+            headers=request.headers,
+            extensions={**request.extensions, "sni_hostname": url.host},
+        )
+        return await super().handle_async_request(pinned)

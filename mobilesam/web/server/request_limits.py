@@ -1,7 +1,5 @@
 """Limits on request bodies: their size, the time they take, and the memory of all together."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re
@@ -61,43 +59,43 @@ class RequestLimits:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):  # the application ignores their bodies
             await self._app(scope, receive, send)
             return
-        queued = _QUEUED.fullmatch(route_path(scope))
-        max_bytes = min(MAX_QUEUED_BYTES, self._max_body_bytes) if queued else self._max_body_bytes
-        await RequestBodyLimitMiddleware(self._read, max_bytes)(scope, receive, send)
+        is_queued = _QUEUED.fullmatch(route_path(scope))
+        max_bytes = MAX_QUEUED_BYTES if is_queued else self._max_body_bytes
+        await RequestBodyLimitMiddleware(self._limited, max_bytes)(scope, receive, send)
 
-    async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         kind, options = parse_options_header(headers.get("content-type", ""))
         is_upload = route_path(scope) in _UPLOAD_PATHS
-        if is_upload:
-            body = _Body(receive, self.uploads, options.get(b"boundary", b""))
-        else:
-            length = headers.get("content-length", "")
-            is_small = length.isdecimal() and int(length) <= MAX_SMALL_BYTES
-            body = _Body(receive, self.small if is_small else self.large)
-        receive = body.receive
+        length = headers.get("content-length", "")
+        is_small = length.isdecimal() and int(length) <= MAX_SMALL_BYTES
+        pool = self.uploads if is_upload else self.small if is_small else self.large
+        body = _Body(receive, pool, options.get(b"boundary", b"") if is_upload else b"")
         try:
-            if not is_upload:
-                if kind.startswith(b"multipart/"):
-                    raise HTTPException(415, "The request must be JSON.")
+            if is_upload:
+                receive = body.receive
+            elif kind.startswith(b"multipart/"):
+                raise HTTPException(415, "The request must be JSON.")
+            else:
                 receive = await body.read_json()
             await self._app(scope, receive, send)
-        except HTTPException as error:  # raised above; the application handles its own
+        except HTTPException as error:  # raised here; the application handles its own
             await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
         finally:
-            body.release()
+            pool.held_bytes -= body.held_bytes
 
 
 class _Body:
     """One body, received within the limits of its pool."""
 
-    def __init__(self, receive: Receive, pool: _Pool, boundary: bytes = b"") -> None:
+    def __init__(self, receive: Receive, pool: _Pool, boundary: bytes) -> None:
+        self.held_bytes = 0
         self._receive = receive
         self._pool = pool
         self._delimiter = boundary and b"--" + boundary
         self._deadline = asyncio.get_running_loop().time() + pool.timeout_s
         self._is_complete = False
-        self._held_bytes = self._parts = 0
+        self._parts = 0
         self._tail = b""
 
     async def read_json(self) -> Receive:
@@ -105,9 +103,8 @@ class _Body:
         content = bytearray()
         while not self._is_complete:
             content += (await self.receive()).get("body", b"")
-        body = bytes(content)
-        _check_json(body)
-        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+        _check_json(bytes(content))
+        messages = iter([{"type": "http.request", "body": bytes(content), "more_body": False}])
 
         async def replay() -> Message:
             return next(messages, None) or await self._receive()
@@ -125,25 +122,21 @@ class _Body:
         except TimeoutError:
             raise HTTPException(408, "The request arrives too slowly.") from None
         self._is_complete = not message.get("more_body")
-        self._count(message.get("body", b""))
-        return message
-
-    def release(self) -> None:
-        """Returns the body's bytes to the pool."""
-        self._pool.held_bytes -= self._held_bytes
-        self._held_bytes = 0
-
-    def _count(self, data: bytes) -> None:
-        self._held_bytes += len(data)
+        data = message.get("body", b"")
+        self.held_bytes += len(data)
         self._pool.held_bytes += len(data)
         if self._pool.held_bytes > self._pool.max_bytes:
             raise HTTPException(503, "The server is busy. Try again shortly.")
         if self._delimiter:
-            data = self._tail + data
-            self._parts += data.count(self._delimiter)
-            self._tail = data[1 - len(self._delimiter) :]  # may begin a delimiter
-            if self._parts > MAX_PARTS + 1:  # the last part is followed by one, too
-                raise HTTPException(413, "The upload has too many parts.")
+            self._count_parts(data)
+        return message
+
+    def _count_parts(self, data: bytes) -> None:
+        data = self._tail + data
+        self._parts += data.count(self._delimiter)
+        self._tail = data[1 - len(self._delimiter) :]  # may begin a delimiter
+        if self._parts > MAX_PARTS + 1:  # the last part is followed by one, too
+            raise HTTPException(413, "The upload has too many parts.")
 
 
 def _check_json(content: bytes) -> None:

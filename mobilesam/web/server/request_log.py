@@ -4,8 +4,6 @@ Nothing that a user sends appears in the log: no prompts, tokens or file names. 
 error it has the type and the traceback, but not the message, which may quote any of these.
 """
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time
@@ -30,48 +28,38 @@ def configure_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # uvicorn's logger has handlers of its own.
     for target in (*logging.getLogger().handlers, logging.getLogger("uvicorn.error")):
-        target.addFilter(MessageFilter())
+        target.addFilter(hide_error_message)
 
 
-class MessageFilter(logging.Filter):
-    """Replaces the exception of a log record by its type and traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keeps every record."""
-        if record.exc_info and record.exc_info[1]:
-            record.exc_text, record.exc_info = describe_error(record.exc_info[1]), None
-        return True
+def hide_error_message(record: logging.LogRecord) -> bool:
+    """Filter that replaces the exception of a log record by its type and traceback."""
+    if record.exc_info and record.exc_info[1]:
+        record.exc_text, record.exc_info = _describe(record.exc_info[1]), None
+    return True
 
 
-def describe_error(error: BaseException) -> str:
-    """The type and the traceback of an error, without its message."""
+@contextmanager
+def logged_request(name: str) -> Iterator[str]:
+    """Logs the request that the `with` block handles; yields an id that users can report."""
+    request_id = secrets.token_hex(4)
+    started_at = time.perf_counter()
+    wait_s = started_at - queued_at.get(started_at)
+    outcome = "ok"
+    try:
+        yield request_id
+    except MobileSamError as error:
+        outcome = type(error).__name__
+        raise
+    except Exception as error:
+        outcome = "failed"
+        logger.error("id=%s %s", request_id, _describe(error))
+        raise
+    finally:
+        wait_ms, work_ms = 1000 * wait_s, 1000 * (time.perf_counter() - started_at)
+        line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"
+        logger.info(line, request_id, name, outcome, wait_ms, work_ms)
+
+
+def _describe(error: BaseException) -> str:
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"error={type(error).__name__}\n{frames.rstrip()}"
-
-
-class RequestLog:
-    """The log line of one request, for the function of that name; users can report its `id`."""
-
-    def __init__(self, name: str) -> None:
-        self.id = secrets.token_hex(4)
-        self._name = name
-        self._started = time.perf_counter()
-        self._queued_s = self._started - queued_at.get(self._started)
-
-    @contextmanager
-    def logged(self) -> Iterator[None]:
-        """Writes the line when the body of the `with` statement ends; errors are raised on."""
-        outcome = "ok"
-        try:
-            yield
-        except MobileSamError as error:
-            outcome = type(error).__name__
-            raise
-        except Exception as error:
-            outcome = "failed"
-            logger.error("id=%s %s", self.id, describe_error(error))
-            raise
-        finally:
-            wait_ms, work_ms = 1000 * self._queued_s, 1000 * (time.perf_counter() - self._started)
-            line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"
-            logger.info(line, self.id, self._name, outcome, wait_ms, work_ms)

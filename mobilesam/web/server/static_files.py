@@ -1,7 +1,5 @@
 """Serves the page's scripts and styles under a path that names their version and content."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path
@@ -26,8 +24,7 @@ _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 def static_route(folder: Path = STATIC_DIR) -> Route:
     """The route of all files; other paths under it are not found.
 
-    The files are read once, so that each path always has the content that its digest was made of.
-    Gradio's own middleware compresses them.
+    Gradio's own middleware compresses the files.
     """
     files = _read_files(folder)
 
@@ -51,7 +48,7 @@ def static_base(folder: Path = STATIC_DIR) -> str:
 
 @functools.cache
 def _read_files(folder: Path) -> dict[str, bytes]:
-    """The public files by their path within the folder."""
+    """The files by path, read once: each address always has the content of its digest."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -4,19 +4,18 @@ Gradio's default folder is shared by all its applications on a machine, each of 
 files in it, and its own removal stops for good if an upload arrives during a sweep.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
+from gradio_client.utils import is_http_url_like
 
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
@@ -26,8 +25,6 @@ MAX_BYTES = 4000 * MEGA  # of all files together
 _SWEEP_INTERVAL_S = 15
 _FOLDER_BYTES = 4096
 _VARIABLE = "GRADIO_TEMP_DIR"
-
-UploadStamp: TypeAlias = tuple[int, int]
 
 
 @contextmanager
@@ -39,11 +36,16 @@ def temporary_storage() -> Iterator[Path]:
     parent = os.environ.get(_VARIABLE, "")
     Path(parent).mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
+
+    def keep_sweeping() -> None:
+        while not stop.wait(_SWEEP_INTERVAL_S):
+            sweep(Path(folder))
+
     with tempfile.TemporaryDirectory(
         prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
     ) as folder:
         os.environ[_VARIABLE] = folder
-        threading.Thread(target=_keep_sweeping, args=(Path(folder), stop), daemon=True).start()
+        threading.Thread(target=keep_sweeping, daemon=True).start()
         try:
             yield Path(folder)
         finally:
@@ -63,7 +65,9 @@ def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
             file = Path(parent, name)
             with suppress(OSError):  # removed in the meantime
                 status = file.lstat()
-                found.append((status.st_mtime, _disk_bytes(status), file))
+                # Even a file of one byte takes a block, and so does its folder.
+                size = max(status.st_size, 512 * getattr(status, "st_blocks", 0)) + _FOLDER_BYTES
+                found.append((status.st_mtime, size, file))
         with suppress(OSError):  # not empty
             if Path(parent) != folder and Path(parent).stat().st_mtime < oldest:
                 Path(parent).rmdir()
@@ -79,17 +83,13 @@ def upload_folder() -> Path:
     """The folder in which Gradio stores uploads."""
     from gradio.utils import get_upload_folder
 
-    folder: str = get_upload_folder()
-    return Path(folder).resolve()
+    return Path(get_upload_folder()).resolve()
 
 
 def checked_upload(path: str) -> Path:
-    """The resolved path of an upload.
+    """The resolved path of an upload; ExpiredError if it is not a file in the upload folder.
 
     Gradio does not check paths in JSON that it does not recognize as a file.
-
-    Raises:
-        ExpiredError: the path is not a file in the upload folder, or no longer.
     """
     with suppress(OSError, ValueError):
         resolved = Path(path).resolve()
@@ -98,25 +98,16 @@ def checked_upload(path: str) -> Path:
     raise ExpiredError("The server does not have the photo. Upload it and try again.")
 
 
-def new_upload_path(name: str) -> Path:
-    """A path with a safe form of the name, in a new and unguessable folder that is swept too."""
-    folder = upload_folder() / secrets.token_hex(24)
+def new_file(parent: Path, name: str, data: bytes) -> Path:
+    """Stores a file in a new and unguessable folder, so that files of one name do not collide."""
+    folder = parent / secrets.token_hex(24)
     folder.mkdir(parents=True)
-    safe: str = strip_invalid_filename_characters(Path(name).name.lstrip(".") or "photo")
-    return folder / safe
-
-
-def upload_stamp(path: Path) -> UploadStamp:
-    """Distinguishes an upload from a later one with the same path: Gradio names them by content."""
-    status = path.stat()
-    return status.st_ino, status.st_ctime_ns
-
-
-def remove_upload(path: Path, stamp: UploadStamp) -> None:
-    """Removes an upload unless the same photo has been uploaded again since."""
-    with suppress(OSError):
-        if upload_stamp(path) == stamp:
-            path.unlink()
+    try:
+        (folder / name).write_bytes(data)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder / name
 
 
 class UploadsOnly:
@@ -137,17 +128,7 @@ class UploadsOnly:
         return path
 
     async def fetch(self, url: str) -> str:  # noqa: ARG002
-        """Refuses the URL; a subclass may download it and return the path."""
+        """Refuses the URL; a subclass can download it and return the path."""
         import gradio as gr
 
         raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
-
-
-def _disk_bytes(status: os.stat_result) -> int:
-    """The disk space of a file and its folder; even a file of one byte takes a block."""
-    return max(status.st_size, 512 * getattr(status, "st_blocks", 0)) + _FOLDER_BYTES
-
-
-def _keep_sweeping(folder: Path, stop: threading.Event) -> None:
-    while not stop.wait(_SWEEP_INTERVAL_S):
-        sweep(folder)

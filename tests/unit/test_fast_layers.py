@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model import matmul
-from mobilesam.model.matmul import linear, onednn_is_faster, speedup
+from mobilesam.model import fast_layers
+from mobilesam.model.fast_layers import linear, onednn_is_faster, speedup
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def tensors(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
 def test_linear_equals_numpy(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], use_onednn: bool
 ) -> None:
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: use_onednn)
+    monkeypatch.setattr(fast_layers, "onednn_is_faster", lambda: use_onednn)
     x, weight, bias = tensors(shape, (128, 256), (128,))
     expected = x.double().numpy() @ weight.double().numpy().T + bias.double().numpy()
     assert torch.allclose(linear(x, weight, bias).double(), torch.from_numpy(expected), atol=1e-4)
@@ -38,7 +38,7 @@ def test_linear_equals_numpy(
 
 
 def test_transposed_matrices_are_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(fast_layers, "onednn_is_faster", lambda: True)
     x, weight = tensors((256, 4096), (256, 56))
     expected = torch.from_numpy(x.double().numpy().T @ weight.double().numpy())
     assert torch.allclose(linear(x.mT, weight.mT).double(), expected, atol=1e-4)
@@ -51,7 +51,7 @@ def test_onednn_is_not_used_if_it_is_unavailable(
     def refuse(*_: object) -> torch.Tensor:
         raise error
 
-    monkeypatch.setattr(matmul, "onednn_linear", refuse)
+    monkeypatch.setattr(fast_layers, "onednn_linear", refuse)
     assert onednn_is_faster() is False
     x, weight = tensors((4096, 256), (256, 256))
     assert torch.equal(linear(x, weight), F.linear(x, weight))
@@ -61,14 +61,14 @@ def test_onednn_is_not_used_if_it_is_unavailable(
 def test_onednn_is_used_only_if_it_is_measured_to_be_faster(
     monkeypatch: pytest.MonkeyPatch, measured: float, is_faster: bool
 ) -> None:
-    monkeypatch.setattr(matmul, "onednn_linear", F.linear)  # on machines without oneDNN too
-    monkeypatch.setattr(matmul, "speedup", lambda baseline, candidate: measured)
+    monkeypatch.setattr(fast_layers, "onednn_linear", F.linear)  # on machines without oneDNN too
+    monkeypatch.setattr(fast_layers, "speedup", lambda baseline, candidate: measured)
     assert onednn_is_faster() is is_faster
 
 
 def test_onednn_is_not_used_if_its_result_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matmul, "onednn_linear", lambda x, w, b=None: F.linear(x, w) + 1)
-    monkeypatch.setattr(matmul, "speedup", lambda baseline, candidate: 9.0)
+    monkeypatch.setattr(fast_layers, "onednn_linear", lambda x, w, b=None: F.linear(x, w) + 1)
+    monkeypatch.setattr(fast_layers, "speedup", lambda baseline, candidate: 9.0)
     assert onednn_is_faster() is False
 
 

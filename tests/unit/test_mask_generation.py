@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from PIL import Image
 from mobilesam.errors import PromptError
 from mobilesam.everything import EverythingProgress, MaskRecord
 from mobilesam.masks import mask_to_coco_rle
-from mobilesam.web.page import mask_generations as module
-from mobilesam.web.page.mask_generations import IDLE_S, MAX_GENERATIONS, TURN_S, MaskGenerations
-from mobilesam.web.server.replies import ExpiredError
+from mobilesam.web.page import handlers as handlers_module
+from mobilesam.web.page import mask_generation as module
+from mobilesam.web.page.mask_generation import EMBEDDING_BYTES, TURN_S, MaskGeneration
 from tests.event_loop import run_async
 from tests.opening import new_handlers, opened
 from tests.stub_options import KEEP_ALL
@@ -74,228 +75,138 @@ class Steps:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def generate():
+    """generate(steps): a mask generation that computes one batch a turn."""
+    return lambda steps: MaskGeneration(iter(steps), Clock())
 
 
 @pytest.fixture
-def generations(clock):
-    return MaskGenerations(clock)
+def advance():
+    """advance(generation, after): the reply after another turn."""
+    lock = threading.Lock()
 
+    def advance_once(generation, after=0):
+        assert generation.advance(lock)
+        return generation.reply(after)
 
-def begin(generations, steps, token="mine"):
-    return generations.start(token, iter(steps))
+    return advance_once
 
 
 def ids_of(reply):
     return [mask["id"] for mask in reply["masks"]]
 
 
-def test_every_call_continues_by_one_turn_and_nothing_is_computed_in_between(generations):
+def test_every_call_continues_by_one_turn_and_nothing_is_computed_in_between(generate, advance):
     steps = Steps(["a"], ["a", "b"], ["b"])
-    started = begin(generations, steps)
+    generation = generate(steps)
     assert steps.computed == 0
-    replies = [generations.advance("mine", started, 0) for _ in range(3)]
+    replies = [advance(generation) for _ in range(3)]
     assert [(reply["done"], reply["total"]) for reply in replies] == [(1, 3), (2, 3), (3, 3)]
     assert [reply["finished"] for reply in replies] == [False, False, True]
     assert steps.computed == 3
-    assert generations.advance("mine", started, 0)["finished"]
+    assert advance(generation)["finished"]
     assert steps.computed == 3
 
 
-def test_a_turn_has_as_many_batches_as_its_time_allows():
-    generations = MaskGenerations(Clock(0.6 * TURN_S))
+def test_a_turn_has_as_many_batches_as_its_time_allows(advance):
     steps = Steps(["a"], ["a"], ["a"], ["a"])
-    started = begin(generations, steps)
-    generations.advance("mine", started, 0)
+    advance(MaskGeneration(iter(steps), Clock(0.6 * TURN_S)))
     assert steps.computed == 2
 
 
-def test_only_new_masks_are_sent_and_known_ones_keep_their_id(generations):
-    started = begin(generations, Steps(["a", "b"], ["c", "b"], ["c", "b", "a"]))
-    first = generations.advance("mine", started, 0)
+def test_only_new_masks_are_sent_and_known_ones_keep_their_id(generate, advance):
+    generation = generate(Steps(["a", "b"], ["c", "b"], ["c", "b", "a"]))
+    first = advance(generation)
     assert ids_of(first) == first["ids"] == [1, 2]
-    second = generations.advance("mine", started, 2)
+    second = advance(generation, 2)
     assert (second["ids"], ids_of(second)) == ([3, 2], [3])
-    third = generations.advance("mine", started, 3)
+    third = advance(generation, 3)
     assert (third["ids"], ids_of(third)) == ([3, 2, 4], [4])
 
 
-def test_a_lost_reply_loses_no_mask(generations):
-    started = begin(generations, Steps(["a"], ["a", "b"]))
-    generations.advance("mine", started, 0)  # never arrived
-    assert ids_of(generations.advance("mine", started, 0)) == [1, 2]
+def test_a_lost_reply_loses_no_mask(generate, advance):
+    generation = generate(Steps(["a"], ["a", "b"]))
+    advance(generation)  # never arrived
+    assert ids_of(advance(generation)) == [1, 2]
 
 
-def test_a_mask_is_sent_at_the_photos_own_size(generations):
+def test_a_mask_is_sent_at_the_photos_own_size(generate, advance):
     steps = Steps(["a"])
-    (mask,) = generations.advance("mine", begin(generations, steps), 0)["masks"]
+    (mask,) = advance(generate(steps))["masks"]
     record = steps.record("a")
     assert mask["rle"] == record.rle
     assert mask["area"] == record.area
     assert mask["predicted_iou"] == 0.5
 
 
-def test_a_reply_has_a_bounded_size_and_the_next_ones_have_the_rest(generations, monkeypatch):
+def test_a_reply_has_a_bounded_size_and_the_next_ones_have_the_rest(generate, advance, monkeypatch):
     steps = Steps(["a", "b", "c"])
     size = max(len(steps.record(name).rle["counts"]) for name in "abc")
     monkeypatch.setattr(module, "MAX_REPLY_BYTES", 2 * size)
-    started = begin(generations, steps)
-    first = generations.advance("mine", started, 0)
+    generation = generate(steps)
+    first = advance(generation)
     assert (ids_of(first), first["ids"], first["finished"]) == ([1, 2], [1, 2, 3], False)
-    rest = generations.advance("mine", started, 2)
+    rest = advance(generation, 2)
     assert (ids_of(rest), rest["finished"]) == ([3], True)
     monkeypatch.setattr(module, "MAX_REPLY_BYTES", 1)
-    assert ids_of(generations.advance("mine", started, 0)) == [1]  # one is always sent
+    assert ids_of(advance(generation)) == [1]  # one is always sent
 
 
-def test_a_photo_has_one_mask_generation_and_a_new_one_replaces_it(generations):
-    old = begin(generations, Steps(["a"], ["a"]))
-    new = begin(generations, Steps(["a"], ["a"]))
-    assert len(generations) == 1
-    with pytest.raises(ExpiredError):
-        generations.advance("mine", old, 0)
-    assert generations.advance("mine", new, 0)["ids"] == [1]
-
-
-def test_the_mask_generation_of_another_photo_cannot_be_read_or_stopped(generations):
-    theirs = Steps(["a"], ["a"])
-    started = begin(generations, theirs, "theirs")
-    begin(generations, Steps(["a"]), "mine")
-    for token in ("mine", "nobody's"):
-        with pytest.raises(ExpiredError):
-            generations.advance(token, started, 0)
-        with pytest.raises(ExpiredError):
-            generations.stop(token, started)
-    assert theirs.computed == 0
-    assert not generations.advance("theirs", started, 0)["finished"]
-
-
-def test_a_stopped_one_computes_no_more_and_keeps_its_masks(generations):
+def test_a_stopped_one_computes_no_more_and_keeps_its_masks(generate, advance):
     steps = Steps(["a"], ["a", "b"])
-    started = begin(generations, steps)
-    generations.advance("mine", started, 0)
-    generations.stop("mine", started)
+    generation = generate(steps)
+    advance(generation)
+    generation.stop()
     assert steps.closed
-    reply = generations.advance("mine", started, 0)
+    reply = advance(generation)
     assert reply["finished"]
     assert (reply["done"], ids_of(reply)) == (1, [1])
     assert steps.computed == 1
 
 
-def test_a_finished_one_releases_its_steps_and_what_was_filtered_out(generations, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 10_000)
-    steps = Steps(["a"], held_bytes=10_000)
-    started = begin(generations, steps)
-    generations.advance("mine", started, 0)
+def test_a_finished_one_releases_its_steps_and_what_was_filtered_out(generate, advance):
+    steps = Steps(["a"], ["a"], held_bytes=10_000)
+    generation = generate(steps)
+    assert generation.held_bytes == EMBEDDING_BYTES
+    advance(generation)
+    assert generation.held_bytes == EMBEDDING_BYTES + 10_000
+    advance(generation)
     assert steps.closed
-    begin(generations, Steps(["a"]), "theirs")
-    assert ids_of(generations.advance("mine", started, 0)) == [1]
+    assert generation.held_bytes == len(steps.record("a").rle["counts"])
 
 
-def test_it_is_dropped_after_a_minute_without_a_call(generations, clock):
-    called = begin(generations, Steps(["a"]), "called")
-    generations.advance("called", called, 0)
-    left = begin(generations, Steps(["a"], ["a"]), "left")
-    generations.advance("left", left, 0)
-    clock.now += IDLE_S - 10
-    generations.advance("called", called, 0)
-    assert len(generations) == 2
-    clock.now += 20
-    generations.advance("called", called, 0)
-    assert len(generations) == 1
-    with pytest.raises(ExpiredError):
-        generations.advance("left", left, 0)
-
-
-def test_of_too_many_the_least_recently_used_is_dropped(generations):
-    generations._clock = Clock(0)
-    started = {
-        token: begin(generations, Steps(["a"]), token) for token in map(str, range(MAX_GENERATIONS))
-    }
-    generations.advance("0", started["0"], 0)
-    begin(generations, Steps(["a"]), "one more")
-    assert len(generations) == MAX_GENERATIONS
-    assert generations.advance("0", started["0"], 0)["ids"] == [1]
-    with pytest.raises(ExpiredError):
-        generations.advance("1", started["1"], 0)
-
-
-def test_together_they_hold_a_bounded_number_of_bytes(generations, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
-    started = {}
-    for token in ("a", "b", "c"):
-        started[token] = begin(generations, Steps(["a"], ["a"], held_bytes=40), token)
-        generations.advance(token, started[token], 0)
-    assert len(generations) == 2
-    with pytest.raises(ExpiredError):
-        generations.advance("a", started["a"], 0)
-    alone = begin(generations, Steps(["a"], ["a"], held_bytes=1000), "alone")
-    assert generations.advance("alone", alone, 0)["ids"] == [1]
-    assert len(generations) == 1
-
-
-def computing(generations, steps, started):
-    """A thread that is held in the first batch, and the outcome of its call."""
-    outcome = []
-
-    def advance():
-        try:
-            outcome.append(generations.advance("mine", started, 0))
-        except ExpiredError as error:
-            outcome.append(error)
-
+def computing(generation, steps, lock):
+    """A thread that is held in the first batch."""
     steps.released = threading.Event()
-    worker = threading.Thread(target=advance)
+    worker = threading.Thread(target=generation.advance, args=(lock,))
     worker.start()
     assert steps.inside.acquire(timeout=10)
-    return worker, outcome
+    return worker
 
 
-def test_two_calls_at_once_never_enter_the_same_steps(generations, monkeypatch):
+def test_two_calls_at_once_never_enter_the_same_steps(generate, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
-    steps = Steps(["a"], ["a"])
-    started = begin(generations, steps)
-    worker, _ = computing(generations, steps, started)
-    reply = generations.advance("mine", started, 0)
-    assert reply["waiting"]
+    steps, lock = Steps(["a"], ["a"]), threading.Lock()
+    generation = generate(steps)
+    worker = computing(generation, steps, lock)
+    assert not generation.advance(lock)
+    reply = generation.reply(0)
     assert reply["done"] == 0
     assert not reply["finished"]
-    generations.stop("mine", started)
+    generation.stop()
     steps.released.set()
     worker.join(10)
     assert steps.computed == 1
     assert steps.closed
 
 
-def test_one_that_is_replaced_while_it_computes_is_expired(generations):
-    steps = Steps(["a"], ["a"])
-    worker, outcome = computing(generations, steps, begin(generations, steps))
-    new = begin(generations, Steps(["a"], ["a"]))
-    steps.released.set()
-    worker.join(10)
-    assert isinstance(outcome[0], ExpiredError)
-    assert steps.closed
-    assert generations.advance("mine", new, 0)["ids"] == [1]
-
-
-def test_one_in_a_long_batch_is_not_dropped_as_idle(generations, clock):
-    steps = Steps(["a"], ["a"])
-    worker, outcome = computing(generations, steps, begin(generations, steps))
-    clock.now += 2 * IDLE_S
-    begin(generations, Steps(["a"]), "theirs")
-    steps.released.set()
-    worker.join(10)
-    assert outcome[0]["ids"] == [1]
-
-
-def test_one_that_fails_says_so_and_ends_with_the_masks_so_far(generations):
+def test_one_that_fails_says_so_and_ends_with_the_masks_so_far(generate, advance):
     steps = Steps(["a"], PromptError("Too many."), ["a"])
-    started = begin(generations, steps)
-    generations.advance("mine", started, 0)
+    generation = generate(steps)
+    advance(generation)
     with pytest.raises(PromptError, match="Too many"):
-        generations.advance("mine", started, 0)
-    reply = generations.advance("mine", started, 0)
+        advance(generation)
+    reply = advance(generation)
     assert reply["finished"]
     assert ids_of(reply) == [1]
     assert steps.computed == 2
@@ -335,26 +246,97 @@ def test_a_finished_one_has_the_masks_of_the_python_api(handlers, segmenter, ope
 
 
 def test_the_page_is_told_the_options_that_suit_the_weights(handlers, segmenter):
-    options = run_async(handlers.model_info({}))["everything"]
+    options = handlers.model_info({})["everything"]
     assert options["points_per_side"] == 16
     assert options["pred_iou_thresh"] == segmenter.everything_options({}).pred_iou_thresh
 
 
-def test_it_is_dropped_with_its_tab(handlers, open_photo):
+@pytest.fixture
+def given(segmenter, monkeypatch):
+    """given(*steps): what the next mask generations compute, one batch a turn."""
+
+    def give(*all_steps):
+        waiting = [iter(steps) for steps in all_steps]
+        monkeypatch.setattr(segmenter, "iter_everything", lambda *_: waiting.pop(0))
+        monkeypatch.setattr(module, "TURN_S", 0)
+
+    return give
+
+
+def test_a_photo_has_one_mask_generation_and_a_new_one_replaces_it(handlers, open_photo, given):
+    old = Steps(["a"], ["a"])
+    given(old, Steps(["a"], ["a"]))
+    token = open_photo()
+    first = handlers.everything(query(token))
+    second = handlers.everything(query(token))
+    assert old.closed
+    assert handlers.everything(query(token, generation=first["generation"]))["expired"]
+    assert handlers.everything(query(token, generation=second["generation"]))["ids"] == [1]
+
+
+def test_one_that_is_replaced_while_it_computes_stops_and_is_expired(
+    handlers, open_photo, given, monkeypatch
+):
+    steps = Steps(["a"], ["a"])
+    steps.released = threading.Event()
+    given(steps, Steps(["a"], ["a"]))
+    monkeypatch.setattr(module, "TURN_S", 60)
+    token, replies = open_photo(), []
+    old = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
+    old.start()
+    assert steps.inside.acquire(timeout=10)
+    photo = handlers._photos.get(token)
+    replaced = photo.generation
+    new = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
+    new.start()
+    while photo.generation is replaced:
+        time.sleep(0.01)
+    steps.released.set()
+    for thread in (old, new):
+        thread.join(10)
+    assert sorted(reply["ok"] for reply in replies) == [False, True]
+    assert steps.computed == 1
+    assert steps.closed
+
+
+def test_it_is_dropped_with_its_tab(handlers, open_photo, given):
+    my_steps, their_steps = Steps(["a"], ["a"]), Steps(["a"], ["a"])
+    given(my_steps, their_steps)
     mine, theirs = open_photo("one"), open_photo("two")
     handlers.everything(query(mine))
     their_id = handlers.everything(query(theirs))["generation"]
     run_async(handlers.on_unload("one"))
-    assert len(handlers._generations) == 1
+    assert my_steps.closed
+    assert not their_steps.closed
     assert handlers.everything(query(theirs, generation=their_id))["ok"]
+
+
+def test_together_they_hold_a_bounded_number_of_bytes(handlers, open_photo, given, monkeypatch):
+    """The least recently used are dropped, and the newest one never is."""
+    monkeypatch.setattr(handlers_module, "_MAX_GENERATION_BYTES", 2 * EMBEDDING_BYTES + 100)
+    sizes = (40, 40, 40, 10**9)
+    steps = [Steps(["a"], ["a"], held_bytes=size) for size in sizes]
+    given(*steps)
+    photos = [query(open_photo(str(number))) for number in range(4)]
+    for photo in photos[:2]:
+        photo["generation"] = handlers.everything(photo)["generation"]
+    assert handlers.everything(photos[0])["ok"]
+    photos[2]["generation"] = handlers.everything(photos[2])["generation"]
+    assert [one.closed for one in steps] == [True, True, False, False]
+    assert handlers.everything(photos[1])["expired"]
+    photos[3]["generation"] = handlers.everything(photos[3])["generation"]
+    assert steps[2].closed
+    assert handlers.everything(photos[3])["ids"] == [1]
 
 
 def test_another_users_masks_cannot_be_read(handlers, open_photo):
     mine, theirs = open_photo("one"), open_photo("two")
     their_id = handlers.everything(query(theirs))["generation"]
+    handlers.everything(query(mine))
     stolen = handlers.everything(query(mine, generation=their_id))
     assert stolen["expired"]
     assert "masks" not in stolen
+    assert handlers.everything(query(mine, generation=their_id, stop=True))["expired"]
 
 
 def test_a_photo_whose_embedding_left_the_cache_is_expired(
@@ -388,11 +370,15 @@ def test_a_photo_whose_embedding_left_the_cache_is_expired(
         {"token": "guessed"},
     ],
 )
-def test_a_hostile_query_gets_a_sentence_and_starts_nothing(handlers, open_photo, hostile):
+def test_a_hostile_query_gets_a_sentence_and_starts_nothing(
+    handlers, segmenter, open_photo, monkeypatch, hostile
+):
+    started = []
+    monkeypatch.setattr(segmenter, "iter_everything", lambda *given: started.append(given))
     reply = handlers.everything({**query(open_photo()), **hostile})
     assert not reply["ok"]
     assert "Something went wrong" not in reply["error"]
-    assert len(handlers._generations) == 0
+    assert started == []
 
 
 @pytest.mark.parametrize("after", ["x", None, [], 1.5])

@@ -1,0 +1,108 @@
+"""The layers of the fast modules, and the choice between torch's two matrix libraries.
+
+torch multiplies float32 matrices with MKL, which leaves half of the vector units of an AMD CPU
+unused. oneDNN, which is part of torch too, uses them and reads transposed matrices without a copy.
+"""
+
+from __future__ import annotations
+
+import functools
+import timeit
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+_MIN_MULTIPLICATIONS = 1 << 20  # below, oneDNN's set-up takes longer than it saves
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A linear layer over the last dimension."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: Any, dtype: torch.dtype = torch.float32) -> Linear:
+        """Copies the weights of a torch layer."""
+        return cls(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., in) to (..., out)."""
+        return linear(x, self.weight, self.bias)
+
+
+class LayerNorm:
+    """LayerNorm over the last dimension; SAM's LayerNorm2d equals it on channels-last tensors."""
+
+    def __init__(self, layer: Any, dtype: torch.dtype = torch.float32) -> None:
+        """Copies the weights of a torch layer."""
+        self.weight, self.bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+        self.eps = layer.eps
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., C) to the same shape."""
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """torch.nn.functional.linear by the faster library; `weight` may have any memory layout."""
+    is_large = x.numel() * len(weight) >= _MIN_MULTIPLICATIONS
+    if is_large and x.dtype == torch.float32 and onednn_is_faster():
+        return onednn_linear(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+def onednn_linear(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`linear` by oneDNN: the operator that torch.compile uses for linear layers."""
+    result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return result
+
+
+@functools.cache
+def onednn_is_faster() -> bool:
+    """Whether oneDNN is available, correct and faster; measured once, in milliseconds."""
+    x, weight = random_matrices((4096, 256), (256, 256))
+    return is_faster(
+        lambda: onednn_linear(x, weight), lambda: F.linear(x, weight), tolerance=1e-4, ratio=1.1
+    )
+
+
+def random_matrices(*shapes: tuple[int, int]) -> list[torch.Tensor]:
+    """The same random float32 matrices on every call."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def is_faster(
+    candidate: Callable[[], torch.Tensor],
+    baseline: Callable[[], torch.Tensor],
+    tolerance: float,
+    ratio: float,
+) -> bool:
+    """Whether a function is supported, correct and faster than the baseline.
+
+    Args:
+        candidate: the function.
+        baseline: gives the correct result.
+        tolerance: the largest relative error of the candidate's result.
+        ratio: the smallest ratio of the run times that counts as faster.
+    """
+    expected = baseline()
+    try:
+        error = (candidate() - expected).norm() / expected.norm()
+    except (AttributeError, RuntimeError):  # private operators are missing in some versions
+        return False
+    return bool(error <= tolerance) and speedup(baseline, candidate) > ratio
+
+
+def speedup(baseline: Callable[[], object], candidate: Callable[[], object]) -> float:
+    """Ratio of the run times of two functions: the best of five rounds each."""
+    rounds = [[timeit.timeit(run, number=1) for run in (baseline, candidate)] for _ in range(5)]
+    baseline_s, candidate_s = map(min, zip(*rounds, strict=True))
+    return float(baseline_s / candidate_s)
