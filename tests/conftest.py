@@ -29,6 +29,7 @@ from tests.serving import HELD, App, draw, running_app
 MODEL_FIXTURES = {"bundled", "bundled_sam", "app", "browser"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks the tests that load the real model, and says which tests one worker should run."""
     for item in items:
