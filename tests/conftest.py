@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-        if config.pluginmanager.hasplugin("xdist"):
+        if "PYTEST_XDIST_WORKER" in os.environ:
             folder = item.path.relative_to(config.rootpath).parts[1]
             shares_fixtures = folder in ("api", "browser", "reference")
             item.add_marker(pytest.mark.xdist_group(folder if shares_fixtures else item.path.stem))
