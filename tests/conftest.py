@@ -29,15 +29,11 @@ from tests.serving import HELD, App, draw, running_app
 MODEL_FIXTURES = {"bundled", "bundled_sam", "app", "browser"}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the tests that load the real model, and says which tests one worker should run."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that load the real model."""
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-        if config.pluginmanager.hasplugin("xdist"):
-            folder = item.path.relative_to(config.rootpath).parts[1]
-            shares_fixtures = folder in ("api", "browser", "reference")
-            item.add_marker(pytest.mark.xdist_group(folder if shares_fixtures else item.path.stem))
 
 
 DrawDisc = Callable[..., NDArray[np.uint8]]
