@@ -45,10 +45,14 @@ class DemoBlocks(gr.Blocks):
     Gradio would print the error of an event to standard error, including what the client sent.
     """
 
-    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Handles one event."""
+    async def process_api(
+        self, block_fn: Any, inputs: list[Any] | None, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Handles one event; arguments that are missing at the end are null."""
+        given = list(inputs or [])
+        missing = [None] * (len(block_fn.inputs) - len(given))
         try:
-            return await super().process_api(*args, **kwargs)
+            return await super().process_api(block_fn, given + missing, *args, **kwargs)
         except Exception as error:
             if isinstance(error, gr.Error) and not error.print_exception:
                 raise
