@@ -8,6 +8,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the workers share the cores
 
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from playwright.sync_api import Browser, sync_playwright
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
 from torch import nn
 
@@ -26,6 +28,18 @@ from mobilesam.model.sam import build_sam, load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, Weights
 from tests.serving import HELD, App, draw, running_app
 
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 MODEL_FIXTURES = {"bundled", "bundled_sam", "app", "browser"}
 
 
@@ -210,3 +224,15 @@ def draw_disc() -> DrawDisc:
 def disc(draw_disc: DrawDisc) -> NDArray[np.uint8]:
     """(120, 180, 3) uint8: the disc's centre is at x 90, y 60, its radius 30."""
     return draw_disc()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; a worker can have one Playwright only."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("The browser tests need Chromium: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()

@@ -8,11 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt
-from tests.browser.conftest import CHROMIUM_FLAGS
 from tests.serving import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,16 +98,13 @@ def test_the_curl_example(app, folder, expected):
     assert np.array_equal(decoded(json.loads(data.removeprefix("data: "))[0]), expected)
 
 
-def test_the_javascript_example(app, folder, expected):
+def test_the_javascript_example(app, browser, folder, expected):
     program = "async () => { const file = document.querySelector('#example').files[0];\n"
     program += here(blocks("js")[0], app) + "return answer; }"
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = browser.new_page()
-        page.goto(f"{app.url}config")  # any page of the app, so that fetch may call it
-        page.set_content('<input type="file" id="example">')
-        page.set_input_files("#example", folder / "photo.jpg")
-        answer = page.evaluate(program)
-        browser.close()
+    page = browser.new_page()
+    page.goto(f"{app.url}config")  # any page of the app, so that fetch may call it
+    page.set_content('<input type="file" id="example">')
+    page.set_input_files("#example", folder / "photo.jpg")
+    answer = page.evaluate(program)
+    page.close()
     assert np.array_equal(decoded(answer), expected)

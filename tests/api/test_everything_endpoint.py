@@ -32,8 +32,8 @@ def test_the_answer_is_that_of_the_python_api(ask, bundled, photo):
 BAD_OPTIONS = {
     "a list": ([1], "options must be an object"),
     "a number": (16, "options must be an object"),
-    "an unknown name": ({"crop_n_layers": 9}, 'There is no option "crop_n_layers"'),
-    "a name of Python's": ({"self": 1}, 'There is no option "self"'),
+    "an unknown name": ({"crop_n_layers": 9}, "There is no option 'crop_n_layers'"),
+    "a name of Python's": ({"self": 1}, "There is no option 'self'"),
     "too many points": ({"points_per_side": 65}, "points_per_side must be a whole number"),
     "points in words": ({"points_per_side": "16"}, "points_per_side must be a whole number"),
     "null": ({"pred_iou_thresh": None}, "pred_iou_thresh must be a number"),

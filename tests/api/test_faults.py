@@ -55,7 +55,7 @@ def test_a_signal_while_requests_run_finishes_or_refuses_them_and_leaves_no_file
             for name in ("encode", "click", "export"):
                 app.holds.release(name)
             assert app.ended() == 0
-        assert click.result().json()["ok"]
+        assert click.result().json()["ok"], click.result().json()
         assert export.result().json()["ok"]
         assert encode.result()["size"] == [300, 200]
         assert everything.exception() is not None
@@ -81,29 +81,30 @@ def test_damaged_weights_end_the_start_with_a_sentence(tmp_path):
 def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, page, tmp_path):
     photo = tmp_path / "closing.png"
     draw(ground=(9, 9, 9)).save(photo)
-    before = page.http.get("healthz").json()["open_photos"]
+    before, files = page.http.get("healthz").json()["open_photos"], set(app.files_left())
     with app.holds.held("encode"):
         with page.stay("closing tab"):
-            assert page.begin_open(page.upload(photo), "closing tab")["ok"]
+            assert page.begin_open(page.upload(photo), "closing tab", photo.name)["ok"]
             app.holds.wait_begun("encode")
-            assert list(app.files.rglob("closing.png"))
-        app.wait(lambda: not list(app.files.rglob("closing.png")))
+            assert set(app.files_left()) > files
+        app.wait(lambda: set(app.files_left()) <= files)
     app.wait(lambda: page.http.get("healthz").json()["open_photos"] == before)
     assert page.open(photo)
     assert "Traceback" not in app.log()
 
 
 def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page, tmp_path):
-    paths = []
-    for number in range(3):
-        paths.append(tmp_path / f"photo-{number}.png")
-        draw(ground=(number, 0, 77)).save(paths[-1])
-    encoding, waiting, late = (page.upload(path) for path in paths)
+    uploads = []
+    for number in range(82):
+        path = tmp_path / "photo.png"
+        draw(ground=(number, 0, 77)).save(path)
+        uploads.append(page.upload(path))
+    encoding, *waiting, late = uploads
     with app.holds.held("encode"):
         first = page.begin_open(encoding)
         app.holds.wait_begun("encode")
         with ThreadPoolExecutor(80) as users:
-            queued = list(users.map(lambda user: page.begin_open(waiting, str(user)), range(80)))
+            queued = list(users.map(page.begin_open, waiting, map(str, range(80))))
         refused = page.begin_open(late)
     assert {reply["state"] for reply in queued} == {"queued"}
     assert sorted(reply["position"] for reply in queued) == list(range(1, 81))

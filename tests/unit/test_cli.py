@@ -153,7 +153,7 @@ def test_what_is_wrong_is_said_before_torch_is_imported(photo, argv, status):
         ("everything disc.png --out r.json --points-per-side 65", "from 1 to 64"),
         ("everything disc.png --out r.json --pred-iou-thresh 1.5", "from 0 to 1"),
         ("everything disc.png --out r.json --min-mask-region-area 1.5", "invalid int value: '1.5'"),
-        ("everything disc.png --out r.json --min-mask-region-area 9999999", "from 0 to 1000000"),
+        ("everything disc.png --out r.json --min-mask-region-area 9999999", "from 0 to 1,000,000"),
         ("everything disc.png --out r.json --box-nms-thresh inf", "box_nms_thresh must be"),
         ("batch . --prompts none.jsonl --out a.json", "none.jsonl cannot be read"),
         ("batch none --prompts p.jsonl --out a.json", "The folder none does not exist"),
