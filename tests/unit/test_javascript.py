@@ -1,4 +1,7 @@
-"""The page's JavaScript: its unit tests, types and lint where Node is there, its imports always."""
+"""The page's JavaScript: unit tests where Node.js is installed, the import rule always.
+
+`make check` runs ESLint and the type check.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,6 @@ LAYERS = {  # what a module of a layer may import from
 }
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed.")
-needs_packages = pytest.mark.skipif(
-    not (ROOT / "node_modules" / "eslint").is_dir(),
-    reason="The JavaScript tools are not installed. Run npm install.",
-)
 _IMPORT = re.compile(
     r"""^[ \t]*(?:import|export)\b(?:[^'";]*?\bfrom)?\s*['"]([^'"]+)['"]"""
     r"""|\bimport\(\s*['"]([^'"]+)['"]""",
@@ -133,15 +132,3 @@ def test_right_imports_are_no_problem(tmp_path):
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_the_logic_of_the_page(path):
     run(str(NODE), "--test", str(path))
-
-
-@needs_node
-@needs_packages
-def test_the_types_agree():
-    run(str(NODE), "node_modules/typescript/bin/tsc")
-
-
-@needs_node
-@needs_packages
-def test_the_linter_has_nothing_to_say():
-    run(str(NODE), "node_modules/eslint/bin/eslint.js", "mobilesam/web/static", "tests/js")
