@@ -86,8 +86,8 @@ def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, pag
         with page.stay("closing tab"):
             assert page.begin_open(page.upload(photo), "closing tab", photo.name)["ok"]
             app.holds.wait_begun("encode")
-            assert set(app.files_left()) > files
-        app.wait(lambda: set(app.files_left()) <= files)
+            assert set(app.files_left()) - files
+        app.wait(lambda: not set(app.files_left()) - files)
     app.wait(lambda: page.http.get("healthz").json()["open_photos"] == before)
     assert page.open(photo)
     assert "Traceback" not in app.log()
