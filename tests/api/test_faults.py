@@ -95,9 +95,9 @@ def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, pag
 
 def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page, tmp_path):
     uploads = []
-    for number in range(82):
-        path = tmp_path / "photo.png"
-        draw(ground=(number, 0, 77)).save(path)
+    for number in range(82):  # all but the first are the same photo, which is encoded once
+        path = tmp_path / f"photo-{number}.png"
+        draw(ground=(min(number, 1), 0, 77)).save(path)
         uploads.append(page.upload(path))
     encoding, *waiting, late = uploads
     with app.holds.held("encode"):

@@ -24,6 +24,7 @@ from mobilesam.web.app import serve_page
 from tests.event_loop import run_async
 
 
+@pytest.mark.slow
 def test_the_page_is_built_without_the_models_libraries() -> None:
     """They take longer to import than all the rest; the page must not wait for them."""
     program = (
@@ -170,6 +171,7 @@ def test_a_signal_cleans_up_once_and_ends_the_process_with_status_0(
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.slow
 def test_closing_lets_requests_finish_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Needs `Blocks.server.config.timeout_graceful_shutdown` and `Blocks.app.stop_event`."""
     uvicorn_log = logging.getLogger("uvicorn.error")

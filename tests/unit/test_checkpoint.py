@@ -123,6 +123,7 @@ def test_the_loaded_model_is_in_eval_mode_on_its_device_without_gradients(loaded
     assert {parameter.device.type for parameter in loaded.parameters()} == {"cpu"}
 
 
+@pytest.mark.slow
 def test_the_loaded_model_computes_with_the_weights_of_the_file(loaded, official_file):
     by_hand = build_sam()
     load_checkpoint(by_hand, official_file)

@@ -243,6 +243,7 @@ def test_segment_writes_coco(run, photo, segmenter):
     assert annotation["score"] == annotation["predicted_iou"]
 
 
+@pytest.mark.slow
 def test_everything_writes_the_regions_that_python_gives(run, photo, segmenter):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in KEEP_ALL.items()]
     args = ["everything", photo, "--points-per-side", "3", "--out", "r.json"]

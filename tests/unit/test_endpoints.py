@@ -56,6 +56,7 @@ def clock(step_s):
     return SimpleNamespace(monotonic=lambda: next(times))
 
 
+@pytest.mark.slow
 def test_everything_ends_after_its_timeout_with_a_sentence(everything, stub_sam, monkeypatch):
     """The clock advances by 50 s whenever it is read: the third batch ends at 150 s."""
     monkeypatch.setattr(endpoints, "time", clock(50))
@@ -64,12 +65,14 @@ def test_everything_ends_after_its_timeout_with_a_sentence(everything, stub_sam,
     assert stub_sam.mask_decoder.calls == 3  # of four
 
 
+@pytest.mark.slow
 def test_everything_that_ends_in_time_is_answered(everything, stub_sam, monkeypatch):
     monkeypatch.setattr(endpoints, "time", clock(30))
     assert len(everything(4)["masks"]) == 3 * 16
     assert stub_sam.mask_decoder.calls == 4
 
 
+@pytest.mark.slow
 def test_a_reply_that_would_be_too_large_is_refused_with_a_sentence(everything, monkeypatch):
     size_bytes = sum(len(one["rle"]["counts"]) for one in everything(2)["masks"])
     monkeypatch.setattr(endpoints, "_MAX_REPLY_BYTES", size_bytes)

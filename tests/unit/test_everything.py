@@ -21,6 +21,8 @@ from mobilesam.masks import mask_area, mask_bounds_xyxy, mask_to_coco_rle
 from mobilesam.predict import decode_batch
 from tests.stub_options import KEEP_ALL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def embedding(segmenter, disc):

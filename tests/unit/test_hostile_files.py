@@ -19,6 +19,8 @@ from tests.bombs import KINDS, directory_bombs
 from tests.decoder_memory import SHRINK
 from tests.serving import ROOT
 
+pytestmark = pytest.mark.slow
+
 MAX_PEAK_BYTES = 60_000_000
 
 

@@ -16,6 +16,8 @@ from mobilesam.prompts import prompt_from_rows
 from tests.event_loop import run_async
 from tests.opening import new_handlers, opened
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = (
     "open", "model_info", "segment", "everything", "export", "load_masks", "preview",
 )  # fmt: skip

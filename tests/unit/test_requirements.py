@@ -35,6 +35,7 @@ def test_cv2_is_installed_by_the_required_build_alone():
     assert packages_distributions()["cv2"] == ["opencv-python-headless"]
 
 
+@pytest.mark.slow
 def test_mismatched_torch_and_torchvision_are_one_sentence(tmp_path: Path):
     """A torchvision for another torch fails to register its operators when it is imported."""
     (tmp_path / "torchvision.py").write_text(

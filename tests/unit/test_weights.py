@@ -380,6 +380,7 @@ def test_a_hub_that_refuses_connections_is_one_sentence_at_once(folder, resolve)
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_hub_that_accepts_and_never_answers_is_given_up(folder, hub, resolve):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hub.download = replace(hub.download, endpoint=address(silent), answer_timeout_s=1)
@@ -389,6 +390,7 @@ def test_a_hub_that_accepts_and_never_answers_is_given_up(folder, hub, resolve):
         assert time.monotonic() - start < 10
 
 
+@pytest.mark.slow
 def test_a_transfer_that_stalls_is_given_up(folder, hub, serve, resolve):
     release = threading.Event()
 
@@ -408,6 +410,7 @@ def test_a_transfer_that_stalls_is_given_up(folder, hub, serve, resolve):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_name_look_up_that_hangs_is_given_up(folder, hub, resolve, monkeypatch):
     release = threading.Event()
 
