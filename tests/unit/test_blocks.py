@@ -85,6 +85,7 @@ def test_no_other_method_of_the_component_can_be_called(handlers, tmp_path):
         assert response.status_code == 404
 
 
+@pytest.mark.slow
 def test_a_click_is_answered_while_slow_work_waits_for_every_thread(
     handlers, tmp_path, monkeypatch
 ):

@@ -106,6 +106,7 @@ def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sa
         assert annotation["score"] == pytest.approx(float(prediction.iou_predictions.max()))
 
 
+@pytest.mark.slow
 def test_a_batch_killed_twice_does_every_photo_once(run):
     save_photos(100)
     lines = [about(number) for number in range(100)]

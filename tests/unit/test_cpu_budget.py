@@ -55,6 +55,7 @@ def test_time_of_other_threads_counts_when_it_is_charged():
         budget.check()
 
 
+@pytest.mark.slow
 def test_decoding_in_another_thread_is_charged(segmenter, stub_sam, disc, monkeypatch):
     forward = stub_sam.mask_decoder.module.forward
 

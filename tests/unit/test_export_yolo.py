@@ -58,6 +58,7 @@ def test_readers_that_round_or_truncate_find_the_mask(name, read_by_supervision,
     assert overlap >= (0.01 if name.startswith(SPECKS) else 0.98)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
 def test_a_pixel_or_a_line_is_no_box(shape, read_by_supervision):
     mask = np.zeros((4000, 6000), bool)

@@ -114,6 +114,7 @@ def test_a_photo_reports_its_position_until_it_is_encoded(
     assert [reply["state"] for reply in last] == ["done"] * 3
 
 
+@pytest.mark.slow
 def test_a_call_is_answered_within_about_a_second(handlers, photo, held):
     async def scene():
         reply = await asyncio.wait_for(start(handlers, photo), 5)
@@ -229,6 +230,7 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
     assert handlers.open_photos == 1
 
 
+@pytest.mark.slow
 def test_a_waiting_photo_that_is_not_polled_is_dropped(
     handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
@@ -251,6 +253,7 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
     assert handlers.open_photos == 1
 
 
+@pytest.mark.slow
 def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch):
     monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.5)
 

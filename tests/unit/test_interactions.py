@@ -131,6 +131,7 @@ def test_an_empty_log_has_no_answer():
         decoded_for()
 
 
+@pytest.mark.slow
 def test_a_click_costs_one_decode_however_long_the_log(segmenter, stub_sam, disc):
     embedding = segmenter.encode(disc)
     log = []

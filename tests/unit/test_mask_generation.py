@@ -19,6 +19,8 @@ from tests.event_loop import run_async
 from tests.opening import new_handlers, opened
 from tests.stub_options import KEEP_ALL
 
+pytestmark = pytest.mark.slow
+
 SIZE_HW = (40, 60)
 
 

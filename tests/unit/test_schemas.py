@@ -108,6 +108,7 @@ OPTIONS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "read"),
     [

@@ -31,6 +31,7 @@ def test_a_photo_is_encoded_once_for_all_clicks_boxes_and_undos(segmenter, stub_
     assert stub_sam.mask_decoder.calls == len(log)
 
 
+@pytest.mark.slow
 def test_users_who_open_the_same_photo_at_once_share_one_encode(segmenter, stub_sam, disc):
     barrier = threading.Barrier(2)
 
