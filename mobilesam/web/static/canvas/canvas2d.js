@@ -31,16 +31,11 @@ export function freshContext(canvas, width, height) {
   return context;
 }
 
-/** Sets the size of a canvas and the colour of each pixel, as 0xAABBGGRR. The pixels come column by column;
- * `index` counts them.
- * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number],
- *   colourAt: (index: number, x: number, y: number) => number) => void} */
-export function paintPixels(canvas, [height, width], colourAt) {
+/** Sets the size of a canvas and its pixels; `fill` sets those that are not transparent, row by row as 0xAABBGGRR.
+ * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number], fill: (pixels: Uint32Array) => void) => void} */
+export function paintPixels(canvas, [height, width], fill) {
   resize(canvas, width, height);
   const context = contextOf(canvas), image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let x = 0, index = 0; x < width; x++) {
-    for (let y = 0; y < height; y++, index++) pixels[y * width + x] = colourAt(index, x, y);
-  }
+  fill(new Uint32Array(image.data.buffer));
   context.putImageData(image, 0, 0);
 }

@@ -13,11 +13,15 @@ export const MASK_FILL = 'rgba(30,138,255,.42)';
  * @type {(canvas: HTMLCanvasElement, bitmap: Bitmap) => void} */
 export function paintMask(canvas, {size, data}) {
   const [height, width] = size;
-  paintPixels(canvas, size, (index, x, y) => {
-    const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
-    const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
-    if (data[index]) return left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
-    return left | right | up | down ? RIM_PIXEL : 0;
+  paintPixels(canvas, size, (pixels) => {
+    for (let x = 0, index = 0; x < width; x++) {
+      for (let y = 0; y < height; y++, index++) {
+        const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
+        const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
+        if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
+        else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
+      }
+    }
   });
 }
 

@@ -85,7 +85,9 @@ export function createStage(refs, {tool, displaySide, onView}) {
   function setMask(next) {
     const {width, height} = viewport.photo;
     rle = next;
-    paintMask(answered, decodeForDisplay(rle ?? {size: [height, width], counts: ''}, displaySide));
+    if (rle) return paintMask(answered, decodeForDisplay(rle, displaySide));
+    resize(answered, ...fitted(width, height, displaySide));
+    clearCanvas(answered);
   }
 
   /** Shows a mask, or none, and the strokes that it does not contain yet.
