@@ -81,13 +81,11 @@ export function createStage(refs, {tool, displaySide, onView}) {
     context.restore();
   }
 
-  /** @param {Rle | null} next null: an empty mask */
+  /** @param {Rle | null} next null: an empty mask, which keeps the size, as another size would cost time at the next click */
   function setMask(next) {
-    const {width, height} = viewport.photo;
     rle = next;
-    if (rle) return paintMask(answered, decodeForDisplay(rle, displaySide));
-    resize(answered, ...fitted(width, height, displaySide));
-    clearCanvas(answered);
+    if (rle) paintMask(answered, decodeForDisplay(rle, displaySide));
+    else clearCanvas(answered);
   }
 
   /** Shows a mask, or none, and the strokes that it does not contain yet.
@@ -182,6 +180,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
       gestures.cancel();
       crosshair.reset();
       viewport.open({width, height});
+      resize(answered, ...fitted(width, height, displaySide));
       setMask(null);
       strokes = [];
       drawMask();
