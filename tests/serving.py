@@ -179,7 +179,8 @@ class App:
 
     def files_left(self):
         """Every file that belongs to a user."""
-        return [path for path in self.files.rglob("*") if path.is_file()]
+        found = os.walk(self.files)  # which passes over folders that go away meanwhile
+        return [Path(folder, name) for folder, _, names in found for name in names]
 
     def _answers(self):
         try:

@@ -38,3 +38,10 @@ def open_photo(page):
 def token(page, photo):
     """A photo that another user has open."""
     return page.open(photo)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def new_log(app):
+    """new_log(): what the application, which other tests share, has logged during this module."""
+    before = len(app.log())
+    return lambda: app.log()[before:]

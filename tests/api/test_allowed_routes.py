@@ -228,6 +228,6 @@ def test_the_source_is_not_served(http):
         assert http.get(f"gradio_api/file={path}").status_code in {403, 404}
 
 
-def test_none_of_this_was_an_unexpected_error_in_the_demo(app):
-    assert "ERROR mobilesam" not in app.log()
-    assert str(ROOT / "mobilesam") not in app.log()
+def test_none_of_this_was_an_unexpected_error_in_the_demo(new_log):
+    assert "ERROR mobilesam" not in new_log()
+    assert str(ROOT / "mobilesam") not in new_log()

@@ -122,6 +122,7 @@ def test_a_photo_outside_the_upload_folder_and_none_are_refused(app, client):
     assert "passwd" not in answer
 
 
-def test_none_of_this_was_an_unexpected_error(app):
-    assert "ERROR mobilesam" not in app.log()
-    assert f'File "{ROOT}/mobilesam' not in app.log()  # Gradio logs refusals of its own
+def test_none_of_this_was_an_unexpected_error(new_log):
+    log = new_log()
+    assert "ERROR mobilesam" not in log
+    assert f'File "{ROOT}/mobilesam' not in log  # Gradio logs refusals of its own

@@ -78,7 +78,9 @@ def test_damaged_weights_end_the_start_with_a_sentence(tmp_path):
     assert "Traceback" not in app.log()
 
 
-def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, page, tmp_path):
+def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(
+    app, new_log, page, tmp_path
+):
     photo = tmp_path / "closing.png"
     draw(ground=(9, 9, 9)).save(photo)
     before, files = page.http.get("healthz").json()["open_photos"], set(app.files_left())
@@ -90,7 +92,7 @@ def test_a_tab_that_is_closed_while_its_photo_is_encoded_leaves_nothing(app, pag
         app.wait(lambda: not set(app.files_left()) - files)
     app.wait(lambda: page.http.get("healthz").json()["open_photos"] == before)
     assert page.open(photo)
-    assert "Traceback" not in app.log()
+    assert "Traceback" not in new_log()
 
 
 def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page, tmp_path):

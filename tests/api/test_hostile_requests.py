@@ -95,6 +95,6 @@ def test_no_address_is_fetched_from_within_arguments(app, http, place, name, val
     )
 
 
-def test_none_of_this_was_unexpected(app):
-    assert "ERROR mobilesam" not in app.log()
-    assert "MemoryError" not in app.log()
+def test_none_of_this_was_unexpected(new_log):
+    assert "ERROR mobilesam" not in new_log()
+    assert "MemoryError" not in new_log()
