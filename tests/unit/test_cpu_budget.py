@@ -69,10 +69,11 @@ def test_decoding_in_another_thread_is_charged(segmenter, stub_sam, disc, monkey
         patch.setattr(stub_sam.mask_decoder.module, "forward", slow)
         with pytest.raises(PromptError, match="too long"):
             segmenter.answer(embedding, log, CpuBudget(0.35))
-    assert stub_sam.mask_decoder.calls == 2
+    calls = stub_sam.mask_decoder.calls
+    assert calls in (1, 2)  # each takes 0.2 s at least
     with pytest.raises(PromptError, match="too long"):
         segmenter.answer(embedding, log, CpuBudget(-1))
-    assert stub_sam.mask_decoder.calls == 2
+    assert stub_sam.mask_decoder.calls == calls
     segmenter.answer(embedding, log)
     assert stub_sam.mask_decoder.calls == len(log)
     segmenter.answer(embedding, log, CpuBudget(0.35))  # the predictions are remembered
