@@ -55,10 +55,10 @@ hostile: $(VENV)/dev.done ## send hundreds of bad and huge files to the real app
 	PYTHONPATH=. $(BIN)/python -m benchmarks.hostile --json benchmarks/hostile.json
 
 # Strict: what the service does not know counts as not audited, and never as sound.
-audit: $(VENV)/run.done $(VENV)/audit.done ## look up known vulnerabilities of the installed packages (asks pypi.org)
+audit: $(VENV)/run.done $(VENV)/audit.done ## look up known vulnerabilities of the installed packages (needs the network)
 	@$(VENV)/audit/bin/pip-audit --strict --progress-spinner off \
 	  --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-	|| { echo "Not audited in full: the lines above name a vulnerability, or say that pypi.org could not be asked."; exit 1; }
+	|| { echo "Not audited in full: the lines above name a vulnerability, or say that the vulnerability service could not be asked."; exit 1; }
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-3.* node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
