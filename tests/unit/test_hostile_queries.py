@@ -14,6 +14,7 @@ from PIL import Image
 from mobilesam.errors import MobileSamError
 from mobilesam.prompts import prompt_from_rows
 from tests.event_loop import run_async
+from tests.hostile_json import ANYTHING, SCALARS
 from tests.opening import new_handlers, opened
 
 pytestmark = pytest.mark.slow
@@ -21,17 +22,6 @@ pytestmark = pytest.mark.slow
 FUNCTIONS = (
     "open", "model_info", "segment", "everything", "export", "load_masks", "preview",
 )  # fmt: skip
-UNUSUAL = [
-    float("nan"), float("inf"), 1e308, -1e308, 5e-324, -0.0, 10**400, -(2**63), 2**61 - 1, True,
-    "\ud800", "\0", "../../etc/passwd", "file:///etc/passwd", "http://169.254.169.254/", "{{7*7}}",
-    "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "a" * 5000, "\u202e", "", " ", None, [], {},
-]  # fmt: skip
-SCALARS = st.sampled_from(UNUSUAL) | st.integers(-5, 200) | st.floats(0, 200) | st.text(max_size=8)
-ANYTHING = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=8,
-)
 XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
 LABELS = st.sampled_from([0, 1])
 

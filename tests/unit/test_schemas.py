@@ -13,6 +13,7 @@ from mobilesam import AnnotationError, EverythingOptions, PromptError
 from mobilesam.interactions import parse_interactions
 from mobilesam.prompts import prompt_from_rows
 from mobilesam.schemas import Number, WholeNumber, validate
+from tests.hostile_json import ANYTHING
 
 
 class Item(BaseModel):
@@ -81,16 +82,6 @@ def test_valid_input_becomes_typed():
     assert request == Request(items=[Item(name="a", weight=3.0)])
 
 
-UNUSUAL = [
-    float("nan"), float("inf"), 1e308, 5e-324, -0.0, 10**400, -(2**63), 2**61 - 1, True, None, [],
-    {}, "\ud800", "\0", "a" * 5000, "",
-]  # fmt: skip
-SCALARS = st.sampled_from(UNUSUAL) | st.integers(-5, 200) | st.floats(0, 200) | st.text(max_size=8)
-ANYTHING = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=8,
-)
 FIELDS = ("x", "y", "label", "box", "index", "rle", "path", "radius", "\ud800")
 INTERACTIONS = st.lists(
     st.fixed_dictionaries(

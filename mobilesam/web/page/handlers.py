@@ -229,7 +229,7 @@ class PageHandlers:
             await to_thread.run_sync(return_free_memory)
 
     def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
-        """Moves an upload to a folder of its own and queues it under a new token."""
+        """Moves an upload to its own folder and queues it under a new token."""
         path, name = query.get("path"), query.get("name")
         if not (isinstance(path, str) and isinstance(name, str)):
             raise PromptError("The server does not understand the request. Reload the page.")

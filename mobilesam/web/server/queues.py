@@ -1,4 +1,4 @@
-"""Work queues: each kind of work has threads of its own and a bounded number of waiting requests.
+"""Work queues: each kind of work has its own threads and a bounded number of waiting requests.
 
 Gradio would run everything in one pool of threads, in which slow work would block all clicks.
 """
