@@ -23,6 +23,7 @@ from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import PromptCanvas, head_links
 from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
 from mobilesam.web.server.middleware import SecurityMiddleware
+from mobilesam.web.server.page_head import PageHead
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.static_files import static_route
 
@@ -109,7 +110,6 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
     return {
         "theme": gr.themes.Default(font=_FONTS),
         "favicon_path": _FAVICON,
-        "head": f'<meta name="description" content="{TITLE}">{head_links()}',
         "max_file_size": limits.max_bytes,
         "max_threads": _MAX_EVENTS,
         "run_history": False,
@@ -118,7 +118,10 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "ssr_mode": False,
         "footer_links": ["api"],
         "app_kwargs": {
-            "middleware": [Middleware(SecurityMiddleware, max_body_bytes)],
+            "middleware": [
+                Middleware(SecurityMiddleware, max_body_bytes),
+                Middleware(PageHead, f'<meta name="description" content="{TITLE}">{head_links()}'),
+            ],
             "routes": [static_route(), *routes],
         },
     }

@@ -31,12 +31,17 @@ def head_links() -> str:
     """Links for the document's head: style sheets, and modules to load before they are imported.
 
     The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
-    valid behind a proxy that serves the page under a prefix.
+    valid behind a proxy that serves the page under a prefix. The modules have a low priority,
+    because the browser needs Gradio's scripts first.
     """
+    base = f"./{static_base()}"
     modules = {path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js")}
-    links = [("stylesheet", name) for name in _STYLE_SHEETS]
-    links += [("modulepreload", name) for name in sorted(modules - {_TYPES_MODULE})]
-    return "".join(f'<link rel="{rel}" href="./{static_base()}/{name}">' for rel, name in links)
+    links = [f'<link rel="stylesheet" href="{base}/{name}">' for name in _STYLE_SHEETS]
+    links += [
+        f'<link rel="modulepreload" fetchpriority="low" href="{base}/{name}">'
+        for name in sorted(modules - {_TYPES_MODULE})
+    ]
+    return "".join(links)
 
 
 def _mount_script() -> str:
