@@ -3,13 +3,12 @@
 import errno
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.web.server.request_log import logged_request
 
 Reply: TypeAlias = dict[str, Any]
-Owner = TypeVar("Owner")
 
 
 class ExpiredError(MobileSamError):
@@ -20,11 +19,11 @@ class BusyError(MobileSamError):
     """The server cannot accept more work at the moment."""
 
 
-def answering(method: Callable[[Owner, Mapping[str, Any]], Reply]) -> Callable[[Owner, Any], Reply]:
+def answering(method: Callable[[Any, Mapping[str, Any]], Reply]) -> Callable[[Any, Any], Reply]:
     """Decorates a method that answers queries; see `answered`."""
 
     @functools.wraps(method)
-    def handle(self: Owner, query: Any) -> Reply:
+    def handle(self: Any, query: Any) -> Reply:
         return answered(method.__name__, query, lambda: method(self, query))
 
     return handle
@@ -33,16 +32,13 @@ def answering(method: Callable[[Owner, Mapping[str, Any]], Reply]) -> Callable[[
 def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
     """Turns what `work` returns or raises into a reply; the page would not see an exception.
 
-    Args:
-        name: of the server function, for the log.
-        query: any JSON; refused unless it is an object.
-        work: makes the fields of the reply.
+    The query may be any JSON; it is refused unless it is an object. The name is for the log.
 
     Returns:
         `ok`, the query's `seq`, and either the fields or an `error` to show; `expired` is true if
         the page can send what is missing.
     """
-    reply: Reply = {"ok": True, "seq": sequence_number(query)}
+    reply: Reply = {"ok": True, "seq": seq_of(query)}
     try:
         with logged_request(name) as request_id:
             if not isinstance(query, Mapping):
@@ -69,7 +65,7 @@ def refusal(name: str, query: Any, error: Exception) -> Reply:
     return answered(name, query, refuse)
 
 
-def sequence_number(query: Any) -> int | None:
+def seq_of(query: Any) -> int | None:
     """The query's `seq`, if JavaScript can represent it exactly."""
     seq = query.get("seq") if isinstance(query, Mapping) else None
     return seq if isinstance(seq, int) and abs(seq) < 2**53 else None
