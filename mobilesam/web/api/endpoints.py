@@ -261,23 +261,16 @@ def in_queue(
     """
 
     def work(*args: Any) -> Any:
-        try:
-            with logged_request(handler.__name__) as request_id:
-                return handler(*args)
-        except MobileSamError as error:
-            raise _shown_error(str(error)) from error
-        except Exception as error:
-            raise _shown_error(
-                f"Something went wrong on the server. Try again, or report the number {request_id}."
-            ) from error
+        with logged_request(handler.__name__):
+            return handler(*args)
 
     @functools.wraps(handler)
     async def handle(*args: Any) -> Any:
-        if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
-            raise _shown_error("The model is still loading. Try again in a minute.")
         try:
+            if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
+                raise BusyError("The model is still loading. Try again in a minute.")
             return await queue.run(functools.partial(work, *args))
-        except BusyError as error:
+        except MobileSamError as error:
             raise _shown_error(str(error)) from error
 
     return handle

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +98,8 @@ class PageHandlers:
         ahead.
         """
         try:
-            is_new = "token" not in query
-            photo = self._admit(query, session) if is_new else self.photos.get(query["token"])
+            is_open = "token" in query
+            photo = self.photos.get(query["token"]) if is_open else self._admit(query, session)
             self.photos.close_later(photo, OPEN_TIMEOUT_S)
             is_done = await wait_until_done(photo.opening, _POLL_S)
             self.photos.get(photo.token)  # it may have been closed meanwhile
@@ -224,7 +223,7 @@ class PageHandlers:
 
         def encode() -> Reply:
             wait([self._model])  # the log counts this as waiting
-            return answered("open", query, partial(self._encode, photo))
+            return answered("open", query, lambda: self._encode(photo))
 
         try:
             self.photos.add(photo)

@@ -1,6 +1,5 @@
 """Replies of server functions: JSON for the page, whatever happens on the server."""
 
-import errno
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -40,7 +39,7 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
     """
     reply: Reply = {"ok": True, "seq": seq_of(query)}
     try:
-        with logged_request(name) as request_id:
+        with logged_request(name, reassurance="Your clicks are kept. "):
             if not isinstance(query, Mapping):
                 raise PromptError("The server does not understand the request. Reload the page.")
             return {**reply, **work()}
@@ -48,12 +47,7 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
         reply.update(ok=False, error=str(error))
         if isinstance(error, ExpiredError):
             reply["expired"] = True
-    except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "The server's disk is full" if is_full else "Something went wrong on the server"
-        help_text = f"Your clicks are kept. Try again, or report the number {request_id}."
-        reply.update(ok=False, error=f"{what}. {help_text}")
-    return reply
+        return reply
 
 
 def refusal(name: str, query: Any, error: Exception) -> Reply:
