@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from mobilesam import Segmenter
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueues
@@ -28,6 +30,11 @@ def upload(path: Path | str) -> str:
     folder = upload_folder() / secrets.token_hex(8)
     folder.mkdir(parents=True)
     return str(shutil.copy(path, folder))
+
+
+async def close_tab(handlers: PageHandlers, session: str) -> None:
+    """Closes a tab, as Gradio tells it."""
+    await handlers.unload(gr.Request(session_hash=session))
 
 
 async def start(

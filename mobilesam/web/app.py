@@ -3,33 +3,23 @@
 The page is served before the model is loaded, because importing torch takes longer than all else.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from types import FrameType
-from typing import TYPE_CHECKING
 
+import mobilesam
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_allocator, usable_cores
 from mobilesam.settings import Settings
 from mobilesam.web.server.request_log import configure_logging
 from mobilesam.web.server.storage import temporary_storage
 
-if TYPE_CHECKING:
-    import gradio as gr
-
-    from mobilesam.segmenter import Segmenter
-
 logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_FINISH_TIMEOUT_S = 4
-"""For requests that are being handled; Gradio waits one second longer for its server."""
 
 
 def serve_page(
@@ -56,10 +46,11 @@ def serve_page(
     settings = Settings.from_env()
     # Both this and the folder of `temporary_storage` are read while gradio is imported.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    with ExitStack() as cleanup, _stopped_by_signals(cleanup):
+    with ExitStack() as cleanup:
+        _stop_on_signals(cleanup)
         files = cleanup.enter_context(temporary_storage())
         from mobilesam.web.api.mcp import check_mcp_installed, prepare_mcp_server
-        from mobilesam.web.blocks import build_demo, launch_options
+        from mobilesam.web.blocks import build_demo, close, launch_options
         from mobilesam.web.health import health_route
         from mobilesam.web.page.handlers import PageHandlers
         from mobilesam.web.server.queues import WorkQueues
@@ -67,7 +58,7 @@ def serve_page(
         mcp = mcp or settings.mcp
         if mcp:
             check_mcp_installed()
-        model: Future[Segmenter] = Future()
+        model: Future[mobilesam.Segmenter] = Future()
         queues = WorkQueues()
         handlers = PageHandlers(model, files, queues)
         demo = build_demo(handlers, model, settings.limits, queues)
@@ -96,20 +87,8 @@ def serve_page(
         demo.block_thread()
 
 
-def close(demo: gr.Blocks) -> None:
-    """Stops accepting requests, and gives those that are being handled some time to finish.
-
-    `Blocks.close` would drop the results of API calls at once.
-    """
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # tracebacks of dropped requests
-    demo.server.config.timeout_graceful_shutdown = _FINISH_TIMEOUT_S
-    demo.app.stop_event.set()  # ends the streams of open pages
-    demo.server.close()  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _stopped_by_signals(cleanup: ExitStack) -> Iterator[None]:
-    """Within the block, Ctrl-C and SIGTERM clean up and end the process with status 0.
+def _stop_on_signals(cleanup: ExitStack) -> None:
+    """Until the cleanup ends, Ctrl-C and SIGTERM start it and end the process with status 0.
 
     The handler raises no exception: the import or the cleanup that it interrupts might swallow it.
     """
@@ -121,22 +100,16 @@ def _stopped_by_signals(cleanup: ExitStack) -> Iterator[None]:
         cleanup.close()
         os._exit(0)  # threads that still compute must not see the interpreter shut down
 
-    previous = {number: signal.signal(number, stop) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    for number in _SIGNALS:
+        cleanup.callback(signal.signal, number, signal.signal(number, stop))
 
 
-def _load(weights: str | None, device: str | None, settings: Settings) -> Segmenter:
+def _load(weights: str | None, device: str | None, settings: Settings) -> "mobilesam.Segmenter":
     """Imports torch, loads the model and logs which."""
     import torch
 
-    from mobilesam.segmenter import Segmenter
-
     torch.set_num_threads(usable_cores())
-    segmenter = Segmenter.from_weights(weights, device, settings)
+    segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
     kind, reason = segmenter.weights.kind.capitalize(), segmenter.weights.reason
     line = "%s weights on %s (%s). %s"
     logger.info(line, kind, segmenter.device, segmenter.backend_name, reason)

@@ -1,7 +1,5 @@
 """Gradio's Blocks around the page component and the HTTP endpoints."""
 
-from __future__ import annotations
-
 import logging
 import traceback
 from collections.abc import Sequence
@@ -36,6 +34,7 @@ _THUMBNAIL_SIZE = (256, 192)
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
 _MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits in Gradio's queue
 _MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
+_FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second longer for its server
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +64,13 @@ class DemoBlocks(gr.Blocks):
 
 def build_demo(
     handlers: PageHandlers,
-    model: Future[mobilesam.Segmenter],
+    model: Future["mobilesam.Segmenter"],
     limits: ImageLimits,
     queues: WorkQueues,
     examples: Path = EXAMPLES_DIR,
 ) -> gr.Blocks:
     """The demo, to be launched with `launch_options`; `examples` is a folder of photos to offer."""
     gr.set_static_paths([examples])
-
-    async def unload(request: gr.Request) -> None:
-        await handlers.on_unload(request.session_hash or "")
 
     demo = DemoBlocks(title=TITLE, analytics_enabled=False)
     with demo:
@@ -93,14 +89,10 @@ def build_demo(
                 "display_side": DISPLAY_SIDE,
                 "thumbnail_side": THUMBNAIL_SIDE,
             },
-            examples=[
-                _example(path)
-                for path in sorted(examples.iterdir())
-                if path.suffix in (".jpg", ".png")
-            ],
+            examples=[_example(path) for path in sorted(examples.glob("*.[jp][pn]g"))],
         )
         add_endpoints(model, limits, queues)
-        demo.unload(unload)
+        demo.unload(handlers.unload)
     return demo
 
 
@@ -125,6 +117,17 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
             "routes": [static_route(), *routes],
         },
     }
+
+
+def close(demo: gr.Blocks) -> None:
+    """Stops accepting requests, and gives those that are being handled some time to finish.
+
+    `Blocks.close` would drop the results of API calls at once.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # tracebacks of dropped requests
+    demo.server.config.timeout_graceful_shutdown = _FINISH_TIMEOUT_S
+    demo.app.stop_event.set()  # ends the streams of open pages
+    demo.server.close()  # type: ignore[no-untyped-call]
 
 
 def _example(path: Path) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """`/healthz`: whether the model is loaded, and how full the server is."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -14,7 +12,7 @@ import mobilesam
 from mobilesam.web.page.handlers import PageHandlers
 
 
-def health_route(model: Future[mobilesam.Segmenter], handlers: PageHandlers) -> Route:
+def health_route(model: Future["mobilesam.Segmenter"], handlers: PageHandlers) -> Route:
     """The route, which answers 200 once the model is loaded, and 503 before or if that failed.
 
     A load balancer that checks the status alone therefore sends users only to ready servers.
@@ -23,27 +21,23 @@ def health_route(model: Future[mobilesam.Segmenter], handlers: PageHandlers) -> 
 
     # Not in a thread: requests may occupy all of them.
     async def healthz(_request: Request) -> JSONResponse:
+        is_ready = model.done() and not model.exception()
         report: dict[str, Any] = {
             "version": mobilesam.__version__,
             "uptime_s": round(time.monotonic() - started),
-            "open_photos": handlers.open_photos,
-            "status": "loading",
+            "open_photos": len(handlers.photos),
+            "status": "ready" if is_ready else "failed" if model.done() else "loading",
         }
-        if model.done() and model.exception():
-            report["status"] = "failed"
-        elif model.done():
+        if is_ready:
             segmenter = model.result()
+            cache = segmenter.cache_info()._asdict()
             report |= {
-                "status": "ready",
                 "weights": segmenter.weights.kind,
                 "device": str(segmenter.device),
                 "modules": segmenter.backend_name,
-                "cache": {
-                    **segmenter.cache_info()._asdict(),
-                    "max_bytes": segmenter.settings.cache_bytes,
-                },
+                "cache": {**cache, "max_bytes": segmenter.settings.cache_bytes},
             }
-        status = 200 if report["status"] == "ready" else 503
+        status = 200 if is_ready else 503
         return JSONResponse(report, status, headers={"Cache-Control": "no-store"})
 
     return Route("/healthz", healthz)

@@ -19,7 +19,7 @@ import pytest
 
 import mobilesam
 from mobilesam import MobileSamError, Segmenter
-from mobilesam.web import app
+from mobilesam.web import app, blocks
 from mobilesam.web.app import serve_page
 from tests.event_loop import run_async
 
@@ -92,7 +92,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
     for process_wide in ("tune_allocator", "configure_logging"):
         monkeypatch.setattr(app, process_wide, lambda: None)
     monkeypatch.setattr(app, "_load", load)
-    monkeypatch.setattr(app, "close", lambda _: page.events.append("closed"))
+    monkeypatch.setattr("mobilesam.web.blocks.close", lambda _: page.events.append("closed"))
     monkeypatch.setattr("mobilesam.web.blocks.build_demo", page.build)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return page
@@ -159,7 +159,8 @@ def test_a_signal_cleans_up_once_and_ends_the_process_with_status_0(
     cleaned = []
 
     def run() -> None:
-        with ExitStack() as cleanup, app._stopped_by_signals(cleanup):
+        with ExitStack() as cleanup:
+            app._stop_on_signals(cleanup)
             cleanup.callback(cleaned.append, "files")
             cleanup.callback(cleaned.append, "server")
             os.kill(os.getpid(), number)
@@ -206,11 +207,11 @@ def test_closing_lets_requests_finish_for_some_seconds(monkeypatch: pytest.Monke
         reply, heartbeat = pool.submit(call), pool.submit(hold_page)
         assert started.wait(10)
         began = time.monotonic()
-        app.close(demo)
+        blocks.close(demo)
         seconds = time.monotonic() - began
         assert "finished" in reply.result()
         heartbeat.result()
-    assert seconds < app._FINISH_TIMEOUT_S
-    assert demo.server.config.timeout_graceful_shutdown == app._FINISH_TIMEOUT_S
+    assert seconds < blocks._FINISH_TIMEOUT_S
+    assert demo.server.config.timeout_graceful_shutdown == blocks._FINISH_TIMEOUT_S
     with pytest.raises(httpx.ConnectError):
         httpx.get(demo.local_url)

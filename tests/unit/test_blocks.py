@@ -80,7 +80,7 @@ def test_the_id_of_the_component_is_the_same_in_every_process(handlers, tmp_path
 
 
 def test_no_other_method_of_the_component_can_be_called(handlers, tmp_path):
-    names = ("__init__", "preprocess", "get_config", "on_unload", "nothing")
+    names = ("__init__", "preprocess", "get_config", "unload", "nothing")
     for response in ask(build(handlers, tmp_path), *((name, {}) for name in names)):
         assert response.status_code == 404
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from gradio.processing_utils import async_move_files_to_cache
 from gradio_client.utils import json_schema_to_python_type
 from PIL import Image
 
@@ -210,6 +211,38 @@ def test_a_url_in_an_argument_that_is_no_photo_is_not_fetched(call, photo, field
         arguments[field - 1] = [url]
     with pytest.raises(gr.Error, match=r"URLs are not allowed|public internet"):
         call("export", image, *arguments)
+
+
+def test_gradio_moves_the_files_in_json_by_the_method_that_refuses_urls(folder, photo):
+    """Names `async_move_files_to_cache` and `async_move_resource_to_block_cache`."""
+    argument = endpoints.JsonInput()
+    for url in ("http://127.0.0.1/a.png", "https://example.com/a"):
+        file = {"path": url, "meta": {"_type": "gradio.FileData"}}
+        with pytest.raises(gr.Error, match="Upload the file") as raised:
+            run_async(async_move_files_to_cache({"deep": [file]}, argument))
+        assert not raised.value.print_exception
+    upload = {"path": photo, "meta": {"_type": "gradio.FileData"}}
+    moved = run_async(async_move_files_to_cache([upload], argument))[0]["path"]
+    assert Path(moved).read_bytes() == Path(photo).read_bytes()
+
+
+def test_a_photo_by_url_is_downloaded_in_the_queue_within_the_limit(monkeypatch, folder):
+    got, may_finish = [], threading.Event()
+    monkeypatch.setattr(endpoints, "fetch_photo", lambda *args: got.append(args) or folder / "a")
+
+    async def scene() -> str | None:
+        image = endpoints.PhotoFile()
+        image.max_bytes, image.queue = 7, WorkQueue(1, 0, BUSY)
+        running = asyncio.create_task(image.queue.run(may_finish.wait))
+        await asyncio.sleep(0.01)
+        with pytest.raises(gr.Error, match=BUSY):
+            await image.async_move_resource_to_block_cache("https://example.com/a")
+        may_finish.set()
+        await running
+        return await image.async_move_resource_to_block_cache("https://example.com/a")
+
+    assert run_async(scene()) == str(folder / "a")
+    assert got == [("https://example.com/a", 7)]
 
 
 def test_the_documentation_has_a_schema_and_an_example_of_every_argument(segmenter):

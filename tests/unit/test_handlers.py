@@ -26,7 +26,7 @@ from mobilesam.web.page.component import PromptCanvas
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
 from tests.event_loop import run_async
-from tests.opening import ask, new_handlers, opened, poll, start, upload
+from tests.opening import ask, close_tab, new_handlers, opened, poll, start, upload
 
 CLICK = [{"type": "point", "x": 100, "y": 70, "label": 1}]
 BUSY = "Too many photos."
@@ -227,7 +227,7 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
     assert refused["error"] == BUSY
     assert reply["state"] == "done"
     assert files_in(folder) == ["photo"]
-    assert handlers.open_photos == 1
+    assert len(handlers.photos) == 1
 
 
 @pytest.mark.slow
@@ -250,7 +250,7 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
     assert abandoned["expired"]
     assert stub_sam.image_encoder.calls == 1
     assert files_in(folder) == ["photo"]
-    assert handlers.open_photos == 1
+    assert len(handlers.photos) == 1
 
 
 @pytest.mark.slow
@@ -292,7 +292,7 @@ def test_an_encoder_that_fails_is_one_sentence_and_leaves_nothing(
     assert not reply["ok"]
     assert "Try again" in reply["error"]
     assert files_in(folder) == []
-    assert handlers.open_photos == 0
+    assert len(handlers.photos) == 0
     assert opened(handlers, photo)["ok"]
 
 
@@ -327,12 +327,12 @@ def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, h
         task = asyncio.create_task(start(handlers, photo))
         while not held.begun.is_set():
             await asyncio.sleep(0.01)
-        await handlers.on_unload("one")
+        await close_tab(handlers, "one")
         held.released.set()
         return await task
 
     assert run_async(scene())["expired"]
-    assert handlers.open_photos == 0
+    assert len(handlers.photos) == 0
     assert files_in(folder) == []
 
 
@@ -345,7 +345,7 @@ def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
         first = await start(handlers, photo)
         second = await start(handlers, another(1), "two")
         third = await start(handlers, another(2), "three")
-        await handlers.on_unload("two")
+        await close_tab(handlers, "two")
         moved_up = await ask(handlers, third)
         held.released.set()
         await poll(handlers, first)
@@ -407,9 +407,9 @@ def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, f
         reply = run_async(handlers.open(query, session))
         token = run_async(poll(handlers, reply))["token"]
         assert not path.exists()
-    run_async(handlers.on_unload("one"))
+    run_async(close_tab(handlers, "one"))
     assert handlers.preview({"token": token})["ok"]
-    run_async(handlers.on_unload("two"))
+    run_async(close_tab(handlers, "two"))
     assert files_in(folder) == []
 
 
@@ -430,7 +430,7 @@ def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
     assert not reply["ok"]
     assert "Upload it" in reply["error"]
     assert elsewhere.exists()
-    assert handlers.open_photos == 0
+    assert len(handlers.photos) == 0
 
 
 @pytest.mark.parametrize("odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}])
@@ -438,21 +438,21 @@ def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
     query = {"path": upload(photo), "name": "disc.png", **odd}
     reply = run_async(handlers.open(query, "one"))
     assert "Reload the page" in reply["error"]
-    assert handlers.open_photos == 0
+    assert len(handlers.photos) == 0
 
 
 def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, photo, monkeypatch):
     counts = []
     monkeypatch.setattr(
-        handlers_module, "return_free_memory", lambda: counts.append(handlers.open_photos)
+        handlers_module, "return_free_memory", lambda: counts.append(len(handlers.photos))
     )
     for session in ("one", "two", "two"):
         opened(handlers, photo, session)
     for session in ("nobody", "one"):
-        run_async(handlers.on_unload(session))
+        run_async(close_tab(handlers, session))
     assert counts == []
-    run_async(handlers.on_unload("two"))
-    run_async(handlers.on_unload("two"))
+    run_async(close_tab(handlers, "two"))
+    run_async(close_tab(handlers, "two"))
     assert counts == [0]
 
 
@@ -475,7 +475,7 @@ def test_closing_a_tab_removes_its_photos_and_files_and_no_others(handlers, phot
     query = {"interactions": CLICK, "kind": "mask"}
     my_file = handlers.export({**query, "token": mine["token"]})
     their_file = handlers.export({**query, "token": theirs["token"]})
-    run_async(handlers.on_unload("one"))
+    run_async(close_tab(handlers, "one"))
     assert not Path(my_file["path"]).exists()
     assert Path(their_file["path"]).exists()
     assert handlers.segment({"token": mine["token"], "interactions": CLICK})["expired"]
@@ -545,7 +545,7 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
     assert answer["ok"]
     assert not odd["ok"]
     assert json.dumps(answer)
-    run_async(handlers.on_unload("somebody else's"))
-    assert handlers.open_photos == 1
-    run_async(handlers.on_unload("the tab"))
-    assert handlers.open_photos == 0
+    run_async(close_tab(handlers, "somebody else's"))
+    assert len(handlers.photos) == 1
+    run_async(close_tab(handlers, "the tab"))
+    assert len(handlers.photos) == 0

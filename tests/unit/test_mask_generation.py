@@ -16,7 +16,7 @@ from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import mask_generation as module
 from mobilesam.web.page.mask_generation import EMBEDDING_BYTES, TURN_S, MaskGeneration
 from tests.event_loop import run_async
-from tests.opening import new_handlers, opened
+from tests.opening import close_tab, new_handlers, opened
 from tests.stub_options import KEEP_ALL
 
 pytestmark = pytest.mark.slow
@@ -287,7 +287,7 @@ def test_one_that_is_replaced_while_it_computes_stops_and_is_expired(
     old = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
     old.start()
     assert steps.inside.acquire(timeout=10)
-    photo = handlers._photos.get(token)
+    photo = handlers.photos.get(token)
     replaced = photo.generation
     new = threading.Thread(target=lambda: replies.append(handlers.everything(query(token))))
     new.start()
@@ -307,7 +307,7 @@ def test_it_is_dropped_with_its_tab(handlers, open_photo, given):
     mine, theirs = open_photo("one"), open_photo("two")
     handlers.everything(query(mine))
     their_id = handlers.everything(query(theirs))["generation"]
-    run_async(handlers.on_unload("one"))
+    run_async(close_tab(handlers, "one"))
     assert my_steps.closed
     assert not their_steps.closed
     assert handlers.everything(query(theirs, generation=their_id))["ok"]

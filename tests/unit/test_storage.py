@@ -7,7 +7,6 @@ import threading
 import time
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
@@ -15,14 +14,12 @@ from mobilesam.web.server import storage as module
 from mobilesam.web.server.replies import ExpiredError
 from mobilesam.web.server.storage import (
     MAX_AGE_S,
-    UploadsOnly,
     checked_upload,
     new_file,
     sweep,
     temporary_storage,
     upload_folder,
 )
-from tests.event_loop import run_async
 
 
 def aged(path: Path, seconds: float) -> Path:
@@ -146,36 +143,3 @@ def test_a_new_file_has_a_secret_folder(uploads):
     assert (path.parent.parent, path.name) == (uploads, "photo.png")
     assert len(path.parent.name) == 48
     assert other.parent != path.parent
-
-
-def test_a_component_takes_uploads_and_no_urls(uploads):
-    """Gradio calls `async_move_resource_to_block_cache` for each file in a client's JSON."""
-
-    class Argument(UploadsOnly, gr.JSON):
-        pass
-
-    class Fetching(Argument):
-        async def fetch(self, url: str) -> str:
-            return f"fetched {url}"
-
-    async def move(component: gr.JSON, place: str) -> str | None:
-        return await component.async_move_resource_to_block_cache(place)
-
-    for url in ("http://127.0.0.1/a.png", "https://example.com/a"):
-        with pytest.raises(gr.Error, match="Upload the file") as raised:
-            run_async(move(Argument(), url))
-        assert not raised.value.print_exception
-        assert run_async(move(Fetching(), url)) == f"fetched {url}"
-    path = str(uploads / "a" / "photo.png")
-    assert Path(run_async(move(Argument(), path)) or "").read_bytes() == b"photo"
-
-
-def test_gradio_moves_the_files_in_json_by_the_method_that_refuses_urls(uploads):
-    from gradio.processing_utils import async_move_files_to_cache
-
-    class Argument(UploadsOnly, gr.JSON):
-        pass
-
-    file = {"path": "http://127.0.0.1/a.png", "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(gr.Error, match="Upload the file"):
-        run_async(async_move_files_to_cache({"deep": [file]}, Argument()))

@@ -1,18 +1,17 @@
 """The HTTP endpoints /segment, /everything and /export, for API clients and MCP."""
 
-from __future__ import annotations
-
 import functools
 import mimetypes
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
+from gradio_client.utils import is_http_url_like
 from PIL import Image
 from pydantic import TypeAdapter
 
@@ -29,7 +28,7 @@ from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.remote_image import fetch_photo
 from mobilesam.web.server.replies import BusyError
 from mobilesam.web.server.request_log import logged_request
-from mobilesam.web.server.storage import UploadsOnly, checked_upload, new_file, upload_folder
+from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
 
 MODEL_TIMEOUT_S = 60.0
 _EVERYTHING_TIMEOUT_S = 120.0
@@ -38,10 +37,8 @@ _MAX_REPLY_BYTES = 32 * MEGA
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
-T = TypeVar("T")
 
-
-class PhotoFile(UploadsOnly, gr.Image):
+class PhotoFile(gr.Image):
     """A gr.Image whose handler receives the path of the file, not pixels decoded by Gradio.
 
     Limits and orientation are therefore those of `mobilesam.images`, as on the page. Uploads have
@@ -55,10 +52,12 @@ class PhotoFile(UploadsOnly, gr.Image):
         """The path as the client sent it; `checked_upload` decides whether it may be read."""
         return payload.path if payload else None
 
-    async def fetch(self, url: str) -> str:
-        """Downloads the photo from a public URL."""
+    async def async_move_resource_to_block_cache(self, place: str | Path | None) -> str | None:
+        """The path of an upload, or of a photo that is downloaded from a public URL."""
+        if not is_http_url_like(place or ""):
+            return await super().async_move_resource_to_block_cache(place)
         try:
-            fetch = functools.partial(fetch_photo, url, self.max_bytes)
+            fetch = functools.partial(fetch_photo, str(place), self.max_bytes)
             return str(await self.queue.run(fetch))
         except (ImageError, BusyError) as error:
             raise _shown_error(str(error)) from error
@@ -68,7 +67,7 @@ class PhotoFile(UploadsOnly, gr.Image):
         return "image"
 
 
-class JsonInput(UploadsOnly, gr.JSON):
+class JsonInput(gr.JSON):
     """A gr.JSON with its own schema, which is looser than the checks of the handler.
 
     gr.JSON has no schema, so clients that validate arguments, such as MCP's, refuse every value.
@@ -76,6 +75,16 @@ class JsonInput(UploadsOnly, gr.JSON):
 
     schema: Mapping[str, Any]
     example: Any
+
+    async def async_move_resource_to_block_cache(self, place: str | Path | None) -> str | None:
+        """The path of an upload; URLs are refused.
+
+        Gradio would download every URL in a client's JSON that looks like a file, of any size and
+        into memory, before the handler sees the value.
+        """
+        if is_http_url_like(place or ""):
+            raise _shown_error("URLs are not allowed here. Upload the file.")
+        return await super().async_move_resource_to_block_cache(place)
 
     def api_info(self) -> dict[str, Any]:
         """The schema."""
@@ -96,7 +105,7 @@ class Endpoints:
     Clients show the docstrings of the methods, and of each argument the first line.
     """
 
-    def __init__(self, model: Future[mobilesam.Segmenter], limits: ImageLimits) -> None:
+    def __init__(self, model: Future["mobilesam.Segmenter"], limits: ImageLimits) -> None:
         self._model = model
         self._limits = limits
 
@@ -152,7 +161,6 @@ class Endpoints:
         checked = segmenter.everything_options(options or {})
         embedding = segmenter.encode(_checked_photo(image))
         started = time.monotonic()
-        records: Sequence[mobilesam.MaskRecord] = []
         for progress in segmenter.iter_everything(embedding, checked):
             records = progress.records  # in every step, so that the limit includes the filtering
             if time.monotonic() - started > _EVERYTHING_TIMEOUT_S:
@@ -198,7 +206,7 @@ class Endpoints:
 
 
 def add_endpoints(
-    model: Future[mobilesam.Segmenter], limits: ImageLimits, queues: WorkQueues
+    model: Future["mobilesam.Segmenter"], limits: ImageLimits, queues: WorkQueues
 ) -> None:
     """Adds /segment, /everything and /export to the Blocks being built."""
     endpoints = Endpoints(model, limits)
@@ -245,31 +253,24 @@ def _json_input(
 
 
 def in_queue(
-    handler: Callable[..., T], queue: WorkQueue, model: Future[mobilesam.Segmenter] | None = None
-) -> Callable[..., Awaitable[T]]:
+    handler: Callable[..., Any], queue: WorkQueue, model: Future[Any] | None = None
+) -> Callable[..., Awaitable[Any]]:
     """Runs a handler in a queue, and turns its errors into those that Gradio shows to clients.
 
     Before they are queued, requests wait for the model, but no longer than MODEL_TIMEOUT_S.
     """
 
-    def work(*args: Any) -> T:
-        try:
-            with logged_request(handler.__name__) as request_id:
-                return handler(*args)
-        except MobileSamError as error:
-            raise _shown_error(str(error)) from error
-        except Exception as error:
-            raise _shown_error(
-                f"Something went wrong on the server. Try again, or report the number {request_id}."
-            ) from error
+    def work(*args: Any) -> Any:
+        with logged_request(handler.__name__):
+            return handler(*args)
 
     @functools.wraps(handler)
-    async def handle(*args: Any) -> T:
-        if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
-            raise _shown_error("The model is still loading. Try again in a minute.")
+    async def handle(*args: Any) -> Any:
         try:
+            if model and not await wait_until_done(model, MODEL_TIMEOUT_S):
+                raise BusyError("The model is still loading. Try again in a minute.")
             return await queue.run(functools.partial(work, *args))
-        except BusyError as error:
+        except MobileSamError as error:
             raise _shown_error(str(error)) from error
 
     return handle

@@ -3,8 +3,6 @@
 Adds what Gradio's server lacks: replies as JSON, and uploaded photos as arguments.
 """
 
-from __future__ import annotations
-
 import base64
 import importlib.util
 import json
@@ -18,9 +16,6 @@ import gradio as gr
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
-
-_UPLOADED = "/gradio_api/file="
-_NO_URL = "A photo must be an http or https URL, or a data URL."
 
 
 def check_mcp_installed() -> None:
@@ -69,16 +64,14 @@ def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
 
 def _file_data(url: Any, limits: ImageLimits) -> dict[str, Any]:
     """The photo, given by a public URL, a data URL or the URL of an upload, as Gradio sends it."""
-    if not isinstance(url, str):
-        raise ImageError(_NO_URL)
+    if not isinstance(url, str) or not url.startswith(("data:", "http://", "https://")):
+        raise ImageError("A photo must be an http or https URL, or a data URL.")
     if url.startswith("data:"):
         path = str(_stored(url, limits))
-    elif url.startswith(("http://", "https://")):
-        # What Gradio's upload tool returns. The server never fetches from itself.
-        uploaded = unquote(urlsplit(url).path).partition(_UPLOADED)[2]
-        path = str(checked_upload(uploaded)) if uploaded else url
     else:
-        raise ImageError(_NO_URL)
+        # What Gradio's upload tool returns. The server never fetches from itself.
+        uploaded = unquote(urlsplit(url).path).partition("/gradio_api/file=")[2]
+        path = str(checked_upload(uploaded)) if uploaded else url
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from anyio import to_thread
 from PIL import Image
 
 import mobilesam
-from mobilesam.errors import PromptError
+from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
@@ -30,30 +29,18 @@ from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
-from mobilesam.web.server.replies import (
-    BusyError,
-    ExpiredError,
-    Reply,
-    answered,
-    answering,
-    refusal,
-    sequence_number,
-)
+from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal, seq_of
 from mobilesam.web.server.storage import checked_upload, new_file
 
-DISPLAY_SIDE = 1024
-"""The largest long side of a mask to display."""
+DISPLAY_SIDE = 1024  # the largest long side of a mask to display
 THUMBNAIL_SIDE = 96
-OPEN_TIMEOUT_S = 15.0
-"""How long a waiting photo is kept without a poll of the page."""
+OPEN_TIMEOUT_S = 15.0  # how long a waiting photo is kept without a poll of the page
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
 _MODEL_INFO_S = 20.0
-_MAX_GENERATION_BYTES = 256 * MEGA
-"""Of all mask generations together."""
-_TRIM_EVERY = 50
-"""Photos between two trims of the heap, which costs 1% of their time."""
+_MAX_GENERATION_BYTES = 256 * MEGA  # of all mask generations together
+_TRIM_EVERY = 50  # photos between two trims of the heap, which costs 1% of their time
 
 
 class PageHandlers:
@@ -64,14 +51,9 @@ class PageHandlers:
         self._model = model
         self._files = files
         self._queues = queues
-        self._photos = PhotoSessions()
+        self.photos = PhotoSessions()
         self._generating = threading.Lock()
         self._encodes = 0
-
-    @property
-    def open_photos(self) -> int:
-        """Number of photos that are open or waiting to be opened."""
-        return len(self._photos)
 
     def server_functions(self) -> list[Callable[..., Awaitable[Reply]]]:
         """The functions that the page can call, each in its queue."""
@@ -116,30 +98,30 @@ class PageHandlers:
         ahead.
         """
         try:
-            is_new = "token" not in query
-            photo = self._admit(query, session) if is_new else self._photos.get(query["token"])
-            self._photos.close_later(photo, OPEN_TIMEOUT_S)
+            is_open = "token" in query
+            photo = self.photos.get(query["token"]) if is_open else self._admit(query, session)
+            self.photos.close_later(photo, OPEN_TIMEOUT_S)
             is_done = await wait_until_done(photo.opening, _POLL_S)
-            self._photos.get(photo.token)  # it may have been closed meanwhile
+            self.photos.get(photo.token)  # it may have been closed meanwhile
         except Exception as error:
             return refusal("open", query, error)
         if is_done:
-            self._photos.keep(photo)
+            self.photos.keep(photo)
             reply = photo.opening.result()
             if not reply["ok"]:
-                self._photos.close(photo)
+                self.photos.close(photo)
         else:
             position = self._queues.photos.position(photo.opening)
             waiting_state = "queued" if position else "encoding"
             state = waiting_state if self._model.done() else "loading_model"
             reply = {"ok": True, "token": photo.token, "state": state, "position": position}
-        return {**reply, "seq": sequence_number(query)}
+        return {**reply, "seq": seq_of(query)}
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
         """The mask for the interactions at display size, and thumbnails of the candidates."""
         started_at = time.perf_counter()
-        embedding = self._embedding(self._photos.get(query.get("token")))
+        embedding = self._embedding(self.photos.get(query.get("token")))
         answer = self._answer(embedding, query)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         side = query.get("side")
@@ -163,7 +145,7 @@ class PageHandlers:
         mask id received as `after`, and `stop` to end it. `waiting` is true in the reply if another
         generation was being computed.
         """
-        photo = self._photos.get(query.get("token"))
+        photo = self.photos.get(query.get("token"))
         if query.get("stop"):
             self._generation(photo, query).stop()
             return {}
@@ -171,7 +153,7 @@ class PageHandlers:
             query = {**query, "generation": self._start_generation(photo, query.get("options"))}
         generation = self._generation(photo, query)
         is_waiting = not generation.advance(self._generating)
-        self._photos.bound_generations(_MAX_GENERATION_BYTES)
+        self.photos.bound_generations(_MAX_GENERATION_BYTES)
         self._generation(photo, query)  # it may have been replaced meanwhile
         after = query.get("after")
         reply = generation.reply(after if isinstance(after, int) else 0)
@@ -184,7 +166,7 @@ class PageHandlers:
         `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
         `objects`; `exclusive` says which object gets a shared pixel.
         """
-        photo = self._photos.get(query.get("token"))
+        photo = self.photos.get(query.get("token"))
         embedding = self._embedding(photo)
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
@@ -203,7 +185,7 @@ class PageHandlers:
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
         """The objects in the `text` of a mask file, with masks at the photo's own size."""
-        photo = self._photos.get(query.get("token"))
+        photo = self.photos.get(query.get("token"))
         size_hw = self._embedding(photo).original_size
         objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
         return {
@@ -216,16 +198,16 @@ class PageHandlers:
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for files that browsers show otherwise or not at all."""
-        photo = self._pixels(self._photos.get(query.get("token")))
+        photo = self._pixels(self.photos.get(query.get("token")))
         height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
         return {"url": jpeg_url(Image.fromarray(photo.pixels).resize((width, height)))}
 
-    async def on_unload(self, session: str) -> None:
+    async def unload(self, request: gr.Request) -> None:
         """Closes all photos of a tab that was closed."""
-        photos = self._photos.of_session(session)
-        for photo in photos:
-            self._photos.close(photo)
-        if photos and not self._photos:
+        closed = self.photos.of_session(request.session_hash)
+        for photo in closed:
+            self.photos.close(photo)
+        if closed and not self.photos:
             await to_thread.run_sync(return_free_memory)
 
     def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
@@ -241,13 +223,13 @@ class PageHandlers:
 
         def encode() -> Reply:
             wait([self._model])  # the log counts this as waiting
-            return answered("open", query, partial(self._encode, photo))
+            return answered("open", query, lambda: self._encode(photo))
 
         try:
-            self._photos.add(photo)
+            self.photos.add(photo)
             photo.opening = self._queues.photos.submit(encode)
-        except BusyError:
-            self._photos.close(photo)
+        except MobileSamError:  # too many photos are waiting
+            self.photos.close(photo)
             raise
         return photo
 

@@ -4,8 +4,7 @@ It computes only while its page asks, so a closed page costs nothing more, and n
 a click needs.
 """
 
-from __future__ import annotations
-
+import itertools
 import secrets
 import threading
 import time
@@ -20,10 +19,8 @@ if TYPE_CHECKING:  # torch is imported after the page is served
 
 Steps: TypeAlias = Generator["EverythingProgress", None, None]
 
-EMBEDDING_BYTES = 4 * MEGA
-"""Held until it is finished."""
-MAX_REPLY_BYTES = 4 * MEGA
-"""Of the masks in one reply; a larger mask is sent alone."""
+EMBEDDING_BYTES = 4 * MEGA  # held until it is finished
+MAX_REPLY_BYTES = 4 * MEGA  # of the masks in one reply; a larger mask is sent alone
 TURN_S = 0.5
 PATIENCE_S = 1.0
 
@@ -37,7 +34,8 @@ class MaskGeneration:
         self.held_bytes = EMBEDDING_BYTES
         self._steps: Steps | None = steps  # None once finished
         self._clock = clock
-        self._done = self._total = self._last_id = 0
+        self._done = self._total = 0
+        self._new_ids = itertools.count(1)
         self._masks: dict[int, MaskRecord] = {}  # by id, the highest predicted IoU first
 
     def advance(self, lock: threading.Lock) -> bool:
@@ -110,12 +108,7 @@ class MaskGeneration:
         if self._steps is None or self._done == self._total:
             self.stop()
 
-    def _numbered(self, records: list[MaskRecord]) -> dict[int, MaskRecord]:
+    def _numbered(self, records: "list[MaskRecord]") -> "dict[int, MaskRecord]":
         """The masks by id: known ones keep theirs, and no id is used twice."""
         known = {record: mask_id for mask_id, record in self._masks.items()}
-        numbered = {}
-        for record in records:
-            if record not in known:
-                self._last_id += 1
-            numbered[known.get(record, self._last_id)] = record
-        return numbered
+        return {known.get(record) or next(self._new_ids): record for record in records}

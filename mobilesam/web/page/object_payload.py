@@ -11,10 +11,8 @@ from mobilesam.export import parse_document, read_coco, read_labelme
 from mobilesam.interactions import AddPoint, SetBox, parse_interactions
 from mobilesam.objects import MAX_OBJECTS, PhotoObject, remove_overlaps
 
-MAX_PROMPTS = 2000
-"""Points and boxes of all objects together: each may need a decode."""
-CPU_BUDGET_S = 10.0
-"""Of CPU time for one file: enough for a hundred objects of 12 megapixels."""
+MAX_PROMPTS = 2000  # points and boxes of all objects together: each may need a decode
+CPU_BUDGET_S = 10.0  # of CPU time for one file: enough for a hundred objects of 12 megapixels
 
 
 def objects_to_export(
@@ -22,12 +20,9 @@ def objects_to_export(
 ) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
-    Args:
-        segmenter: decodes the interactions.
-        embedding: of the photo.
-        raw: JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
-            masks that were not decoded from clicks.
-        exclusive: as for `remove_overlaps`, or None to keep overlaps.
+    `raw` is JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
+    masks that were not decoded from clicks. `exclusive` is as for `remove_overlaps`, or None to
+    keep overlaps.
 
     Raises:
         MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if

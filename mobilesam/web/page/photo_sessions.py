@@ -13,8 +13,7 @@ from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.server.replies import BusyError, ExpiredError, Reply
 
 MAX_OPEN_PHOTOS = 4096
-MAX_WAITING_PER_SESSION = 3
-"""Photos that wait to be encoded; the page only needs the newest."""
+MAX_WAITING_PER_SESSION = 3  # photos to be encoded; the page only needs the newest
 
 
 @dataclass(eq=False)
@@ -67,7 +66,7 @@ class PhotoSessions:
             self._photos.move_to_end(photo.token)
             return photo
 
-    def of_session(self, session: str) -> list[PhotoSession]:
+    def of_session(self, session: str | None) -> list[PhotoSession]:
         """The photos of a tab."""
         return [photo for photo in self._all() if photo.session == session]
 

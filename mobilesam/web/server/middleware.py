@@ -27,22 +27,20 @@ _ALLOWED = re.compile(
 _FILES = "/gradio_api/file="
 
 # Gradio's page has inline scripts and styles, and compiles the component's script at run time.
-_PAGE_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "object-src 'none'",
-        "frame-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
-    )
+_PAGE_POLICY = (
+    "default-src 'self'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "font-src 'self' data:; "
+    "connect-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; "
+    "worker-src 'self' blob:; "
+    "object-src 'none'; "
+    "frame-src 'none'; "
+    "base-uri 'self'; "
+    "form-action 'self'; "
+    "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 )
 # A user's file is only ever a picture or a download, whatever it contains.
 _FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
@@ -71,8 +69,7 @@ class SecurityMiddleware:
         path = route_path(scope)
         is_file = path.startswith(_FILES)
         if is_file:  # Gradio answers a Range request with the request's own headers
-            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-            scope = {**scope, "headers": headers}
+            del MutableHeaders(scope=scope)["range"]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

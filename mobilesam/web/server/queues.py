@@ -3,8 +3,6 @@
 Gradio would run everything in one pool of threads, in which slow work would block all clicks.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 import functools
@@ -17,7 +15,6 @@ from mobilesam.web.server.replies import BusyError, Reply, refusal
 from mobilesam.web.server.request_log import queued_at
 
 T = TypeVar("T")
-ServerFunction = Callable[[Any], Awaitable[Reply]]
 
 
 class WorkQueue:
@@ -54,7 +51,7 @@ class WorkQueue:
         ahead = self._pending[: self._pending.index(future)]
         return sum(not one.done() for one in ahead)
 
-    def serving(self, method: Callable[[Any], Reply]) -> ServerFunction:
+    def serving(self, method: Callable[[Any], Reply]) -> Callable[[Any], Awaitable[Reply]]:
         """The method, which is `answering`, as a server function that runs in this queue."""
 
         @functools.wraps(method)

@@ -1,15 +1,13 @@
 """Replies of server functions: JSON for the page, whatever happens on the server."""
 
-import errno
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.web.server.request_log import logged_request
 
 Reply: TypeAlias = dict[str, Any]
-Owner = TypeVar("Owner")
 
 
 class ExpiredError(MobileSamError):
@@ -20,11 +18,11 @@ class BusyError(MobileSamError):
     """The server cannot accept more work at the moment."""
 
 
-def answering(method: Callable[[Owner, Mapping[str, Any]], Reply]) -> Callable[[Owner, Any], Reply]:
+def answering(method: Callable[[Any, Mapping[str, Any]], Reply]) -> Callable[[Any, Any], Reply]:
     """Decorates a method that answers queries; see `answered`."""
 
     @functools.wraps(method)
-    def handle(self: Owner, query: Any) -> Reply:
+    def handle(self: Any, query: Any) -> Reply:
         return answered(method.__name__, query, lambda: method(self, query))
 
     return handle
@@ -33,18 +31,15 @@ def answering(method: Callable[[Owner, Mapping[str, Any]], Reply]) -> Callable[[
 def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
     """Turns what `work` returns or raises into a reply; the page would not see an exception.
 
-    Args:
-        name: of the server function, for the log.
-        query: any JSON; refused unless it is an object.
-        work: makes the fields of the reply.
+    The query may be any JSON; it is refused unless it is an object. The name is for the log.
 
     Returns:
         `ok`, the query's `seq`, and either the fields or an `error` to show; `expired` is true if
         the page can send what is missing.
     """
-    reply: Reply = {"ok": True, "seq": sequence_number(query)}
+    reply: Reply = {"ok": True, "seq": seq_of(query)}
     try:
-        with logged_request(name) as request_id:
+        with logged_request(name, reassurance="Your clicks are kept. "):
             if not isinstance(query, Mapping):
                 raise PromptError("The server does not understand the request. Reload the page.")
             return {**reply, **work()}
@@ -52,12 +47,7 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
         reply.update(ok=False, error=str(error))
         if isinstance(error, ExpiredError):
             reply["expired"] = True
-    except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "The server's disk is full" if is_full else "Something went wrong on the server"
-        help_text = f"Your clicks are kept. Try again, or report the number {request_id}."
-        reply.update(ok=False, error=f"{what}. {help_text}")
-    return reply
+        return reply
 
 
 def refusal(name: str, query: Any, error: Exception) -> Reply:
@@ -69,7 +59,7 @@ def refusal(name: str, query: Any, error: Exception) -> Reply:
     return answered(name, query, refuse)
 
 
-def sequence_number(query: Any) -> int | None:
+def seq_of(query: Any) -> int | None:
     """The query's `seq`, if JavaScript can represent it exactly."""
     seq = query.get("seq") if isinstance(query, Mapping) else None
     return seq if isinstance(seq, int) and abs(seq) < 2**53 else None

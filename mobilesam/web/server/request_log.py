@@ -4,6 +4,7 @@ Nothing that a user sends appears in the log: no prompts, tokens or file names. 
 error it has the type and the traceback, but not the message, which may quote any of these.
 """
 
+import errno
 import logging
 import secrets
 import time
@@ -39,21 +40,28 @@ def hide_error_message(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def logged_request(name: str) -> Iterator[str]:
-    """Logs the request that the `with` block handles; yields an id that users can report."""
+def logged_request(name: str, reassurance: str = "") -> Iterator[None]:
+    """Logs the request that the `with` block handles.
+
+    Raises:
+        MobileSamError: in place of any unexpected error, with an id that users can report.
+    """
     request_id = secrets.token_hex(4)
     started_at = time.perf_counter()
     wait_s = started_at - queued_at.get(started_at)
     outcome = "ok"
     try:
-        yield request_id
+        yield
     except MobileSamError as error:
         outcome = type(error).__name__
         raise
     except Exception as error:
         outcome = "failed"
         logger.error("id=%s %s", request_id, _describe(error))
-        raise
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "The server's disk is full" if is_full else "Something went wrong on the server"
+        help_text = f"{reassurance}Try again, or report the number {request_id}."
+        raise MobileSamError(f"{what}. {help_text}") from error
     finally:
         wait_ms, work_ms = 1000 * wait_s, 1000 * (time.perf_counter() - started_at)
         line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"

@@ -13,9 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from gradio_client.utils import is_http_url_like
 
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
@@ -108,27 +105,3 @@ def new_file(parent: Path, name: str, data: bytes) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder / name
-
-
-class UploadsOnly:
-    """Mixin for Gradio components whose value may contain uploads but no URLs.
-
-    Gradio downloads every URL in a client's JSON that looks like a file, of any size and into
-    memory, before the handler sees the value.
-    """
-
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        """Returns the path of an upload; URLs go to `fetch`."""
-        if is_http_url_like(url_or_file_path or ""):
-            return await self.fetch(str(url_or_file_path))
-        base: Any = super()
-        path: str | None = await base.async_move_resource_to_block_cache(url_or_file_path)
-        return path
-
-    async def fetch(self, url: str) -> str:  # noqa: ARG002
-        """Refuses the URL; a subclass can download it and return the path."""
-        import gradio as gr
-
-        raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
