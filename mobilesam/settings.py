@@ -42,11 +42,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
-        """Reads the MOBILESAM_* variables.
-
-        Raises:
-            MobileSamError: a variable has an invalid value.
-        """
+        """Reads the MOBILESAM_* variables; MobileSamError if one has an invalid value."""
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,

@@ -33,10 +33,7 @@ def coco_annotation(item: PhotoObject, as_polygons: bool = False) -> JsonObject:
 
     The mask becomes a compressed RLE or one polygon per part, with holes connected by bridges;
     pycocotools decodes both to exactly the mask. A predicted IoU is stored as predicted_iou and as
-    score, the name that COCO's evaluation uses.
-
-    Raises:
-        PromptError: the mask is empty.
+    score, the name that COCO's evaluation uses. PromptError if the mask is empty.
     """
     if not item.area:
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')

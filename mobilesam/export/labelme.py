@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import reduce
+from operator import ior
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -99,7 +100,7 @@ def read_labelme(
 
 
 def _named_mask(parts: Sequence[_Shape], reader: ObjectReader) -> NamedMask:
-    union = reduce(np.logical_or, (_shape_mask(shape, reader) for shape in parts))
+    union = reduce(ior, (_shape_mask(shape, reader) for shape in parts))
     return parts[0].label, union, parts[0].predicted_iou
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar
 
 import huggingface_hub as hub
 from huggingface_hub import constants
@@ -17,7 +17,6 @@ from huggingface_hub.errors import HfHubHTTPError
 from mobilesam.errors import WeightsError
 from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
 
-WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
 T = TypeVar("T")
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
@@ -36,7 +35,7 @@ class Weights:
     """
 
     path: Path
-    kind: WeightsKind
+    kind: Literal["official", "bundled", "custom"]
     reason: str
 
 
