@@ -70,6 +70,8 @@ def scaled_size(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
 def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     """Reads a photo from a path, a PIL image, or an upright (H, W, 3) uint8 RGB array.
 
+    Without `limits`, the defaults of `ImageLimits` apply.
+
     Raises:
         ImageError: the source is not an image, is damaged or too large, or an array has the wrong
             shape or dtype.

@@ -11,7 +11,7 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
-_RUN_CHARACTERS = 7  # at most: 35 bits are enough for any mask, and sums do not overflow 64 bits
+_RUN_CHARACTERS = 7  # at most; 35 bits: enough for any mask, and sums do not overflow 64 bits
 
 
 class CocoRle(TypedDict):

@@ -91,7 +91,7 @@ def checked_name(name: object) -> str:
 
 
 def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObject]:
-    """Leaves each pixel of the masks, which have the same size, in exactly one of them.
+    """Leaves each pixel of one or more masks of the same size in exactly one of them.
 
     A pixel that several objects contain is kept by the last in order (`"later"`), or by the one
     with the highest predicted IoU (`"predicted_iou"`; None counts as lowest; the later one wins a

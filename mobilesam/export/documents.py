@@ -94,9 +94,9 @@ def read_objects(
 
 @dataclass
 class ObjectReader:
-    """Reads the objects of one document for a photo of size (H, W), and limits their number.
+    """Reads the objects of one document for a photo of size (H, W), within limits.
 
-    `budget`: see `PhotoObject`; `outline_px`: length of the polygons so far.
+    `budget`: see `PhotoObject`; `outline_px`: the length of the polygons so far.
     """
 
     size_hw: tuple[int, int]

@@ -157,7 +157,8 @@ class _Layer:
         self.self_attention = _Attention(layer.self_attn)
         self.to_image = _Attention(layer.cross_attn_token_to_image)
         self.from_tokens = _Attention(layer.cross_attn_image_to_token)
-        self.norms = [layer_norm(getattr(layer, f"norm{n}")) for n in (1, 2, 3, 4)]
+        norms = (layer.norm1, layer.norm2, layer.norm3, layer.norm4)
+        self.norms = [layer_norm(norm) for norm in norms]
         self.fc1, self.fc2 = Linear.of(layer.mlp.lin1), Linear.of(layer.mlp.lin2)
 
     def __call__(

@@ -36,7 +36,10 @@ class Linear:
 
 
 def layer_norm(layer: Any, dtype: torch.dtype = torch.float32) -> Layer:
-    """A torch layer's LayerNorm over the last dimension; LayerNorm2d's on channels-last tensors."""
+    """The LayerNorm of a torch layer over the last dimension, from (..., C) to the same shape.
+
+    SAM's LayerNorm2d equals it on channels-last tensors.
+    """
     weight, bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
     shape = list(weight.shape)
     return partial(F.layer_norm, normalized_shape=shape, weight=weight, bias=bias, eps=layer.eps)

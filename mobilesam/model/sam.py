@@ -68,7 +68,7 @@ def build_sam() -> Sam:
 
 
 def load_sam(path: Path, device: torch.device) -> Sam:
-    """Builds MobileSAM in eval mode with the weights of a checkpoint; see `load_checkpoint`."""
+    """Builds MobileSAM in eval mode; `load_checkpoint` describes the file and the WeightsErrors."""
     sam = build_sam()
     load_checkpoint(sam, path)
     # Only after loading: timm's TinyViT caches its attention biases when it enters eval mode.
