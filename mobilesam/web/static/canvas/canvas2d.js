@@ -31,11 +31,9 @@ export function freshContext(canvas, width, height) {
   return context;
 }
 
-/** Sets the size of a canvas and its pixels; `fill` sets those that are not transparent, row by row as 0xAABBGGRR.
- * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number], fill: (pixels: Uint32Array) => void) => void} */
-export function paintPixels(canvas, [height, width], fill) {
+/** Sets the size of a canvas and its pixels, row by row as 0xAABBGGRR.
+ * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number], pixels: Uint32Array<ArrayBuffer>) => void} */
+export function paintPixels(canvas, [height, width], pixels) {
   resize(canvas, width, height);
-  const context = contextOf(canvas), image = context.createImageData(width, height);
-  fill(new Uint32Array(image.data.buffer));
-  context.putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), width, height), 0, 0);
 }

@@ -26,17 +26,17 @@ export function createMaskLayer(side) {
     for (const {mask: {id}, ranges} of largestFirst) {
       for (let k = 0; k < ranges.length; k += 2) top.fill(id, ranges[k], ranges[k + 1]);
     }
-    paintPixels(overlay, size, (pixels) => {
-      for (let x = 0, index = 0; x < width; x++) {
-        for (let y = 0; y < height; y++, index++) {
-          const id = top[index];
-          if (!id) continue;
-          const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
-            && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
-          pixels[y * width + x] = COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
-        }
+    const pixels = new Uint32Array(top.length);
+    for (let x = 0, index = 0; x < width; x++) {
+      for (let y = 0; y < height; y++, index++) {
+        const id = top[index];
+        if (!id) continue;
+        const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
+          && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
+        pixels[y * width + x] = COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
       }
-    });
+    }
+    paintPixels(overlay, size, pixels);
   }
 
   return {

@@ -12,17 +12,17 @@ export const MASK_FILL = 'rgba(30,138,255,.42)';
 /** Paints a mask with its outline, and gives the canvas the size of the mask.
  * @type {(canvas: HTMLCanvasElement, bitmap: Bitmap) => void} */
 export function paintMask(canvas, {size, data}) {
-  const [height, width] = size;
-  paintPixels(canvas, size, (pixels) => {
-    for (let x = 0, index = 0; x < width; x++) {
-      for (let y = 0; y < height; y++, index++) {
-        const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
-        const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
-        if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
-        else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
-      }
+  const [height, width] = size, pixels = new Uint32Array(data.length);
+  const first = Math.floor(data.indexOf(1) / height) - 1, last = Math.floor(data.lastIndexOf(1) / height) + 1;
+  for (let x = Math.max(0, first); x < width && x <= last; x++) {
+    for (let y = 0, index = x * height; y < height; y++, index++) {
+      const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
+      const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
+      if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
+      else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
     }
-  });
+  }
+  paintPixels(canvas, size, pixels);
 }
 
 /** Paints brush strokes on a canvas that contains only the mask; its unit is a pixel of the photo.

@@ -33,13 +33,13 @@ export function createObjectLayer(canvas, displaySide, pathOf) {
         isShown ? [{path: bitmaps ? maskPath(bitmaps[index]) : pathOf(rle), colour}] : []));
       painted = '';
     },
-    /** Paints the canvas that lies on the photo, if that has changed.
-     * @type {(width: number, height: number, photo: Size) => void} */
-    drawFit(width, height, photo) {
+    /** Paints the canvas that lies on the photo, if that has changed. @param {Projection} projection */
+    drawFit({scale, photo}) {
+      const width = scale * photo.width, height = scale * photo.height;
       const wanted = [width, height, window.devicePixelRatio].join();
       if (wanted === painted) return;
       painted = wanted;
-      draw(freshContext(canvas, width, height), {scale: width / photo.width, left: 0, top: 0, width, height, photo});
+      draw(freshContext(canvas, width, height), {scale, left: 0, top: 0, width, height, photo});
     },
   };
 }

@@ -35,22 +35,26 @@ export function createStage(refs, {tool, displaySide, onView}) {
   const answered = createCanvas(1, 1);  // shows it, without the strokes
   let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
 
-  const viewport = createViewport(() => {
-    const {width, height} = marks.getBoundingClientRect();
-    return {width, height, photoWidth: frame.getBoundingClientRect().width};
-  }, () => {
+  let room = {width: 0, height: 0, photoWidth: 0};  // of the stage; to measure it at every mask would force layouts
+
+  const viewport = createViewport(() => room, () => {
     drawLayers();
     drawMarks();
     onView(viewport.view.zoom);
   });
 
+  function measure() {
+    const {width, height} = marks.getBoundingClientRect();
+    room = {width, height, photoWidth: frame.getBoundingClientRect().width};
+  }
+
   /** At fit the layers of photo and masks show as they are; zoomed in, the close-up shows instead. */
   function drawLayers() {
-    if (!viewport.isReady || !marks.clientWidth) return;
+    if (!viewport.isReady || !room.width) return;
     const isZoomed = viewport.view.zoom > 1;
     stage.dataset.zoomed = isZoomed ? 'yes' : 'no';
     if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, strokes});
-    else objects.drawFit(frame.clientWidth, frame.clientHeight, viewport.photo);
+    else objects.drawFit(viewport.projection());
   }
 
   function drawMarks() {
@@ -143,7 +147,10 @@ export function createStage(refs, {tool, displaySide, onView}) {
   });
   marks.addEventListener('focus', () => { if (viewport.isReady && marks.matches(':focus-visible')) crosshair.show(); });
   marks.addEventListener('blur', () => { gestures.cancel(); crosshair.hide(); });
-  const observer = new ResizeObserver(() => { if (viewport.isReady && marks.clientWidth) viewport.refresh(); });
+  const observer = new ResizeObserver(() => {
+    measure();
+    if (viewport.isReady && room.width) viewport.refresh();
+  });
   observer.observe(stage);
   observer.observe(frame);
 
@@ -163,8 +170,9 @@ export function createStage(refs, {tool, displaySide, onView}) {
     imagePointAt: viewport.toImage,
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
-      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY) * viewport.view.zoom;
-      return Math.min(displaySide, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density));
+      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY);
+      const {scale, photo: {width, height}} = viewport.projection();
+      return Math.min(displaySide, Math.round(Math.max(width, height) * scale * density));
     },
     /** Shows a photo with this size; the picture may be smaller.
      * @type {(picture: Picture, width: number, height: number) => void} */
@@ -177,6 +185,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
       context.drawImage(picture, 0, 0, photo.width, photo.height);
       pictures = [photo, picture].filter((one) => one.width >= photo.width);
       reserve(width, height);
+      measure();
       gestures.cancel();
       crosshair.reset();
       viewport.open({width, height});

@@ -1,6 +1,6 @@
 // Puts the cut-out on another background. This happens in the browser: background pictures are not uploaded.
 /** @import {Rle} from '../core/types.js' */
-import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {contextOf, createCanvas, paintPixels} from '../canvas/canvas2d.js';
 import {decodeForDisplay} from '../core/rle.js';
 
 /** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
@@ -8,6 +8,7 @@ import {decodeForDisplay} from '../core/rle.js';
 
 const BLUR_SIDE = 40;           // scaled down to this and smoothly up again, a photo is blurred
 const STRIP_ROWS = 256;
+const OPAQUE = 0xff000000;
 
 /** @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
 function scaledTo(picture, width, height) {
@@ -45,12 +46,12 @@ function blurred(picture, width, height) {
 /** A mask as a canvas that is opaque inside, with a longest side of at most `side`.
  * @type {(rle: Rle, side: number) => HTMLCanvasElement} */
 export function maskStencil(rle, side) {
-  const {size: [height, width], data} = decodeForDisplay(rle, side), canvas = createCanvas(width, height);
-  const context = contextOf(canvas), image = context.createImageData(width, height);
-  for (let x = 0, p = 0; x < width; x++) {
-    for (let y = 0; y < height; y++, p++) image.data[4 * (y * width + x) + 3] = 255 * data[p];
+  const {size, data} = decodeForDisplay(rle, side), [height, width] = size;
+  const canvas = createCanvas(width, height), pixels = new Uint32Array(data.length);
+  for (let x = 0, index = 0; x < width; x++) {
+    for (let y = 0; y < height; y++, index++) pixels[y * width + x] = data[index] ? OPAQUE : 0;
   }
-  context.putImageData(image, 0, 0);
+  paintPixels(canvas, size, pixels);
   return canvas;
 }
 
