@@ -108,13 +108,12 @@ export function mount({element, props, server}) {
   createMessages(page);
   const parts = createParts(page, call), {editor, opening, session} = parts;
   createResult(page, editor.choose);
-  createToolBars(page, editor.setBrushShare);
+  createToolBars(page);
   createPhotoInfo(page, props.examples, (example) => fetchExample(example).then((file) => opening.open(file),
     () => page.fail('The example could not be loaded. Check the connection and try again.')));
   const commands = createCommands(page, parts);
   listenToButtons(page, commands);
   listenToKeys(page, editor.stage.crosshair, commands);
-  editor.showBrushSize();
   store.set({isMounted: true});
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {

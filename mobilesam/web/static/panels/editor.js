@@ -68,7 +68,13 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
       if (stage.maskSide > COARSE * side && Math.max(photo.width, photo.height) > side) requestMask();
     },
   });
-  const showBrushSize = () => store.set({brush: {px: brush.size, share: brush.share}});
+
+  function showBrushSize() {
+    const text = Math.round(brush.size) + ' px';
+    refs.brush.value = String(Math.round(100 * brush.share));
+    refs.brush.setAttribute('aria-valuetext', text);
+    refs.brushSize.textContent = text;
+  }
 
   /** The strokes that the mask on the stage does not contain yet, and the one that is being drawn. */
   function newStrokes() {
@@ -93,6 +99,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     if (waiting?.interactions === undoStack.interactions) waiting.act();
   }
 
+  refs.brush.addEventListener('input', () => brush.setShare(refs.brush.valueAsNumber / 100));
+  showBrushSize();
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
     if (isOtherMode || state.tool !== previous.tool) {
@@ -120,7 +128,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   }
 
   return {
-    undoStack, stage, showReply, showBrushSize,
+    undoStack, stage, showReply, choose,
     /** Does something as soon as the newest interactions are answered, unless they change before.
      * @param {() => void} act */
     whenAnswered(act) {
@@ -129,7 +137,6 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
       afterReply = {interactions, act};
       requestMask();
     },
-    choose, setBrushShare: brush.setShare,
     commands: {
       'redo': undoStack.redo, 'clear': undoStack.clear,
       'tap-add': () => store.set({isRemoving: false}), 'tap-remove': () => store.set({isRemoving: true}),

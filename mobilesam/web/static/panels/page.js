@@ -21,7 +21,6 @@ const initialState = {
   note: /** @type {Note | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
-  brush: {px: 0, share: 0},     // its size on the screen, and where that is on the slider, 0 to 1
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
   canUndo: false, canRedo: false,

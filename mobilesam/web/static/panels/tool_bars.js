@@ -1,17 +1,17 @@
-// The buttons that act on the photo and the mask, and the brush size.
+// The buttons that act on the photo and the mask.
 /** @import {Page} from './page.js' */
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote, statusOf} from './page.js';
 
-/** @param {Page} page @param {(share: number) => void} onBrushShare receives the chosen brush size, 0 to 1 */
-export function createToolBars({refs, store, buttons}, onBrushShare) {
+/** @param {Page} page */
+export function createToolBars({refs, store, buttons}) {
   /** @type {(flags: Record<string, boolean>, apply: (button: HTMLButtonElement, flag: boolean) => void) => void} */
   function applyAll(flags, apply) {
     for (const [command, flag] of Object.entries(flags)) buttons(command).forEach((button) => apply(button, flag));
   }
 
   function show() {
-    const state = store.get(), {tool, isRemoving, zoom, brush} = state;
+    const state = store.get(), {tool, isRemoving, zoom} = state;
     const hasMask = Boolean(state.reply?.coverage), isOpening = statusOf(state) === 'opening';
     applyAll({
       'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
@@ -25,12 +25,8 @@ export function createToolBars({refs, store, buttons}, onBrushShare) {
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
     }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
     refs.zoom.textContent = Math.round(100 * zoom) + '%';
-    refs.brush.value = String(Math.round(100 * brush.share));
-    refs.brushSize.textContent = Math.round(brush.px) + ' px';
-    refs.brush.setAttribute('aria-valuetext', refs.brushSize.textContent);
   }
 
-  refs.brush.addEventListener('input', () => onBrushShare(Number(refs.brush.value) / 100));
   store.subscribe(show);
   show();
 }
