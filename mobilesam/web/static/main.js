@@ -1,8 +1,7 @@
 // Composes the page.
 /** @import {Limits} from './core/types.js' */
-/** @import {Example} from './panels/photo_info.js' */
 /** @import {Call} from './io/server.js' */
-/** @import {Page} from './panels/page.js' */
+/** @import {Example, Page} from './panels/page.js' */
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
@@ -16,7 +15,6 @@ import {createMessages} from './panels/messages.js';
 import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
 import {createPage, isUndoNote} from './panels/page.js';
-import {createPhotoInfo} from './panels/photo_info.js';
 import {reflect} from './panels/reflect.js';
 import {createResult} from './panels/result.js';
 import {createSources} from './panels/sources.js';
@@ -81,7 +79,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
+    ...createSources(page, fetchExample, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
     ...createCompare(page, downloads.maskPicture, saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
@@ -102,15 +100,13 @@ function listenToButtons({root, refs}, commands) {
 /** Starts the page; called by the Gradio component.
  * @param {{element: HTMLElement, props: {limits: Limits, examples: Example[]}, server: any}} component */
 export function mount({element, props, server}) {
-  const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props.limits), {store} = page;
+  const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props), {store} = page;
   const call = createCall(server);
   reflect(page);
   createMessages(page);
   const parts = createParts(page, call), {editor, opening, session} = parts;
   createResult(page, editor.choose);
   createToolBars(page);
-  createPhotoInfo(page, props.examples, (example) => fetchExample(example).then((file) => opening.open(file),
-    () => page.fail('The example could not be loaded. Check the connection and try again.')));
   const commands = createCommands(page, parts);
   listenToButtons(page, commands);
   listenToKeys(page, editor.stage.crosshair, commands);

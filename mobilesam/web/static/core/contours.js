@@ -20,7 +20,7 @@ export function contoursOf({size: [height, width], data}) {
   const across = new Uint32Array(corners.length);
   byRow.forEach((corner, rank) => { across[corner] = byRow[rank ^ 1]; });
   const isUsed = new Uint8Array(corners.length);
-  const contours = /** @type {Point[][]} */ ([]);
+  const contours = [];
   for (let start = isUsed.indexOf(0); start >= 0; start = isUsed.indexOf(0, start)) {
     const contour = [];
     for (let corner = start; !isUsed[corner]; corner = across[corner ^ 1]) {

@@ -78,7 +78,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   return {
     get items() { return listed(); },
     get active() { return active; },
-    get canKeep() { return hasMask(active); },
     get exclusive() { return exclusive; },
     set exclusive(next) { exclusive = next; changed(); },
     /** Whether opening another photo would lose objects that were not exported. */

@@ -15,7 +15,11 @@ export function createStore(initial) {
       state = Object.freeze({...state, ...patch});
       for (const listener of listeners) listener(state, previous);
     },
-    /** @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener */
-    subscribe(listener) { listeners.push(listener); },
+    /** Calls the listener now and after every change.
+     * @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener */
+    subscribe(listener) {
+      listeners.push(listener);
+      listener(state, state);
+    },
   };
 }

@@ -3,7 +3,7 @@ import {clamp, isInside} from './geometry.js';
 
 export const MAX_ZOOM = 16;
 const FIT_BELOW = 1.001;        // a smaller zoom cannot be told from the whole photo
-const FIT = /** @type {View} */ ({zoom: 1, x: 0.5, y: 0.5});
+const FIT = {zoom: 1, x: 0.5, y: 0.5};
 
 /** Creates the viewport of a photo. `measure` returns the size of the canvas and the width of the photo at zoom 1, in
  * CSS pixels.
@@ -13,7 +13,6 @@ export function createViewport(measure, onChange) {
   let photo = {width: 0, height: 0};  // zero while there is none
   let view = FIT;
 
-  /** @type {(of?: View) => Projection} */
   function projection(of = view) {
     const {width, height, photoWidth} = measure(), scale = of.zoom * photoWidth / photo.width;
     const left = width / 2 - of.x * photo.width * scale, top = height / 2 - of.y * photo.height * scale;
@@ -64,8 +63,7 @@ export function createViewport(measure, onChange) {
     get view() { return view; },
     /** The imagePoint in the middle of the canvas. */
     get centre() { return {x: view.x * photo.width, y: view.y * photo.height}; },
-    /** @param {Point} imagePoint */
-    isVisible: (imagePoint) => isInside(toScreen(imagePoint), measure()),
+    isVisible: (/** @type {Point} */ imagePoint) => isInside(toScreen(imagePoint), measure()),
     open(/** @type {Size} */ size) { photo = size; show(FIT); },
     fit() { show(FIT); },
     /** The canvas has changed its size. */

@@ -12,17 +12,12 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
 const COARSE = 1.25;            // a mask shown this much enlarged is requested again
 
-/**
+/** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks.
  * @param {Page} page
- * @param {object} handlers
- * @param {(name: string, query: object, onTrouble: () => void) => Promise<any>} handlers.ask calls a server function
- * @param {() => boolean} handlers.leaveMasks ends the mode for generated masks
- * @param {() => Tool} handlers.maskTool picks generated masks
- * @param {(reply: Reply | null) => void} handlers.onReply
- */
+ * @param {{ask: (name: string, query: object, onTrouble: () => void) => Promise<any>, leaveMasks: () => boolean,
+ *   maskTool: () => Tool, onReply: (reply: Reply | null) => void}} handlers */
 export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply}) {
-  /** @type {{interactions: Interaction[], act: () => void} | null} */
-  let afterReply = null;
+  let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
   const isRemoving = () => store.get().isRemoving;
 
   const requestMask = coalesced(async () => {
@@ -112,8 +107,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     } else if (state.interactions !== previous.interactions) stage.showStrokes(newStrokes());
   });
 
-  /** @param {ToolName} tool */
-  function setTool(tool) {
+  function setTool(/** @type {ToolName} */ tool) {
     leaveMasks();
     store.set({tool});
   }

@@ -4,14 +4,10 @@
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 
 /** @typedef {Record<'pause' | 'stop' | 'reset', () => void> & {start: (options: Record<string, number>) => void}} Generation */
-/**
+/** `onPick` edits a mask, which ends the mode; `onKeep` keeps all masks as objects.
  * @param {Page} page
- * @param {object} options
- * @param {Generation} options.generation
- * @param {() => void} options.redraw
- * @param {(rle: Rle) => void} options.onPick edits a mask, which ends the mode
- * @param {(masks: GeneratedMask[]) => void} options.onKeep keeps all masks as objects
- */
+ * @param {{generation: Generation, redraw: () => void, onPick: (rle: Rle) => void,
+ *   onKeep: (masks: GeneratedMask[]) => void}} options */
 export function createEverything(page, {generation, redraw, onPick, onKeep}) {
   const {refs, store, buttons} = page;
   const layer = createMaskLayer(page.limits.display_side);
@@ -42,8 +38,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
     return `${phase === 'finished' ? '' : `Stopped at ${points}, `}${masks}.${offer}`;
   }
 
-  /** @param {PageState} state */
-  function show(state) {
+  function show(/** @type {PageState} */ state) {
     const isOn = state.mode === 'masks', isRunning = state.generation.phase === 'running', {done, total} = state.generation;
     refs.generation.hidden = !isOn;
     const text = statusText(state);
@@ -106,8 +101,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
       store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
       redraw();
     },
-    /** @param {PageState['generation']} progress */
-    showProgress(progress) {
+    showProgress(/** @type {PageState['generation']} */ progress) {
       store.set({generation: progress});
       if (progress.phase === 'paused' && !store.get().maskCount) leave();
     },

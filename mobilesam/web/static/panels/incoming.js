@@ -6,8 +6,7 @@ import {fitted, pixelAt} from '../core/geometry.js';
 
 /** @param {HTMLCanvasElement} canvas @param {number} side the longest side at which the photo is shown */
 export function createIncoming(canvas, side) {
-  /** @type {ImageBitmap | null} */
-  let picture = null;
+  let picture = /** @type {ImageBitmap | null} */ (null);
   /** @type {Point | null} */
   let clicked = null;           // as shares of the photo's width and height
 
@@ -41,8 +40,7 @@ export function createIncoming(canvas, side) {
   });
 
   return {
-    /** @param {ImageBitmap} next */
-    show(next) {
+    show(/** @type {ImageBitmap} */ next) {
       picture = next;
       canvas.hidden = false;
       draw();

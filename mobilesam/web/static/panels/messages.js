@@ -4,8 +4,7 @@
 const NOTE_MS = 12000;
 const ALERT_MS = 8000;          // of one that is not an error
 
-/** @param {Page} page */
-export function createMessages({refs, store}) {
+export function createMessages(/** @type {Page} */ {refs, store}) {
   let alertTimer = 0, noteTimer = 0;
 
   store.subscribe(({busyText, slowText, alert, note}, previous) => {

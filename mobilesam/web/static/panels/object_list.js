@@ -55,8 +55,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
 
 /** @param {Page} page @param {Actions} actions */
 export function createObjectList({refs, store, limits}, actions) {
-  /** @type {Map<number, Row>} */
-  const rows = new Map();
+  const rows = /** @type {Map<number, Row>} */ (new Map());
 
   /** Deletes an object and moves the focus to its neighbour instead of the top of the page. @param {number} id */
   function remove(id) {

@@ -7,21 +7,17 @@ import {isInside} from '../core/geometry.js';
 import {createObjects} from '../core/objects.js';
 import {createObjectList} from './object_list.js';
 
-/**
- * @param {Page} page
- * @param {Editor} editor
- * @param {object} options
- * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
- * @param {() => void} options.onChange
- * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
- */
+/** `reopen` opens a photo with its objects.
+ * @param {Page} page @param {Editor} editor
+ * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
+ *   onChange: () => void, reopen: (file: File, snapshot: ObjectsSnapshot) => void}} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
-    const {items, active, canKeep, exported, exclusive, drawn} = objects;
+    const {items, active, exclusive, drawn} = objects;
     stage.setObjects(drawn, exclusive);
-    store.set({objects: items, activeId: active.id, canKeep, canExport: exported.length > 0, exclusive});
+    store.set({objects: items, activeId: active.id, exclusive});
     onChange();
   }
 
@@ -30,8 +26,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
 
-  /** @param {number} id */
-  const edit = (id) => whenAnswered(() => objects.edit(id));
+  const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
   createObjectList(page, {
     edit, rename: objects.rename, toggle: objects.toggle,
     remove(id) {
@@ -46,8 +41,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
   }
 
-  /** @param {File} file */
-  async function load(file) {
+  async function load(/** @type {File} */ file) {
     const photo = store.get().photo?.file;
     if (!photo) return fail('Open the photo first, then load its masks.');
     const masks = await downloads.loadMasks(file);
@@ -61,8 +55,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
-  /** @type {Point | null} */
-  let pointer = null;
+  let pointer = /** @type {Point | null} */ (null);
   refs.marks.addEventListener('pointermove', (event) => { pointer = screenPointOf(event, refs.marks); });
   refs.marks.addEventListener('pointerleave', () => { pointer = null; });
 

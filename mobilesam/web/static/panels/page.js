@@ -4,6 +4,7 @@ import {createStore} from '../core/store.js';
 
 /** @typedef {Size & {token: string, file: File, picture: ImageBitmap}} Photo */
 /** @typedef {'click' | 'brush'} ToolName */
+/** @typedef {{name: string, path: string, thumbnail: string}} Example */
 /** @typedef {{text: string, label: string, act: () => void, interactions: Interaction[]}} Note */
 
 const initialState = {
@@ -27,16 +28,13 @@ const initialState = {
   reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
   answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
   objects: /** @type {PhotoObject[]} */ ([]),
-  activeId: 0, canKeep: false, canExport: false,
+  activeId: 0,
   exclusive: /** @type {Exclusive} */ (null),
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
   maskCount: 0, hoveredId: 0,
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
-
-/** @param {PageState} state */
-export const statusOf = ({isOpening, photo}) => (isOpening ? 'opening' : photo ? 'ready' : 'empty');
 
 /** Whether Undo does what the note offers: unless users have clicked since the note appeared.
  * @param {PageState} state */
@@ -60,22 +58,20 @@ function findRefs(root) {
   return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
 }
 
-/** @param {HTMLElement} root @param {Limits} limits */
-export function createPage(root, limits) {
+/** @param {HTMLElement} root @param {{limits: Limits, examples: Example[]}} props */
+export function createPage(root, {limits, examples}) {
   const store = createStore(initialState);
   return {
-    root, limits, store,
+    root, limits, examples, store,
     refs: findRefs(root),
     /** All buttons of a command. @param {string} command @returns {NodeListOf<HTMLButtonElement>} */
     buttons: (command) => root.querySelectorAll(`[data-do="${command}"]`),
-    /** @param {string} text */
-    fail(text) {
+    fail(/** @type {string} */ text) {
       store.set({alert: {text, kind: 'error'}, failureCount: store.get().failureCount + 1});
       return null;
     },
     clearAlert() { store.set({alert: null}); },
-    /** @param {string} busyText */
-    setBusy(busyText) { store.set({busyText}); },
+    setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
     /** Shows a note with a button. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});

@@ -1,9 +1,7 @@
 // Writes what style sheets and tests need to know into the page's data- attributes. No script reads them.
 /** @import {Page, PageState} from './page.js' */
-import {statusOf} from './page.js';
 
-/** @param {unknown} value */
-const yesOrNo = (value) => (value ? 'yes' : 'no');
+const yesOrNo = (/** @type {unknown} */ value) => (value ? 'yes' : 'no');
 
 /** @type {(state: PageState) => Record<string, unknown>} a value of 0 leaves the attribute out */
 const attributes = (state) => ({
@@ -11,7 +9,7 @@ const attributes = (state) => ({
   touch: yesOrNo(state.hasTouch),
   hover: yesOrNo(state.hasHover),
   model: state.modelInfo ? 'loaded' : 'loading',
-  state: statusOf(state),
+  state: state.isOpening ? 'opening' : state.photo ? 'ready' : 'empty',
   busy: yesOrNo(state.busyText),
   ready: state.openedCount,
   failed: state.failureCount,
@@ -26,13 +24,10 @@ const attributes = (state) => ({
   hovered: String(state.hoveredId),
 });
 
-/** @param {Page} page */
-export function reflect({root, store}) {
-  function write() {
-    for (const [name, value] of Object.entries(attributes(store.get()))) {
+export function reflect(/** @type {Page} */ {root, store}) {
+  store.subscribe((state) => {
+    for (const [name, value] of Object.entries(attributes(state))) {
       if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
     }
-  }
-  write();
-  store.subscribe(write);
+  });
 }

@@ -1,4 +1,4 @@
-// The hint, the candidates, and what is known about the mask.
+// The hint, the candidates, and what is known about the mask and the model.
 /** @import {Candidate} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
@@ -9,6 +9,8 @@ import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
 const CANDIDATES = 3;
+const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
+const BUNDLED_NOTE = 'The bundled weights work without a network. The official weights give better masks.';
 const HINTS = {                 // for a mouse, and for fingers
   empty: ['Open a photo, then click an object in it.', 'Open a photo, then tap an object in it.'],
   opening: ['Click an object now to get its mask as soon as the photo is ready.', 'Tap an object now to get its mask as soon as the photo is ready.'],
@@ -63,8 +65,7 @@ export function createResult({refs, store, limits}, onChoose) {
     }, thumbnail(refs.photo, candidate), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
   }
 
-  /** @param {PageState} state */
-  function showCandidates({photo, reply}) {
+  function showCandidates(/** @type {PageState} */ {photo, reply}) {
     if (!photo) return;
     const focused = Array.from(refs.candidates.children).findIndex((child) => child === document.activeElement);
     // Without candidates, empty ones take up the room: what is below must not move under the pointer.
@@ -76,16 +77,23 @@ export function createResult({refs, store, limits}, onChoose) {
     if (focused >= 0) /** @type {HTMLElement} */ (refs.candidates.children[focused]).focus();
   }
 
-  /** @param {PageState} state @param {PageState} previous */
-  function show(state, previous) {
+  function showModel(/** @type {NonNullable<PageState['modelInfo']>} */ {device, weights, reason}) {
+    refs.device.textContent = device;
+    refs.weights.textContent = WEIGHTS[weights];
+    refs.weightsNote.textContent = weights === 'bundled' ? BUNDLED_NOTE : '';
+    refs.weightsNote.title = reason;
+    refs.modelInfo.textContent = `${device} · ${WEIGHTS[weights]} weights`;
+  }
+
+  store.subscribe((state, previous) => {
     refs.hint.textContent = HINTS[hintName(state)][state.hasHover ? 0 : 1];
+    if (state.encodeCost) refs.encodeCost.textContent = state.encodeCost;
+    if (state.modelInfo && state.modelInfo !== previous.modelInfo) showModel(state.modelInfo);
     if (state.reply !== previous.reply || state.photo !== previous.photo) {
       showCandidates(state);
       refs.verdict.textContent = verdict(state);
       refs.decodeCost.textContent = state.reply ? `in ${Math.max(1, Math.round(state.reply.ms))} ms` : 'no click yet';
     }
     refs.candidates.inert = state.isOpening;
-  }
-  store.subscribe(show);
-  show(store.get(), store.get());
+  });
 }
