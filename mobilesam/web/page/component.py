@@ -9,8 +9,6 @@ from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
 _STYLE_SHEETS = ("page.css", "stage.css", "panels.css")
 """In the order of the cascade."""
-_TYPES_MODULE = "core/types.js"
-"""Has nothing but types; no module imports it when it runs."""
 
 
 class PromptCanvas(gr.HTML):
@@ -33,9 +31,9 @@ def head_links() -> str:
     The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
     valid behind a proxy that serves the page under a prefix.
     """
-    modules = {path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js")}
+    modules = sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js"))
     links = [("stylesheet", name) for name in _STYLE_SHEETS]
-    links += [("modulepreload", name) for name in sorted(modules - {_TYPES_MODULE})]
+    links += [("modulepreload", name) for name in modules]
     return "".join(f'<link rel="{rel}" href="./{static_base()}/{name}">' for rel, name in links)
 
 

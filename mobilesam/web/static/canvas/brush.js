@@ -1,6 +1,5 @@
 // The brush: strokes that add to the mask or erase from it. The page shows them immediately on the newest
 // mask; the server applies them at the photo's own resolution (mobilesam/paint.py).
-/** @import {Interaction, Limits, Stroke, Tool} from '../core/types.js' */
 import {clamp, simplifiedPath} from '../core/geometry.js';
 import {strokeWithRim} from './markers.js';
 

@@ -1,5 +1,4 @@
 // The visible part of the photo and the masks when zoomed in, drawn at the resolution of the screen.
-/** @import {Projection, Rle, Stroke} from '../core/types.js' */
 /** @import {MaskPath} from './mask_painting.js' */
 /** @import {ObjectLayer} from './object_layer.js' */
 import {createCanvas, freshContext} from './canvas2d.js';

@@ -1,5 +1,4 @@
 // A crosshair that the arrow keys move, and gestures made with it.
-/** @import {GestureHandlers, Point} from '../core/types.js' */
 /** @import {Viewport} from '../core/viewport.js' */
 import {pixelAt} from '../core/geometry.js';
 

@@ -6,7 +6,6 @@
 // too, and when the photo is zoomed in. At fit, rolling down scrolls the page; rolling up zooms only where
 // the page cannot scroll up, or after a click on the photo while its top is visible. What a roll does is
 // decided when it begins, so that a scroll that reaches the photo or a zoom that ends at fit goes on.
-/** @import {GestureHandlers, Point} from '../core/types.js' */
 /** @import {Viewport} from '../core/viewport.js' */
 import {clamp} from '../core/geometry.js';
 

@@ -1,5 +1,4 @@
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
-/** @import {Box, Context, Point} from '../core/types.js' */
 
 const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
 

@@ -1,5 +1,4 @@
 // The generated masks on the photo, and the tool that picks one of them.
-/** @import {Context, GeneratedMask, Point, Size, Tool} from '../core/types.js' */
 import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
 import {paintMask} from './mask_painting.js';

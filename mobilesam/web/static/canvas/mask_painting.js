@@ -1,5 +1,4 @@
 // Draws masks as pixels of a canvas, or as shapes that stay sharp at every zoom.
-/** @import {Bitmap, Context, Projection, Rle, Stroke} from '../core/types.js' */
 import {contoursOf} from '../core/contours.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {paintPixels} from './canvas2d.js';

@@ -1,5 +1,4 @@
 // The photo with its masks and markers, and the gestures on it.
-/** @import {DrawnObject, Exclusive, Gesture, GestureHandlers, Interaction, Point, Rle, Stroke, Tool} from '../core/types.js' */
 /** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
 import {decodeForDisplay} from '../core/rle.js';

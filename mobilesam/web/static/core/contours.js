@@ -1,5 +1,3 @@
-/** @import {Bitmap, Point} from './types.js' */
-
 /** The closed lines between inside and outside, as corners in pixels of the mask. Two of them cross where
  * pixels touch at a corner only, so they are to be filled by the even-odd rule.
  * @type {(bitmap: Bitmap) => Point[][]} */

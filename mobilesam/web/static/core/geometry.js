@@ -1,5 +1,3 @@
-/** @import {Box, Point, Size} from './types.js' */
-
 /** @type {(value: number, min: number, max: number) => number} */
 export const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 

@@ -1,5 +1,3 @@
-/** @import {Interaction, Stroke} from './types.js' */
-
 /** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask.
  * @type {(interactions: Interaction[]) => boolean} */
 export function isAnswerable(interactions) {

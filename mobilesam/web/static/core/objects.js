@@ -1,6 +1,5 @@
 // The objects of a photo, each with a name, a colour and interactions. One is active: it is being edited, its
 // interactions are in the undo stack of the page, and its mask is on the stage.
-/** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
 import {coverage, hasPixel} from './rle.js';

@@ -1,4 +1,3 @@
-/** @import {Bitmap, Exclusive, Rle} from './types.js' */
 import {decodeRle, displaySize} from './rle.js';
 
 /** Masks without overlaps at one display size, in the same order, as `mobilesam.objects.exclusive` computes

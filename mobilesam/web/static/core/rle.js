@@ -1,6 +1,5 @@
 // Masks in COCO's compressed run-length encoding. Runs go down the columns and alternate between
 // outside and inside, outside first.
-/** @import {Bitmap, Rle} from './types.js' */
 import {fitted} from './geometry.js';
 
 /** COCO's compressed counts as run lengths (rleFrString in pycocotools). @type {(counts: string) => number[]} */

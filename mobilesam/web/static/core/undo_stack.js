@@ -1,5 +1,3 @@
-/** @import {Interaction, UndoState} from './types.js' */
-
 /** Creates the undo stack of the interactions. Every change makes a new list, so that clearing can be undone too.
  * @param {(interactions: Interaction[]) => void} onChange */
 export function createUndoStack(onChange) {

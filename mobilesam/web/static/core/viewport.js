@@ -1,4 +1,3 @@
-/** @import {Point, Projection, Size, View} from './types.js' */
 import {clamp, isInside} from './geometry.js';
 
 export const MAX_ZOOM = 16;

@@ -1,5 +1,4 @@
 // Automatic mask generation: the server computes only while the page asks for more.
-/** @import {GeneratedMask} from '../core/types.js' */
 /** @import {Call} from './server.js' */
 import {wait} from './server.js';
 

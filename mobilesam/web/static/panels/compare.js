@@ -1,5 +1,4 @@
 // The dialog that compares the photo with the result, and changes the background.
-/** @import {Interaction} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */
 /** @import {Background} from './compositing.js' */
 import {screenPointOf} from '../canvas/gestures.js';

@@ -1,5 +1,4 @@
 // Puts the cut-out on another background. This happens in the browser: background pictures are not uploaded.
-/** @import {Rle} from '../core/types.js' */
 import {contextOf, createCanvas, paintPixels} from '../canvas/canvas2d.js';
 import {decodeForDisplay} from '../core/rle.js';
 

@@ -1,5 +1,4 @@
 // The object that is edited: the stage and its tools, the interactions, and their newest mask.
-/** @import {Interaction, Reply, Tool} from '../core/types.js' */
 /** @import {Page, ToolName} from './page.js' */
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';

@@ -1,5 +1,4 @@
 // Automatic mask generation: its settings, its progress, and the mode in which a click edits a mask.
-/** @import {GeneratedMask, Rle} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 

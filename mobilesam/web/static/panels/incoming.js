@@ -1,5 +1,4 @@
 // The photo that is being opened, shown over the open one: a click on it counts as soon as it is open.
-/** @import {Point, Size} from '../core/types.js' */
 import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
 import {drawPoint} from '../canvas/markers.js';
 import {fitted, pixelAt} from '../core/geometry.js';

@@ -1,5 +1,4 @@
 // The list of objects beside the photo.
-/** @import {PhotoObject} from '../core/types.js' */
 /** @import {Objects} from '../core/objects.js' */
 /** @import {Page, PageState} from './page.js' */
 import {hasMask, predictedIou} from '../core/objects.js';

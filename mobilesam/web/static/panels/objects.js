@@ -1,5 +1,4 @@
 // The objects of the open photo: keep, edit, export and load them; another photo saves them.
-/** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
 /** @import {Editor} from './editor.js' */
 /** @import {Page} from './page.js' */
 import {screenPointOf} from '../canvas/gestures.js';

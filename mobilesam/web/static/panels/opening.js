@@ -1,5 +1,4 @@
 // Opening photos. The newest one wins; the open photo stays until the next one is ready.
-/** @import {Point, Reply, Size} from '../core/types.js' */
 /** @import {Page, Photo} from './page.js' */
 import {createIncoming} from './incoming.js';
 

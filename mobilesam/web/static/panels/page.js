@@ -1,6 +1,8 @@
 // What the panels share: the elements and the state of the page, and messages to the user.
-/** @import {Exclusive, Interaction, Limits, PhotoObject, Reply, Size} from '../core/types.js' */
 import {createStore} from '../core/store.js';
+
+const NOTE_MS = 12000;
+const ALERT_MS = 8000;          // of one that is not an error
 
 /** @typedef {Size & {token: string, file: File, picture: ImageBitmap}} Photo */
 /** @typedef {'click' | 'brush'} ToolName */
@@ -58,10 +60,67 @@ function findRefs(root) {
   return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
 }
 
+const yesOrNo = (/** @type {unknown} */ value) => (value ? 'yes' : 'no');
+
+/** What style sheets and tests need to know; a value of 0 leaves the attribute out.
+ * @type {(state: PageState) => Record<string, unknown>} */
+const attributes = (state) => ({
+  loaded: state.isMounted && 'yes',
+  touch: yesOrNo(state.hasTouch),
+  hover: yesOrNo(state.hasHover),
+  model: state.modelInfo ? 'loaded' : 'loading',
+  state: state.isOpening ? 'opening' : state.photo ? 'ready' : 'empty',
+  busy: yesOrNo(state.busyText),
+  ready: state.openedCount,
+  failed: state.failureCount,
+  asked: state.askedSeq,
+  shown: state.shownSeq,
+  tool: state.tool,
+  mode: state.mode,
+  zoom: state.zoom.toFixed(3),
+  objects: String(state.objects.length),
+  everything: state.mode === 'masks' ? state.generation.phase : 'off',
+  masks: String(state.maskCount),
+  hovered: String(state.hoveredId),
+});
+
+/** Writes the data- attributes of the page. No script reads them. */
+function reflect(/** @type {Page} */ {root, store}) {
+  store.subscribe((state) => {
+    for (const [name, value] of Object.entries(attributes(state))) {
+      if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
+    }
+  });
+}
+
+/** Shows progress, alerts, and the note at the bottom of the page. */
+function showMessages(/** @type {Page} */ {refs, store}) {
+  let alertTimer = 0, noteTimer = 0;
+
+  store.subscribe(({busyText, slowText, alert, note}, previous) => {
+    refs.busy.textContent = busyText || slowText;
+    refs.busyBox.hidden = !refs.busy.textContent;
+    if (alert !== previous.alert) {
+      clearTimeout(alertTimer);
+      refs.alert.hidden = !alert;
+      refs.alert.dataset.kind = alert?.kind ?? '';
+      refs.alertText.textContent = alert?.text ?? '';
+      if (alert?.kind === 'note') alertTimer = setTimeout(() => store.set({alert: null}), ALERT_MS);
+    }
+    if (note !== previous.note) {
+      clearTimeout(noteTimer);
+      refs.note.hidden = !note;
+      refs.noteText.textContent = note?.text ?? '';
+      refs.noteUndo.textContent = note?.label ?? '';
+      if (note) noteTimer = setTimeout(() => store.set({note: null}), NOTE_MS);
+    }
+  });
+}
+
 /** @param {HTMLElement} root @param {{limits: Limits, examples: Example[]}} props */
 export function createPage(root, {limits, examples}) {
   const store = createStore(initialState);
-  return {
+  const page = {
     root, limits, examples, store,
     refs: findRefs(root),
     /** All buttons of a command. @param {string} command @returns {NodeListOf<HTMLButtonElement>} */
@@ -82,6 +141,9 @@ export function createPage(root, {limits, examples}) {
       note?.act();
     },
   };
+  reflect(page);
+  showMessages(page);
+  return page;
 }
 /** @typedef {ReturnType<typeof createPage>} Page */
 

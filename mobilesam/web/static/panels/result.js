@@ -1,5 +1,4 @@
 // The hint, the candidates, and what is known about the mask and the model.
-/** @import {Candidate} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
