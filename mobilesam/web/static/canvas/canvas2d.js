@@ -1,5 +1,4 @@
-/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
-export function contextOf(canvas) {
+export function contextOf(/** @type {HTMLCanvasElement} */ canvas) {
   const context = canvas.getContext('2d');
   if (!context) throw new Error('The browser is out of memory for canvases.');
   return context;
@@ -15,8 +14,7 @@ export function resize(canvas, width, height) {
   if (canvas.height !== height) canvas.height = height;
 }
 
-/** @type {(canvas: HTMLCanvasElement) => void} */
-export function clearCanvas(canvas) {
+export function clearCanvas(/** @type {HTMLCanvasElement} */ canvas) {
   contextOf(canvas).clearRect(0, 0, canvas.width, canvas.height);
 }
 

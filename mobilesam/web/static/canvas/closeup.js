@@ -21,14 +21,7 @@ export function createCloseup(canvas, pathOf) {
   function drawMask(projection, mask, strokes) {
     const {scale, left, top, width, height, photo} = projection, context = freshContext(maskCanvas, width, height);
     if (mask) drawMaskPath(context, pathOf(mask), projection, MASK_STYLE);
-    context.save();
-    context.translate(left, top);
-    context.scale(scale, scale);
-    context.beginPath();
-    context.rect(0, 0, photo.width, photo.height);
-    context.clip();
-    paintStrokes(context, strokes);
-    context.restore();
+    paintStrokes(context, strokes, photo, {left, top, width: photo.width * scale, height: photo.height * scale});
   }
 
   return (projection, {pictures, objects, mask, strokes}) => {

@@ -27,8 +27,7 @@ function isPageAtTop() {
   return window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
 }
 
-/** @type {(canvas: HTMLCanvasElement, viewport: Viewport) => void} */
-function listenToWheel(canvas, viewport) {
+function listenToWheel(/** @type {HTMLCanvasElement} */ canvas, /** @type {Viewport} */ viewport) {
   let rolledAt = -Infinity, isZooming = false;
   /** @param {WheelEvent} event */
   const shouldZoom = ({target, deltaY}) => target === canvas && (viewport.view.zoom > 1 || (deltaY < 0 && (isPageAtTop()
@@ -84,8 +83,7 @@ function listenToSpace(canvas, viewport, onChange) {
  * @type {(canvas: HTMLCanvasElement, viewport: Viewport, gestures: GestureHandlers,
  *   hover: (screenPoint: Point | null) => void) => void} */
 export function listenToGestures(canvas, viewport, gestures, hover) {
-  /** @type {Map<number, Point>} the pointers that are down */
-  const pointers = new Map();
+  const pointers = /** @type {Map<number, Point>} */ (new Map());  // those that are down
   let mode = /** @type {Mode} */ (null);
   let start = {x: 0, y: 0}, moved = false;
   let initial = {x: 0, y: 0, length: 0}, initialView = viewport.view;

@@ -45,9 +45,8 @@ export function drawPoint(context, {x, y}, label) {
   context.stroke();
 }
 
-/** Leaves the middle free, so that the pixel there can be seen.
- * @type {(context: Context, screenPoint: Point) => void} */
-export function drawCrosshair(context, {x, y}) {
+/** Leaves the middle free, so that the pixel there can be seen. */
+export function drawCrosshair(/** @type {Context} */ context, /** @type {Point} */ {x, y}) {
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
     context.moveTo(x + 5 * dx, y + 5 * dy);

@@ -80,8 +80,7 @@ export function createMaskLayer(side) {
  * @param {{layer: ReturnType<typeof createMaskLayer>, onPick: (id: number) => void, onHover: (id: number) => void}} options
  * @returns {Tool} */
 export function createMaskTool({layer, onPick, onHover}) {
-  /** @type {(imagePoint: Point | null, photo: Size) => void} */
-  function hover(imagePoint, photo) {
+  function hover(/** @type {Point | null} */ imagePoint, /** @type {Size} */ photo) {
     const id = imagePoint ? layer.idAt(imagePoint, photo) : 0;
     if (id === layer.hovered) return;
     layer.hover(id);

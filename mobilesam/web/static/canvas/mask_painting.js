@@ -24,10 +24,15 @@ export function paintMask(canvas, {size, data}) {
   paintPixels(canvas, size, pixels);
 }
 
-/** Paints brush strokes on a canvas that contains only the mask; its unit is a pixel of the photo.
- * @type {(context: Context, strokes: Stroke[]) => void} */
-export function paintStrokes(context, strokes) {
+/** Paints brush strokes, within the photo, on a canvas that contains only the mask; `place` is where the photo lies.
+ * @type {(context: Context, strokes: Stroke[], photo: Size, place: Size & {left: number, top: number}) => void} */
+export function paintStrokes(context, strokes, photo, {left, top, width, height}) {
   context.save();
+  context.translate(left, top);
+  context.scale(width / photo.width, height / photo.height);
+  context.beginPath();
+  context.rect(0, 0, photo.width, photo.height);
+  context.clip();
   context.lineCap = context.lineJoin = 'round';
   for (const {path, radius, label} of strokes) {
     context.beginPath();
@@ -48,8 +53,7 @@ export function paintStrokes(context, strokes) {
 
 /** The outline of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
 
-/** @type {(bitmap: Bitmap) => MaskPath} */
-export function maskPath(bitmap) {
+export function maskPath(/** @type {Bitmap} */ bitmap) {
   const path = new Path2D();
   for (const [first, ...others] of contoursOf(bitmap)) {
     path.moveTo(first.x, first.y);

@@ -7,15 +7,12 @@ import {drawMaskPath, maskPath} from './mask_painting.js';
 const ALPHA = '57';             // of the fill, appended to '#rrggbb'
 
 /** Creates the layer: `canvas` shows it at fit, `draw` draws it in a close-up.
- * @param {HTMLCanvasElement} canvas
- * @param {number} displaySide
- * @param {(rle: Rle) => MaskPath} pathOf */
+ * @param {HTMLCanvasElement} canvas @param {number} displaySide @param {(rle: Rle) => MaskPath} pathOf */
 export function createObjectLayer(canvas, displaySide, pathOf) {
   let drawn = /** @type {{path: MaskPath, colour: string}[]} */ ([]);
   let painted = '';             // what the canvas shows
 
-  /** @type {(context: Context, projection: Projection) => void} */
-  function draw(context, projection) {
+  function draw(/** @type {Context} */ context, /** @type {Projection} */ projection) {
     for (const {path, colour} of drawn) drawMaskPath(context, path, projection, {fill: colour + ALPHA});
     // All outlines are above all fills, so that each can be followed where objects overlap.
     for (const {path, colour} of drawn) {
@@ -25,8 +22,7 @@ export function createObjectLayer(canvas, displaySide, pathOf) {
 
   return {
     draw,
-    /** @type {(objects: DrawnObject[], exclusive: Exclusive) => void} */
-    set(objects, exclusive) {
+    set(/** @type {DrawnObject[]} */ objects, /** @type {Exclusive} */ exclusive) {
       const bitmaps = exclusive && objects.length > 1 ? withoutOverlaps(objects, exclusive, displaySide) : null;
       drawn = objects.flatMap(({rle, colour, isShown}, index) => (
         isShown ? [{path: bitmaps ? maskPath(bitmaps[index]) : pathOf(rle), colour}] : []));

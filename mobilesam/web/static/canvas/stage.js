@@ -78,10 +78,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     resize(mask, width, height);
     clearCanvas(mask);
     context.drawImage(answered, 0, 0);
-    context.save();
-    context.scale(width / viewport.photo.width, height / viewport.photo.height);
-    paintStrokes(context, strokes);
-    context.restore();
+    paintStrokes(context, strokes, viewport.photo, {left: 0, top: 0, width, height});
   }
 
   /** @param {Rle | null} next null: an empty mask, which keeps the size, as another size would cost time at the next click */
@@ -91,9 +88,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
     else clearCanvas(answered);
   }
 
-  /** Shows a mask, or none, and the strokes that it does not contain yet.
-   * @type {(next: Rle | null, newer: Stroke[]) => void} */
-  function showMask(next, newer) {
+  /** Shows a mask, or none, and the strokes that it does not contain yet. */
+  function showMask(/** @type {Rle | null} */ next, /** @type {Stroke[]} */ newer) {
     if (next === rle && !strokes.length && !newer.length) return;
     if (next !== rle) setMask(next);
     strokes = newer;
@@ -153,9 +149,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
   observer.observe(stage);
   observer.observe(frame);
 
-  /** Gives the stage the shape of a photo, which may not have arrived yet.
-   * @type {(width: number, height: number) => void} */
-  function reserve(width, height) {
+  /** Gives the stage the shape of a photo, which may not have arrived yet. */
+  function reserve(/** @type {number} */ width, /** @type {number} */ height) {
     const scale = Math.max(MAX_SCALE, MIN_SIDE_PX / Math.max(width, height));
     frame.style.setProperty('--ratio', String(width / height));
     frame.style.setProperty('--widest', `${width * scale}px`);
@@ -164,9 +159,9 @@ export function createStage(refs, {tool, displaySide, onView}) {
 
   return {
     reserve, crosshair, showMask,
-    cancelGesture: gestures.cancel,
-    redrawMarks: drawMarks,
-    imagePointAt: viewport.toImage,
+    fit: viewport.fit, cancelGesture: gestures.cancel, redrawMarks: drawMarks,
+    /** The imagePoint under the crosshair or the pointer; null where there is neither. */
+    get target() { return crosshair.imagePoint ?? (pointer && viewport.toImage(pointer)); },
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
       const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY);
@@ -204,10 +199,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
       tool = next;
       drawMarks();
     },
-    fit() { if (viewport.isReady) viewport.fit(); },
     /** Zooms towards the crosshair, or towards the middle. @param {number} factor */
     zoomBy(factor) {
-      if (!viewport.isReady) return;
       const at = viewport.toScreen(crosshair.imagePoint ?? viewport.centre);
       viewport.transform(factor, at, at);
     },

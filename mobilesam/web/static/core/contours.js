@@ -1,7 +1,6 @@
 /** The closed lines between inside and outside, as corners in pixels of the mask. Two of them cross where
- * pixels touch at a corner only, so they are to be filled by the even-odd rule.
- * @type {(bitmap: Bitmap) => Point[][]} */
-export function contoursOf({size: [height, width], data}) {
+ * pixels touch at a corner only, so they are to be filled by the even-odd rule. */
+export function contoursOf(/** @type {Bitmap} */ {size: [height, width], data}) {
   /** @type {(x: number, y: number) => number} */
   const at = (x, y) => (x >= 0 && y >= 0 && x < width && y < height ? data[x * height + y] : 0);
   const corners = /** @type {Point[]} */ ([]);  // down the columns

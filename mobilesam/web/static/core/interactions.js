@@ -1,12 +1,10 @@
-/** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask.
- * @type {(interactions: Interaction[]) => boolean} */
-export function isAnswerable(interactions) {
+/** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask. */
+export function isAnswerable(/** @type {Interaction[]} */ interactions) {
   return interactions.some((item) => item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1));
 }
 
-/** The last interaction that is not the choice of a candidate.
- * @type {(interactions: Interaction[]) => Interaction | undefined} */
-export function lastPrompt(interactions) {
+/** The last interaction that is not the choice of a candidate. */
+export function lastPrompt(/** @type {Interaction[]} */ interactions) {
   return interactions.filter((item) => item.type !== 'candidate').pop();
 }
 

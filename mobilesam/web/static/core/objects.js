@@ -30,12 +30,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
 
   const listed = () => items.filter((item) => hasMask(item) || (item === active && item.original));
 
-  /** @type {(id: number) => PhotoObject | undefined} */
-  const find = (id) => items.find((item) => item.id === id);
+  const find = (/** @type {number} */ id) => items.find((item) => item.id === id);
 
-  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back.
-   * @type {(given?: Partial<PhotoObject>) => PhotoObject} */
-  function create(given = {}) {
+  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back. */
+  function create(/** @type {Partial<PhotoObject>} */ given = {}) {
     const others = removed ? [...items, removed.item] : items;
     const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
     const uses = PALETTE.map((colour) => others.filter((item) => item.colour === colour).length);
@@ -95,9 +93,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
         return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
       });
     },
-    /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
-     * @type {(imagePoint: Point, photo: Size) => number | null} */
-    idAt({x, y}, photo) {
+    /** The id of the uppermost object that shows at an imagePoint within the photo, or null. */
+    idAt(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
       const hit = items.filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
         const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
@@ -160,9 +157,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       changed();
     },
     /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
-     * there is no room.
-     * @type {(masks: {rle: Rle, predicted_iou: number | null, name?: string}[]) => (() => void) | null} */
-    add(masks) {
+     * there is no room. */
+    add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks) {
       if (!hasRoomFor(masks.length)) return null;
       const added = masks.map(({name, rle, predicted_iou}) => create({
         name, predicted_iou,

@@ -1,7 +1,6 @@
 /** Creates an observable store: one object that is replaced, never mutated.
- * @template {object} State
- * @param {State} initial */
-export function createStore(initial) {
+ * @template {object} State */
+export function createStore(/** @type {State} */ initial) {
   let state = Object.freeze({...initial});
   const listeners = /** @type {((state: Readonly<State>, previous: Readonly<State>) => void)[]} */ ([]);
 
@@ -15,9 +14,8 @@ export function createStore(initial) {
       state = Object.freeze({...state, ...patch});
       for (const listener of listeners) listener(state, previous);
     },
-    /** Calls the listener now and after every change.
-     * @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener */
-    subscribe(listener) {
+    /** Calls the listener now and after every change. */
+    subscribe(/** @type {(state: Readonly<State>, previous: Readonly<State>) => void} */ listener) {
       listeners.push(listener);
       listener(state, state);
     },

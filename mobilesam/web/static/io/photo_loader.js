@@ -29,9 +29,8 @@ export const createPhotoLoader = (/** @type {Call} */ call) => ({
     }
   },
 
-  /** The photo as the server sees it, for files that the browser cannot show or shows differently.
-   * @param {string} token */
-  async preview(token) {
+  /** The photo as the server sees it, for files that the browser cannot show or shows differently. */
+  async preview(/** @type {string} */ token) {
     const reply = await call('preview', {token});
     if (!reply.ok) throw new Error(reply.error);
     return createImageBitmap(await (await fetch(reply.url)).blob());

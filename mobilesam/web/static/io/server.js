@@ -15,8 +15,7 @@ const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and
 const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
   + 'Use a smaller photo, or raise the proxy\'s upload limit.';
 
-/** @param {number} ms */
-export const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+export const wait = (/** @type {number} */ ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /** The address of a file on the server. @param {string} path */
 export const fileUrl = (path) => API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');

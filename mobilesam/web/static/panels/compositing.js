@@ -42,9 +42,8 @@ function blurred(picture, width, height) {
   return scaledTo(current, width, height);
 }
 
-/** A mask as a canvas that is opaque inside, with a longest side of at most `side`.
- * @type {(rle: Rle, side: number) => HTMLCanvasElement} */
-export function maskStencil(rle, side) {
+/** A mask as a canvas that is opaque inside, with a longest side of at most `side`. */
+export function maskStencil(/** @type {Rle} */ rle, /** @type {number} */ side) {
   const {size, data} = decodeForDisplay(rle, side), [height, width] = size;
   const canvas = createCanvas(width, height), pixels = new Uint32Array(data.length);
   for (let x = 0, index = 0; x < width; x++) {
@@ -54,9 +53,8 @@ export function maskStencil(rle, side) {
   return canvas;
 }
 
-/** A black and white picture as a canvas that is opaque where it is white.
- * @type {(picture: ImageBitmap) => HTMLCanvasElement} */
-export function pictureStencil(picture) {
+/** A black and white picture as a canvas that is opaque where it is white. */
+export function pictureStencil(/** @type {ImageBitmap} */ picture) {
   const {width, height} = picture, canvas = createCanvas(width, height), context = contextOf(canvas);
   context.drawImage(picture, 0, 0);
   for (let y = 0; y < height; y += STRIP_ROWS) {        // all at once would take hundreds of megabytes

@@ -34,8 +34,7 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
   });
 }
 
-/** @type {(page: Page, commands: Commands) => void} */
-function listenToButtons({root, refs}, commands) {
+function listenToButtons(/** @type {Page} */ {root, refs}, /** @type {Commands} */ commands) {
   root.addEventListener('click', ({target}) => {
     for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));

@@ -122,9 +122,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
 
   return {
     undoStack, stage, showReply, choose,
-    /** Does something as soon as the newest interactions are answered, unless they change before.
-     * @param {() => void} act */
-    whenAnswered(act) {
+    /** Does something as soon as the newest interactions are answered, unless they change before. */
+    whenAnswered(/** @type {() => void} */ act) {
       const {interactions, answered} = store.get();
       if (answered === interactions || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};

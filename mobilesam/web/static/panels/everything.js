@@ -27,8 +27,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
     return Object.fromEntries(filled.map(([name, field]) => [name, Number(field.value)]));
   }
 
-  /** @param {PageState} state */
-  function statusText({generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
+  function statusText(/** @type {PageState} */ {generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
     const points = total ? `${done} of ${total} points` : 'Starting';
     const masks = maskCount + (maskCount === 1 ? ' mask' : ' masks');
     if (phase === 'running') return isRetrying ? 'No answer yet, trying again…' : `${points}, ${masks}`;

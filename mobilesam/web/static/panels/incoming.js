@@ -6,8 +6,7 @@ import {fitted, pixelAt} from '../core/geometry.js';
 /** @param {HTMLCanvasElement} canvas @param {number} side the longest side at which the photo is shown */
 export function createIncoming(canvas, side) {
   let picture = /** @type {ImageBitmap | null} */ (null);
-  /** @type {Point | null} */
-  let clicked = null;           // as shares of the photo's width and height
+  let clicked = /** @type {Point | null} */ (null);           // as shares of the photo's width and height
 
   /** CSS pixels per pixel of the canvas, and where the picture begins on the page: it is fitted into its box. */
   function projection() {

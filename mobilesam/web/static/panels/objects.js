@@ -1,7 +1,6 @@
 // The objects of the open photo: keep, edit, export and load them; another photo saves them.
 /** @import {Editor} from './editor.js' */
 /** @import {Page} from './page.js' */
-import {screenPointOf} from '../canvas/gestures.js';
 import {isInside} from '../core/geometry.js';
 import {createObjects} from '../core/objects.js';
 import {createObjectList} from './object_list.js';
@@ -34,8 +33,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks */
-  function add(masks, verb = 'kept') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
     const undo = objects.add(masks);
     if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
   }
@@ -54,15 +52,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
-  let pointer = /** @type {Point | null} */ (null);
-  refs.marks.addEventListener('pointermove', (event) => { pointer = screenPointOf(event, refs.marks); });
-  refs.marks.addEventListener('pointerleave', () => { pointer = null; });
-
   /** Edits the object under the crosshair or the pointer. */
   function editThere() {
-    const {photo} = store.get();
-    const point = stage.crosshair.imagePoint ?? (photo && pointer && stage.imagePointAt(pointer));
-    const id = photo && point && isInside(point, photo) ? objects.idAt(point, photo) : null;
+    const {photo} = store.get(), {target} = stage;
+    const id = photo && target && isInside(target, photo) ? objects.idAt(target, photo) : null;
     if (id !== null) edit(id);
   }
 

@@ -38,9 +38,8 @@ const initialState = {
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
 
-/** Whether Undo does what the note offers: unless users have clicked since the note appeared.
- * @param {PageState} state */
-export const isUndoNote = ({note, interactions, canUndo}) => (
+/** Whether Undo does what the note offers: unless users have clicked since the note appeared. */
+export const isUndoNote = (/** @type {PageState} */ {note, interactions, canUndo}) => (
   note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
 
 /** The elements with a data-part, by that name.
@@ -62,9 +61,8 @@ function findRefs(root) {
 
 const yesOrNo = (/** @type {unknown} */ value) => (value ? 'yes' : 'no');
 
-/** What style sheets and tests need to know; a value of 0 leaves the attribute out.
- * @type {(state: PageState) => Record<string, unknown>} */
-const attributes = (state) => ({
+/** What style sheets and tests need to know; a value of 0 leaves the attribute out. */
+const attributes = (/** @type {PageState} */ state) => ({
   loaded: state.isMounted && 'yes',
   touch: yesOrNo(state.hasTouch),
   hover: yesOrNo(state.hasHover),

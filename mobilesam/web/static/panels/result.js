@@ -22,8 +22,7 @@ const HINTS = {                 // for a mouse, and for fingers
   nothing: ['No object was found there. Click elsewhere, or drag a box.', 'No object was found there. Tap elsewhere, or drag a box.'],
 };
 
-/** @type {(state: PageState) => keyof typeof HINTS} */
-function hintName({isOpening, photo, mode, tool, reply, interactions}) {
+function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply, interactions}) {
   if (isOpening) return 'opening';
   if (!photo) return 'empty';
   if (mode === 'masks') return 'masks';
@@ -33,8 +32,7 @@ function hintName({isOpening, photo, mode, tool, reply, interactions}) {
   return reply.candidates.length > 1 ? 'choose' : 'refine';
 }
 
-/** @type {(state: PageState) => string} */
-function verdict({reply}) {
+function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
   const estimate = reply.predicted_iou === null ? '' : ', predicted IoU ' + reply.predicted_iou.toFixed(2);
@@ -42,8 +40,7 @@ function verdict({reply}) {
   return `Mask ready${estimate} · covers ${percent}% of the photo`;
 }
 
-/** @type {(photo: HTMLCanvasElement, candidate: Candidate) => HTMLCanvasElement} */
-function thumbnail(photo, {rle}) {
+function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate} */ {rle}) {
   const overlay = createCanvas(1, 1);
   paintMask(overlay, decodeRle(rle));
   const canvas = createCanvas(overlay.width, overlay.height), context = contextOf(canvas);

@@ -73,8 +73,7 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
   });
 
   // The whole page accepts a drop: the browser would open a photo dropped beside the stage instead of the page.
-  /** @param {DragEvent} event */
-  const hasFiles = ({dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
+  const hasFiles = (/** @type {DragEvent} */ {dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
   function setDragDepth(/** @type {number} */ depth) {
     dragDepth = Math.max(0, depth);
     stage.dataset.dropping = dragDepth ? 'yes' : 'no';
