@@ -1,6 +1,5 @@
 // Composes the page.
-/** @import {Call} from './io/server.js' */
-/** @import {Example, Page} from './panels/page.js' */
+/** @import {Page} from './panels/page.js' */
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';

@@ -51,8 +51,6 @@ export function paintStrokes(context, strokes, photo, {left, top, width, height}
   context.restore();
 }
 
-/** The outline of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
-
 export function maskPath(/** @type {Bitmap} */ bitmap) {
   const path = new Path2D();
   for (const [first, ...others] of contoursOf(bitmap)) {

@@ -1,5 +1,4 @@
 // The masks of the objects that are not edited, below the mask that is edited.
-/** @import {MaskPath} from './mask_painting.js' */
 import {withoutOverlaps} from '../core/overlaps.js';
 import {freshContext} from './canvas2d.js';
 import {drawMaskPath, maskPath} from './mask_painting.js';

@@ -1,5 +1,4 @@
 // The photo with its masks and markers, and the gestures on it.
-/** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {createViewport} from '../core/viewport.js';
@@ -18,8 +17,7 @@ const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens
 
 /** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
  * the size of the stage has changed.
- * @param {Record<'stage' | 'frame', HTMLElement>
- *   & Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks', HTMLCanvasElement>} refs
+ * @param {Refs} refs
  * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;

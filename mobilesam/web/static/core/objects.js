@@ -181,7 +181,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       isChanged = false;
       onChange();
     },
-    /** @returns {ObjectsSnapshot} */
     snapshot() {
       active.undo = undoStack.save();
       return {items: items.map((item) => ({...item})), active: active.id, exclusive};

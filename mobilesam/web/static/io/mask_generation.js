@@ -1,5 +1,4 @@
 // Automatic mask generation: the server computes only while the page asks for more.
-/** @import {Call} from './server.js' */
 import {wait} from './server.js';
 
 const WAITING_MS = 400;         // while another generation computes

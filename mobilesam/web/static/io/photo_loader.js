@@ -1,10 +1,9 @@
 // Brings photos to the server and to the page.
-/** @import {Call, Reply} from './server.js' */
 import {fileUrl, upload} from './server.js';
 
 const MAX_UPLOADS = 3;          // of one photo: the server forgets it when it is restarted
 
-function progressText(/** @type {Reply & {ok: true}} */ {state, position}) {
+function progressText(/** @type {ServerReply & {ok: true}} */ {state, position}) {
   if (state === 'loading_model') return 'Loading the model…';
   if (state === 'encoding' || !position) return 'Encoding the photo…';
   return position === 1 ? '1 photo is ahead of yours…' : position + ' photos are ahead of yours…';
@@ -13,7 +12,7 @@ function progressText(/** @type {Reply & {ok: true}} */ {state, position}) {
 export const createPhotoLoader = (/** @type {Call} */ call) => ({
   /** Uploads a photo and waits until it is encoded; returns the last reply of the server function `open`. The server
    * drops the photo soon after it is no longer wanted.
-   * @type {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<Reply>} */
+   * @type {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>} */
   async open(file, onProgress, isWanted) {
     for (let uploads = 1; ; uploads++) {
       onProgress('Uploading the photo…');

@@ -1,5 +1,5 @@
 // The dialog that compares the photo with the result, and changes the background.
-/** @import {Page, Photo} from './page.js' */
+/** @import {Page} from './page.js' */
 /** @import {Background} from './compositing.js' */
 import {screenPointOf} from '../canvas/gestures.js';
 import {fitted} from '../core/geometry.js';

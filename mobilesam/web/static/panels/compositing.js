@@ -2,7 +2,6 @@
 import {contextOf, createCanvas, paintPixels} from '../canvas/canvas2d.js';
 import {decodeForDisplay} from '../core/rle.js';
 
-/** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
 
 const BLUR_SIDE = 40;           // scaled down to this and smoothly up again, a photo is blurred

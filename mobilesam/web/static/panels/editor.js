@@ -1,5 +1,5 @@
 // The object that is edited: the stage and its tools, the interactions, and their newest mask.
-/** @import {Page, ToolName} from './page.js' */
+/** @import {Page} from './page.js' */
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';

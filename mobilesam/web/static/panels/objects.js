@@ -1,9 +1,99 @@
-// The objects of the open photo: keep, edit, export and load them; another photo saves them.
+// The objects of the open photo, and their list beside it: keep, edit, export and load them; another photo saves them.
+/** @import {Objects} from '../core/objects.js' */
 /** @import {Editor} from './editor.js' */
-/** @import {Page} from './page.js' */
+/** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
-import {createObjects} from '../core/objects.js';
-import {createObjectList} from './object_list.js';
+import {createObjects, hasMask, predictedIou} from '../core/objects.js';
+import {element} from './page.js';
+
+/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
+/** @typedef {ReturnType<typeof createRow>} Row */
+
+const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
+  + ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6'
+  + ' 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/><path class="sam-strike" d="M4 20L20 4"/></svg>';
+
+/** @type {(className: string, onClick: () => void) => HTMLButtonElement} */
+const rowButton = (className, onClick) => element('button', {
+  type: 'button', className, onclick(/** @type {Event} */ event) { event.stopPropagation(); onClick(); },
+});
+
+/** @param {number} id @param {number} maxName @param {Actions} actions */
+function createRow(id, maxName, actions) {
+  const swatch = rowButton('sam-swatch', () => actions.edit(id));
+  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  name.addEventListener('change', () => actions.rename(id, name.value));
+  name.addEventListener('keydown', ({key}) => { if (['Enter', 'Escape'].includes(key)) name.blur(); });
+  const iou = element('span', {className: 'sam-iou'});
+  const eye = rowButton('sam-icon sam-eye', () => actions.toggle(id));
+  eye.innerHTML = EYE;
+  const remove = rowButton('sam-icon sam-remove', () => actions.remove(id));
+  remove.textContent = '×';
+  const row = element('li', {className: 'sam-object'}, swatch, name, iou, eye, remove);
+  row.addEventListener('click', () => actions.edit(id));
+  return {row, swatch, name, iou, eye, remove};
+}
+
+/** @param {Row} row @param {PhotoObject} item @param {boolean} isActive */
+function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
+  const estimate = hasMask(item) ? predictedIou(item) : null;
+  if (isActive) row.setAttribute('aria-current', 'true');
+  else row.removeAttribute('aria-current');
+  row.dataset.visible = item.visible ? 'yes' : 'no';
+  swatch.style.background = item.colour;
+  Object.assign(swatch, {
+    title: isActive ? 'You are editing this object' : 'Edit this object',
+    ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
+  });
+  if (document.activeElement !== name) name.value = item.name;
+  Object.assign(iou, {textContent: estimate === null ? '' : estimate.toFixed(2), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(eye, {
+    disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
+    ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
+  });
+  Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
+}
+
+/** @param {Page} page @param {Actions} actions */
+function createObjectList({refs, store, limits}, actions) {
+  const rows = /** @type {Map<number, Row>} */ (new Map());
+
+  /** Deletes an object and moves the focus to its neighbour instead of the top of the page. @param {number} id */
+  function remove(id) {
+    const row = rows.get(id)?.row, next = row?.nextElementSibling ?? row?.previousElementSibling;
+    actions.remove(id);
+    const neighbour = /** @type {HTMLElement | null | undefined} */ (next?.isConnected && next.querySelector('.sam-remove'));
+    (neighbour || refs.marks).focus({preventScroll: true});
+  }
+
+  /** Updates the rows; they are not replaced, so that the focus stays. @param {PageState} state */
+  function showRows({objects, activeId}) {
+    for (const [id, {row}] of rows) {
+      if (objects.some((item) => item.id === id)) continue;
+      row.remove();
+      rows.delete(id);
+    }
+    objects.forEach((item, index) => {
+      const row = rows.get(item.id) ?? createRow(item.id, limits.max_name, {...actions, remove});
+      rows.set(item.id, row);
+      const there = refs.objectList.children[index];
+      if (there !== row.row) refs.objectList.insertBefore(row.row, there ?? null);
+      updateRow(row, item, item.id === activeId);
+    });
+  }
+
+  store.subscribe((state, previous) => {
+    refs.objectSection.inert = state.isOpening;
+    if (state.objects === previous.objects && state.exclusive === previous.exclusive) return;
+    showRows(state);
+    refs.objectList.hidden = !state.objects.length;
+    refs.objectHint.hidden = state.objects.length > 0;
+    refs.overlaps.hidden = state.objects.length < 2;
+    refs.exclusive.checked = state.exclusive !== null;
+    refs.winner.disabled = state.exclusive === null;
+    if (state.exclusive) refs.winner.value = state.exclusive;
+  });
+}
 
 /** `reopen` opens a photo with its objects.
  * @param {Page} page @param {Editor} editor

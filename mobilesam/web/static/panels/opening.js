@@ -1,5 +1,5 @@
 // Opening photos. The newest one wins; the open photo stays until the next one is ready.
-/** @import {Page, Photo} from './page.js' */
+/** @import {Page} from './page.js' */
 import {createIncoming} from './incoming.js';
 
 const CLOCK_MS = 100;

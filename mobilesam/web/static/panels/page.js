@@ -4,9 +4,6 @@ import {createStore} from '../core/store.js';
 const NOTE_MS = 12000;
 const ALERT_MS = 8000;          // of one that is not an error
 
-/** @typedef {Size & {token: string, file: File, picture: ImageBitmap}} Photo */
-/** @typedef {'click' | 'brush'} ToolName */
-/** @typedef {{name: string, path: string, thumbnail: string}} Example */
 /** @typedef {{text: string, label: string, act: () => void, interactions: Interaction[]}} Note */
 
 const initialState = {
@@ -41,16 +38,6 @@ const initialState = {
 /** Whether Undo does what the note offers: unless users have clicked since the note appeared. */
 export const isUndoNote = (/** @type {PageState} */ {note, interactions, canUndo}) => (
   note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
-
-/** The elements with a data-part, by that name.
- * @typedef {Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
- *   & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou' | 'setStability', HTMLInputElement>
- *   & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
- *   & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
- *   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText' | 'noteUndo'
- *     | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation'
- *     | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView' | 'compareNote', HTMLElement>
- *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs */
 
 /** @type {(root: HTMLElement) => Refs} */
 function findRefs(root) {

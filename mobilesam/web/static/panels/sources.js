@@ -1,6 +1,6 @@
 // Files that the user drops, pastes or chooses, examples, and photos from the camera: phones have an app for it,
 // elsewhere a dialog shows its picture.
-/** @import {Example, Page} from './page.js' */
+/** @import {Page} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {element} from './page.js';
 

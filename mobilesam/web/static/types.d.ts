@@ -23,6 +23,10 @@ type Reply = {
   rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number,
 };
 
+/** What a server function returns; `isLost`: no answer came. */
+type ServerReply = {ok: false, error: string, expired?: boolean, isLost?: boolean} | {ok: true, [field: string]: any};
+type Call = (name: string, query: object, onTrouble?: () => void) => Promise<ServerReply>;
+
 /** A mask of automatic mask generation, at the photo's own size; ids start at 1. */
 type GeneratedMask = {id: number, rle: Rle, area: number, predicted_iou: number};
 
@@ -31,6 +35,11 @@ type Limits = {
   max_mb: number, max_megapixels: number, max_points: number, max_interactions: number, max_path_points: number,
   max_radius_px: number, max_objects: number, max_name: number, display_side: number, thumbnail_side: number,
 };
+
+type Picture = HTMLCanvasElement | ImageBitmap;
+/** The open photo; the picture may be smaller. */
+type Photo = Size & {token: string, file: File, picture: ImageBitmap};
+type Example = {name: string, path: string, thumbnail: string};
 
 /** The visible part of a photo: the zoom (1 for the whole photo), and the point of the photo in the middle of the
  * canvas, 0 to 1 in each direction. It remains valid when the canvas changes its size. */
@@ -65,6 +74,10 @@ type Tool = {
   hover?: (imagePoint: Point | null, photo: Size) => void,
 };
 
+type ToolName = 'click' | 'brush';
+/** The outline of a mask, in pixels of the mask. */
+type MaskPath = {path: Path2D, size: [height: number, width: number]};
+
 type UndoState = {states: Interaction[][], index: number};
 /** The object that gets a pixel of several; null: all of them. */
 type Exclusive = null | 'later' | 'predicted_iou';
@@ -80,3 +93,15 @@ type PhotoObject = {
 };
 type ObjectsSnapshot = {items: PhotoObject[], active: number, exclusive: Exclusive};
 type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isShown: boolean};
+
+/** The elements with a data-part, by that name. */
+type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
+  & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
+    | 'setStability', HTMLInputElement>
+  & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
+  & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
+  & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
+    | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
+    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView'
+    | 'compareNote', HTMLElement>
+  & {video: HTMLVideoElement, generationProgress: HTMLProgressElement};
