@@ -90,7 +90,7 @@ export function mount({element, props, server}) {
   const parts = createParts(page, call), {editor, opening, session} = parts;
   createResult(page, editor.choose);
   createControls(page, editor.stage.crosshair, createCommands(page, parts));
-  store.set({isMounted: true});
+  page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {
     const {photo, isOpening} = store.get();

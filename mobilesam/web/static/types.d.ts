@@ -41,6 +41,11 @@ type Picture = HTMLCanvasElement | ImageBitmap;
 type Photo = Size & {token: string, file: File, picture: ImageBitmap};
 type Example = {name: string, path: string, thumbnail: string};
 
+type PhotoLoader = {
+  open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>,
+  preview: (token: string) => Promise<ImageBitmap>,
+};
+
 /** The visible part of a photo: the zoom (1 for the whole photo), and the point of the photo in the middle of the
  * canvas, 0 to 1 in each direction. It remains valid when the canvas changes its size. */
 type View = {zoom: number, x: number, y: number};

@@ -23,9 +23,7 @@ export function screenPointOf(event, element) {
 }
 
 /** Whether neither the page nor a page around it can be scrolled up. */
-function isPageAtTop() {
-  return window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
-}
+const isPageAtTop = () => window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
 
 function listenToWheel(/** @type {HTMLCanvasElement} */ canvas, /** @type {Viewport} */ viewport) {
   let rolledAt = -Infinity, isZooming = false;

@@ -1,12 +1,10 @@
 /** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask. */
-export function isAnswerable(/** @type {Interaction[]} */ interactions) {
-  return interactions.some((item) => item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1));
-}
+export const isAnswerable = (/** @type {Interaction[]} */ interactions) => interactions.some((item) => (
+  item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1)));
 
 /** The last interaction that is not the choice of a candidate. */
-export function lastPrompt(/** @type {Interaction[]} */ interactions) {
-  return interactions.filter((item) => item.type !== 'candidate').pop();
-}
+export const lastPrompt = (/** @type {Interaction[]} */ interactions) => (
+  interactions.filter((item) => item.type !== 'candidate').pop());
 
 /** The strokes that the mask for the `answered` interactions does not contain yet.
  * @type {(answered: Interaction[], interactions: Interaction[]) => Stroke[]} */

@@ -9,10 +9,10 @@ function progressText(/** @type {ServerReply & {ok: true}} */ {state, position})
   return position === 1 ? '1 photo is ahead of yours…' : position + ' photos are ahead of yours…';
 }
 
-export const createPhotoLoader = (/** @type {Call} */ call) => ({
+/** @type {(call: Call) => PhotoLoader} */
+export const createPhotoLoader = (call) => ({
   /** Uploads a photo and waits until it is encoded; returns the last reply of the server function `open`. The server
-   * drops the photo soon after it is no longer wanted.
-   * @type {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>} */
+   * drops the photo soon after it is no longer wanted. */
   async open(file, onProgress, isWanted) {
     for (let uploads = 1; ; uploads++) {
       onProgress('Uploading the photo…');
@@ -29,7 +29,7 @@ export const createPhotoLoader = (/** @type {Call} */ call) => ({
   },
 
   /** The photo as the server sees it, for files that the browser cannot show or shows differently. */
-  async preview(/** @type {string} */ token) {
+  async preview(token) {
     const reply = await call('preview', {token});
     if (!reply.ok) throw new Error(reply.error);
     return createImageBitmap(await (await fetch(reply.url)).blob());

@@ -4,18 +4,16 @@ import {createIncoming} from './incoming.js';
 
 const CLOCK_MS = 100;
 
-/** @param {{cached: boolean, ms: number}} reply */
+/** @param {ServerReply & {ok: true}} reply */
 const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms / 1000).toFixed(ms < 1000 ? 2 : 1)} s`);
 
 /** @param {Size} a @param {Size} b */
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
-/** @typedef {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
- *   preview: (token: string) => Promise<ImageBitmap>}} Loader */
 /** `reserve` gives the stage the shape of a photo. `onOpening` receives a photo that was not restored; null when opening
  * ends. `onOpened` also receives the work to restore, and the pixel that was clicked meanwhile.
  * @param {Page} page
- * @param {{loader: Loader, reserve: (width: number, height: number) => void, onOpening: (file: File | null) => void,
+ * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void, onOpening: (file: File | null) => void,
  *   onOpened: (photo: Photo, notes: string[], work: any, click: Point | null) => void}} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;

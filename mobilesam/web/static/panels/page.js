@@ -4,11 +4,7 @@ import {createStore} from '../core/store.js';
 const NOTE_MS = 12000;
 const ALERT_MS = 8000;          // of one that is not an error
 
-/** @typedef {{text: string, label: string, act: () => void, interactions: Interaction[]}} Note */
-
 const initialState = {
-  isMounted: false,
-  hasTouch: navigator.maxTouchPoints > 0,       // a laptop with a touch screen has both; a phone has no hover
   hasHover: window.matchMedia('(any-hover: hover)').matches,
   modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
   photo: /** @type {Photo | null} */ (null),
@@ -18,7 +14,7 @@ const initialState = {
   busyText: '',                 // work that the page must wait for
   slowText: '',                 // a mask that is late
   alert: /** @type {{text: string, kind: 'error' | 'note'} | null} */ (null),
-  note: /** @type {Note | null} */ (null),
+  note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
   zoom: 1,
@@ -50,8 +46,7 @@ const yesOrNo = (/** @type {unknown} */ value) => (value ? 'yes' : 'no');
 
 /** What style sheets and tests need to know; a value of 0 leaves the attribute out. */
 const attributes = (/** @type {PageState} */ state) => ({
-  loaded: state.isMounted && 'yes',
-  touch: yesOrNo(state.hasTouch),
+  touch: yesOrNo(navigator.maxTouchPoints > 0),         // a laptop with a touch screen has both; a phone has no hover
   hover: yesOrNo(state.hasHover),
   model: state.modelInfo ? 'loaded' : 'loading',
   state: state.isOpening ? 'opening' : state.photo ? 'ready' : 'empty',

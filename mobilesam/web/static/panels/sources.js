@@ -68,9 +68,7 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
     input.addEventListener('change', () => { take(input.files); input.value = ''; });
   }
   camera.addEventListener('close', closeCamera);
-  document.addEventListener('paste', (event) => {
-    if (take(event.clipboardData?.files)) event.preventDefault();
-  });
+  document.addEventListener('paste', (event) => { if (take(event.clipboardData?.files)) event.preventDefault(); });
 
   // The whole page accepts a drop: the browser would open a photo dropped beside the stage instead of the page.
   const hasFiles = (/** @type {DragEvent} */ {dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
