@@ -22,8 +22,10 @@ _PIXELS = """(name) => {
   const c = document.querySelector('canvas[data-part=' + name + ']');
   return c.toDataURL('image/png');
 }"""
+# What keeps a value that the user has set; the names of objects go with their photo.
+CONTROLS = "input:is([type=range], [type=number], [type=checkbox]), select"
 # Back to what a new page shows. Opening a photo does the rest.
-_RESET = """() => {
+_RESET = """(controls) => {
   const root = document.querySelector('.sam');
   const press = (selector) => {
     const button = root.querySelector(selector);
@@ -33,15 +35,15 @@ _RESET = """() => {
   press('[data-background=none]');
   press('[data-do=tool-click]');
   press('[data-do=tap-add]');
+  for (const control of root.querySelectorAll(controls)) {
+    const options = [...(control.options ?? [])];
+    const chosen = options.find((one) => one.defaultSelected) ?? options[0];
+    if (control.type === 'checkbox') control.checked = control.defaultChecked;
+    else control.value = chosen ? chosen.value : control.defaultValue;
+    for (const type of ['input', 'change']) control.dispatchEvent(new Event(type, {bubbles: true}));
+  }
   root.querySelector('[data-do=everything-defaults]').click();
   root.querySelectorAll('details').forEach((details) => { details.open = false; });
-  for (const field of root.querySelectorAll('select[data-part], input[data-part=set-area]')) {
-    if (field.tagName === 'SELECT') {
-      field.value = [...field.options].find((one) => one.defaultSelected)?.value
-        ?? field.options[0].value;
-    } else field.value = field.defaultValue;
-    field.dispatchEvent(new Event('change', {bubbles: true}));
-  }
   document.activeElement.blur();
   window.scrollTo(0, 0);
 }"""
@@ -93,7 +95,7 @@ class Demo:
         self.page.unroute_all()
         if self.page.viewport_size != VIEWPORT:
             self.page.set_viewport_size(VIEWPORT)
-        self.page.evaluate(_RESET)
+        self.page.evaluate(_RESET, CONTROLS)
         self.page.mouse.move(0, 0)
         self.open(photo)
         if self.part("note").is_visible():  # about the objects of the last test

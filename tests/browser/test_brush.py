@@ -13,7 +13,7 @@ from tests.browser.test_touch import Fingers
 from tests.browser.test_zoom import zoom_to
 from tests.serving import LEFT, RIGHT
 
-ACROSS_PX = 36  # of the brush at first, on the screen
+ACROSS_PX = 36.6  # of the brush at first, on the screen
 
 _WATCH = """([x, y]) => {
   const canvas = document.querySelector('canvas[data-part=mask]');
@@ -100,7 +100,9 @@ def test_a_stroke_without_a_click_is_the_mask_and_its_path_has_few_points(painte
     assert step["label"] == 1
     assert abs(step["radius"] - ACROSS_PX / 2 / scale) <= 0.1
     assert np.allclose(step["path"], [(60.5, 170.5), (200.5, 170.5), (240.5, 120.5)], atol=0.3)
-    assert agrees(file_mask(painter), [(60.5, 170.5), (200.5, 170.5), (240.5, 120.5)], 18 / scale)
+    assert agrees(
+        file_mask(painter), [(60.5, 170.5), (200.5, 170.5), (240.5, 120.5)], ACROSS_PX / 2 / scale
+    )
     assert "predicted" not in painter.text("verdict")
 
 

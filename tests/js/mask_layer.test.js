@@ -6,13 +6,8 @@ import {discRle, rleOf} from './masks.js';
 
 // Canvases that count what is painted on them.
 let paintings = 0;
-globalThis.document = {
-  createElement: () => ({
-    getContext: () => ({
-      createImageData: (width, height) => ({data: new Uint8ClampedArray(4 * width * height)}), putImageData() { paintings++; },
-    }),
-  }),
-};
+globalThis.document = {createElement: () => ({getContext: () => ({putImageData() { paintings++; }})})};
+globalThis.ImageData = class {};
 
 const PHOTO = {width: 4, height: 3};
 const generated = (id, rows, predicted_iou = 0.9) => (

@@ -45,7 +45,7 @@ const idOf = (name) => objects.items.find((item) => item.name === name).id;
 
 test('without a mask there is nothing to list, keep or export', () => {
   assert.deepEqual([objects.items, objects.drawn, objects.exported], [[], [], []]);
-  assert.ok(!objects.canKeep && !objects.isUnsaved);
+  assert.ok(!hasMask(objects.active) && !objects.isUnsaved);
   objects.next();
   assert.equal(changes, 0);
 });
@@ -53,13 +53,13 @@ test('without a mask there is nothing to list, keep or export', () => {
 test('a mask that covers nothing is no object', () => {
   undoStack.push(point(1));
   objects.setReply({...reply(ALL), coverage: 0});
-  assert.ok(!objects.canKeep);
+  assert.ok(!hasMask(objects.active));
   assert.deepEqual(objects.items, []);
 });
 
 test('keeping an object begins another one with interactions of its own', () => {
   click(1, LEFT);
-  assert.ok(objects.canKeep);
+  assert.ok(hasMask(objects.active));
   objects.next();
   assert.deepEqual(undoStack.interactions, []);
   assert.ok(!undoStack.canUndo);

@@ -9,8 +9,6 @@ from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
 _STYLE_SHEETS = ("page.css", "stage.css", "panels.css")
 """In the order of the cascade."""
-_TYPES_MODULE = "core/types.js"
-"""Has nothing but types; no module imports it when it runs."""
 
 
 class PromptCanvas(gr.HTML):
@@ -35,12 +33,10 @@ def head_links() -> str:
     because the browser needs Gradio's scripts first.
     """
     base = f"./{static_base()}"
-    modules = {path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js")}
+    modules = sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js"))
     links = [f'<link rel="stylesheet" href="{base}/{name}">' for name in _STYLE_SHEETS]
-    links += [
-        f'<link rel="modulepreload" fetchpriority="low" href="{base}/{name}">'
-        for name in sorted(modules - {_TYPES_MODULE})
-    ]
+    preload = 'rel="modulepreload" fetchpriority="low"'
+    links += [f'<link {preload} href="{base}/{name}">' for name in modules]
     return "".join(links)
 
 

@@ -1,7 +1,4 @@
 // Composes the page.
-/** @import {Limits} from './core/types.js' */
-/** @import {Example} from './panels/photo_info.js' */
-/** @import {Call} from './io/server.js' */
 /** @import {Page} from './panels/page.js' */
 import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
@@ -9,18 +6,14 @@ import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
 import {createCompare} from './panels/compare.js';
+import {createControls} from './panels/controls.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
-import {listenToKeys} from './panels/keyboard.js';
-import {createMessages} from './panels/messages.js';
 import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
 import {createPage, isUndoNote} from './panels/page.js';
-import {createPhotoInfo} from './panels/photo_info.js';
-import {reflect} from './panels/reflect.js';
 import {createResult} from './panels/result.js';
 import {createSources} from './panels/sources.js';
-import {createToolBars} from './panels/tool_bars.js';
 
 /** @typedef {ReturnType<typeof createParts>} Parts */
 /** @param {Page} page @param {Call} call */
@@ -68,8 +61,7 @@ function createParts(page, call) {
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
   const {store, refs, clearAlert, actOnNote} = page;
-  /** @param {string} kind */
-  const save = (kind) => downloads.save({kind, interactions: store.get().interactions});
+  const save = (/** @type {string} */ kind) => downloads.save({kind, interactions: store.get().interactions});
 
   /** Ends one of these: opening a photo, a drag, a message, the mode for generated masks, the interactions. */
   function escape() {
@@ -81,7 +73,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
+    ...createSources(page, fetchExample, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
     ...createCompare(page, downloads.maskPicture, saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
@@ -90,32 +82,15 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   };
 }
 
-/** @type {(page: Page, commands: Record<string, () => unknown>) => void} */
-function listenToButtons({root, refs}, commands) {
-  root.addEventListener('click', ({target}) => {
-    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
-    const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
-    if (button && !button.disabled) commands[button.dataset.do ?? '']();
-  });
-}
-
 /** Starts the page; called by the Gradio component.
  * @param {{element: HTMLElement, props: {limits: Limits, examples: Example[]}, server: any}} component */
 export function mount({element, props, server}) {
-  const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props.limits), {store} = page;
+  const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props), {store} = page;
   const call = createCall(server);
-  reflect(page);
-  createMessages(page);
   const parts = createParts(page, call), {editor, opening, session} = parts;
   createResult(page, editor.choose);
-  createToolBars(page, editor.setBrushShare);
-  createPhotoInfo(page, props.examples, (example) => fetchExample(example).then((file) => opening.open(file),
-    () => page.fail('The example could not be loaded. Check the connection and try again.')));
-  const commands = createCommands(page, parts);
-  listenToButtons(page, commands);
-  listenToKeys(page, editor.stage.crosshair, commands);
-  editor.showBrushSize();
-  store.set({isMounted: true});
+  createControls(page, editor.stage.crosshair, createCommands(page, parts));
+  page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {
     const {photo, isOpening} = store.get();

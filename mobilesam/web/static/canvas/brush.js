@@ -1,11 +1,11 @@
 // The brush: strokes that add to the mask or erase from it. The page shows them immediately on the newest
 // mask; the server applies them at the photo's own resolution (mobilesam/paint.py).
-/** @import {Interaction, Limits, Stroke, Tool} from '../core/types.js' */
 import {clamp, simplifiedPath} from '../core/geometry.js';
 import {strokeWithRim} from './markers.js';
 
-const MIN_PX = 4, MAX_PX = 160, START_PX = 36;  // diameter on the screen
-const STEP = 1.25;              // of the keys
+const MIN_PX = 4, MAX_PX = 160;  // diameter on the screen
+const START_SHARE = 0.6;        // of the slider, whose scale is logarithmic
+const STEP = 0.06;              // of the keys
 const TOLERANCE_PX = 0.5;       // on the screen, hence invisible
 
 const rounded = (/** @type {number} */ value) => Math.round(10 * value) / 10;
@@ -16,18 +16,20 @@ const rounded = (/** @type {number} */ value) => Math.round(10 * value) / 10;
  *   interactions: () => Interaction[], onStroke: (stroke: Stroke) => void, onDraw: () => void, onSize: () => void,
  *   onError: (message: string) => void}} options */
 export function createBrush({limits, interactions, isRemoving, onStroke, onDraw, onSize, onError}) {
-  let diameter = START_PX;
+  let share = START_SHARE;
   let stroke = /** @type {Stroke | null} */ (null);  // in progress
 
-  function setDiameter(/** @type {number} */ px) {
-    diameter = clamp(px, MIN_PX, MAX_PX);
+  const diameter = () => MIN_PX * (MAX_PX / MIN_PX) ** share;
+
+  function setShare(/** @type {number} */ next) {
+    share = clamp(next, 0, 1);
     onSize();
   }
 
   /** @type {Tool} */
   const tool = {
     begin({from, isNegative, scale}) {
-      const radius = clamp(diameter / 2 / scale, 0.1, limits.max_radius_px);
+      const radius = clamp(diameter() / 2 / scale, 0.1, limits.max_radius_px);
       stroke = {type: 'stroke', path: [[from.x, from.y]], radius, label: isNegative || isRemoving() ? 0 : 1};
       onDraw();
     },
@@ -54,19 +56,18 @@ export function createBrush({limits, interactions, isRemoving, onStroke, onDraw,
     },
     cursor(context, {x, y}, scale) {
       context.beginPath();
-      context.arc(x, y, stroke ? stroke.radius * scale : diameter / 2, 0, 7);
+      context.arc(x, y, stroke ? stroke.radius * scale : diameter() / 2, 0, 7);
       strokeWithRim(context, (stroke ? !stroke.label : isRemoving()) ? '#fecaca' : '#fff', 1.5);
     },
   };
 
   return {
-    tool,
+    tool, setShare,
     get stroke() { return stroke; },
-    get size() { return diameter; },
-    /** The size on a logarithmic scale, 0 for the smallest and 1 for the largest. */
-    get share() { return Math.log(diameter / MIN_PX) / Math.log(MAX_PX / MIN_PX); },
-    setShare(/** @type {number} */ share) { setDiameter(MIN_PX * (MAX_PX / MIN_PX) ** share); },
-    smaller() { setDiameter(diameter / STEP); },
-    larger() { setDiameter(diameter * STEP); },
+    get size() { return diameter(); },
+    /** Where the size is between the smallest (0) and the largest (1). */
+    get share() { return share; },
+    smaller() { setShare(share - STEP); },
+    larger() { setShare(share + STEP); },
   };
 }

@@ -1,5 +1,4 @@
-/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
-export function contextOf(canvas) {
+export function contextOf(/** @type {HTMLCanvasElement} */ canvas) {
   const context = canvas.getContext('2d');
   if (!context) throw new Error('The browser is out of memory for canvases.');
   return context;
@@ -15,8 +14,7 @@ export function resize(canvas, width, height) {
   if (canvas.height !== height) canvas.height = height;
 }
 
-/** @type {(canvas: HTMLCanvasElement) => void} */
-export function clearCanvas(canvas) {
+export function clearCanvas(/** @type {HTMLCanvasElement} */ canvas) {
   contextOf(canvas).clearRect(0, 0, canvas.width, canvas.height);
 }
 
@@ -31,11 +29,9 @@ export function freshContext(canvas, width, height) {
   return context;
 }
 
-/** Sets the size of a canvas and its pixels; `fill` sets those that are not transparent, row by row as 0xAABBGGRR.
- * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number], fill: (pixels: Uint32Array) => void) => void} */
-export function paintPixels(canvas, [height, width], fill) {
+/** Sets the size of a canvas and its pixels, row by row as 0xAABBGGRR.
+ * @type {(canvas: HTMLCanvasElement, size: [height: number, width: number], pixels: Uint32Array<ArrayBuffer>) => void} */
+export function paintPixels(canvas, [height, width], pixels) {
   resize(canvas, width, height);
-  const context = contextOf(canvas), image = context.createImageData(width, height);
-  fill(new Uint32Array(image.data.buffer));
-  context.putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), width, height), 0, 0);
 }

@@ -1,17 +1,13 @@
 // The visible part of the photo and the masks when zoomed in, drawn at the resolution of the screen.
-/** @import {Projection, Rle, Stroke} from '../core/types.js' */
-/** @import {MaskPath} from './mask_painting.js' */
 /** @import {ObjectLayer} from './object_layer.js' */
 import {createCanvas, freshContext} from './canvas2d.js';
 import {MASK_FILL, drawMaskPath, paintStrokes} from './mask_painting.js';
 
-/** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** The photo in several sizes in ascending order, the objects, and the mask that is edited with its newer strokes.
  * @typedef {{pictures: Picture[], objects: ObjectLayer, mask: Rle | null, strokes: Stroke[]}} Content */
 
 const SHARP_FROM_PX = 4;        // photo pixels of that size are drawn as squares, smaller ones are smoothed
-/** @type {{fill: string, lines: [colour: string, width: number][]}} */
-const MASK_STYLE = {fill: MASK_FILL, lines: [['rgb(10,74,160)', 3], ['#fff', 1.5]]};
+const MASK_LINES = /** @type {[colour: string, width: number][]} */ ([['rgb(10,74,160)', 3], ['#fff', 1.5]]);
 
 /** Creates the function that draws what is visible.
  * @type {(canvas: HTMLCanvasElement, pathOf: (rle: Rle) => MaskPath) => (projection: Projection, content: Content) => void} */
@@ -21,15 +17,8 @@ export function createCloseup(canvas, pathOf) {
   /** @type {(projection: Projection, mask: Rle | null, strokes: Stroke[]) => void} */
   function drawMask(projection, mask, strokes) {
     const {scale, left, top, width, height, photo} = projection, context = freshContext(maskCanvas, width, height);
-    if (mask) drawMaskPath(context, pathOf(mask), projection, MASK_STYLE);
-    context.save();
-    context.translate(left, top);
-    context.scale(scale, scale);
-    context.beginPath();
-    context.rect(0, 0, photo.width, photo.height);
-    context.clip();
-    paintStrokes(context, strokes);
-    context.restore();
+    if (mask) drawMaskPath(context, pathOf(mask), projection, {fill: MASK_FILL, lines: MASK_LINES});
+    paintStrokes(context, strokes, photo, {left, top, width: photo.width * scale, height: photo.height * scale});
   }
 
   return (projection, {pictures, objects, mask, strokes}) => {

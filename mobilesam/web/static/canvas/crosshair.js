@@ -1,5 +1,4 @@
 // A crosshair that the arrow keys move, and gestures made with it.
-/** @import {GestureHandlers, Point} from '../core/types.js' */
 /** @import {Viewport} from '../core/viewport.js' */
 import {pixelAt} from '../core/geometry.js';
 
@@ -8,10 +7,8 @@ const LARGE_STEPS = 8;          // of an arrow key with Shift
 const MARGIN_PX = 32;           // between the crosshair and the edge of the canvas
 
 /** Creates the crosshair; its gesture in progress is a box.
- * @param {Viewport} viewport
- * @param {GestureHandlers} gestures
- * @param {(imagePoint: Point) => void} onMove
- * @param {() => void} onHide */
+ * @param {Viewport} viewport @param {GestureHandlers} gestures
+ * @param {(imagePoint: Point) => void} onMove @param {() => void} onHide */
 export function createCrosshair(viewport, gestures, onMove, onHide) {
   let at = /** @type {Point | null} */ (null);
   let isShown = false;

@@ -6,7 +6,6 @@
 // too, and when the photo is zoomed in. At fit, rolling down scrolls the page; rolling up zooms only where
 // the page cannot scroll up, or after a click on the photo while its top is visible. What a roll does is
 // decided when it begins, so that a scroll that reaches the photo or a zoom that ends at fit goes on.
-/** @import {GestureHandlers, Point} from '../core/types.js' */
 /** @import {Viewport} from '../core/viewport.js' */
 import {clamp} from '../core/geometry.js';
 
@@ -24,12 +23,9 @@ export function screenPointOf(event, element) {
 }
 
 /** Whether neither the page nor a page around it can be scrolled up. */
-function isPageAtTop() {
-  return window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
-}
+const isPageAtTop = () => window.top === window && (document.scrollingElement?.scrollTop ?? 0) <= 0;
 
-/** @type {(canvas: HTMLCanvasElement, viewport: Viewport) => void} */
-function listenToWheel(canvas, viewport) {
+function listenToWheel(/** @type {HTMLCanvasElement} */ canvas, /** @type {Viewport} */ viewport) {
   let rolledAt = -Infinity, isZooming = false;
   /** @param {WheelEvent} event */
   const shouldZoom = ({target, deltaY}) => target === canvas && (viewport.view.zoom > 1 || (deltaY < 0 && (isPageAtTop()
@@ -85,8 +81,7 @@ function listenToSpace(canvas, viewport, onChange) {
  * @type {(canvas: HTMLCanvasElement, viewport: Viewport, gestures: GestureHandlers,
  *   hover: (screenPoint: Point | null) => void) => void} */
 export function listenToGestures(canvas, viewport, gestures, hover) {
-  /** @type {Map<number, Point>} the pointers that are down */
-  const pointers = new Map();
+  const pointers = /** @type {Map<number, Point>} */ (new Map());  // those that are down
   let mode = /** @type {Mode} */ (null);
   let start = {x: 0, y: 0}, moved = false;
   let initial = {x: 0, y: 0, length: 0}, initialView = viewport.view;

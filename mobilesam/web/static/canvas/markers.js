@@ -1,5 +1,4 @@
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
-/** @import {Box, Context, Point} from '../core/types.js' */
 
 const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
 
@@ -46,9 +45,8 @@ export function drawPoint(context, {x, y}, label) {
   context.stroke();
 }
 
-/** Leaves the middle free, so that the pixel there can be seen.
- * @type {(context: Context, screenPoint: Point) => void} */
-export function drawCrosshair(context, {x, y}) {
+/** Leaves the middle free, so that the pixel there can be seen. */
+export function drawCrosshair(/** @type {Context} */ context, /** @type {Point} */ {x, y}) {
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
     context.moveTo(x + 5 * dx, y + 5 * dy);

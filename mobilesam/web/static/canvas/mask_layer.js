@@ -1,5 +1,4 @@
 // The generated masks on the photo, and the tool that picks one of them.
-/** @import {Context, GeneratedMask, Point, Size, Tool} from '../core/types.js' */
 import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
 import {paintMask} from './mask_painting.js';
@@ -26,17 +25,17 @@ export function createMaskLayer(side) {
     for (const {mask: {id}, ranges} of largestFirst) {
       for (let k = 0; k < ranges.length; k += 2) top.fill(id, ranges[k], ranges[k + 1]);
     }
-    paintPixels(overlay, size, (pixels) => {
-      for (let x = 0, index = 0; x < width; x++) {
-        for (let y = 0; y < height; y++, index++) {
-          const id = top[index];
-          if (!id) continue;
-          const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
-            && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
-          pixels[y * width + x] = COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
-        }
+    const pixels = new Uint32Array(top.length);
+    for (let x = 0, index = 0; x < width; x++) {
+      for (let y = 0; y < height; y++, index++) {
+        const id = top[index];
+        if (!id) continue;
+        const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
+          && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
+        pixels[y * width + x] = COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
       }
-    });
+    }
+    paintPixels(overlay, size, pixels);
   }
 
   return {
@@ -81,8 +80,7 @@ export function createMaskLayer(side) {
  * @param {{layer: ReturnType<typeof createMaskLayer>, onPick: (id: number) => void, onHover: (id: number) => void}} options
  * @returns {Tool} */
 export function createMaskTool({layer, onPick, onHover}) {
-  /** @type {(imagePoint: Point | null, photo: Size) => void} */
-  function hover(imagePoint, photo) {
+  function hover(/** @type {Point | null} */ imagePoint, /** @type {Size} */ photo) {
     const id = imagePoint ? layer.idAt(imagePoint, photo) : 0;
     if (id === layer.hovered) return;
     layer.hover(id);

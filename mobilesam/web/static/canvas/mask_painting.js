@@ -1,5 +1,4 @@
 // Draws masks as pixels of a canvas, or as shapes that stay sharp at every zoom.
-/** @import {Bitmap, Context, Projection, Rle, Stroke} from '../core/types.js' */
 import {contoursOf} from '../core/contours.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {paintPixels} from './canvas2d.js';
@@ -12,23 +11,28 @@ export const MASK_FILL = 'rgba(30,138,255,.42)';
 /** Paints a mask with its outline, and gives the canvas the size of the mask.
  * @type {(canvas: HTMLCanvasElement, bitmap: Bitmap) => void} */
 export function paintMask(canvas, {size, data}) {
-  const [height, width] = size;
-  paintPixels(canvas, size, (pixels) => {
-    for (let x = 0, index = 0; x < width; x++) {
-      for (let y = 0; y < height; y++, index++) {
-        const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
-        const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
-        if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
-        else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
-      }
+  const [height, width] = size, pixels = new Uint32Array(data.length);
+  const first = Math.floor(data.indexOf(1) / height) - 1, last = Math.floor(data.lastIndexOf(1) / height) + 1;
+  for (let x = Math.max(0, first); x < width && x <= last; x++) {
+    for (let y = 0, index = x * height; y < height; y++, index++) {
+      const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
+      const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
+      if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
+      else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
     }
-  });
+  }
+  paintPixels(canvas, size, pixels);
 }
 
-/** Paints brush strokes on a canvas that contains only the mask; its unit is a pixel of the photo.
- * @type {(context: Context, strokes: Stroke[]) => void} */
-export function paintStrokes(context, strokes) {
+/** Paints brush strokes, within the photo, on a canvas that contains only the mask; `place` is where the photo lies.
+ * @type {(context: Context, strokes: Stroke[], photo: Size, place: Size & {left: number, top: number}) => void} */
+export function paintStrokes(context, strokes, photo, {left, top, width, height}) {
   context.save();
+  context.translate(left, top);
+  context.scale(width / photo.width, height / photo.height);
+  context.beginPath();
+  context.rect(0, 0, photo.width, photo.height);
+  context.clip();
   context.lineCap = context.lineJoin = 'round';
   for (const {path, radius, label} of strokes) {
     context.beginPath();
@@ -47,10 +51,7 @@ export function paintStrokes(context, strokes) {
   context.restore();
 }
 
-/** The outline of a mask, in pixels of the mask. @typedef {{path: Path2D, size: [height: number, width: number]}} MaskPath */
-
-/** @type {(bitmap: Bitmap) => MaskPath} */
-export function maskPath(bitmap) {
+export function maskPath(/** @type {Bitmap} */ bitmap) {
   const path = new Path2D();
   for (const [first, ...others] of contoursOf(bitmap)) {
     path.moveTo(first.x, first.y);

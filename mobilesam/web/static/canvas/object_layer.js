@@ -1,6 +1,4 @@
 // The masks of the objects that are not edited, below the mask that is edited.
-/** @import {Context, DrawnObject, Exclusive, Projection, Rle, Size} from '../core/types.js' */
-/** @import {MaskPath} from './mask_painting.js' */
 import {withoutOverlaps} from '../core/overlaps.js';
 import {freshContext} from './canvas2d.js';
 import {drawMaskPath, maskPath} from './mask_painting.js';
@@ -8,15 +6,12 @@ import {drawMaskPath, maskPath} from './mask_painting.js';
 const ALPHA = '57';             // of the fill, appended to '#rrggbb'
 
 /** Creates the layer: `canvas` shows it at fit, `draw` draws it in a close-up.
- * @param {HTMLCanvasElement} canvas
- * @param {number} displaySide
- * @param {(rle: Rle) => MaskPath} pathOf */
+ * @param {HTMLCanvasElement} canvas @param {number} displaySide @param {(rle: Rle) => MaskPath} pathOf */
 export function createObjectLayer(canvas, displaySide, pathOf) {
   let drawn = /** @type {{path: MaskPath, colour: string}[]} */ ([]);
   let painted = '';             // what the canvas shows
 
-  /** @type {(context: Context, projection: Projection) => void} */
-  function draw(context, projection) {
+  function draw(/** @type {Context} */ context, /** @type {Projection} */ projection) {
     for (const {path, colour} of drawn) drawMaskPath(context, path, projection, {fill: colour + ALPHA});
     // All outlines are above all fills, so that each can be followed where objects overlap.
     for (const {path, colour} of drawn) {
@@ -26,20 +21,19 @@ export function createObjectLayer(canvas, displaySide, pathOf) {
 
   return {
     draw,
-    /** @type {(objects: DrawnObject[], exclusive: Exclusive) => void} */
-    set(objects, exclusive) {
+    set(/** @type {DrawnObject[]} */ objects, /** @type {Exclusive} */ exclusive) {
       const bitmaps = exclusive && objects.length > 1 ? withoutOverlaps(objects, exclusive, displaySide) : null;
       drawn = objects.flatMap(({rle, colour, isShown}, index) => (
         isShown ? [{path: bitmaps ? maskPath(bitmaps[index]) : pathOf(rle), colour}] : []));
       painted = '';
     },
-    /** Paints the canvas that lies on the photo, if that has changed.
-     * @type {(width: number, height: number, photo: Size) => void} */
-    drawFit(width, height, photo) {
+    /** Paints the canvas that lies on the photo, if that has changed. @param {Projection} projection */
+    drawFit({scale, photo}) {
+      const width = scale * photo.width, height = scale * photo.height;
       const wanted = [width, height, window.devicePixelRatio].join();
       if (wanted === painted) return;
       painted = wanted;
-      draw(freshContext(canvas, width, height), {scale: width / photo.width, left: 0, top: 0, width, height, photo});
+      draw(freshContext(canvas, width, height), {scale, left: 0, top: 0, width, height, photo});
     },
   };
 }

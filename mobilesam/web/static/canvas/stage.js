@@ -1,6 +1,4 @@
 // The photo with its masks and markers, and the gestures on it.
-/** @import {DrawnObject, Exclusive, Gesture, GestureHandlers, Interaction, Point, Rle, Stroke, Tool} from '../core/types.js' */
-/** @import {Picture} from './closeup.js' */
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {createViewport} from '../core/viewport.js';
@@ -19,8 +17,7 @@ const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens
 
 /** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
  * the size of the stage has changed.
- * @param {Record<'stage' | 'frame', HTMLElement>
- *   & Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks', HTMLCanvasElement>} refs
+ * @param {Refs} refs
  * @param {{tool: Tool, displaySide: number, onView: (zoom: number) => void}} options */
 export function createStage(refs, {tool, displaySide, onView}) {
   const {stage, frame, photo, mask, marks} = refs;
@@ -35,22 +32,26 @@ export function createStage(refs, {tool, displaySide, onView}) {
   const answered = createCanvas(1, 1);  // shows it, without the strokes
   let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
 
-  const viewport = createViewport(() => {
-    const {width, height} = marks.getBoundingClientRect();
-    return {width, height, photoWidth: frame.getBoundingClientRect().width};
-  }, () => {
+  let room = {width: 0, height: 0, photoWidth: 0};  // of the stage; to measure it at every mask would force layouts
+
+  const viewport = createViewport(() => room, () => {
     drawLayers();
     drawMarks();
     onView(viewport.view.zoom);
   });
 
+  function measure() {
+    const {width, height} = marks.getBoundingClientRect();
+    room = {width, height, photoWidth: frame.getBoundingClientRect().width};
+  }
+
   /** At fit the layers of photo and masks show as they are; zoomed in, the close-up shows instead. */
   function drawLayers() {
-    if (!viewport.isReady || !marks.clientWidth) return;
+    if (!viewport.isReady || !room.width) return;
     const isZoomed = viewport.view.zoom > 1;
     stage.dataset.zoomed = isZoomed ? 'yes' : 'no';
     if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, strokes});
-    else objects.drawFit(frame.clientWidth, frame.clientHeight, viewport.photo);
+    else objects.drawFit(viewport.projection());
   }
 
   function drawMarks() {
@@ -75,10 +76,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     resize(mask, width, height);
     clearCanvas(mask);
     context.drawImage(answered, 0, 0);
-    context.save();
-    context.scale(width / viewport.photo.width, height / viewport.photo.height);
-    paintStrokes(context, strokes);
-    context.restore();
+    paintStrokes(context, strokes, viewport.photo, {left: 0, top: 0, width, height});
   }
 
   /** @param {Rle | null} next null: an empty mask, which keeps the size, as another size would cost time at the next click */
@@ -88,9 +86,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
     else clearCanvas(answered);
   }
 
-  /** Shows a mask, or none, and the strokes that it does not contain yet.
-   * @type {(next: Rle | null, newer: Stroke[]) => void} */
-  function showMask(next, newer) {
+  /** Shows a mask, or none, and the strokes that it does not contain yet. */
+  function showMask(/** @type {Rle | null} */ next, /** @type {Stroke[]} */ newer) {
     if (next === rle && !strokes.length && !newer.length) return;
     if (next !== rle) setMask(next);
     strokes = newer;
@@ -143,13 +140,15 @@ export function createStage(refs, {tool, displaySide, onView}) {
   });
   marks.addEventListener('focus', () => { if (viewport.isReady && marks.matches(':focus-visible')) crosshair.show(); });
   marks.addEventListener('blur', () => { gestures.cancel(); crosshair.hide(); });
-  const observer = new ResizeObserver(() => { if (viewport.isReady && marks.clientWidth) viewport.refresh(); });
+  const observer = new ResizeObserver(() => {
+    measure();
+    if (viewport.isReady && room.width) viewport.refresh();
+  });
   observer.observe(stage);
   observer.observe(frame);
 
-  /** Gives the stage the shape of a photo, which may not have arrived yet.
-   * @type {(width: number, height: number) => void} */
-  function reserve(width, height) {
+  /** Gives the stage the shape of a photo, which may not have arrived yet. */
+  function reserve(/** @type {number} */ width, /** @type {number} */ height) {
     const scale = Math.max(MAX_SCALE, MIN_SIDE_PX / Math.max(width, height));
     frame.style.setProperty('--ratio', String(width / height));
     frame.style.setProperty('--widest', `${width * scale}px`);
@@ -158,13 +157,14 @@ export function createStage(refs, {tool, displaySide, onView}) {
 
   return {
     reserve, crosshair, showMask,
-    cancelGesture: gestures.cancel,
-    redrawMarks: drawMarks,
-    imagePointAt: viewport.toImage,
+    fit: viewport.fit, cancelGesture: gestures.cancel, redrawMarks: drawMarks,
+    /** The imagePoint under the crosshair or the pointer; null where there is neither. */
+    get target() { return crosshair.imagePoint ?? (pointer && viewport.toImage(pointer)); },
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
-      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY) * viewport.view.zoom;
-      return Math.min(displaySide, Math.ceil(Math.max(frame.clientWidth, frame.clientHeight) * density));
+      const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY);
+      const {scale, photo: {width, height}} = viewport.projection();
+      return Math.min(displaySide, Math.round(Math.max(width, height) * scale * density));
     },
     /** Shows a photo with this size; the picture may be smaller.
      * @type {(picture: Picture, width: number, height: number) => void} */
@@ -177,6 +177,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
       context.drawImage(picture, 0, 0, photo.width, photo.height);
       pictures = [photo, picture].filter((one) => one.width >= photo.width);
       reserve(width, height);
+      measure();
       gestures.cancel();
       crosshair.reset();
       viewport.open({width, height});
@@ -196,10 +197,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
       tool = next;
       drawMarks();
     },
-    fit() { if (viewport.isReady) viewport.fit(); },
     /** Zooms towards the crosshair, or towards the middle. @param {number} factor */
     zoomBy(factor) {
-      if (!viewport.isReady) return;
       const at = viewport.toScreen(crosshair.imagePoint ?? viewport.centre);
       viewport.transform(factor, at, at);
     },

@@ -1,4 +1,3 @@
-/** @import {Box, Point, Tool} from '../core/types.js' */
 import {boxBetween, pixelAt} from '../core/geometry.js';
 import {drawBox} from './markers.js';
 

@@ -1,7 +1,6 @@
 /** Wraps an asynchronous function so that it does not run twice at a time: calls during a run lead to one more
- * run after it.
- * @type {(run: () => Promise<void>) => () => Promise<void>} */
-export function coalesced(run) {
+ * run after it. */
+export function coalesced(/** @type {() => Promise<void>} */ run) {
   let isRunning = false, isStale = false;
 
   return async () => {

@@ -1,9 +1,6 @@
-/** @import {Bitmap, Point} from './types.js' */
-
 /** The closed lines between inside and outside, as corners in pixels of the mask. Two of them cross where
- * pixels touch at a corner only, so they are to be filled by the even-odd rule.
- * @type {(bitmap: Bitmap) => Point[][]} */
-export function contoursOf({size: [height, width], data}) {
+ * pixels touch at a corner only, so they are to be filled by the even-odd rule. */
+export function contoursOf(/** @type {Bitmap} */ {size: [height, width], data}) {
   /** @type {(x: number, y: number) => number} */
   const at = (x, y) => (x >= 0 && y >= 0 && x < width && y < height ? data[x * height + y] : 0);
   const corners = /** @type {Point[]} */ ([]);  // down the columns
@@ -20,7 +17,7 @@ export function contoursOf({size: [height, width], data}) {
   const across = new Uint32Array(corners.length);
   byRow.forEach((corner, rank) => { across[corner] = byRow[rank ^ 1]; });
   const isUsed = new Uint8Array(corners.length);
-  const contours = /** @type {Point[][]} */ ([]);
+  const contours = [];
   for (let start = isUsed.indexOf(0); start >= 0; start = isUsed.indexOf(0, start)) {
     const contour = [];
     for (let corner = start; !isUsed[corner]; corner = across[corner ^ 1]) {

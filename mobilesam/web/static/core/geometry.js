@@ -1,5 +1,3 @@
-/** @import {Box, Point, Size} from './types.js' */
-
 /** @type {(value: number, min: number, max: number) => number} */
 export const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 
@@ -17,9 +15,8 @@ export const isInside = ({x, y}, size) => x >= 0 && y >= 0 && x <= size.width &&
 export const clampedTo = ({x, y}, size) => ({x: clamp(x, 0, size.width), y: clamp(y, 0, size.height)});
 
 /** The pixel that holds a point. @type {(point: Point, size: Size) => Point} */
-export function pixelAt({x, y}, size) {
-  return {x: clamp(Math.floor(x), 0, size.width - 1), y: clamp(Math.floor(y), 0, size.height - 1)};
-}
+export const pixelAt = ({x, y}, {width, height}) => (
+  {x: clamp(Math.floor(x), 0, width - 1), y: clamp(Math.floor(y), 0, height - 1)});
 
 /** The smallest box of whole pixels that holds two imagePoints. @type {(a: Point, b: Point) => Box} */
 export function boxBetween(a, b) {

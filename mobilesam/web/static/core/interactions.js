@@ -1,16 +1,10 @@
-/** @import {Interaction, Stroke} from './types.js' */
+/** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask. */
+export const isAnswerable = (/** @type {Interaction[]} */ interactions) => interactions.some((item) => (
+  item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1)));
 
-/** Whether the interactions select anything. Negative points and erasing strokes alone would give an arbitrary mask.
- * @type {(interactions: Interaction[]) => boolean} */
-export function isAnswerable(interactions) {
-  return interactions.some((item) => item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1));
-}
-
-/** The last interaction that is not the choice of a candidate.
- * @type {(interactions: Interaction[]) => Interaction | undefined} */
-export function lastPrompt(interactions) {
-  return interactions.filter((item) => item.type !== 'candidate').pop();
-}
+/** The last interaction that is not the choice of a candidate. */
+export const lastPrompt = (/** @type {Interaction[]} */ interactions) => (
+  interactions.filter((item) => item.type !== 'candidate').pop());
 
 /** The strokes that the mask for the `answered` interactions does not contain yet.
  * @type {(answered: Interaction[], interactions: Interaction[]) => Stroke[]} */

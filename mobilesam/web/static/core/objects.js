@@ -1,6 +1,5 @@
 // The objects of a photo, each with a name, a colour and interactions. One is active: it is being edited, its
 // interactions are in the undo stack of the page, and its mask is on the stage.
-/** @import {DrawnObject, Exclusive, ObjectsSnapshot, PhotoObject, Point, Reply, Rle, Size} from './types.js' */
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
 import {coverage, hasPixel} from './rle.js';
@@ -31,12 +30,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
 
   const listed = () => items.filter((item) => hasMask(item) || (item === active && item.original));
 
-  /** @type {(id: number) => PhotoObject | undefined} */
-  const find = (id) => items.find((item) => item.id === id);
+  const find = (/** @type {number} */ id) => items.find((item) => item.id === id);
 
-  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back.
-   * @type {(given?: Partial<PhotoObject>) => PhotoObject} */
-  function create(given = {}) {
+  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back. */
+  function create(/** @type {Partial<PhotoObject>} */ given = {}) {
     const others = removed ? [...items, removed.item] : items;
     const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
     const uses = PALETTE.map((colour) => others.filter((item) => item.colour === colour).length);
@@ -78,7 +75,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   return {
     get items() { return listed(); },
     get active() { return active; },
-    get canKeep() { return hasMask(active); },
     get exclusive() { return exclusive; },
     set exclusive(next) { exclusive = next; changed(); },
     /** Whether opening another photo would lose objects that were not exported. */
@@ -97,9 +93,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
         return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
       });
     },
-    /** The id of the uppermost object that shows at an imagePoint within the photo, or null.
-     * @type {(imagePoint: Point, photo: Size) => number | null} */
-    idAt({x, y}, photo) {
+    /** The id of the uppermost object that shows at an imagePoint within the photo, or null. */
+    idAt(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
       const hit = items.filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
         const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
@@ -162,9 +157,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       changed();
     },
     /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
-     * there is no room.
-     * @type {(masks: {rle: Rle, predicted_iou: number | null, name?: string}[]) => (() => void) | null} */
-    add(masks) {
+     * there is no room. */
+    add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks) {
       if (!hasRoomFor(masks.length)) return null;
       const added = masks.map(({name, rle, predicted_iou}) => create({
         name, predicted_iou,
@@ -187,7 +181,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       isChanged = false;
       onChange();
     },
-    /** @returns {ObjectsSnapshot} */
     snapshot() {
       active.undo = undoStack.save();
       return {items: items.map((item) => ({...item})), active: active.id, exclusive};

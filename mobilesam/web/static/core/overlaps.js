@@ -1,4 +1,3 @@
-/** @import {Bitmap, Exclusive, Rle} from './types.js' */
 import {decodeRle, displaySize} from './rle.js';
 
 /** Masks without overlaps at one display size, in the same order, as `mobilesam.objects.exclusive` computes
@@ -12,7 +11,7 @@ export function withoutOverlaps(items, exclusive, side) {
   const rank = (/** @type {number} */ index) => items[index].predicted_iou ?? -Number.MAX_VALUE;
   if (exclusive === 'predicted_iou') order.sort((a, b) => rank(a) - rank(b));
   const taken = new Uint8Array(size[0] * size[1]);
-  const bitmaps = /** @type {Bitmap[]} */ ([]);
+  const bitmaps = [];
   for (const index of order.reverse()) {
     const bitmap = bitmaps[index] = decodeRle(items[index].rle, size), {data} = bitmap;
     for (let pixel = 0; pixel < data.length; pixel++) {

@@ -1,6 +1,5 @@
 // Masks in COCO's compressed run-length encoding. Runs go down the columns and alternate between
 // outside and inside, outside first.
-/** @import {Bitmap, Rle} from './types.js' */
 import {fitted} from './geometry.js';
 
 /** COCO's compressed counts as run lengths (rleFrString in pycocotools). @type {(counts: string) => number[]} */
@@ -20,9 +19,8 @@ export function parseCounts(counts) {
 }
 
 /** For every source pixel along an axis, the first target pixel whose nearest source pixel is that or a later
- * one. The centre of target pixel t is at (t + 0.5) * sourceLength / targetLength.
- * @type {(sourceLength: number, targetLength: number) => Int32Array} */
-function firstTargets(sourceLength, targetLength) {
+ * one. The centre of target pixel t is at (t + 0.5) * sourceLength / targetLength. */
+function firstTargets(/** @type {number} */ sourceLength, /** @type {number} */ targetLength) {
   return Int32Array.from({length: sourceLength + 1}, (_, source) => (
     Math.max(0, Math.ceil((2 * source * targetLength - sourceLength) / (2 * sourceLength)))));
 }

@@ -1,7 +1,6 @@
 /** Creates an observable store: one object that is replaced, never mutated.
- * @template {object} State
- * @param {State} initial */
-export function createStore(initial) {
+ * @template {object} State */
+export function createStore(/** @type {State} */ initial) {
   let state = Object.freeze({...initial});
   const listeners = /** @type {((state: Readonly<State>, previous: Readonly<State>) => void)[]} */ ([]);
 
@@ -15,7 +14,10 @@ export function createStore(initial) {
       state = Object.freeze({...state, ...patch});
       for (const listener of listeners) listener(state, previous);
     },
-    /** @param {(state: Readonly<State>, previous: Readonly<State>) => void} listener */
-    subscribe(listener) { listeners.push(listener); },
+    /** Calls the listener now and after every change. */
+    subscribe(/** @type {(state: Readonly<State>, previous: Readonly<State>) => void} */ listener) {
+      listeners.push(listener);
+      listener(state, state);
+    },
   };
 }

@@ -1,8 +1,5 @@
-/** @import {Interaction, UndoState} from './types.js' */
-
-/** Creates the undo stack of the interactions. Every change makes a new list, so that clearing can be undone too.
- * @param {(interactions: Interaction[]) => void} onChange */
-export function createUndoStack(onChange) {
+/** Creates the undo stack of the interactions. Every change makes a new list, so that clearing can be undone too. */
+export function createUndoStack(/** @type {(interactions: Interaction[]) => void} */ onChange) {
   let states = /** @type {Interaction[][]} */ ([[]]);
   let index = 0;
 

@@ -1,27 +1,23 @@
-/** @import {Point, Projection, Size, View} from './types.js' */
 import {clamp, isInside} from './geometry.js';
 
 export const MAX_ZOOM = 16;
 const FIT_BELOW = 1.001;        // a smaller zoom cannot be told from the whole photo
-const FIT = /** @type {View} */ ({zoom: 1, x: 0.5, y: 0.5});
+const FIT = {zoom: 1, x: 0.5, y: 0.5};
 
 /** Creates the viewport of a photo. `measure` returns the size of the canvas and the width of the photo at zoom 1, in
  * CSS pixels.
- * @param {() => {width: number, height: number, photoWidth: number}} measure
- * @param {() => void} onChange */
+ * @param {() => Size & {photoWidth: number}} measure @param {() => void} onChange */
 export function createViewport(measure, onChange) {
   let photo = {width: 0, height: 0};  // zero while there is none
   let view = FIT;
 
-  /** @type {(of?: View) => Projection} */
   function projection(of = view) {
     const {width, height, photoWidth} = measure(), scale = of.zoom * photoWidth / photo.width;
     const left = width / 2 - of.x * photo.width * scale, top = height / 2 - of.y * photo.height * scale;
     return {scale, left, top, width, height, photo};
   }
 
-  /** @type {(imagePoint: Point) => Point} */
-  function toScreen({x, y}) {
+  function toScreen(/** @type {Point} */ {x, y}) {
     const {scale, left, top} = projection();
     return {x: left + x * scale, y: top + y * scale};
   }
@@ -32,9 +28,9 @@ export function createViewport(measure, onChange) {
     return {x: (x - left) / scale, y: (y - top) / scale};
   }
 
-  /** Shows the nearest view in which, along each axis, the photo covers the canvas or is centred.
-   * @param {View} next */
-  function show({zoom, x, y}) {
+  /** Shows the nearest view in which, along each axis, the photo covers the canvas or is centred. */
+  function show(/** @type {View} */ {zoom, x, y}) {
+    if (!photo.width) return;
     const {width, height, scale} = projection({zoom, x, y});
     /** @type {(centre: number, photoLength: number, canvasLength: number) => number} */
     const along = (centre, photoLength, canvasLength) => {
@@ -64,18 +60,15 @@ export function createViewport(measure, onChange) {
     get view() { return view; },
     /** The imagePoint in the middle of the canvas. */
     get centre() { return {x: view.x * photo.width, y: view.y * photo.height}; },
-    /** @param {Point} imagePoint */
-    isVisible: (imagePoint) => isInside(toScreen(imagePoint), measure()),
+    isVisible: (/** @type {Point} */ imagePoint) => isInside(toScreen(imagePoint), measure()),
     open(/** @type {Size} */ size) { photo = size; show(FIT); },
     fit() { show(FIT); },
     /** The canvas has changed its size. */
     refresh() { show(view); },
-    /** Moves the photo just far enough to show an imagePoint, a margin in CSS pixels from the edge.
-     * @type {(imagePoint: Point, margin: number) => void} */
-    reveal(imagePoint, margin) {
+    /** Moves the photo just far enough to show an imagePoint, a margin in CSS pixels from the edge. */
+    reveal(/** @type {Point} */ imagePoint, /** @type {number} */ margin) {
       const from = toScreen(imagePoint), {width, height} = measure();
-      /** @type {(position: number, length: number) => number} */
-      const within = (position, length) => (
+      const within = (/** @type {number} */ position, /** @type {number} */ length) => (
         clamp(position, Math.min(margin, length / 2), Math.max(length - margin, length / 2)));
       transform(1, from, {x: within(from.x, width), y: within(from.y, height)});
     },

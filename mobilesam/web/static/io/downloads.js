@@ -1,5 +1,4 @@
 // Masks and objects exported at the photo's own size, and mask files loaded again.
-/** @import {Call, Reply} from './server.js' */
 import {fileUrl} from './server.js';
 
 const MAX_MASK_FILE_BYTES = 20e6;

@@ -1,6 +1,4 @@
 // Automatic mask generation: the server computes only while the page asks for more.
-/** @import {GeneratedMask} from '../core/types.js' */
-/** @import {Call} from './server.js' */
 import {wait} from './server.js';
 
 const WAITING_MS = 400;         // while another generation computes
@@ -9,33 +7,26 @@ const MAX_RESTARTS = 2;
 /** @typedef {'none' | 'running' | 'paused' | 'stopped' | 'finished'} Phase */
 /** @typedef {Record<string, number>} Options */
 
-/**
- * @param {object} handlers
- * @param {Call} handlers.ask
- * @param {(progress: {phase: Phase, done: number, total: number, isRetrying: boolean}) => void} handlers.onProgress
- * @param {(ids: number[], added: GeneratedMask[]) => void} handlers.onMasks all ids that there are now, and new masks
- * @param {(text: string) => void} handlers.onError
- */
+/** `onMasks` receives all ids that there are now, and the new masks.
+ * @param {{ask: Call, onMasks: (ids: number[], added: GeneratedMask[]) => void, onError: (text: string) => void,
+ *   onProgress: (progress: {phase: Phase, done: number, total: number, isRetrying: boolean}) => void}} handlers */
 export function createMaskGeneration({ask, onProgress, onMasks, onError}) {
   /** @type {Phase} */
   let phase = 'none';
   let state = {generation: /** @type {string | null} */ (null), options: {}, after: 0, done: 0, total: 0};
   let runs = 0;                 // a new run ends the one before
 
-  /** @param {Phase} next */
-  function report(next, isRetrying = false) {
+  function report(/** @type {Phase} */ next, isRetrying = false) {
     phase = next;
     onProgress({phase, done: state.done, total: state.total, isRetrying});
   }
 
-  /** @param {Phase} next */
-  function end(next) {
+  function end(/** @type {Phase} */ next) {
     runs++;
     report(next);
   }
 
-  /** @param {Options} options */
-  function restart(options) {
+  function restart(/** @type {Options} */ options) {
     state = {generation: null, options, after: 0, done: 0, total: 0};
     onMasks([], []);
   }

@@ -1,25 +1,18 @@
 // Brings photos to the server and to the page.
-/** @import {Call, Reply} from './server.js' */
 import {fileUrl, upload} from './server.js';
 
 const MAX_UPLOADS = 3;          // of one photo: the server forgets it when it is restarted
 
-/** @param {Reply & {ok: true}} reply */
-function progressText({state, position}) {
+function progressText(/** @type {ServerReply & {ok: true}} */ {state, position}) {
   if (state === 'loading_model') return 'Loading the model…';
   if (state === 'encoding' || !position) return 'Encoding the photo…';
   return position === 1 ? '1 photo is ahead of yours…' : position + ' photos are ahead of yours…';
 }
 
-/** @param {Call} call */
+/** @type {(call: Call) => PhotoLoader} */
 export const createPhotoLoader = (call) => ({
-  /**
-   * Uploads a photo and waits until it is encoded. The server drops it soon after it is no longer wanted.
-   * @param {File} file
-   * @param {(text: string) => void} onProgress
-   * @param {() => boolean} isWanted
-   * @returns {Promise<Reply>} the last reply of the server function `open`
-   */
+  /** Uploads a photo and waits until it is encoded; returns the last reply of the server function `open`. The server
+   * drops the photo soon after it is no longer wanted. */
   async open(file, onProgress, isWanted) {
     for (let uploads = 1; ; uploads++) {
       onProgress('Uploading the photo…');
@@ -35,8 +28,7 @@ export const createPhotoLoader = (call) => ({
     }
   },
 
-  /** The photo as the server sees it, for files that the browser cannot show or shows differently.
-   * @param {string} token */
+  /** The photo as the server sees it, for files that the browser cannot show or shows differently. */
   async preview(token) {
     const reply = await call('preview', {token});
     if (!reply.ok) throw new Error(reply.error);
@@ -44,8 +36,7 @@ export const createPhotoLoader = (call) => ({
   },
 });
 
-/** @param {{path: string}} example */
-export async function fetchExample({path}) {
+export async function fetchExample(/** @type {{path: string}} */ {path}) {
   const response = await fetch(fileUrl(path));
   if (!response.ok) throw new Error('HTTP ' + response.status);
   const blob = await response.blob();

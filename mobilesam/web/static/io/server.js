@@ -1,11 +1,5 @@
 // Requests to the server: Gradio's server functions, uploads, and the addresses of files.
 
-/**
- * @typedef {{ok: false, error: string, expired?: boolean, isLost?: boolean}} Refusal - isLost: no answer came
- * @typedef {Refusal | {ok: true, [field: string]: any}} Reply
- * @typedef {(name: string, query: object, onTrouble?: () => void) => Promise<Reply>} Call
- */
-
 // This module is <root>/<folder of static files>/io/server.js.
 const API_URL = new URL('../../gradio_api/', import.meta.url).href;
 const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000];      // a restart of the server takes a while
@@ -15,14 +9,13 @@ const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and
 const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
   + 'Use a smaller photo, or raise the proxy\'s upload limit.';
 
-/** @param {number} ms */
-export const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+export const wait = (/** @type {number} */ ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /** The address of a file on the server. @param {string} path */
 export const fileUrl = (path) => API_URL + 'file=' + path.split('/').map(encodeURIComponent).join('/');
 
 /** Wraps Gradio's server functions: a call without an answer is repeated for a while, then becomes an error reply.
- * @type {(functions: Record<string, (query: object) => Promise<Reply | undefined>>) => Call} */
+ * @type {(functions: Record<string, (query: object) => Promise<ServerReply | undefined>>) => Call} */
 export function createCall(functions) {
   return async (name, query, onTrouble = () => {}) => {
     for (const delay of [...RETRY_DELAYS_MS, null]) {
@@ -39,7 +32,7 @@ export function createCall(functions) {
 
 /** Makes calls about the open photo: they carry its token, and if the server no longer knows the photo,
  * `reopen` opens it again first.
- * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<Reply>) => Call} */
+ * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<ServerReply>) => Call} */
 export function createAsk(call, token, reopen) {
   return async (name, query, onTrouble) => {
     const reply = await call(name, {...query, token: token()}, onTrouble);
@@ -60,7 +53,7 @@ export async function waitForModel(call) {
 
 /** Uploads a file; the reply has its `path` on the server. Gradio's own function does not distinguish a
  * refusal from a lost connection.
- * @type {(file: File) => Promise<Reply>} */
+ * @type {(file: File) => Promise<ServerReply>} */
 export async function upload(file) {
   const body = new FormData();
   body.append('files', file);

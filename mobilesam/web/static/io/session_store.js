@@ -47,8 +47,7 @@ async function openDatabase() {           // asynchronous, so that an exception 
   return settled(request);
 }
 
-/** @param {IDBObjectStore} table */
-async function removeOld(table) {
+async function removeOld(/** @type {IDBObjectStore} */ table) {
   const [keys, values] = await Promise.all([settled(table.getAllKeys()), settled(table.getAll())]);
   keys.forEach((key, k) => { if (!(values[k].savedAt > Date.now() - MAX_AGE_MS)) table.delete(key); });
 }
@@ -96,8 +95,7 @@ export function createSessionStore(currentWork) {
     },
     /** Saves the work soon. */
     touch() { if (photoId && !timer) timer = setTimeout(save, SAVE_DELAY_MS); },
-    /** What an earlier page of this tab has kept: a photo, and its work or null.
-     * @returns {Promise<{file: File, work: any} | null>} */
+    /** What an earlier page of this tab has kept: a photo, and its work or null. */
     async load() {
       await access('readwrite', removeOld);
       const [opening, photo, work] = await access('readonly', (table, tab) => Promise.all(

@@ -1,6 +1,5 @@
 // The dialog that compares the photo with the result, and changes the background.
-/** @import {Interaction} from '../core/types.js' */
-/** @import {Page, Photo} from './page.js' */
+/** @import {Page} from './page.js' */
 /** @import {Background} from './compositing.js' */
 import {screenPointOf} from '../canvas/gestures.js';
 import {fitted} from '../core/geometry.js';
@@ -11,21 +10,17 @@ const DISPLAY_SIDE = 1600;      // of the comparison; the file has the photo's o
 /** @param {Photo} photo */
 const hasOwnSize = ({picture, width, height}) => picture.width === width && picture.height === height;
 
-/**
- * @param {Page} page
+/** @param {Page} page
  * @param {(interactions: Interaction[]) => Promise<ImageBitmap>} maskPicture the mask at the photo's own size
- * @param {(url: string, name: string) => void} saveAs
- */
+ * @param {(url: string, name: string) => void} saveAs */
 export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   const {compare: dialog, compareView: view, compareAt: slider, compareFile: file, compareNote: note} = refs;
   const [saveButton] = buttons('compare-save');
   const backgroundButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (dialog.querySelectorAll('[data-background]'));
   let background = 'none';
-  /** @type {ImageBitmap | null} */
-  let chosen = null;
+  let chosen = /** @type {ImageBitmap | null} */ (null);
 
-  /** @param {string} text */
-  const say = (text) => { note.textContent = text; };
+  const say = (/** @type {string} */ text) => { note.textContent = text; };
   const behind = () => /** @type {Background} */ (background === 'picture' ? chosen : background);
 
   function slide() {
@@ -48,15 +43,13 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
       : 'The browser has only a smaller copy of this photo. Download the cut-out PNG for its full size.');
   }
 
-  /** @param {string} next */
-  function setBackground(next) {
+  function setBackground(/** @type {string} */ next) {
     background = next;
     backgroundButtons.forEach((button) => button.setAttribute('aria-pressed', String(button.dataset.background === next)));
     draw();
   }
 
-  /** @param {File} picked */
-  async function choosePicture(picked) {
+  async function choosePicture(/** @type {File} */ picked) {
     try {
       const picture = await createImageBitmap(picked);
       chosen?.close();
@@ -76,7 +69,6 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
       const mask = await maskPicture(interactions);
       if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
       const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
-      /** @type {Blob | null} */
       const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });
       if (!blob) throw new Error('This browser cannot make a picture of that size. Download the cut-out PNG instead.');
       const url = URL.createObjectURL(blob);
@@ -90,8 +82,7 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     }
   }
 
-  /** @param {PointerEvent} event */
-  function follow(event) {
+  function follow(/** @type {PointerEvent} */ event) {
     slider.value = String(100 * screenPointOf(event, view).x / view.clientWidth);
     slide();
   }

@@ -1,13 +1,12 @@
 // Puts the cut-out on another background. This happens in the browser: background pictures are not uploaded.
-/** @import {Rle} from '../core/types.js' */
-import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {contextOf, createCanvas, paintPixels} from '../canvas/canvas2d.js';
 import {decodeForDisplay} from '../core/rle.js';
 
-/** @typedef {HTMLCanvasElement | ImageBitmap} Picture */
 /** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
 
 const BLUR_SIDE = 40;           // scaled down to this and smoothly up again, a photo is blurred
 const STRIP_ROWS = 256;
+const OPAQUE = 0xff000000;
 
 /** @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
 function scaledTo(picture, width, height) {
@@ -42,21 +41,19 @@ function blurred(picture, width, height) {
   return scaledTo(current, width, height);
 }
 
-/** A mask as a canvas that is opaque inside, with a longest side of at most `side`.
- * @type {(rle: Rle, side: number) => HTMLCanvasElement} */
-export function maskStencil(rle, side) {
-  const {size: [height, width], data} = decodeForDisplay(rle, side), canvas = createCanvas(width, height);
-  const context = contextOf(canvas), image = context.createImageData(width, height);
-  for (let x = 0, p = 0; x < width; x++) {
-    for (let y = 0; y < height; y++, p++) image.data[4 * (y * width + x) + 3] = 255 * data[p];
+/** A mask as a canvas that is opaque inside, with a longest side of at most `side`. */
+export function maskStencil(/** @type {Rle} */ rle, /** @type {number} */ side) {
+  const {size, data} = decodeForDisplay(rle, side), [height, width] = size;
+  const canvas = createCanvas(width, height), pixels = new Uint32Array(data.length);
+  for (let x = 0, index = 0; x < width; x++) {
+    for (let y = 0; y < height; y++, index++) pixels[y * width + x] = data[index] ? OPAQUE : 0;
   }
-  context.putImageData(image, 0, 0);
+  paintPixels(canvas, size, pixels);
   return canvas;
 }
 
-/** A black and white picture as a canvas that is opaque where it is white.
- * @type {(picture: ImageBitmap) => HTMLCanvasElement} */
-export function pictureStencil(picture) {
+/** A black and white picture as a canvas that is opaque where it is white. */
+export function pictureStencil(/** @type {ImageBitmap} */ picture) {
   const {width, height} = picture, canvas = createCanvas(width, height), context = contextOf(canvas);
   context.drawImage(picture, 0, 0);
   for (let y = 0; y < height; y += STRIP_ROWS) {        // all at once would take hundreds of megabytes

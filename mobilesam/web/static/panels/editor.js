@@ -1,6 +1,5 @@
 // The object that is edited: the stage and its tools, the interactions, and their newest mask.
-/** @import {Interaction, Reply, Tool} from '../core/types.js' */
-/** @import {Page, ToolName} from './page.js' */
+/** @import {Page} from './page.js' */
 import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
@@ -12,17 +11,12 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
 const COARSE = 1.25;            // a mask shown this much enlarged is requested again
 
-/**
+/** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks.
  * @param {Page} page
- * @param {object} handlers
- * @param {(name: string, query: object, onTrouble: () => void) => Promise<any>} handlers.ask calls a server function
- * @param {() => boolean} handlers.leaveMasks ends the mode for generated masks
- * @param {() => Tool} handlers.maskTool picks generated masks
- * @param {(reply: Reply | null) => void} handlers.onReply
- */
+ * @param {{ask: (name: string, query: object, onTrouble: () => void) => Promise<any>, leaveMasks: () => boolean,
+ *   maskTool: () => Tool, onReply: (reply: Reply | null) => void}} handlers */
 export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply}) {
-  /** @type {{interactions: Interaction[], act: () => void} | null} */
-  let afterReply = null;
+  let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
   const isRemoving = () => store.get().isRemoving;
 
   const requestMask = coalesced(async () => {
@@ -68,7 +62,13 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
       if (stage.maskSide > COARSE * side && Math.max(photo.width, photo.height) > side) requestMask();
     },
   });
-  const showBrushSize = () => store.set({brush: {px: brush.size, share: brush.share}});
+
+  function showBrushSize() {
+    const text = Math.round(brush.size) + ' px';
+    refs.brush.value = String(Math.round(100 * brush.share));
+    refs.brush.setAttribute('aria-valuetext', text);
+    refs.brushSize.textContent = text;
+  }
 
   /** The strokes that the mask on the stage does not contain yet, and the one that is being drawn. */
   function newStrokes() {
@@ -93,6 +93,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     if (waiting?.interactions === undoStack.interactions) waiting.act();
   }
 
+  refs.brush.addEventListener('input', () => brush.setShare(refs.brush.valueAsNumber / 100));
+  showBrushSize();
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
     if (isOtherMode || state.tool !== previous.tool) {
@@ -104,8 +106,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     } else if (state.interactions !== previous.interactions) stage.showStrokes(newStrokes());
   });
 
-  /** @param {ToolName} tool */
-  function setTool(tool) {
+  function setTool(/** @type {ToolName} */ tool) {
     leaveMasks();
     store.set({tool});
   }
@@ -120,16 +121,14 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   }
 
   return {
-    undoStack, stage, showReply, showBrushSize,
-    /** Does something as soon as the newest interactions are answered, unless they change before.
-     * @param {() => void} act */
-    whenAnswered(act) {
+    undoStack, stage, showReply, choose,
+    /** Does something as soon as the newest interactions are answered, unless they change before. */
+    whenAnswered(/** @type {() => void} */ act) {
       const {interactions, answered} = store.get();
       if (answered === interactions || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};
       requestMask();
     },
-    choose, setBrushShare: brush.setShare,
     commands: {
       'redo': undoStack.redo, 'clear': undoStack.clear,
       'tap-add': () => store.set({isRemoving: false}), 'tap-remove': () => store.set({isRemoving: true}),

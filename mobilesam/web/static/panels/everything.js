@@ -1,17 +1,12 @@
 // Automatic mask generation: its settings, its progress, and the mode in which a click edits a mask.
-/** @import {GeneratedMask, Rle} from '../core/types.js' */
 /** @import {Page, PageState} from './page.js' */
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
 
 /** @typedef {Record<'pause' | 'stop' | 'reset', () => void> & {start: (options: Record<string, number>) => void}} Generation */
-/**
+/** `onPick` edits a mask, which ends the mode; `onKeep` keeps all masks as objects.
  * @param {Page} page
- * @param {object} options
- * @param {Generation} options.generation
- * @param {() => void} options.redraw
- * @param {(rle: Rle) => void} options.onPick edits a mask, which ends the mode
- * @param {(masks: GeneratedMask[]) => void} options.onKeep keeps all masks as objects
- */
+ * @param {{generation: Generation, redraw: () => void, onPick: (rle: Rle) => void,
+ *   onKeep: (masks: GeneratedMask[]) => void}} options */
 export function createEverything(page, {generation, redraw, onPick, onKeep}) {
   const {refs, store, buttons} = page;
   const layer = createMaskLayer(page.limits.display_side);
@@ -32,8 +27,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
     return Object.fromEntries(filled.map(([name, field]) => [name, Number(field.value)]));
   }
 
-  /** @param {PageState} state */
-  function statusText({generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
+  function statusText(/** @type {PageState} */ {generation: {phase, done, total, isRetrying}, maskCount, hasHover}) {
     const points = total ? `${done} of ${total} points` : 'Starting';
     const masks = maskCount + (maskCount === 1 ? ' mask' : ' masks');
     if (phase === 'running') return isRetrying ? 'No answer yet, trying again…' : `${points}, ${masks}`;
@@ -42,8 +36,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
     return `${phase === 'finished' ? '' : `Stopped at ${points}, `}${masks}.${offer}`;
   }
 
-  /** @param {PageState} state */
-  function show(state) {
+  function show(/** @type {PageState} */ state) {
     const isOn = state.mode === 'masks', isRunning = state.generation.phase === 'running', {done, total} = state.generation;
     refs.generation.hidden = !isOn;
     const text = statusText(state);
@@ -106,8 +99,7 @@ export function createEverything(page, {generation, redraw, onPick, onKeep}) {
       store.set({maskCount: layer.masks.length, hoveredId: layer.hovered});
       redraw();
     },
-    /** @param {PageState['generation']} progress */
-    showProgress(progress) {
+    showProgress(/** @type {PageState['generation']} */ progress) {
       store.set({generation: progress});
       if (progress.phase === 'paused' && !store.get().maskCount) leave();
     },

@@ -1,15 +1,12 @@
 // The photo that is being opened, shown over the open one: a click on it counts as soon as it is open.
-/** @import {Point, Size} from '../core/types.js' */
 import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
 import {drawPoint} from '../canvas/markers.js';
 import {fitted, pixelAt} from '../core/geometry.js';
 
 /** @param {HTMLCanvasElement} canvas @param {number} side the longest side at which the photo is shown */
 export function createIncoming(canvas, side) {
-  /** @type {ImageBitmap | null} */
-  let picture = null;
-  /** @type {Point | null} */
-  let clicked = null;           // as shares of the photo's width and height
+  let picture = /** @type {ImageBitmap | null} */ (null);
+  let clicked = /** @type {Point | null} */ (null);           // as shares of the photo's width and height
 
   /** CSS pixels per pixel of the canvas, and where the picture begins on the page: it is fitted into its box. */
   function projection() {
@@ -41,8 +38,7 @@ export function createIncoming(canvas, side) {
   });
 
   return {
-    /** @param {ImageBitmap} next */
-    show(next) {
+    show(/** @type {ImageBitmap} */ next) {
       picture = next;
       canvas.hidden = false;
       draw();

@@ -1,27 +1,111 @@
-// The objects of the open photo: keep, edit, export and load them; another photo saves them.
-/** @import {Exclusive, ObjectsSnapshot, Point, Rle} from '../core/types.js' */
+// The objects of the open photo, and their list beside it: keep, edit, export and load them; another photo saves them.
+/** @import {Objects} from '../core/objects.js' */
 /** @import {Editor} from './editor.js' */
-/** @import {Page} from './page.js' */
-import {screenPointOf} from '../canvas/gestures.js';
+/** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
-import {createObjects} from '../core/objects.js';
-import {createObjectList} from './object_list.js';
+import {createObjects, hasMask, predictedIou} from '../core/objects.js';
+import {element} from './page.js';
 
-/**
- * @param {Page} page
- * @param {Editor} editor
- * @param {object} options
- * @param {{save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>}} options.downloads
- * @param {() => void} options.onChange
- * @param {(file: File, snapshot: ObjectsSnapshot) => void} options.reopen opens a photo with its objects
- */
+/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
+/** @typedef {ReturnType<typeof createRow>} Row */
+
+const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
+  + ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6'
+  + ' 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/><path class="sam-strike" d="M4 20L20 4"/></svg>';
+
+/** @type {(className: string, onClick: () => void) => HTMLButtonElement} */
+const rowButton = (className, onClick) => element('button', {
+  type: 'button', className, onclick(/** @type {Event} */ event) { event.stopPropagation(); onClick(); },
+});
+
+/** @param {number} id @param {number} maxName @param {Actions} actions */
+function createRow(id, maxName, actions) {
+  const swatch = rowButton('sam-swatch', () => actions.edit(id));
+  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  name.addEventListener('change', () => actions.rename(id, name.value));
+  name.addEventListener('keydown', ({key}) => { if (['Enter', 'Escape'].includes(key)) name.blur(); });
+  const iou = element('span', {className: 'sam-iou'});
+  const eye = rowButton('sam-icon sam-eye', () => actions.toggle(id));
+  eye.innerHTML = EYE;
+  const remove = rowButton('sam-icon sam-remove', () => actions.remove(id));
+  remove.textContent = '×';
+  const row = element('li', {className: 'sam-object'}, swatch, name, iou, eye, remove);
+  row.addEventListener('click', () => actions.edit(id));
+  return {row, swatch, name, iou, eye, remove};
+}
+
+/** @param {Row} row @param {PhotoObject} item @param {boolean} isActive */
+function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
+  const estimate = hasMask(item) ? predictedIou(item) : null;
+  if (isActive) row.setAttribute('aria-current', 'true');
+  else row.removeAttribute('aria-current');
+  row.dataset.visible = item.visible ? 'yes' : 'no';
+  swatch.style.background = item.colour;
+  Object.assign(swatch, {
+    title: isActive ? 'You are editing this object' : 'Edit this object',
+    ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
+  });
+  if (document.activeElement !== name) name.value = item.name;
+  Object.assign(iou, {textContent: estimate === null ? '' : estimate.toFixed(2), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(eye, {
+    disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
+    ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
+  });
+  Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
+}
+
+/** @param {Page} page @param {Actions} actions */
+function createObjectList({refs, store, limits}, actions) {
+  const rows = /** @type {Map<number, Row>} */ (new Map());
+
+  /** Deletes an object and moves the focus to its neighbour instead of the top of the page. @param {number} id */
+  function remove(id) {
+    const row = rows.get(id)?.row, next = row?.nextElementSibling ?? row?.previousElementSibling;
+    actions.remove(id);
+    const neighbour = /** @type {HTMLElement | null | undefined} */ (next?.isConnected && next.querySelector('.sam-remove'));
+    (neighbour || refs.marks).focus({preventScroll: true});
+  }
+
+  /** Updates the rows; they are not replaced, so that the focus stays. @param {PageState} state */
+  function showRows({objects, activeId}) {
+    for (const [id, {row}] of rows) {
+      if (objects.some((item) => item.id === id)) continue;
+      row.remove();
+      rows.delete(id);
+    }
+    objects.forEach((item, index) => {
+      const row = rows.get(item.id) ?? createRow(item.id, limits.max_name, {...actions, remove});
+      rows.set(item.id, row);
+      const there = refs.objectList.children[index];
+      if (there !== row.row) refs.objectList.insertBefore(row.row, there ?? null);
+      updateRow(row, item, item.id === activeId);
+    });
+  }
+
+  store.subscribe((state, previous) => {
+    refs.objectSection.inert = state.isOpening;
+    if (state.objects === previous.objects && state.exclusive === previous.exclusive) return;
+    showRows(state);
+    refs.objectList.hidden = !state.objects.length;
+    refs.objectHint.hidden = state.objects.length > 0;
+    refs.overlaps.hidden = state.objects.length < 2;
+    refs.exclusive.checked = state.exclusive !== null;
+    refs.winner.disabled = state.exclusive === null;
+    if (state.exclusive) refs.winner.value = state.exclusive;
+  });
+}
+
+/** `reopen` opens a photo with its objects.
+ * @param {Page} page @param {Editor} editor
+ * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
+ *   onChange: () => void, reopen: (file: File, snapshot: ObjectsSnapshot) => void}} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
-    const {items, active, canKeep, exported, exclusive, drawn} = objects;
+    const {items, active, exclusive, drawn} = objects;
     stage.setObjects(drawn, exclusive);
-    store.set({objects: items, activeId: active.id, canKeep, canExport: exported.length > 0, exclusive});
+    store.set({objects: items, activeId: active.id, exclusive});
     onChange();
   }
 
@@ -30,8 +114,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
 
-  /** @param {number} id */
-  const edit = (id) => whenAnswered(() => objects.edit(id));
+  const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
   createObjectList(page, {
     edit, rename: objects.rename, toggle: objects.toggle,
     remove(id) {
@@ -40,14 +123,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  /** @param {{rle: Rle, predicted_iou: number | null, name?: string}[]} masks */
-  function add(masks, verb = 'kept') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
     const undo = objects.add(masks);
     if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
   }
 
-  /** @param {File} file */
-  async function load(file) {
+  async function load(/** @type {File} */ file) {
     const photo = store.get().photo?.file;
     if (!photo) return fail('Open the photo first, then load its masks.');
     const masks = await downloads.loadMasks(file);
@@ -61,16 +142,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
-  /** @type {Point | null} */
-  let pointer = null;
-  refs.marks.addEventListener('pointermove', (event) => { pointer = screenPointOf(event, refs.marks); });
-  refs.marks.addEventListener('pointerleave', () => { pointer = null; });
-
   /** Edits the object under the crosshair or the pointer. */
   function editThere() {
-    const {photo} = store.get();
-    const point = stage.crosshair.imagePoint ?? (photo && pointer && stage.imagePointAt(pointer));
-    const id = photo && point && isInside(point, photo) ? objects.idAt(point, photo) : null;
+    const {photo} = store.get(), {target} = stage;
+    const id = photo && target && isInside(target, photo) ? objects.idAt(target, photo) : null;
     if (id !== null) edit(id);
   }
 

@@ -1,32 +1,25 @@
 // Opening photos. The newest one wins; the open photo stays until the next one is ready.
-/** @import {Point, Reply, Size} from '../core/types.js' */
-/** @import {Page, Photo} from './page.js' */
+/** @import {Page} from './page.js' */
 import {createIncoming} from './incoming.js';
 
 const CLOCK_MS = 100;
 
-/** @param {{cached: boolean, ms: number}} reply */
+/** @param {ServerReply & {ok: true}} reply */
 const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms / 1000).toFixed(ms < 1000 ? 2 : 1)} s`);
 
 /** @param {Size} a @param {Size} b */
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
-/**
+/** `reserve` gives the stage the shape of a photo. `onOpening` receives a photo that was not restored; null when opening
+ * ends. `onOpened` also receives the work to restore, and the pixel that was clicked meanwhile.
  * @param {Page} page
- * @param {object} options
- * @param {{open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<any>,
- *   preview: (token: string) => Promise<ImageBitmap>}} options.loader
- * @param {(width: number, height: number) => void} options.reserve gives the stage the shape of a photo
- * @param {(file: File | null) => void} options.onOpening receives a photo that was not restored; null when opening ends
- * @param {(photo: Photo, notes: string[], work: any, click: Point | null) => void} options.onOpened receives the work to
- *   restore, and the pixel that was clicked meanwhile
- */
+ * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void, onOpening: (file: File | null) => void,
+ *   onOpened: (photo: Photo, notes: string[], work: any, click: Point | null) => void}} options */
 export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of photos; replies for older ones are dropped
-  /** @type {Promise<any> | null} */
-  let reopening = null;
+  let reopening = /** @type {Promise<any> | null} */ (null);
 
   /** Shows the progress and the time. @param {() => boolean} isShown */
   function showProgress(isShown) {

@@ -1,14 +1,10 @@
 // What the panels share: the elements and the state of the page, and messages to the user.
-/** @import {Exclusive, Interaction, Limits, PhotoObject, Reply, Size} from '../core/types.js' */
 import {createStore} from '../core/store.js';
 
-/** @typedef {Size & {token: string, file: File, picture: ImageBitmap}} Photo */
-/** @typedef {'click' | 'brush'} ToolName */
-/** @typedef {{text: string, label: string, act: () => void, interactions: Interaction[]}} Note */
+const NOTE_MS = 12000;
+const ALERT_MS = 8000;          // of one that is not an error
 
 const initialState = {
-  isMounted: false,
-  hasTouch: navigator.maxTouchPoints > 0,       // a laptop with a touch screen has both; a phone has no hover
   hasHover: window.matchMedia('(any-hover: hover)').matches,
   modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
   photo: /** @type {Photo | null} */ (null),
@@ -18,17 +14,16 @@ const initialState = {
   busyText: '',                 // work that the page must wait for
   slowText: '',                 // a mask that is late
   alert: /** @type {{text: string, kind: 'error' | 'note'} | null} */ (null),
-  note: /** @type {Note | null} */ (null),
+  note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
-  brush: {px: 0, share: 0},     // its size on the screen, and where that is on the slider, 0 to 1
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
   canUndo: false, canRedo: false,
   reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
   answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
   objects: /** @type {PhotoObject[]} */ ([]),
-  activeId: 0, canKeep: false, canExport: false,
+  activeId: 0,
   exclusive: /** @type {Exclusive} */ (null),
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
@@ -36,23 +31,9 @@ const initialState = {
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
 
-/** @param {PageState} state */
-export const statusOf = ({isOpening, photo}) => (isOpening ? 'opening' : photo ? 'ready' : 'empty');
-
-/** Whether Undo does what the note offers: unless users have clicked since the note appeared.
- * @param {PageState} state */
-export const isUndoNote = ({note, interactions, canUndo}) => (
+/** Whether Undo does what the note offers: unless users have clicked since the note appeared. */
+export const isUndoNote = (/** @type {PageState} */ {note, interactions, canUndo}) => (
   note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
-
-/** The elements with a data-part, by that name.
- * @typedef {Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
- *   & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou' | 'setStability', HTMLInputElement>
- *   & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
- *   & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
- *   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText' | 'noteUndo'
- *     | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation'
- *     | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView' | 'compareNote', HTMLElement>
- *   & {video: HTMLVideoElement, generationProgress: HTMLProgressElement}} Refs */
 
 /** @type {(root: HTMLElement) => Refs} */
 function findRefs(root) {
@@ -61,22 +42,75 @@ function findRefs(root) {
   return /** @type {any} */ (Object.fromEntries(Array.from(nodes, (node) => [camelCase(node.dataset.part ?? ''), node])));
 }
 
-/** @param {HTMLElement} root @param {Limits} limits */
-export function createPage(root, limits) {
+const yesOrNo = (/** @type {unknown} */ value) => (value ? 'yes' : 'no');
+
+/** What style sheets and tests need to know; a value of 0 leaves the attribute out. */
+const attributes = (/** @type {PageState} */ state) => ({
+  touch: yesOrNo(navigator.maxTouchPoints > 0),         // a laptop with a touch screen has both; a phone has no hover
+  hover: yesOrNo(state.hasHover),
+  model: state.modelInfo ? 'loaded' : 'loading',
+  state: state.isOpening ? 'opening' : state.photo ? 'ready' : 'empty',
+  busy: yesOrNo(state.busyText),
+  ready: state.openedCount,
+  failed: state.failureCount,
+  asked: state.askedSeq,
+  shown: state.shownSeq,
+  tool: state.tool,
+  mode: state.mode,
+  zoom: state.zoom.toFixed(3),
+  objects: String(state.objects.length),
+  everything: state.mode === 'masks' ? state.generation.phase : 'off',
+  masks: String(state.maskCount),
+  hovered: String(state.hoveredId),
+});
+
+/** Writes the data- attributes of the page. No script reads them. */
+function reflect(/** @type {Page} */ {root, store}) {
+  store.subscribe((state) => {
+    for (const [name, value] of Object.entries(attributes(state))) {
+      if (value && root.dataset[name] !== String(value)) root.dataset[name] = String(value);
+    }
+  });
+}
+
+/** Shows progress, alerts, and the note at the bottom of the page. */
+function showMessages(/** @type {Page} */ {refs, store}) {
+  let alertTimer = 0, noteTimer = 0;
+
+  store.subscribe(({busyText, slowText, alert, note}, previous) => {
+    refs.busy.textContent = busyText || slowText;
+    refs.busyBox.hidden = !refs.busy.textContent;
+    if (alert !== previous.alert) {
+      clearTimeout(alertTimer);
+      refs.alert.hidden = !alert;
+      refs.alert.dataset.kind = alert?.kind ?? '';
+      refs.alertText.textContent = alert?.text ?? '';
+      if (alert?.kind === 'note') alertTimer = setTimeout(() => store.set({alert: null}), ALERT_MS);
+    }
+    if (note !== previous.note) {
+      clearTimeout(noteTimer);
+      refs.note.hidden = !note;
+      refs.noteText.textContent = note?.text ?? '';
+      refs.noteUndo.textContent = note?.label ?? '';
+      if (note) noteTimer = setTimeout(() => store.set({note: null}), NOTE_MS);
+    }
+  });
+}
+
+/** @param {HTMLElement} root @param {{limits: Limits, examples: Example[]}} props */
+export function createPage(root, {limits, examples}) {
   const store = createStore(initialState);
-  return {
-    root, limits, store,
+  const page = {
+    root, limits, examples, store,
     refs: findRefs(root),
     /** All buttons of a command. @param {string} command @returns {NodeListOf<HTMLButtonElement>} */
     buttons: (command) => root.querySelectorAll(`[data-do="${command}"]`),
-    /** @param {string} text */
-    fail(text) {
+    fail(/** @type {string} */ text) {
       store.set({alert: {text, kind: 'error'}, failureCount: store.get().failureCount + 1});
       return null;
     },
     clearAlert() { store.set({alert: null}); },
-    /** @param {string} busyText */
-    setBusy(busyText) { store.set({busyText}); },
+    setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
     /** Shows a note with a button. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
@@ -87,6 +121,9 @@ export function createPage(root, limits) {
       note?.act();
     },
   };
+  reflect(page);
+  showMessages(page);
+  return page;
 }
 /** @typedef {ReturnType<typeof createPage>} Page */
 

@@ -1,5 +1,4 @@
-// The hint, the candidates, and what is known about the mask.
-/** @import {Candidate} from '../core/types.js' */
+// The hint, the candidates, and what is known about the mask and the model.
 /** @import {Page, PageState} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
@@ -9,6 +8,8 @@ import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
 const CANDIDATES = 3;
+const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
+const BUNDLED_NOTE = 'The bundled weights work without a network. The official weights give better masks.';
 const HINTS = {                 // for a mouse, and for fingers
   empty: ['Open a photo, then click an object in it.', 'Open a photo, then tap an object in it.'],
   opening: ['Click an object now to get its mask as soon as the photo is ready.', 'Tap an object now to get its mask as soon as the photo is ready.'],
@@ -21,8 +22,7 @@ const HINTS = {                 // for a mouse, and for fingers
   nothing: ['No object was found there. Click elsewhere, or drag a box.', 'No object was found there. Tap elsewhere, or drag a box.'],
 };
 
-/** @type {(state: PageState) => keyof typeof HINTS} */
-function hintName({isOpening, photo, mode, tool, reply, interactions}) {
+function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply, interactions}) {
   if (isOpening) return 'opening';
   if (!photo) return 'empty';
   if (mode === 'masks') return 'masks';
@@ -32,8 +32,7 @@ function hintName({isOpening, photo, mode, tool, reply, interactions}) {
   return reply.candidates.length > 1 ? 'choose' : 'refine';
 }
 
-/** @type {(state: PageState) => string} */
-function verdict({reply}) {
+function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
   const estimate = reply.predicted_iou === null ? '' : ', predicted IoU ' + reply.predicted_iou.toFixed(2);
@@ -41,8 +40,7 @@ function verdict({reply}) {
   return `Mask ready${estimate} · covers ${percent}% of the photo`;
 }
 
-/** @type {(photo: HTMLCanvasElement, candidate: Candidate) => HTMLCanvasElement} */
-function thumbnail(photo, {rle}) {
+function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate} */ {rle}) {
   const overlay = createCanvas(1, 1);
   paintMask(overlay, decodeRle(rle));
   const canvas = createCanvas(overlay.width, overlay.height), context = contextOf(canvas);
@@ -63,8 +61,7 @@ export function createResult({refs, store, limits}, onChoose) {
     }, thumbnail(refs.photo, candidate), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
   }
 
-  /** @param {PageState} state */
-  function showCandidates({photo, reply}) {
+  function showCandidates(/** @type {PageState} */ {photo, reply}) {
     if (!photo) return;
     const focused = Array.from(refs.candidates.children).findIndex((child) => child === document.activeElement);
     // Without candidates, empty ones take up the room: what is below must not move under the pointer.
@@ -76,16 +73,23 @@ export function createResult({refs, store, limits}, onChoose) {
     if (focused >= 0) /** @type {HTMLElement} */ (refs.candidates.children[focused]).focus();
   }
 
-  /** @param {PageState} state @param {PageState} previous */
-  function show(state, previous) {
+  function showModel(/** @type {NonNullable<PageState['modelInfo']>} */ {device, weights, reason}) {
+    refs.device.textContent = device;
+    refs.weights.textContent = WEIGHTS[weights];
+    refs.weightsNote.textContent = weights === 'bundled' ? BUNDLED_NOTE : '';
+    refs.weightsNote.title = reason;
+    refs.modelInfo.textContent = `${device} · ${WEIGHTS[weights]} weights`;
+  }
+
+  store.subscribe((state, previous) => {
     refs.hint.textContent = HINTS[hintName(state)][state.hasHover ? 0 : 1];
+    if (state.encodeCost) refs.encodeCost.textContent = state.encodeCost;
+    if (state.modelInfo && state.modelInfo !== previous.modelInfo) showModel(state.modelInfo);
     if (state.reply !== previous.reply || state.photo !== previous.photo) {
       showCandidates(state);
       refs.verdict.textContent = verdict(state);
       refs.decodeCost.textContent = state.reply ? `in ${Math.max(1, Math.round(state.reply.ms))} ms` : 'no click yet';
     }
     refs.candidates.inert = state.isOpening;
-  }
-  store.subscribe(show);
-  show(store.get(), store.get());
+  });
 }

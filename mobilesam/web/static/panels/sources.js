@@ -1,16 +1,16 @@
-// Files that the user drops, pastes or chooses, and photos from the camera: phones have an app for it, elsewhere
-// a dialog shows its picture.
+// Files that the user drops, pastes or chooses, examples, and photos from the camera: phones have an app for it,
+// elsewhere a dialog shows its picture.
 /** @import {Page} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {element} from './page.js';
 
-/** @param {Page} page @param {(file: File) => void} onFile */
-export function createSources({refs: {stage, file: chooser, capture, camera, video}, fail}, onFile) {
-  /** @type {MediaStream | null} */
-  let stream = null;
+/** @param {Page} page @param {(example: Example) => Promise<File>} fetchExample @param {(file: File) => void} onFile */
+export function createSources({refs, limits, examples, fail}, fetchExample, onFile) {
+  const {stage, file: chooser, capture, camera, video} = refs;
+  let stream = /** @type {MediaStream | null} */ (null);
   let dragDepth = 0;
 
-  /** @param {FileList | null | undefined} files */
-  function take(files) {
+  function take(/** @type {FileList | null | undefined} */ files) {
     const all = Array.from(files ?? []);
     const file = all.find(({type}) => type.startsWith('image/')) ?? all[0];
     if (file) onFile(file);
@@ -57,19 +57,22 @@ export function createSources({refs: {stage, file: chooser, capture, camera, vid
     canvas.toBlob((blob) => blob && onFile(new File([blob], 'camera.jpg', {type: 'image/jpeg'})), 'image/jpeg', 0.95);
   }
 
+  refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
+  refs.examples.append(...examples.map((example) => {
+    const picture = element('img', {src: example.thumbnail, alt: 'Example photo: ' + example.name, draggable: false});
+    const onclick = () => fetchExample(example).then(onFile,
+      () => fail('The example could not be loaded. Check the connection and try again.'));
+    return element('button', {type: 'button', className: 'sam-example', title: example.name, onclick}, picture);
+  }));
   for (const input of [chooser, capture]) {
     input.addEventListener('change', () => { take(input.files); input.value = ''; });
   }
   camera.addEventListener('close', closeCamera);
-  document.addEventListener('paste', (event) => {
-    if (take(event.clipboardData?.files)) event.preventDefault();
-  });
+  document.addEventListener('paste', (event) => { if (take(event.clipboardData?.files)) event.preventDefault(); });
 
   // The whole page accepts a drop: the browser would open a photo dropped beside the stage instead of the page.
-  /** @param {DragEvent} event */
-  const hasFiles = ({dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
-  /** @param {number} depth */
-  function setDragDepth(depth) {
+  const hasFiles = (/** @type {DragEvent} */ {dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
+  function setDragDepth(/** @type {number} */ depth) {
     dragDepth = Math.max(0, depth);
     stage.dataset.dropping = dragDepth ? 'yes' : 'no';
   }

@@ -1,0 +1,85 @@
+// The buttons that act on the photo and the mask, and the keyboard shortcuts.
+/** @import {Stage} from '../canvas/stage.js' */
+/** @import {Page} from './page.js' */
+import {hasMask} from '../core/objects.js';
+import {MAX_ZOOM} from '../core/viewport.js';
+import {isUndoNote} from './page.js';
+
+/** @typedef {Record<string, () => unknown>} Commands */
+/** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
+
+const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
+
+/** Shows which buttons can be used and which are pressed. */
+function showButtons(/** @type {Page} */ {refs, store, buttons}) {
+  /** @type {(flags: Record<string, boolean>, apply: (button: HTMLButtonElement, flag: boolean) => void) => void} */
+  function applyAll(flags, apply) {
+    for (const [command, flag] of Object.entries(flags)) buttons(command).forEach((button) => apply(button, flag));
+  }
+
+  store.subscribe((state) => {
+    const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
+    applyAll({
+      'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
+      'cutout': isMask, 'mask': isMask, 'compare': isMask, 'next': isMask,
+      'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
+    }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
+    applyAll({
+      'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
+    }, (button, isPressed) => button.setAttribute('aria-pressed', String(isPressed)));
+    applyAll({
+      'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
+    }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
+    refs.zoom.textContent = Math.round(100 * zoom) + '%';
+  });
+}
+
+function listenToButtons(/** @type {Page} */ {root, refs}, /** @type {Commands} */ commands) {
+  root.addEventListener('click', ({target}) => {
+    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
+    const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
+    if (button && !button.disabled) commands[button.dataset.do ?? '']();
+  });
+}
+
+/** Listens to the keys. Those of the crosshair need the focus on the photo: elsewhere the arrow keys scroll.
+ * @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands) => void} */
+function listenToKeys({root, refs, store}, crosshair, commands) {
+  /** @type {Keys} */
+  const onPhoto = {
+    'arrowleft': ({shiftKey}) => crosshair.step(-1, 0, shiftKey),
+    'arrowright': ({shiftKey}) => crosshair.step(1, 0, shiftKey),
+    'arrowup': ({shiftKey}) => crosshair.step(0, -1, shiftKey),
+    'arrowdown': ({shiftKey}) => crosshair.step(0, 1, shiftKey),
+    'enter': ({repeat, shiftKey}) => repeat || crosshair.mark(shiftKey),
+    'b': ({repeat}) => repeat || crosshair.corner(),
+  };
+  /** @type {Keys} */
+  const anywhere = {
+    '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
+    'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
+    '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
+    'n': commands.next, 'e': commands.edit, '?': commands.help, 'escape': commands.escape,
+  };
+  /** @type {Keys} */
+  const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo};
+
+  document.addEventListener('keydown', (event) => {
+    const {target} = event;
+    if (target instanceof Element && target.closest(TYPING)) return;
+    if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
+    const key = event.key.toLowerCase(), isCommand = event.ctrlKey || event.metaKey;
+    if (store.get().isOpening && key !== 'escape') return;
+    const act = isCommand ? withCtrl[key] : !event.altKey && ((target === refs.marks && onPhoto[key]) || anywhere[key]);
+    if (!act) return;
+    act(event);
+    event.preventDefault();
+  });
+}
+
+/** @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands) => void} */
+export function createControls(page, crosshair, commands) {
+  showButtons(page);
+  listenToButtons(page, commands);
+  listenToKeys(page, crosshair, commands);
+}

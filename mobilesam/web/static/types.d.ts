@@ -1,0 +1,112 @@
+// Types that the modules of the page share, known in all of them.
+// A screenPoint is in CSS pixels of the canvas, an imagePoint in pixels of the upright photo.
+
+type Context = CanvasRenderingContext2D;
+type Point = {x: number, y: number};
+type Size = {width: number, height: number};
+type Box = [x0: number, y0: number, x1: number, y1: number];
+
+/** A mask in COCO's compressed run-length encoding. */
+type Rle = {size: [height: number, width: number], counts: string};
+/** A decoded mask: one byte a pixel, 1 inside, column by column. */
+type Bitmap = {size: [height: number, width: number], data: Uint8Array};
+
+/** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases. */
+type Stroke = {type: 'stroke', path: [x: number, y: number][], radius: number, label: number};
+type Interaction = {type: 'point', x: number, y: number, label: number} | {type: 'box', box: Box} | {type: 'mask', rle: Rle}
+  | {type: 'candidate', index: number} | Stroke;
+
+type Candidate = {rle: Rle, predicted_iou: number};
+/** The server's answer to interactions: a mask, the share of the photo that it covers (0 to 1), and after a single click
+ * the candidates, of which `index` is chosen. The predicted IoU is null where the mask is not the decoder's. */
+type Reply = {
+  rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number,
+};
+
+/** What a server function returns; `isLost`: no answer came. */
+type ServerReply = {ok: false, error: string, expired?: boolean, isLost?: boolean} | {ok: true, [field: string]: any};
+type Call = (name: string, query: object, onTrouble?: () => void) => Promise<ServerReply>;
+
+/** A mask of automatic mask generation, at the photo's own size; ids start at 1. */
+type GeneratedMask = {id: number, rle: Rle, area: number, predicted_iou: number};
+
+/** What the server accepts, and the sizes at which the page shows masks. */
+type Limits = {
+  max_mb: number, max_megapixels: number, max_points: number, max_interactions: number, max_path_points: number,
+  max_radius_px: number, max_objects: number, max_name: number, display_side: number, thumbnail_side: number,
+};
+
+type Picture = HTMLCanvasElement | ImageBitmap;
+/** The open photo; the picture may be smaller. */
+type Photo = Size & {token: string, file: File, picture: ImageBitmap};
+type Example = {name: string, path: string, thumbnail: string};
+
+type PhotoLoader = {
+  open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>,
+  preview: (token: string) => Promise<ImageBitmap>,
+};
+
+/** The visible part of a photo: the zoom (1 for the whole photo), and the point of the photo in the middle of the
+ * canvas, 0 to 1 in each direction. It remains valid when the canvas changes its size. */
+type View = {zoom: number, x: number, y: number};
+/** CSS pixels per photo pixel, the screenPoint of the photo's upper left corner, and the size of the canvas in CSS pixels. */
+type Projection = Size & {scale: number, left: number, top: number, photo: Size};
+
+/** A click or drag on the photo, by pointer or keyboard. */
+type Gesture = {
+  from: Point,          // imagePoint within the photo
+  to: Point,            // imagePoint within the photo
+  passed: Point[],      // the imagePoints since the last call, `to` included
+  moved: boolean,       // whether it is more than a click
+  isNegative: boolean,  // made with the right button, Shift or Alt
+  photo: Size,
+  scale: number,        // CSS pixels per photo pixel
+};
+/** What pointers and the crosshair do with the gesture; `cancel` returns whether it was more than a press. */
+type GestureHandlers = {
+  isInProgress: boolean, begin: (imagePoint: Point, isNegative: boolean) => void,
+  move: (passed: Point[], moved: boolean) => void, end: () => void, cancel: () => boolean,
+};
+/** What gestures on the photo mean. `draw` draws below the markers; `hover` gets the imagePoint of the pointer or
+ * of the crosshair, null when the pointer has left. */
+type Tool = {
+  begin?: (gesture: Gesture) => void,
+  move?: (gesture: Gesture) => void,
+  end: (gesture: Gesture) => void,
+  cancel?: () => void,
+  draw?: (context: Context, toScreen: (imagePoint: Point) => Point, gesture: Gesture | null, photo: Size) => void,
+  cursor?: (context: Context, screenPoint: Point, scale: number) => void,
+  hover?: (imagePoint: Point | null, photo: Size) => void,
+};
+
+type ToolName = 'click' | 'brush';
+/** The outline of a mask, in pixels of the mask. */
+type MaskPath = {path: Path2D, size: [height: number, width: number]};
+
+type UndoState = {states: Interaction[][], index: number};
+/** The object that gets a pixel of several; null: all of them. */
+type Exclusive = null | 'later' | 'predicted_iou';
+
+type PhotoObject = {
+  id: number, name: string,
+  colour: string,                 // '#rrggbb'
+  visible: boolean,
+  reply: Reply | null,            // the newest answer to its interactions
+  undo: UndoState,                // its undo stack while another object is edited
+  original: {undo: UndoState, reply: Reply | null} | null,      // as it was when editing began; null if it is new
+  predicted_iou: number | null,   // as given with an added mask
+};
+type ObjectsSnapshot = {items: PhotoObject[], active: number, exclusive: Exclusive};
+type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isShown: boolean};
+
+/** The elements with a data-part, by that name. */
+type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
+  & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
+    | 'setStability', HTMLInputElement>
+  & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
+  & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
+  & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
+    | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
+    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView'
+    | 'compareNote', HTMLElement>
+  & {video: HTMLVideoElement, generationProgress: HTMLProgressElement};
