@@ -24,6 +24,7 @@ _PIXELS = """(name) => {
 }"""
 # What keeps a value that the user has set; the names of objects go with their photo.
 CONTROLS = "input:is([type=range], [type=number], [type=checkbox]), select"
+HELD_KEYS = ("Alt", "Control", "Meta", "Shift", "Space")  # a test may leave them pressed
 # Back to what a new page shows. Opening a photo does the rest.
 _RESET = """(controls) => {
   const root = document.querySelector('.sam');
@@ -95,6 +96,8 @@ class Demo:
         self.page.unroute_all()
         if self.page.viewport_size != VIEWPORT:
             self.page.set_viewport_size(VIEWPORT)
+        for key in HELD_KEYS:
+            self.page.keyboard.up(key)
         self.page.evaluate(_RESET, CONTROLS)
         self.page.mouse.move(0, 0)
         self.open(photo)

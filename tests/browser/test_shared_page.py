@@ -44,6 +44,7 @@ def test_a_reset_page_shows_what_a_new_page_shows(demo, empty_demo, photo):
     assert [part for part in fresh if changed[part] == fresh[part]] == []
     assert demo.text("brush-size") == "160 px"
     demo.do("help")
+    demo.page.keyboard.down("Control")
     demo.page.set_viewport_size({"width": 700, "height": 500})
     assert demo.page.evaluate(_SNAPSHOT) != empty_demo.page.evaluate(_SNAPSHOT)
     demo.reset(photo)
@@ -51,3 +52,5 @@ def test_a_reset_page_shows_what_a_new_page_shows(demo, empty_demo, photo):
     assert not demo.pixels("mask").any()
     assert not demo.pixels("layer").any()
     assert demo.calls == demo.complaints == []
+    demo.page.keyboard.press("p")  # without Control it is a shortcut
+    assert demo.data("tool") == "brush"
