@@ -10,6 +10,7 @@ mask = prediction.masks[prediction.best]
 import importlib
 from typing import TYPE_CHECKING
 
+from mobilesam.cache import CacheInfo as CacheInfo
 from mobilesam.errors import AnnotationError as AnnotationError
 from mobilesam.errors import ImageError as ImageError
 from mobilesam.errors import MobileSamError as MobileSamError
@@ -19,7 +20,6 @@ from mobilesam.settings import ImageLimits as ImageLimits
 from mobilesam.settings import Settings as Settings
 
 if TYPE_CHECKING:
-    from mobilesam.cache import CacheInfo as CacheInfo
     from mobilesam.embedding import ImageEmbedding as ImageEmbedding
     from mobilesam.everything import MaskRecord as MaskRecord
     from mobilesam.everything_options import EverythingOptions as EverythingOptions
@@ -33,7 +33,6 @@ __version__ = "0.1.0"
 # Imported on first access (PEP 562): importing torch takes seconds, which the version, the help
 # text and the page do not need.
 _MODULES = {
-    "CacheInfo": "cache",
     "EverythingOptions": "everything_options",
     "ImageEmbedding": "embedding",
     "MaskRecord": "everything",

@@ -1,10 +1,8 @@
 """Options of automatic mask generation: grid, thresholds, and defaults for the weights in use."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -51,7 +49,7 @@ class EverythingOptions(Validated):
     min_mask_region_area: _Area = 0
 
     @classmethod
-    def for_weights(cls, kind: str, given: Mapping[str, Any]) -> EverythingOptions:
+    def for_weights(cls, kind: str, given: Mapping[str, Any]) -> Self:
         """The given options, and for the others the defaults that suit the `Weights.kind`."""
         names = [option.name for option in fields(cls)]
         for name in given:

@@ -50,11 +50,7 @@ class BoundedFile(io.BytesIO):
         self._header_ends_at = math.inf
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Reads up to `size` bytes.
-
-        Raises:
-            ImageError: a limit is exceeded.
-        """
+        """Reads up to `size` bytes; ImageError if a limit is exceeded."""
         data = super().read(size)
         self._reads_left -= 1
         self._bytes_left -= len(data)

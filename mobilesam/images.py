@@ -68,11 +68,9 @@ def scaled_size(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 
 def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
-    """Reads a photo from a file, a PIL image or an array.
+    """Reads a photo from a path, a PIL image, or an upright (H, W, 3) uint8 RGB array.
 
-    Args:
-        source: a path, a PIL image, or an upright (H, W, 3) uint8 RGB array.
-        limits: the largest photo that is accepted; None for the defaults.
+    Without `limits`, the defaults of `ImageLimits` apply.
 
     Raises:
         ImageError: the source is not an image, is damaged or too large, or an array has the wrong

@@ -4,8 +4,6 @@ The page sends the whole log with every request. The answer depends on the log a
 shorter log, and the server keeps no state of a user's corrections.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
@@ -19,7 +17,7 @@ from pydantic import AliasPath, FailFast, Field, TypeAdapter
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
-from mobilesam.prompts import MAX_POINTS, Box, PointXY, Prompt, check_inside
+from mobilesam.prompts import MAX_POINTS, Box, Prompt, check_inside
 from mobilesam.schemas import Label, Number, WholeNumber, validate
 
 if TYPE_CHECKING:  # the page is served before torch is imported
@@ -28,7 +26,6 @@ if TYPE_CHECKING:  # the page is served before torch is imported
 MAX_INTERACTIONS = 200
 MAX_PATH_POINTS = 20_000
 """Points of all strokes together."""
-MAX_RADIUS_PX = 4096.0
 MAX_PAINTED_PX = 4e9
 """Cost of all strokes in pixels, see `painted_px`: about half a second of work."""
 _TOO_MANY_STROKES = "There are too many brush strokes. Undo some of them."
@@ -74,17 +71,7 @@ class SetMask:
     type: Literal["mask"] = "mask"
 
 
-@dataclass(frozen=True)
-class AddStroke(Stroke):
-    """A brush stroke on the current mask; it stays on top of later predictions."""
-
-    path: Annotated[tuple[PointXY, ...], Field(min_length=1), FailFast()]
-    radius: Annotated[Number, Field(gt=0, le=MAX_RADIUS_PX)]
-    label: Label
-    type: Literal["stroke"] = "stroke"
-
-
-Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | AddStroke
+Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | Stroke
 Interactions: TypeAlias = tuple[Interaction, ...]
 
 _Tagged = Annotated[Interaction, Field(discriminator="type")]
@@ -94,10 +81,9 @@ _SCHEMA = TypeAdapter(Annotated[list[_Tagged], Field(strict=True), FailFast()])
 def parse_interactions(raw: object) -> Interactions:
     """Reads a log from parsed JSON.
 
-    Args:
-        raw: a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
-            y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}} and
-            {"type": "stroke", "path": [[x, y], ...], "radius", "label"}.
+    `raw` is a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
+    y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}} and
+    {"type": "stroke", "path": [[x, y], ...], "radius", "label"}.
 
     Raises:
         PromptError: the input is anything else, or exceeds a limit.
@@ -109,7 +95,7 @@ def parse_interactions(raw: object) -> Interactions:
     interactions = validate(_SCHEMA, raw, name="interactions")
     if sum(isinstance(item, AddPoint) for item in interactions) > MAX_POINTS:
         raise PromptError(f"A prompt can have at most {MAX_POINTS} points.")
-    paths = [item.path for item in interactions if isinstance(item, AddStroke)]
+    paths = [item.path for item in interactions if isinstance(item, Stroke)]
     if sum(map(len, paths)) > MAX_PATH_POINTS:
         raise PromptError(_TOO_MANY_STROKES)
     return tuple(interactions)
@@ -132,7 +118,7 @@ class Answer:
     original_size: tuple[int, int]
     input_size: tuple[int, int]
     prompt: Prompt = field(default_factory=Prompt)
-    prediction: Prediction | None = None
+    prediction: "Prediction | None" = None
     index: int = 0
     edited_mask: Mask | None = None
     strokes: tuple[Stroke, ...] = ()
@@ -175,7 +161,7 @@ class Answer:
 
 def replay(
     interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
-) -> Generator[tuple[bytes, Answer], Prediction, Answer]:
+) -> Generator[tuple[bytes, Answer], "Prediction", Answer]:
     """Computes the answer to a log; the caller decodes the prompts, and sends the predictions.
 
     A click refines the mask so far: its logits become mask_input. A box starts again from the
@@ -205,7 +191,7 @@ def replay(
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
                 answer = replace(answer, edited_mask=mask_from_coco_rle(rle, original_size))
-            case AddStroke():
+            case Stroke():
                 check_inside(item.path, original_size, "The brush stroke's point")
                 answer = replace(answer, strokes=(*answer.strokes, item))
             case ChooseCandidate(index):
@@ -240,7 +226,7 @@ def painted_px(
     They are drawn on the mask once, and on the logits again for every click.
     """
     logits_hw = logits_size(input_size)
-    strokes = [item for item in interactions if isinstance(item, AddStroke)]
+    strokes = [item for item in interactions if isinstance(item, Stroke)]
     clicks = sum(isinstance(item, AddPoint) for item in interactions)
     on_mask = sum(stroke.swept_px(original_size, original_size) for stroke in strokes)
     on_logits = sum(stroke.swept_px(logits_hw, original_size) for stroke in strokes)

@@ -11,7 +11,7 @@ from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
 
-_MAX_RUN_CHARACTERS = 7  # 35 bits: enough for any mask, and sums do not overflow 64 bits
+_RUN_CHARACTERS = 7  # at most; 35 bits: enough for any mask, and sums do not overflow 64 bits
 
 
 class CocoRle(TypedDict):
@@ -82,7 +82,7 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     if not isinstance(rle, dict) or rle.get("size") != [height, width]:
         raise AnnotationError(f"A run-length mask must state that its size is [{height}, {width}].")
     counts = rle.get("counts")
-    if isinstance(counts, (str, list)) and len(counts) > _MAX_RUN_CHARACTERS * (size + 1):
+    if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (size + 1):
         raise misfit
     if isinstance(counts, str):
         runs = _decompressed(counts, size)
@@ -108,12 +108,8 @@ def _decompressed(text: str, most: int) -> NDArray[np.int64]:
     codes = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((codes & 32) == 0)
     lengths = np.diff(ends, prepend=-1)
-    if (
-        ((codes < 0) | (codes > 63)).any()
-        or not ends.size
-        or ends[-1] != len(codes) - 1
-        or lengths.max() > _MAX_RUN_CHARACTERS
-    ):
+    is_complete = ends.size and ends[-1] == len(codes) - 1
+    if not is_complete or codes.min() < 0 or codes.max() > 63 or lengths.max() > _RUN_CHARACTERS:
         raise AnnotationError("A run-length mask's counts are damaged.")
     starts = ends - lengths + 1
     position = np.arange(len(codes)) - np.repeat(starts, lengths)

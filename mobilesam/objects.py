@@ -91,25 +91,19 @@ def checked_name(name: object) -> str:
 
 
 def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObject]:
-    """Leaves each pixel of the masks in exactly one of them.
+    """Leaves each pixel of one or more masks of the same size in exactly one of them.
 
-    Args:
-        objects: one or more, with masks of the same size.
-        keep: which object keeps a pixel that several contain: `"later"`, the last in order, or
-            `"predicted_iou"`, the one with the highest predicted IoU (None counts as lowest; the
-            later one wins a tie).
-
-    Returns:
-        As many objects in the same order; a mask may have become empty.
+    A pixel that several objects contain is kept by the last in order (`"later"`), or by the one
+    with the highest predicted IoU (`"predicted_iou"`; None counts as lowest; the later one wins a
+    tie). Returns as many objects in the same order; a mask may have become empty.
     """
     if keep not in get_args(Keep):
         raise PromptError('Overlaps are removed by "later" or "predicted_iou".')
     size_hw = objects[0].size_hw
     check_sizes(objects, size_hw)
-    order = list(range(len(objects)))
-    if keep == "predicted_iou":
-        ious = [item.predicted_iou for item in objects]
-        order.sort(key=[-math.inf if iou is None else iou for iou in ious].__getitem__)
+    ious = [item.predicted_iou if keep == "predicted_iou" else None for item in objects]
+    ranks = [-math.inf if iou is None else iou for iou in ious]
+    order = sorted(range(len(objects)), key=ranks.__getitem__)
     taken = np.zeros(size_hw, bool)
     result = list(objects)
     for index in reversed(order):

@@ -3,14 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FailFast, Field
 
 from mobilesam.masks import Mask
 from mobilesam.prompts import PointXY
+from mobilesam.schemas import Label, Number
 
+MAX_RADIUS_PX = 4096.0
 CERTAIN_LOGIT = 6.9  # of probability 0.999, which a given mask gets in mask_input, as in micro-sam
 _INPUT_PX_PER_LOGIT = 4  # the encoder's 1024 x 1024 pixels per the decoder's 256 x 256 logits
 _SUBPIXEL_BITS = 4
@@ -20,7 +24,7 @@ _MAX_THICKNESS_PX = 32_767  # OpenCV's limit
 
 @dataclass(frozen=True)
 class Stroke:
-    """A stroke of a round brush.
+    """A stroke of a round brush on the current mask; it stays on top of later predictions.
 
     Attributes:
         path: XY in pixels of the upright photo; a single point draws a dot.
@@ -28,9 +32,10 @@ class Stroke:
         label: 1 adds to the mask, 0 removes from it.
     """
 
-    path: tuple[PointXY, ...]
-    radius: float
-    label: int
+    path: Annotated[tuple[PointXY, ...], Field(min_length=1), FailFast()]
+    radius: Annotated[Number, Field(gt=0, le=MAX_RADIUS_PX)]
+    label: Label
+    type: Literal["stroke"] = "stroke"
 
     def swept_px(self, size_hw: tuple[int, int], original_size: tuple[int, int]) -> float:
         """Estimates the cost of drawing: the pixels swept, counted each time they are swept.

@@ -31,9 +31,8 @@ def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outlin
     Holes are connected to the outline by bridges: the outline runs through the part to the hole,
     around it, and back the same way. A bridge encloses no area, so it adds no pixel.
 
-    Returns:
-        One outline per part, without collinear vertices; none for an empty mask. In `"centres"`, a
-        single pixel is an outline of one vertex and a straight line an outline of two.
+    Returns one outline per part, without collinear vertices; none for an empty mask. In
+    `"centres"`, a single pixel is an outline of one vertex and a straight line an outline of two.
     """
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     if x0 == x1:

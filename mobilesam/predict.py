@@ -75,24 +75,22 @@ def predict_masks(
     mask_input: NDArray[np.float32] | None = None,
     multimask_output: bool | None = None,
 ) -> Prediction:
-    """Decodes one prompt.
+    """Decodes one prompt: at least one point or a box, within the photo.
 
-    Args:
-        backend: the model.
-        embedding: of the photo.
-        prompt: at least one point or a box, within the photo.
-        mask_input: (1, 256, 256) logits of an earlier prediction, to be refined.
-        multimask_output: True for three candidates, False for one, None for SAM's rule: three for
-            a single point, which is ambiguous, one for everything else.
+    `mask_input` has the (1, 256, 256) logits of an earlier prediction, to be refined.
+    `multimask_output` is True for three candidates, False for one, None for SAM's rule: three for a
+    single point, which is ambiguous, one for everything else.
 
     Raises:
         PromptError: the prompt or mask_input is anything else.
     """
     prompt.check_answerable(embedding.original_size)
+    if mask_input is not None:
+        mask_input = _checked_logits(mask_input)
     if multimask_output is None:
         multimask_output = prompt.is_single_point
     low_res_logits, iou_predictions = decode_batch(
-        backend, embedding, [prompt], _checked_logits(mask_input), multimask_output
+        backend, embedding, [prompt], mask_input, multimask_output
     )
     return Prediction(
         low_res_logits[0].float().cpu().numpy(),
@@ -113,9 +111,8 @@ def decode_batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decodes B prompts with equal numbers of points, either all with a box or all without.
 
-    Returns:
-        low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device; C is 3
-        with multimask_output, else 1.
+    Returns low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device; C is
+    3 with multimask_output, else 1.
     """
     device = backend.device
     # Each side of the photo has been rounded on its own.
@@ -142,9 +139,7 @@ def decode_batch(
     return low_res_logits, iou_predictions
 
 
-def _checked_logits(mask_input: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    if mask_input is None:
-        return None
+def _checked_logits(mask_input: NDArray[np.float32]) -> NDArray[np.float32]:
     logits = np.asarray(mask_input)
     if logits.shape != (1, 256, 256) or logits.dtype.kind != "f" or not np.isfinite(logits).all():
         raise PromptError(

@@ -1,9 +1,8 @@
 """Prompts: points and a box, validated and immutable."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -65,13 +64,14 @@ class Prompt(Validated):
         """Whether it is one point alone, which is ambiguous: SAM returns three masks for it."""
         return len(self.point_coords) == 1 and self.box is None
 
-    def add_point(self, x: float, y: float, label: int) -> Prompt:
+    def add_point(self, x: float, y: float, label: int) -> Self:
         """A copy with one more point."""
-        return Prompt((*self.point_coords, (x, y)), (*self.point_labels, label), self.box)
+        coords, labels = (*self.point_coords, (x, y)), (*self.point_labels, label)
+        return replace(self, point_coords=coords, point_labels=labels)
 
-    def set_box(self, box: BoxXYXY | None) -> Prompt:
+    def set_box(self, box: BoxXYXY | None) -> Self:
         """A copy with another box, or without one."""
-        return Prompt(self.point_coords, self.point_labels, box)
+        return replace(self, box=box)
 
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
         """Raises PromptError if it is empty or not within an upright photo of size (H, W)."""

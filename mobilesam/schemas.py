@@ -5,16 +5,9 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Annotated, Any, TypeVar
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic.functional_validators import BeforeValidator, WrapValidator, model_validator
 from pydantic_core import ArgsKwargs, ErrorDetails, PydanticCustomError
 
 from mobilesam.errors import MobileSamError, PromptError
@@ -73,7 +66,7 @@ def _explained(error: type[MobileSamError], name: str) -> Iterator[None]:
         raise error(_sentence(details, name)) from None
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config={"extra": "forbid"})
 class Validated:
     """Base of pydantic dataclasses whose constructor raises PromptError for invalid arguments."""
 

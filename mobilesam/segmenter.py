@@ -1,13 +1,11 @@
 """The facade of the package: a model, its cache of embeddings, and the thread that decodes."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -66,7 +64,7 @@ class Segmenter:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         settings: Settings | None = None,
-    ) -> Segmenter:
+    ) -> Self:
         """Loads a model.
 
         Args:
@@ -102,10 +100,7 @@ class Segmenter:
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
     def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
-        """The embedding of a photo, cached by its pixels.
-
-        Args:
-            image: a path, a PIL image, or an (H, W, 3) uint8 RGB array.
+        """The embedding of a path, a PIL image or (H, W, 3) uint8 RGB array, cached by its pixels.
 
         Raises:
             ImageError: the photo cannot be used.
@@ -115,12 +110,10 @@ class Segmenter:
     def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
         """The photo's embedding, and whether it was cached."""
         key = f"{self.checkpoint}:{photo.digest}"
-        embedding = self._embeddings.get(key)
-        if embedding is not None:
+        if embedding := self._embeddings.get(key):
             return embedding, True
         with self._encoding:
-            embedding = self._embeddings.get(key)  # another thread may have encoded it meanwhile
-            if embedding is not None:
+            if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
             embedding = run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
             self._embeddings.put(key, embedding, embedding.features.nbytes)
@@ -173,10 +166,8 @@ class Segmenter:
     ) -> list[MaskRecord]:
         """Masks of the whole photo from a grid of points, the highest predicted IoU first.
 
-        Args:
-            embedding: of the photo.
-            points_per_side: from 1 to 64.
-            **thresholds: see `mobilesam.EverythingOptions`; the defaults depend on the weights.
+        `points_per_side` is from 1 to 64. For the thresholds see `mobilesam.EverythingOptions`;
+        their defaults depend on the weights.
 
         Raises:
             PromptError: an option is unknown or out of range, or too many masks pass.

@@ -1,11 +1,9 @@
 """The settings, read from environment variables."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, Self, cast, get_args
 
 from mobilesam.errors import MobileSamError
 
@@ -43,12 +41,8 @@ class Settings:
     limits: ImageLimits = ImageLimits()
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the MOBILESAM_* variables.
-
-        Raises:
-            MobileSamError: a variable has an invalid value.
-        """
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
+        """Reads the MOBILESAM_* variables; MobileSamError if one has an invalid value."""
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,

@@ -1,14 +1,12 @@
 """Segments a folder of photos: reads the prompts, and answers those that are not in the journal."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from mobilesam import __version__
@@ -35,9 +33,7 @@ class BatchPrompt:
     name: str
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Line(BaseModel, extra="forbid"):
     file: str
     points: Any = None  # `prompt_from_rows` validates points and box
     box: Any = None
@@ -47,8 +43,7 @@ class _Line(BaseModel):
 def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
     """Reads a prompts file: JSON lines, none of them trusted.
 
-    Returns:
-        The prompts of each photo, in the order of the lines, and a sentence per invalid line.
+    Returns the prompts of each photo, in the order of the lines, and a sentence per invalid line.
 
     Raises:
         UsageError: the file cannot be read or is empty.
@@ -71,26 +66,24 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
             if prompt.is_empty:
                 raise PromptError("Give at least one point or a box.")
             item = BatchPrompt(number, prompt, checked_name(line.name))
+            by_file.setdefault(file, []).append(item)
         except MobileSamError as error:
             errors.append(f"{where}: {error}")
-        else:
-            by_file.setdefault(file, []).append(item)
     if not by_file and not errors:
         raise UsageError(f"There are no prompts in {path}.")
     return by_file, errors
 
 
 def run_batch(
-    segmenter: Segmenter,
+    segmenter: "Segmenter",
     folder: Path,
     prompts_by_file: dict[str, list[BatchPrompt]],
     journal: Journal,
-    progress: tqdm[None],
+    progress: tqdm,
 ) -> tuple[list[CocoPhoto], int]:
     """Answers all prompts; each photo is encoded once, and not at all if it is in the journal.
 
-    Returns:
-        The photos in the order of the prompts, and the number of failures, which are reported.
+    Returns the photos in the order of the prompts, and the number of failures, which are reported.
     """
     root = folder.resolve()
     photos, failures = [], 0
@@ -164,7 +157,7 @@ def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> 
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
-def _record(segmenter: Segmenter, path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
+def _record(segmenter: "Segmenter", path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
     """The photo's size, and for each prompt a COCO annotation or {"error": sentence}."""
     embedding = segmenter.encode(path)
     answers = []

@@ -3,8 +3,6 @@
 The command line and the photo are checked before torch is imported, which takes seconds.
 """
 
-from __future__ import annotations
-
 import logging
 from argparse import Namespace
 from pathlib import Path
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
 
 
-def load_segmenter(args: Namespace, settings: Settings) -> Segmenter:
+def load_segmenter(args: Namespace, settings: Settings) -> "Segmenter":
     """Loads the model, with one thread per usable core."""
     import torch
 
@@ -51,12 +49,9 @@ def segment(args: Namespace) -> int:
     prompt.check_answerable(photo.size_hw)
     segmenter = load_segmenter(args, settings)
     embedding = segmenter.encode(photo)
-    if args.candidate == "best":
-        prediction = segmenter.predict(embedding, prompt)
-        index = prediction.best
-    else:
-        prediction = segmenter.predict(embedding, prompt, multimask_output=True)
-        index = int(args.candidate) - 1
+    multimask_output = None if args.candidate == "best" else True
+    prediction = segmenter.predict(embedding, prompt, multimask_output=multimask_output)
+    index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
     mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
     if args.format == "coco":
         found = PhotoObject(DEFAULT_NAME, mask, iou)
@@ -87,10 +82,8 @@ def everything(args: Namespace) -> int:
         for step in segmenter.iter_everything(segmenter.encode(photo), options):
             progress.update(step.done - progress.n)
     annotations = tuple(
-        coco_annotation(
-            PhotoObject(DEFAULT_NAME, record.mask, record.predicted_iou),
-            stability_score=record.stability_score,
-        )
+        coco_annotation(PhotoObject(DEFAULT_NAME, record.mask, record.predicted_iou))
+        | {"stability_score": record.stability_score}
         for record in step.records
     )
     coco = CocoPhoto(photo_file_name(args.photo.name), photo.size_hw, annotations)

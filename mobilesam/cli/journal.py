@@ -1,13 +1,11 @@
 """A journal of finished work on disk: after a crash, only the unfinished photo is repeated."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from mobilesam.cli.output import reporting_errors
 from mobilesam.errors import MobileSamError
@@ -41,7 +39,7 @@ class Journal:
                 self.records[item["key"]] = item["record"]
         self._file.truncate(complete)  # or the next record would be appended to the cut-off line
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

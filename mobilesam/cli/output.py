@@ -1,7 +1,5 @@
 """What commands write: messages on standard error, and files, completely or not at all."""
 
-from __future__ import annotations
-
 import os
 import sys
 import uuid
@@ -27,7 +25,7 @@ def show(text: str) -> None:
     tqdm.write("".join(escaped), file=sys.stderr)
 
 
-def progress_bar(total: int, unit: str, quiet: bool) -> tqdm[None]:
+def progress_bar(total: int, unit: str, quiet: bool) -> tqdm:
     """A progress bar, which is shown only on a terminal and unless `quiet`."""
     return tqdm(total=total, unit=unit, file=sys.stderr, disable=quiet or None, dynamic_ncols=True)
 

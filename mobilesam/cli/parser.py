@@ -1,12 +1,16 @@
 """The command line: arguments and help texts."""
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from mobilesam import __version__
 from mobilesam.cli.output import show
+
+_Add: TypeAlias = Callable[..., object]
+"""The method `add_argument` of a command's parser."""
 
 PROGRAM = "python -m mobilesam"
 EVERYTHING_OPTIONS = {
@@ -93,36 +97,31 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
         command = commands.add_parser(name, help=purpose, description=description, epilog=examples)
+        add = command.add_argument
         if name in ("segment", "everything"):
-            command.add_argument(
-                "photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ..."
-            )
-        add_options(command)
+            add("photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ...")
+        add_options(add)
         if name != "serve":
-            _add_out(command)
-        _add_model(command)
+            _add_out(add)
+        _add_model(add)
     return parser
 
 
-def _add_segment(parser: _Parser) -> None:
+def _add_segment(add: _Add) -> None:
     point = partial(_coordinates, "X,Y", "320,240")
     box = partial(_coordinates, "X0,Y0,X1,Y1", "10,10,200,300")
     for option, where in (("--point", "the object"), ("--minus-point", "the background")):
         meaning = f"a point on {where}; can be repeated"
-        parser.add_argument(
-            option, type=point, action="append", default=[], metavar="X,Y", help=meaning
-        )
-    parser.add_argument(
-        "--box", type=box, metavar="X0,Y0,X1,Y1", help="two opposite corners around the object"
-    )
-    parser.add_argument(
+        add(option, type=point, action="append", default=[], metavar="X,Y", help=meaning)
+    add("--box", type=box, metavar="X0,Y0,X1,Y1", help="two opposite corners around the object")
+    add(
         "--candidate",
         choices=("best", "1", "2", "3"),
         default="best",
         help="which mask to use if the prompt is ambiguous: 1, 2 or 3 is one of three candidates, "
         "best the one that the model rates highest (default: best)",
     )
-    parser.add_argument(
+    add(
         "--format",
         choices=("mask", "cutout", "coco"),
         default="mask",
@@ -131,61 +130,55 @@ def _add_segment(parser: _Parser) -> None:
     )
 
 
-def _add_everything(parser: _Parser) -> None:
+def _add_everything(add: _Add) -> None:
     for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
         is_count = name in ("points_per_side", "min_mask_region_area")
         kind, metavar = (int, "N") if is_count else (float, "NUMBER")
-        parser.add_argument(
-            option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning
-        )
+        add(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning)
 
 
-def _add_batch(parser: _Parser) -> None:
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="the folder that contains the photos"
-    )
-    parser.add_argument(
-        "--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines"
-    )
+def _add_batch(add: _Add) -> None:
+    add("folder", type=Path, metavar="FOLDER", help="the folder that contains the photos")
+    add("--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines")
 
 
-def _add_serve(parser: _Parser) -> None:
-    parser.add_argument(
+def _add_serve(add: _Add) -> None:
+    add(
         "--host",
         help="the address to listen on; 0.0.0.0 accepts connections from other machines "
         "(default: GRADIO_SERVER_NAME, else 127.0.0.1)",
     )
-    parser.add_argument(
+    add(
         "--port",
         type=_port,
         help="the port (default: GRADIO_SERVER_PORT, else the first free one from 7860)",
     )
-    parser.add_argument(
+    add(
         "--mcp",
         action="store_true",
         help="serve the Model Context Protocol too, for AI assistants (also: MOBILESAM_MCP=1)",
     )
 
 
-def _add_out(parser: _Parser) -> None:
-    parser.add_argument(
+def _add_out(add: _Add) -> None:
+    add(
         "--out",
         type=Path,
         required=True,
         metavar="FILE",
         help="the output file; an existing one is replaced when the new one is complete",
     )
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_model(parser: _Parser) -> None:
-    parser.add_argument(
+def _add_model(add: _Add) -> None:
+    add(
         "--weights",
         help="official, bundled, or a path (default: MOBILESAM_WEIGHTS, else the official weights "
         "if they are available, else the bundled ones)",
     )
-    parser.add_argument(
+    add(
         "--device",
         help="cpu, cuda, cuda:1, ... (default: MOBILESAM_DEVICE, else a GPU if there is one)",
     )

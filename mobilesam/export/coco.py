@@ -4,7 +4,7 @@ Coordinates are pixels of the upright photo. `torchvision.datasets.CocoDetection
 orientation of photos: apply `PIL.ImageOps.exif_transpose` after loading, or save them upright.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,15 +12,8 @@ from pydantic import BaseModel, Field
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export.documents import (
-    Items,
-    JsonObject,
-    PolygonReader,
-    check_photo_size,
-    make_objects,
-    validate_file,
-)
-from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
+from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
+from mobilesam.masks import mask_from_coco_rle, mask_to_json
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
@@ -35,15 +28,12 @@ class CocoPhoto:
     annotations: tuple[JsonObject, ...]
 
 
-def coco_annotation(item: PhotoObject, as_polygons: bool = False, **extra: float) -> JsonObject:
+def coco_annotation(item: PhotoObject, as_polygons: bool = False) -> JsonObject:
     """Describes an object as a COCO annotation, with its name as `category` in place of ids.
 
     The mask becomes a compressed RLE or one polygon per part, with holes connected by bridges;
     pycocotools decodes both to exactly the mask. A predicted IoU is stored as predicted_iou and as
-    score, the name that COCO's evaluation uses. `extra` has further numbers.
-
-    Raises:
-        PromptError: the mask is empty.
+    score, the name that COCO's evaluation uses. PromptError if the mask is empty.
     """
     if not item.area:
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
@@ -54,18 +44,7 @@ def coco_annotation(item: PhotoObject, as_polygons: bool = False, **extra: float
         annotation["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
         annotation["predicted_iou"] = annotation["score"] = item.predicted_iou
-    return annotation | extra
-
-
-def coco_photo(
-    file_name: str,
-    size_hw: tuple[int, int],
-    objects: Sequence[PhotoObject],
-    as_polygons: bool = False,
-) -> CocoPhoto:
-    """Describes a photo of size (H, W), with an annotation for each mask that is not empty."""
-    annotations = tuple(coco_annotation(item, as_polygons) for item in objects if item.area)
-    return CocoPhoto(file_name, size_hw, annotations)
+    return annotation
 
 
 def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
@@ -152,24 +131,24 @@ def read_coco(
         raise AnnotationError("This file has no annotations for this photo.")
     if len(images) > 1:
         raise AnnotationError("This file has several photos, and the photo's name is not unique.")
-    check_photo_size(images[0].height, images[0].width, size_hw)
+    reader = ObjectReader(size_hw, budget)
+    reader.check_photo_size(images[0].height, images[0].width)
     # By repr, because an attacker can choose integers whose hashes all collide.
     names = {repr(category.id): category.name for category in content.categories}
     annotations = [item for item in content.annotations if item.image_id == images[0].id]
-    return make_objects(_masks(annotations, names, size_hw), len(annotations), size_hw, budget)
+    found = (_named_mask(annotation, names, reader) for annotation in annotations)
+    return reader.objects(found, len(annotations))
 
 
-def _masks(
-    annotations: Iterable[_Annotation], names: Mapping[str, str], size_hw: tuple[int, int]
-) -> Iterator[tuple[str, Mask, float | None]]:
-    reader = PolygonReader(size_hw)
-    for annotation in annotations:
-        category = repr(annotation.category_id)
-        if category not in names:
-            raise AnnotationError("An annotation's category is not among the file's categories.")
-        segmentation = annotation.segmentation
-        if isinstance(segmentation, dict):
-            mask = mask_from_coco_rle(segmentation, size_hw)
-        else:
-            mask = fill_edges([reader.read(polygon) for polygon in segmentation], size_hw)
-        yield names[category], mask, annotation.predicted_iou
+def _named_mask(
+    annotation: _Annotation, names: Mapping[str, str], reader: ObjectReader
+) -> NamedMask:
+    category = repr(annotation.category_id)
+    if category not in names:
+        raise AnnotationError("An annotation's category is not among the file's categories.")
+    segmentation = annotation.segmentation
+    if isinstance(segmentation, dict):
+        mask = mask_from_coco_rle(segmentation, reader.size_hw)
+    else:
+        mask = fill_edges([reader.polygon(polygon) for polygon in segmentation], reader.size_hw)
+    return names[category], mask, annotation.predicted_iou

@@ -1,9 +1,10 @@
 """What the readers of annotation files share: JSON, polygons, and limits on untrusted input."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ _BAD_POLYGON = "A polygon must have at least three points, each of two numbers."
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
-ModelT = TypeVar("ModelT", bound=BaseModel)
+NamedMask: TypeAlias = tuple[str, Mask, float | None]
+"""The name, the (H, W) mask and the predicted IoU of an object."""
 Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
 
@@ -62,7 +64,7 @@ def parse_document(data: bytes | str) -> object:
         ) from None
 
 
-def validate_file(model: type[ModelT], document: object, file_format: str) -> ModelT:
+def validate_file(model: type[T], document: object, file_format: str) -> T:
     """Validates parsed JSON against the schema of `"COCO"` or `"labelme"` files."""
     try:
         return validate(model, document, AnnotationError, "it")
@@ -87,80 +89,72 @@ def read_objects(
     if sum(len(item) for item in counts if isinstance(item, (str, list))) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together. Send fewer objects at a time.")
     found = ((row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
-    return make_objects(found, len(sent), size_hw, budget)
-
-
-def make_objects(
-    found: Iterable[tuple[str, Mask, float | None]],
-    count: int,
-    size_hw: tuple[int, int],
-    budget: CpuBudget | None,
-) -> list[PhotoObject]:
-    """Makes the objects of a document one by one, if `count` is not too high for the size.
-
-    `found` yields the name, the (H, W) mask and the predicted IoU of each object.
-    """
-    most = min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // (size_hw[0] * size_hw[1]))
-    if count > most:
-        raise AnnotationError(
-            f"There are {count} objects; at most {most} can be read for a photo of this size."
-        )
-    objects = []
-    for name, mask, predicted_iou in found:
-        try:
-            clean = checked_name(name)
-        except PromptError as error:
-            raise AnnotationError(f"An object cannot be used: {error}") from None
-        objects.append(PhotoObject(clean, mask, predicted_iou, budget))
-    return objects
-
-
-def check_photo_size(height: float | None, width: float | None, size_hw: tuple[int, int]) -> None:
-    """Raises AnnotationError if a document is for a photo of another size."""
-    if (height, width) != tuple(size_hw):
-        raise AnnotationError(
-            f"These annotations are for a photo of another size. "
-            f"This photo is {size_hw[1]} x {size_hw[0]}."
-        )
+    return ObjectReader(size_hw, budget).objects(found, len(sent))
 
 
 @dataclass
-class PolygonReader:
-    """Reads the polygons of one file for a photo of size (H, W) and limits their total length."""
+class ObjectReader:
+    """Reads the objects of one document for a photo of size (H, W), within limits.
+
+    `budget`: see `PhotoObject`; `outline_px`: the length of the polygons so far.
+    """
 
     size_hw: tuple[int, int]
-    length_px: float = 0.0
+    budget: CpuBudget | None
+    outline_px: float = 0.0
 
-    def read(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
-        """Like `polygon_xy`, but counts the length; AnnotationError above MAX_OUTLINE_PX."""
-        polygon = polygon_xy(coordinates, self.size_hw)
-        self.length_px += max(outline_length(polygon), MIN_OUTLINE_PX)
-        if self.length_px > MAX_OUTLINE_PX:
+    def check_photo_size(self, height: float | None, width: float | None) -> None:
+        """Raises AnnotationError if the document is for a photo of another size."""
+        if (height, width) != tuple(self.size_hw):
+            raise AnnotationError(
+                f"These annotations are for a photo of another size. "
+                f"This photo is {self.size_hw[1]} x {self.size_hw[0]}."
+            )
+
+    def objects(self, found: Iterable[NamedMask], count: int) -> list[PhotoObject]:
+        """Makes the objects one by one, if `count` is not too high for the photo's size."""
+        most = min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // math.prod(self.size_hw))
+        if count > most:
+            raise AnnotationError(
+                f"There are {count} objects; at most {most} can be read for a photo of this size."
+            )
+        objects = []
+        for name, mask, predicted_iou in found:
+            try:
+                clean = checked_name(name)
+            except PromptError as error:
+                raise AnnotationError(f"An object cannot be used: {error}") from None
+            objects.append(PhotoObject(clean, mask, predicted_iou, self.budget))
+        return objects
+
+    def polygon(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
+        """Like `corners`, but counts the length; AnnotationError above MAX_OUTLINE_PX."""
+        polygon = self.corners(coordinates)
+        self.outline_px += max(outline_length(polygon), MIN_OUTLINE_PX)
+        if self.outline_px > MAX_OUTLINE_PX:
             raise AnnotationError("The polygons are too long together. Simplify them.")
         return polygon
 
+    def corners(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
+        """Checks a polygon x0, y0, x1, y1, ...; with numpy, as it may have a million vertices.
 
-def polygon_xy(coordinates: Sequence[Any], size_hw: tuple[int, int]) -> NDArray[np.float64]:
-    """Checks a polygon x0, y0, x1, y1, ...; with numpy, as it may have a million vertices.
+        Returns (N, 2) XY within the photo, N at least 3.
 
-    Returns:
-        (N, 2) XY within the photo of `size_hw`, N at least 3.
-
-    Raises:
-        AnnotationError: the coordinates are not finite numbers, fewer than three points, or a
-            point lies outside the photo.
-    """
-    height, width = size_hw
-    count = len(coordinates)
-    if count < 6 or count % 2 or not set(map(type, coordinates)) <= {int, float}:
-        raise AnnotationError(_BAD_POLYGON)
-    try:
-        xy = np.array(coordinates, float).reshape(-1, 2)
-    except OverflowError:  # an integer of JSON can have thousands of digits
-        xy = np.full((1, 2), 2.0 * max(size_hw))
-    if not np.isfinite(xy).all():
-        raise AnnotationError(_BAD_POLYGON)
-    inside: NDArray[np.float64] = np.clip(xy, 0, (width, height))
-    if np.abs(xy - inside).max() > MAX_OUTSIDE_PX:
-        raise AnnotationError(f"A polygon extends outside the {width} x {height} photo.")
-    return inside
+        Raises:
+            AnnotationError: the coordinates are not finite numbers, fewer than three points, or a
+                point lies outside the photo.
+        """
+        height, width = self.size_hw
+        count = len(coordinates)
+        if count < 6 or count % 2 or not set(map(type, coordinates)) <= {int, float}:
+            raise AnnotationError(_BAD_POLYGON)
+        try:
+            xy = np.array(coordinates, float).reshape(-1, 2)
+        except OverflowError:  # an integer of JSON can have thousands of digits
+            xy = np.full((1, 2), 2.0 * max(self.size_hw))
+        if not np.isfinite(xy).all():
+            raise AnnotationError(_BAD_POLYGON)
+        inside: NDArray[np.float64] = np.clip(xy, 0, (width, height))
+        if np.abs(xy - inside).max() > MAX_OUTSIDE_PX:
+            raise AnnotationError(f"A polygon extends outside the {width} x {height} photo.")
+        return inside

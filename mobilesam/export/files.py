@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mobilesam.errors import PromptError
-from mobilesam.export.coco import coco_document, coco_photo
+from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.documents import JsonObject
 from mobilesam.export.labelme import labelme_document
 from mobilesam.export.pictures import cutout_png, index_png, mask_png
@@ -40,17 +40,11 @@ FILE_FORMATS = tuple(_SUFFIXES)
 def export_file(
     file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
 ) -> tuple[str, bytes]:
-    """Exports the objects of a photo as a file.
+    """Exports one or more objects of a photo as a file, in one of FILE_FORMATS.
 
-    Args:
-        file_format: one of FILE_FORMATS. `"mask_png"` is the union of all masks; `"yolo"` a ZIP of
-            data.yaml and the label file.
-        photo: the upright photo.
-        objects: at least one.
-        photo_name: the photo's file name, for annotation files and the name of the exported file.
-
-    Returns:
-        A file name that is safe on every system, and the file's content.
+    `"mask_png"` is the union of all masks; `"yolo"` a ZIP of data.yaml and the label file.
+    `photo_name` is the photo's file name, for annotation files and the name of the exported file.
+    Returns a file name that is safe on every system, and the file's content.
 
     Raises:
         PromptError: the format is unknown, the objects are missing, empty or of another size, or
@@ -94,7 +88,8 @@ def _content(
             return json_bytes(labelme_document(photo_name, photo.size_hw, objects))
         case _:
             as_polygons = file_format == "coco_polygons"
-            coco = coco_photo(photo_name, photo.size_hw, objects, as_polygons)
+            annotations = (coco_annotation(item, as_polygons) for item in objects if item.area)
+            coco = CocoPhoto(photo_name, photo.size_hw, tuple(annotations))
             return json_bytes(coco_document([coco]))
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import reduce
+from operator import ior
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,15 +13,7 @@ from pydantic import BaseModel, FailFast
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
-from mobilesam.export.documents import (
-    Items,
-    JsonObject,
-    PolygonReader,
-    check_photo_size,
-    make_objects,
-    polygon_xy,
-    validate_file,
-)
+from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
 from mobilesam.export.pictures import mask_png
 from mobilesam.masks import Mask, mask_bounds_xyxy
 from mobilesam.objects import PhotoObject
@@ -93,36 +87,32 @@ def read_labelme(
         PromptError: the budget is spent.
     """
     content = validate_file(_LabelmeFile, document, "labelme")
+    reader = ObjectReader(size_hw, budget)
     height, width = content.imageHeight, content.imageWidth
     if (height, width) != (None, None):  # old files do not have them
-        check_photo_size(height, width, size_hw)
+        reader.check_photo_size(height, width)
     groups: dict[object, list[_Shape]] = {}
     for index, shape in enumerate(content.shapes):
         grouped = isinstance(shape.group_id, int)
         groups.setdefault((shape.label, shape.group_id) if grouped else index, []).append(shape)
-    found = _masks(groups.values(), size_hw)
-    return make_objects(found, len(content.shapes), size_hw, budget)
+    found = (_named_mask(parts, reader) for parts in groups.values())
+    return reader.objects(found, len(content.shapes))
 
 
-def _masks(
-    groups: Iterable[list[_Shape]], size_hw: tuple[int, int]
-) -> Iterator[tuple[str, Mask, float | None]]:
-    reader = PolygonReader(size_hw)
-    for parts in groups:
-        union = np.zeros(size_hw, bool)
-        for shape in parts:
-            union |= _shape_mask(shape, size_hw, reader)
-        yield parts[0].label, union, parts[0].predicted_iou
+def _named_mask(parts: Sequence[_Shape], reader: ObjectReader) -> NamedMask:
+    union = reduce(ior, (_shape_mask(shape, reader) for shape in parts))
+    return parts[0].label, union, parts[0].predicted_iou
 
 
-def _shape_mask(shape: _Shape, size_hw: tuple[int, int], reader: PolygonReader) -> Mask:
+def _shape_mask(shape: _Shape, reader: ObjectReader) -> Mask:
+    size_hw = reader.size_hw
     if shape.shape_type in ("polygon", "oriented_rectangle"):
         coordinates = [number for point in shape.points for number in point]
-        return fill_centres(reader.read(coordinates), size_hw)
+        return fill_centres(reader.polygon(coordinates), size_hw)
     if len(shape.points) != 2:
         raise AnnotationError(f"A labelme {shape.shape_type} must have two corners.")
     # The second corner twice makes three vertices, so that the corners are checked as a polygon.
-    corners = polygon_xy([*shape.points[0], *shape.points[1], *shape.points[1]], size_hw)
+    corners = reader.corners([*shape.points[0], *shape.points[1], *shape.points[1]])
     pixels = np.minimum(np.floor(corners), (size_hw[1] - 1, size_hw[0] - 1)).astype(int)
     (x0, y0), (x1, y1) = pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist()
     mask = np.zeros(size_hw, bool)

@@ -23,8 +23,7 @@ def mask_png(mask: Mask) -> bytes:
 def cutout_png(photo: Photo, mask: Mask) -> bytes:
     """Encodes the object as an RGBA PNG, cropped to the (H, W) mask and transparent outside it.
 
-    Raises:
-        PromptError: the mask is empty.
+    PromptError if the mask is empty.
     """
     x0, y0, x1, y1 = mask_bounds_xyxy(mask)
     if x0 == x1:

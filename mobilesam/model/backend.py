@@ -51,10 +51,7 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
 
     On a CPU these are the fast modules. On other devices, and for an encoder other than TinyViT,
     they are the reference modules; on other devices the CPU's encoder is kept as a fallback.
-
-    Args:
-        sam: the model.
-        precision: of the encoder on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
+    `precision` is the encoder's on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
     """
     if sam.device.type != "cpu":
         fallback = choose_backend(copy.deepcopy(sam).cpu(), precision)

@@ -15,20 +15,23 @@ CHECKSUMS = "SHA256SUMS"
 
 _ENCODER = "image_encoder."
 _RENAMES = (
-    (re.compile(r"^patch_embed\.seq\.0\."), "patch_embed.conv1."),
-    (re.compile(r"^patch_embed\.seq\.2\."), "patch_embed.conv2."),
-    (re.compile(r"\.c\.weight$"), ".conv.weight"),
+    (r"^patch_embed\.seq\.0\.", "patch_embed.conv1."),
+    (r"^patch_embed\.seq\.2\.", "patch_embed.conv2."),
+    (r"\.c\.weight$", ".conv.weight"),
+    # timm downsamples at the start of the next stage, MobileSAM at the end of a stage.
+    (r"^layers\.0\.downsample\.", "stages.1.downsample."),
+    (r"^layers\.1\.downsample\.", "stages.2.downsample."),
+    (r"^layers\.2\.downsample\.", "stages.3.downsample."),
+    (r"^layers\.", "stages."),
 )
-_LAYER = re.compile(r"layers\.(\d)\.")
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
     """Loads all tensors of a checkpoint into a model, or none.
 
-    Args:
-        sam: in training mode; it must be put into eval mode afterwards.
-        path: a state dict as `mobile_sam.pt` (official names), a `.safetensors` file with the same
-            names, or a folder of shards.
+    `sam` is in training mode, and must be put into eval mode afterwards. `path` is a state dict as
+    `mobile_sam.pt` (official names), a `.safetensors` file with the same names, or a folder of
+    shards.
 
     Raises:
         WeightsError: the file is damaged, cannot be read safely, or its tensors do not have the
@@ -140,11 +143,7 @@ def _rename(name: str) -> str | None:
     if name.startswith(("head.", "norm_head.")):
         return None
     for pattern, replacement in _RENAMES:
-        name = pattern.sub(replacement, name)
-    if layer := _LAYER.match(name):
-        # timm downsamples at the start of the next stage, MobileSAM at the end of a stage.
-        stage = int(layer[1]) + ("downsample" in name)
-        name = f"stages.{stage}.{name[layer.end() :]}"
+        name = re.sub(pattern, replacement, name)
     return f"{_ENCODER}trunk.{name}"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.fast_layers import LayerNorm, Linear, linear
+from mobilesam.model.fast_layers import Linear, layer_norm, linear
 
 _FEW_TOKENS = 16
 
@@ -34,7 +34,7 @@ class FastDecoder:
         transformer = decoder.transformer
         self.layers = [_Layer(layer) for layer in transformer.layers]
         self.final_attention = _Attention(transformer.final_attn_token_to_image)
-        self.final_norm = LayerNorm(transformer.norm_final_attn)
+        self.final_norm = layer_norm(transformer.norm_final_attn)
         self.upscaling = _Upscaling(decoder.output_upscaling)
         self.hypernetworks = decoder.output_hypernetworks_mlps
         self.iou_head = decoder.iou_prediction_head
@@ -49,9 +49,8 @@ class FastDecoder:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Decodes B prompts on one image, as MaskDecoder.forward does.
 
-        Returns:
-            low_res_logits (B, C, 256, 256) and iou_predictions (B, C): C is 3 with
-            `multimask_output`, else 1.
+        Returns low_res_logits (B, C, 256, 256) and iou_predictions (B, C): C is 3 with
+        `multimask_output`, else 1.
         """
         position = _tokens_of(image_pe)
         dense = dense_prompt_embeddings
@@ -159,7 +158,7 @@ class _Layer:
         self.to_image = _Attention(layer.cross_attn_token_to_image)
         self.from_tokens = _Attention(layer.cross_attn_image_to_token)
         norms = (layer.norm1, layer.norm2, layer.norm3, layer.norm4)
-        self.norms = [LayerNorm(norm) for norm in norms]
+        self.norms = [layer_norm(norm) for norm in norms]
         self.fc1, self.fc2 = Linear.of(layer.mlp.lin1), Linear.of(layer.mlp.lin2)
 
     def __call__(
@@ -188,7 +187,7 @@ class _Upscaling:
     def __init__(self, upscaling: Any) -> None:
         first, norm, _, second, _ = upscaling
         self.first, self.second = _as_linear(first), _as_linear(second)
-        self.norm = LayerNorm(norm)
+        self.norm = layer_norm(norm)
 
     def __call__(self, image: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
         """(B, 4096, C) tokens and (B, M, 32) hypernetwork outputs to (B, M, 256, 256) logits."""

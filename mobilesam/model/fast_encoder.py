@@ -13,12 +13,13 @@
 """
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.fast_layers import LayerNorm, Linear, linear
+from mobilesam.model.fast_layers import Layer, Linear, in_sequence, layer_norm, linear
 
 _STAGE_SIDES = (128, 64, 64)  # of the feature maps of the stages with window attention
 _EARLY_STRIDE = 8
@@ -32,36 +33,29 @@ class FastEncoder:
         """Copies the weights of a `TinyVitEncoder` in eval mode, in float32 or bfloat16."""
         self.dtype = dtype
         embed, (first, *stages) = encoder.trunk.patch_embed, encoder.trunk.stages
-        self._patch_embed = [_Conv(conv, dtype) for conv in (embed.conv1, embed.conv2)]
-        self._mbconvs = [_MbConv(block, dtype) for block in first.blocks]
-        self._patch_mergings = [_PatchMerging(stage.downsample, dtype) for stage in stages]
-        self._blocks = [
+        mergings = [_patch_merging(stage.downsample, dtype) for stage in stages]
+        blocks: list[list[Layer]] = [
             [_Block(block, side, dtype) for block in stage.blocks]
             for stage, side in zip(stages, _STAGE_SIDES, strict=True)
         ]
-        self._neck = _Neck(encoder.neck, dtype)
+        mbconvs = [_MbConv(block, dtype) for block in first.blocks]
+        patch_embed: list[Layer] = [_Conv(embed.conv1, dtype), F.gelu, _Conv(embed.conv2, dtype)]
+        # (1, h, w, 3) to (1, h/8, w/8, C).
+        self._early: list[Layer] = [*patch_embed, *mbconvs, *mergings[0]]
+        later = [*blocks[0], *mergings[1], *blocks[1], *mergings[2], *blocks[2]]
+        self._late: list[Layer] = [*later, *_neck(encoder.neck, dtype)]
         self._side = encoder.img_size
-        self._blank_features = self._early_layers(
-            torch.zeros(1, self._side, self._side, 3, dtype=dtype)
-        )
+        blank = torch.zeros(1, self._side, self._side, 3, dtype=dtype)
+        self._blank_features = in_sequence(self._early, blank)
 
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Maps one photo to its image embedding.
+        """Maps (1, 3, h, w) normalised RGB, not padded, the longer side 1024, to its embedding.
 
-        Args:
-            pixels: (1, 3, h, w) normalised RGB, not padded, the longer side 1024.
-
-        Returns:
-            (1, 256, 64, 64) float32, in NHWC memory order.
+        Returns (1, 256, 64, 64) float32, in NHWC memory order.
         """
-        x = self._early_features(pixels)
-        for stage, blocks in enumerate(self._blocks):
-            if stage:
-                x = self._patch_mergings[stage](x)
-            for block in blocks:
-                x = block(x)
-        return self._neck(x).float().permute(0, 3, 1, 2)
+        x = in_sequence(self._late, self._early_features(pixels))
+        return x.float().permute(0, 3, 1, 2)
 
     def _early_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """The early layers' output for a photo padded to the square, (1, 128, 128, C)."""
@@ -71,7 +65,7 @@ class FastEncoder:
         crop = F.pad(pixels.to(self.dtype), padding).permute(0, 2, 3, 1).contiguous()
         rows, columns = kept_hw
         full = self._blank_features.clone()
-        full[:, :rows, :columns] = self._early_layers(crop)[:, :rows, :columns]
+        full[:, :rows, :columns] = in_sequence(self._early, crop)[:, :rows, :columns]
         return full
 
     def _extent(self, side: int) -> tuple[int, int]:
@@ -84,14 +78,6 @@ class FastEncoder:
         if (reached + 1) * _EARLY_STRIDE >= self._side:
             return self._side // _EARLY_STRIDE, self._side
         return reached, (reached + 1) * _EARLY_STRIDE
-
-    def _early_layers(self, x: torch.Tensor) -> torch.Tensor:
-        """Patch embedding, first stage and first PatchMerging: (1, h, w, 3) to (1, h/8, w/8, C)."""
-        first, second = self._patch_embed
-        x = second(F.gelu(first(x)))
-        for mbconv in self._mbconvs:
-            x = mbconv(x)
-        return self._patch_mergings[0](x)
 
 
 class _Conv:
@@ -108,23 +94,20 @@ class _Conv:
         return out.permute(0, 2, 3, 1)
 
 
-class _PatchMerging:
-    """timm's PatchMerging."""
+def _patch_merging(block: Any, dtype: torch.dtype) -> list[Layer]:
+    """The layers of timm's PatchMerging."""
+    expand, depthwise = _Conv(block.conv1, dtype), _Conv(block.conv2, dtype)
+    return [expand, F.gelu, depthwise, F.gelu, _Conv(block.conv3, dtype)]
+
+
+class _MbConv:
+    """timm's MBConv: the convolutions of PatchMerging with a residual connection."""
 
     def __init__(self, block: Any, dtype: torch.dtype) -> None:
-        self.expand, self.depthwise, self.project = (
-            _Conv(conv, dtype) for conv in (block.conv1, block.conv2, block.conv3)
-        )
+        self.layers = _patch_merging(block, dtype)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.project(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
-
-
-class _MbConv(_PatchMerging):
-    """timm's MBConv: the same convolutions with a residual connection."""
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.gelu(super().__call__(x).add_(x))
+        return F.gelu(in_sequence(self.layers, x).add_(x))
 
 
 class _Block:
@@ -135,7 +118,7 @@ class _Block:
         self.window_tokens = block.window_size**2
         self.gather, self.scatter = _window_indices(side, block.window_size)
         self.heads = attention.num_heads
-        self.norm, self.qkv = LayerNorm(attention.norm, dtype), Linear.of(attention.qkv, dtype)
+        self.norm, self.qkv = layer_norm(attention.norm, dtype), Linear.of(attention.qkv, dtype)
         self.project = Linear.of(attention.proj, dtype)
         biases = attention.attention_biases[:, attention.attention_bias_idxs]
         self.bias = biases[None].detach().to(dtype).contiguous()
@@ -143,7 +126,7 @@ class _Block:
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
         self.padding = padding.detach().to(dtype)[None]
         self.local_conv = _Conv(block.local_conv, dtype)
-        self.mlp_norm = LayerNorm(block.mlp.norm, dtype)
+        self.mlp_norm = layer_norm(block.mlp.norm, dtype)
         self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -171,13 +154,8 @@ def _window_indices(side: int, window: int) -> tuple[torch.Tensor, torch.Tensor]
     return gather, gather.argsort()[: side**2]
 
 
-class _Neck:
+def _neck(neck: Any, dtype: torch.dtype) -> list[Layer]:
     """SAM's neck on NHWC."""
-
-    def __init__(self, neck: Any, dtype: torch.dtype) -> None:
-        self.weight1 = neck[0].weight.detach()[:, :, 0, 0].to(dtype)
-        self.conv2 = _Conv(neck[2], dtype)
-        self.norm1, self.norm2 = LayerNorm(neck[1], dtype), LayerNorm(neck[3], dtype)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm2(self.conv2(self.norm1(linear(x, self.weight1))))
+    conv1, norm1, conv2, norm2 = neck
+    project = partial(linear, weight=conv1.weight.detach()[:, :, 0, 0].to(dtype))
+    return [project, layer_norm(norm1, dtype), _Conv(conv2, dtype), layer_norm(norm2, dtype)]

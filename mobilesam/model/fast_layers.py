@@ -4,16 +4,16 @@ torch multiplies float32 matrices with MKL, which leaves half of the vector unit
 unused. oneDNN, which is part of torch too, uses them and reads transposed matrices without a copy.
 """
 
-from __future__ import annotations
-
-import functools
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, partial
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch.nn import functional as F  # noqa: N812
+
+Layer: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 _MIN_MULTIPLICATIONS = 1 << 20  # below, oneDNN's set-up takes longer than it saves
 
@@ -26,7 +26,7 @@ class Linear:
     bias: torch.Tensor
 
     @classmethod
-    def of(cls, layer: Any, dtype: torch.dtype = torch.float32) -> Linear:
+    def of(cls, layer: Any, dtype: torch.dtype = torch.float32) -> Self:
         """Copies the weights of a torch layer."""
         return cls(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype))
 
@@ -35,17 +35,21 @@ class Linear:
         return linear(x, self.weight, self.bias)
 
 
-class LayerNorm:
-    """LayerNorm over the last dimension; SAM's LayerNorm2d equals it on channels-last tensors."""
+def layer_norm(layer: Any, dtype: torch.dtype = torch.float32) -> Layer:
+    """The LayerNorm of a torch layer over the last dimension, from (..., C) to the same shape.
 
-    def __init__(self, layer: Any, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of a torch layer."""
-        self.weight, self.bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
-        self.eps = layer.eps
+    SAM's LayerNorm2d equals it on channels-last tensors.
+    """
+    weight, bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+    shape = list(weight.shape)
+    return partial(F.layer_norm, normalized_shape=shape, weight=weight, bias=bias, eps=layer.eps)
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """(..., C) to the same shape."""
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+def in_sequence(layers: Iterable[Layer], x: torch.Tensor) -> torch.Tensor:
+    """Applies layers one after the other."""
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
@@ -64,7 +68,7 @@ def onednn_linear(
     return result
 
 
-@functools.cache
+@cache
 def onednn_is_faster() -> bool:
     """Whether oneDNN is available, correct and faster; measured once, in milliseconds."""
     x, weight = random_matrices((4096, 256), (256, 256))
@@ -85,13 +89,9 @@ def is_faster(
     tolerance: float,
     ratio: float,
 ) -> bool:
-    """Whether a function is supported, correct and faster than the baseline.
+    """Whether a function is supported, correct and more than `ratio` times as fast as `baseline`.
 
-    Args:
-        candidate: the function.
-        baseline: gives the correct result.
-        tolerance: the largest relative error of the candidate's result.
-        ratio: the smallest ratio of the run times that counts as faster.
+    It is correct if its relative error, compared with the baseline, is at most `tolerance`.
     """
     expected = baseline()
     try:

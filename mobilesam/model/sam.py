@@ -68,11 +68,7 @@ def build_sam() -> Sam:
 
 
 def load_sam(path: Path, device: torch.device) -> Sam:
-    """Builds MobileSAM with the weights of a checkpoint, in eval mode.
-
-    Raises:
-        WeightsError: see `mobilesam.model.checkpoint.load_checkpoint`.
-    """
+    """Builds MobileSAM in eval mode; `load_checkpoint` describes the file and the WeightsErrors."""
     sam = build_sam()
     load_checkpoint(sam, path)
     # Only after loading: timm's TinyViT caches its attention biases when it enters eval mode.

@@ -8,21 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar
 
-from huggingface_hub import (
-    constants,
-    get_hf_file_metadata,
-    hf_hub_download,
-    hf_hub_url,
-    try_to_load_from_cache,
-)
+import huggingface_hub as hub
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
 from mobilesam.errors import WeightsError
 from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
 
-WeightsKind: TypeAlias = Literal["official", "bundled", "custom"]
 T = TypeVar("T")
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
@@ -41,7 +35,7 @@ class Weights:
     """
 
     path: Path
-    kind: WeightsKind
+    kind: Literal["official", "bundled", "custom"]
     reason: str
 
 
@@ -72,11 +66,9 @@ def resolve_weights(
 ) -> Weights:
     """Chooses the weights, and downloads the official ones if they are needed.
 
-    Args:
-        name: `"bundled"`, `"official"`, a path, or None for the default order: `mobile_sam.pt` in
-            the folder, then the Hub, then the bundled weights.
-        folder: holds the bundled weights, and the official ones once they are downloaded.
-        download: the official checkpoint on the Hub.
+    `name` is `"bundled"`, `"official"`, a path, or None for the default order: `mobile_sam.pt` in
+    the folder, then the Hub, then the bundled weights. The folder holds the bundled weights, and
+    the official ones once they are downloaded.
 
     Raises:
         WeightsError: the named weights are not available, or the bundled ones are damaged.
@@ -112,7 +104,7 @@ def _official(folder: Path, download: Download) -> Weights:
         # The user's own file under that name: loaded strictly, but not called official.
         return Weights(local, "custom", f"Weights from {folder.name}/{local.name}.")
     # A Space's preload_from_hub, or another program of the user, may have downloaded it already.
-    cached = try_to_load_from_cache(download.repository, download.filename)
+    cached = hub.try_to_load_from_cache(download.repository, download.filename)
     rejected = ""
     if isinstance(cached, str):
         if download.matches(Path(cached)):
@@ -129,8 +121,7 @@ def _official(folder: Path, download: Download) -> Weights:
 def fetch(folder: Path, download: Download) -> Path:
     """Downloads a checkpoint into the Hub's cache, checks it and links it into a folder.
 
-    Returns:
-        The file in the folder, or in the Hub's cache if it cannot be linked.
+    Returns the file in the folder, or in the Hub's cache if it cannot be linked.
 
     Raises:
         WeightsError: the Hub does not answer or sends another file, or the cache is not writable.
@@ -154,11 +145,11 @@ def fetch(folder: Path, download: Download) -> Path:
 
 def _download_to_cache(download: Download) -> str:
     file, endpoint = (download.repository, download.filename), download.endpoint
-    url = hf_hub_url(*file, endpoint=endpoint)
+    url = hub.hf_hub_url(*file, endpoint=endpoint)
     # A Hub that does not answer this request is given up long before a slow transfer would be.
-    _call_in_thread(lambda: get_hf_file_metadata(url, token=False), download.answer_timeout_s)
+    _call_in_thread(lambda: hub.get_hf_file_metadata(url, token=False), download.answer_timeout_s)
     return _call_in_thread(
-        lambda: hf_hub_download(*file, endpoint=endpoint, token=False, force_download=True),
+        lambda: hub.hf_hub_download(*file, endpoint=endpoint, token=False, force_download=True),
         download.transfer_timeout_s,
     )
 

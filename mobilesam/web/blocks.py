@@ -13,8 +13,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 import mobilesam
-from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS, MAX_RADIUS_PX
+from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS
 from mobilesam.objects import MAX_NAME, MAX_OBJECTS
+from mobilesam.paint import MAX_RADIUS_PX
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints

@@ -11,13 +11,18 @@ import pytest
 from pycocotools.coco import COCO
 
 from mobilesam import AnnotationError, PhotoObject, PromptError
-from mobilesam.export.coco import coco_annotation, coco_document, coco_photo, read_coco
+from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document, read_coco
 from mobilesam.export.documents import MAX_OUTLINE_PX
 from tests.serving import iou
 from tests.shapes import fifty_masks
 
 MASKS = fifty_masks()
 SEGMENTATIONS = ("rle", "polygons")
+
+
+def coco_photo(file_name, size_hw, objects, as_polygons=False) -> CocoPhoto:
+    annotations = (coco_annotation(item, as_polygons) for item in objects if item.area)
+    return CocoPhoto(file_name, size_hw, tuple(annotations))
 
 
 def document_of(objects, size_hw, segmentation="rle", file_name="a.jpg"):

@@ -10,9 +10,7 @@ from mobilesam.interactions import (
     MAX_INTERACTIONS,
     MAX_PAINTED_PX,
     MAX_PATH_POINTS,
-    MAX_RADIUS_PX,
     AddPoint,
-    AddStroke,
     Answer,
     ChooseCandidate,
     SetBox,
@@ -22,7 +20,7 @@ from mobilesam.interactions import (
     replay,
 )
 from mobilesam.masks import mask_to_coco_rle
-from mobilesam.paint import CERTAIN_LOGIT
+from mobilesam.paint import CERTAIN_LOGIT, MAX_RADIUS_PX, Stroke
 from mobilesam.prompts import MAX_POINTS
 
 SIZE_HW, INPUT_HW = (120, 180), (683, 1024)
@@ -255,8 +253,8 @@ def test_a_malformed_interaction_is_refused(item):
 RIGHT_HALF = np.zeros(SIZE_HW, bool)
 RIGHT_HALF[:, 90:] = True
 EDITED = SetMask(SIZE_HW, mask_to_coco_rle(RIGHT_HALF)["counts"])
-DOT = AddStroke(((20.0, 60.0),), 10.0, 1)
-ERASER = AddStroke(((90.0, 60.0), (180.0, 60.0)), 5.0, 0)
+DOT = Stroke(((20.0, 60.0),), 10.0, 1)
+ERASER = Stroke(((90.0, 60.0), (180.0, 60.0)), 5.0, 0)
 
 
 def test_a_mask_to_edit_is_the_answer_until_the_first_click():
@@ -301,7 +299,7 @@ def test_strokes_add_and_remove_in_order():
     assert not mask[60, 32]
     assert not mask[60, 150]
     assert mask[70, 150]
-    back = AddStroke(((150.0, 60.0),), 3.0, 1)
+    back = Stroke(((150.0, 60.0),), 3.0, 1)
     assert play((EDITED, ERASER, back), FakeDecoder()).mask()[60, 150]
 
 
@@ -343,7 +341,7 @@ def test_a_mask_of_another_photo_or_with_wrong_counts_is_refused():
 
 def test_a_stroke_outside_the_photo_is_refused():
     with pytest.raises(PromptError, match="outside the 180 x 120 photo"):
-        play((AddStroke(((181.0, 5.0),), 5.0, 1),), FakeDecoder())
+        play((Stroke(((181.0, 5.0),), 5.0, 1),), FakeDecoder())
 
 
 def test_masks_and_strokes_are_parsed():
@@ -387,7 +385,7 @@ def test_strokes_with_too_many_points_together_are_refused():
 
 
 def test_wide_strokes_are_limited_by_the_area_they_sweep():
-    wide = AddStroke(((1.0, 1.0),), MAX_RADIUS_PX, 1)
+    wide = Stroke(((1.0, 1.0),), MAX_RADIUS_PX, 1)
     most = int(MAX_PAINTED_PX // (2 * MAX_RADIUS_PX) ** 2)
     size_hw, input_hw = (5000, 8000), (640, 1024)
     assert painted_px((wide,) * most, size_hw, input_hw) <= MAX_PAINTED_PX
@@ -396,7 +394,7 @@ def test_wide_strokes_are_limited_by_the_area_they_sweep():
 
 
 def test_long_strokes_are_limited_even_if_they_are_thin():
-    there_and_back = AddStroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1)
+    there_and_back = Stroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1)
     size_hw, input_hw = (5000, 8000), (640, 1024)
 
     def paint(times: int) -> None:
@@ -409,7 +407,7 @@ def test_long_strokes_are_limited_even_if_they_are_thin():
 
 def test_strokes_on_a_tiny_photo_are_limited_by_their_area_in_the_logits():
     """A pixel of the photo is 16 x 16 logits there, and every click draws the strokes again."""
-    log = (AddStroke(((8.0, 8.0),) * 1000, 16.0, 1), *[AddPoint(8, 8, 1)] * 20)
+    log = (Stroke(((8.0, 8.0),) * 1000, 16.0, 1), *[AddPoint(8, 8, 1)] * 20)
 
     def click(times: int) -> None:
         play(log[: 1 + times], FakeDecoder(), (16, 16), (1024, 1024))
@@ -420,7 +418,7 @@ def test_strokes_on_a_tiny_photo_are_limited_by_their_area_in_the_logits():
 
 
 def test_a_wide_brush_covers_a_tiny_photo_which_can_still_be_clicked():
-    stroke = AddStroke(((0.0, 0.0),), 4096.0, 1)
+    stroke = Stroke(((0.0, 0.0),), 4096.0, 1)
     answer = play((stroke, AddPoint(0.5, 0.5, 1)), FakeDecoder(), (1, 1), (1024, 1024))
     assert answer.mask().all()
     assert (answer.mask_input == CERTAIN_LOGIT).all()

@@ -18,11 +18,11 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
 from mobilesam import WeightsError
-from mobilesam.model import weights as weights_module
 from mobilesam.model.weights import WEIGHTS_DIR, Download, Weights, resolve_weights
 
 CONTENT = bytes(range(256)) * 4096
@@ -303,7 +303,7 @@ def test_a_full_disk_is_one_sentence(folder, serve, resolve, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(weights_module, "hf_hub_download", full)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
     serve(send_checkpoint)
     with pytest.raises(WeightsError, match=r"No space left on device\); free some disk space"):
         resolve("official", folder)
