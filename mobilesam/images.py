@@ -38,11 +38,13 @@ class Photo:
         pixels: (H, W, 3) uint8 RGB, upright (EXIF orientation applied), transparency over white.
         notes: sentences for the user, for example that only the first frame is used.
         browser_agrees: whether browsers show the file with exactly these pixels.
+        format: Pillow's name of the file's format, such as "JPEG"; empty if it was no file.
     """
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
     browser_agrees: bool = True
+    format: str = ""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -127,7 +129,7 @@ def _decode(
         and image.mode in {"RGB", "L", "P", "1"}
         and "transparency" not in image.info
     )
-    return Photo(_upright_rgb(image, orientation), notes, browser_agrees)
+    return Photo(_upright_rgb(image, orientation), notes, browser_agrees, image.format or "")
 
 
 def _check_size(image: Image.Image, limits: ImageLimits) -> None:

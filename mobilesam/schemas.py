@@ -148,5 +148,6 @@ def _sentence(details: ErrorDetails, name: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name from the input, cut to 40 characters for an error."""
+    """A name from the input, cut to 40 characters for an error, without lone surrogates."""
+    name = name.encode(errors="replace").decode()
     return name if len(name) <= 40 else f"{name[:40]}..."

@@ -8,8 +8,9 @@ UNUSUAL = [
     "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "a" * 5000, "\u202e", "", " ", None, [], {},
 ]  # fmt: skip
 SCALARS = st.sampled_from(UNUSUAL) | st.integers(-5, 200) | st.floats(0, 200) | st.text(max_size=8)
+KEYS = st.text(max_size=6) | st.just("\ud800")
 ANYTHING = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner),
     max_leaves=8,
 )

@@ -1,7 +1,6 @@
 """labelme's JSON, one file per photo."""
 
 import base64
-import io
 from collections.abc import Sequence
 from functools import reduce
 from operator import ior
@@ -15,6 +14,7 @@ from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
 from mobilesam.export.pictures import mask_png
+from mobilesam.image_file import BoundedFile
 from mobilesam.masks import Mask, mask_bounds_xyxy
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import count_parts_and_holes, fill_centres, mask_outlines
@@ -91,10 +91,10 @@ def read_labelme(
     height, width = content.imageHeight, content.imageWidth
     if (height, width) != (None, None):  # old files do not have them
         reader.check_photo_size(height, width)
-    groups: dict[object, list[_Shape]] = {}
+    groups: dict[str, list[_Shape]] = {}
     for index, shape in enumerate(content.shapes):
-        grouped = isinstance(shape.group_id, int)
-        groups.setdefault((shape.label, shape.group_id) if grouped else index, []).append(shape)
+        group = (shape.label, shape.group_id) if isinstance(shape.group_id, int) else index
+        groups.setdefault(repr(group), []).append(shape)  # by repr, as categories in read_coco
     found = (_named_mask(parts, reader) for parts in groups.values())
     return reader.objects(found, len(content.shapes))
 
@@ -125,8 +125,10 @@ def _png_mask(text: str | None, size_hw: tuple[int, ...]) -> Mask:
     """Decodes the (H, W) bool mask of a PNG in base64; every pixel that is not black is set."""
     try:
         data = base64.b64decode(text or "", validate=True)
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        file = BoundedFile(data)
+        with Image.open(file, formats=("PNG",)) as image:
             if (image.height, image.width) == size_hw and len(image.getbands()) == 1:
+                file.begin_pixels()
                 return np.asarray(image).astype(bool)
     except Exception as error:  # Pillow's decoders raise almost anything for damaged files
         raise AnnotationError("A labelme mask must be a valid PNG in base64.") from error

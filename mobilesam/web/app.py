@@ -3,6 +3,7 @@
 The page is served before the model is loaded, because importing torch takes longer than all else.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -81,6 +82,8 @@ def serve_page(
             if mcp:
                 prepare_mcp_server(demo, settings.limits)
             model.set_result(_load(weights, device, settings))
+            gc.collect()
+            gc.freeze()  # else collections, such as while JSON is parsed, scan torch's objects too
         except Exception as error:
             model.set_exception(error)  # for the requests that wait for the model
             raise

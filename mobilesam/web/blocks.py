@@ -1,13 +1,14 @@
 """Gradio's Blocks around the page component and the HTTP endpoints."""
 
 import logging
-import traceback
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import route_utils
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -24,6 +25,8 @@ from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandle
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.page_head import PageHead
 from mobilesam.web.server.queues import WorkQueues
+from mobilesam.web.server.replies import NOT_UNDERSTOOD
+from mobilesam.web.server.request_log import log_failure
 from mobilesam.web.server.static_files import static_route
 
 TITLE = "MobileSAM: click an object in a photo to get its mask"
@@ -37,7 +40,16 @@ _MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits 
 _MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
 _FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second longer for its server
 
-logger = logging.getLogger(__name__)
+
+class _OwnUpload(route_utils.GradioUploadFile):
+    """An upload with its own folder; Gradio names one by the content, so equal uploads share it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sha.update(secrets.token_bytes())
+
+
+route_utils.GradioUploadFile = _OwnUpload  # type: ignore[misc]
 
 
 class DemoBlocks(gr.Blocks):
@@ -57,10 +69,8 @@ class DemoBlocks(gr.Blocks):
         except Exception as error:
             if isinstance(error, gr.Error) and not error.print_exception:
                 raise
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            name = type(error).__name__
-            logger.warning("Event failed: %s at %s:%s", name, frame.filename, frame.lineno)
-        raise gr.Error("The server does not understand the request.", print_exception=False)
+            log_failure("Event", error)
+        raise gr.Error(NOT_UNDERSTOOD, print_exception=False)
 
 
 def build_demo(

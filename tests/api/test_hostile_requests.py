@@ -1,6 +1,8 @@
 """Hostile files, names, addresses and bodies over HTTP: a sentence each, and nothing is reached."""
 
 import json
+import socket
+import time
 
 import httpx
 import numpy as np
@@ -93,6 +95,55 @@ def test_no_address_is_fetched_from_within_arguments(app, http, place, name, val
         "URLs are not allowed here. Upload the file."
         in httpx.get(f"{app.url}gradio_api/call/{name}/{event}").text
     )
+
+
+JSON = {"Content-Type": "application/json"}
+FIELD = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nodd-secret\r\n--x--\r\n'
+CALL = b'{"data": [], "session_hash": "odd-secret", %s}'
+NOT_UNDERSTOOD = {
+    "an unknown component": ("component_server", CALL % b'"component_id": 999, "fn_name": "open"'),
+    "component -1": ("component_server", CALL % b'"component_id": -1, "fn_name": "open"'),
+    "no JSON object": ("component_server", b'["odd-secret"]'),
+    "an unknown endpoint": ("call/odd-secret", CALL % b'"a": 1'),
+    "an endpoint with a NUL": ("call/segment%00", CALL % b'"a": 1'),
+    "an unknown event": ("queue/join", CALL % b'"fn_index": 99'),
+    "event -1": ("queue/join", CALL % b'"fn_index": -1'),
+    "NaN joins": ("queue/join", b"NaN"),
+    "NaN is called": ("call/segment", b"NaN"),
+    "NaN cancels": ("cancel", b"NaN"),
+    "an upload without a file name": ("upload?upload_id=abc", FIELD),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_UNDERSTOOD)
+def test_what_gradio_does_not_expect_is_a_sentence_and_at_most_one_line(app, http, kind):
+    path, body = NOT_UNDERSTOOD[kind]
+    before = len(app.log())
+    headers = {"Content-Type": "multipart/form-data; boundary=x"} if body == FIELD else JSON
+    reply = http.post(f"gradio_api/{path}", content=body, headers=headers)
+    log = app.log()[before:]
+    assert reply.status_code < 500 or reply.text == "The server does not understand the request."
+    assert log.count("\n") == (reply.status_code >= 500)
+    assert "odd-secret" not in log
+
+
+def test_an_upload_whose_client_goes_away_is_one_line(app, http):
+    before = len(app.log())
+    with socket.create_connection(("127.0.0.1", app.port)) as connection:
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: here\r\nContent-Length: 9000\r\n"
+        form = "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        connection.sendall((head + form).encode() + FIELD[:50])
+        time.sleep(0.3)
+    app.wait(lambda: len(app.log()) > before)
+    assert app.log()[before:].count("\n") == 1
+    assert "Request failed: ClientDisconnect at" in app.log()[before:]
+
+
+def test_an_option_that_is_no_text_gets_a_sentence(post, open_photo, http):
+    upload = sent(http, "a.png", encoded(picture(), "PNG")).json()[0]
+    token = open_photo(upload)["token"]
+    reply = post("everything", {"token": token, "options": {"\ud800": 1}})
+    assert "There is no option '?'" in reply.json()["error"]
 
 
 def test_none_of_this_was_unexpected(new_log):

@@ -29,6 +29,7 @@ CLOSED = [
     ("GET", "monitoring/key"),
     ("GET", "gradio_api/profiling/traces"),
     ("GET", "gradio_api/queue/status"),
+    ("GET", "gradio_api/upload_progress?upload_id=x"),
     # What runs of the page are remembered by, and its editor.
     ("GET", "gradio_api/runs"),
     ("POST", "gradio_api/run-history/connect"),
@@ -144,6 +145,13 @@ def test_two_uploads_of_one_name_lie_apart(page, mine, tmp_path, photo):
     other = tmp_path / photo.name
     other.write_bytes(photo.read_bytes() + b"\0")
     assert Path(page.upload(other)).parent != mine["upload"].parent
+
+
+def test_equal_uploads_of_two_visitors_lie_apart(page, photo):
+    """Gradio names a folder by the content; opening one upload would take it from the other."""
+    one, other = page.upload(photo), page.upload(photo)
+    assert page.open_photo(one)["ok"]
+    assert page.open_photo(other, session="other")["ok"]
 
 
 @pytest.mark.parametrize("kind", ["html", "svg", "xml", "js", "pdf", "png"])

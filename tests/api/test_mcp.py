@@ -15,6 +15,7 @@ from mobilesam import Prompt
 from tests.bad_files import header_bomb
 from tests.serving import ROOT
 
+SECRET = "holiday.jpg"
 FIG = ROOT / "examples" / "fig.jpg"
 CLICK = next(
     row["click"]
@@ -159,6 +160,20 @@ def test_a_bad_call_gets_one_sentence(call, uploaded, kind):
     assert failed
     assert sentence in text
     assert len(text) < 150
+
+
+@pytest.mark.parametrize("kind", ["tools/call", "notifications/progress"])
+def test_a_malformed_message_is_logged_without_what_was_sent(app, kind):
+    """By the package `mcp`, to the root logger."""
+    before = len(app.log())
+    sent = {"name": "segment", "arguments": [SECRET]}
+    message = {"jsonrpc": "2.0", "method": kind, "params": sent}
+    if kind == "tools/call":
+        message["id"] = 1
+    accepted = "application/json, text/event-stream"
+    httpx.post(f"{app.url}gradio_api/mcp/", json=message, headers={"Accept": accepted}, timeout=60)
+    app.wait(lambda: "WARNING root: " in app.log()[before:])
+    assert SECRET not in app.log()[before:]
 
 
 def test_the_log_has_no_line_of_the_protocol(app):

@@ -92,6 +92,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
     for process_wide in ("tune_allocator", "configure_logging"):
         monkeypatch.setattr(app, process_wide, lambda: None)
     monkeypatch.setattr(app, "_load", load)
+    monkeypatch.setattr("gc.freeze", lambda: page.events.append("frozen"))
     monkeypatch.setattr("mobilesam.web.blocks.close", lambda _: page.events.append("closed"))
     monkeypatch.setattr("mobilesam.web.blocks.build_demo", page.build)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
@@ -103,7 +104,7 @@ def test_the_page_is_served_before_the_model_is_loaded_and_closed_at_the_end(
 ) -> None:
     caplog.set_level(logging.INFO)
     serve_page()
-    assert page.events == ["launched", "loaded", "served", "closed"]
+    assert page.events == ["launched", "loaded", "frozen", "served", "closed"]
     assert "The page is at http://127.0.0.1:7999/" in caplog.messages
     assert list(tmp_path.iterdir()) == []
 

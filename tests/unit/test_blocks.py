@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import io
 import json
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from gradio import route_utils
 from gradio.routes import App
 
 from mobilesam.settings import MEGA, ImageLimits
@@ -167,7 +170,7 @@ def test_a_failed_event_replies_with_a_sentence_and_prints_nothing_that_was_sent
     response = run_event(fail, data)
     assert response.status_code == 500
     assert response.json()["error"] == "The server does not understand the request."
-    (record,) = [one for one in caplog.records if one.name == "mobilesam.web.blocks"]
+    (record,) = [one for one in caplog.records if "failed" in one.getMessage()]
     assert record.getMessage().startswith("Event failed: ")
     out, err = capfd.readouterr()
     assert SECRET not in out + err + caplog.text
@@ -180,12 +183,20 @@ def test_without_it_gradio_prints_what_was_sent(capfd):
     assert SECRET in capfd.readouterr().err
 
 
+def test_gradio_names_the_folder_of_an_upload_by_the_hash_that_is_made_unique():
+    """By `route_utils.GradioUploadFile`, which the parser of uploads creates for each file."""
+    assert route_utils.GradioUploadFile.__module__ == "mobilesam.web.blocks"
+    assert "temp_file.sha.hexdigest()" in inspect.getsource(route_utils.upload_fn)
+    one, other = (route_utils.GradioUploadFile(io.BytesIO()) for _ in range(2))
+    assert one.sha.hexdigest() != other.sha.hexdigest()
+
+
 def test_an_error_for_the_client_passes(caplog):
     def refuse(_image: object) -> None:
         raise gr.Error("Send a photo.", print_exception=False)
 
     assert run_event(refuse, [None]).json()["error"] == "Send a photo."
-    assert [one for one in caplog.records if one.name == "mobilesam.web.blocks"] == []
+    assert [one for one in caplog.records if "failed" in one.getMessage()] == []
 
 
 def test_nothing_is_reported_to_gradio_or_kept_by_it():

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+import tracemalloc
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from mobilesam.everything_options import EverythingOptions
 from mobilesam.web.api import endpoints
 from mobilesam.web.server import request_log
 from mobilesam.web.server.queues import WorkQueue, WorkQueues
+from tests.bad_files import encoded, exif_that_repeats, jpeg_segments, picture
 from tests.event_loop import run_async
 from tests.stub_options import KEEP_ALL
 
@@ -185,6 +187,20 @@ def test_an_export_is_called_after_the_photo_which_has_an_extension(
     assert exported.name == file
     assert json.loads(exported.read_bytes())["images"][0]["file_name"] == annotated
     assert exported.is_relative_to(folder)
+
+
+def test_the_extension_is_that_of_the_photo_as_it_was_read(call, folder):
+    """Opened by Pillow alone, the EXIF of this file takes hundreds of MB."""
+    path = folder / "blob"
+    jpeg = encoded(picture(120, 180), "JPEG")
+    exif = jpeg_segments(0xE1, exif_that_repeats(1000, 400_000), b"Exif\0\0")
+    path.write_bytes(jpeg[:2] + exif + jpeg[20:])
+    tracemalloc.start()
+    exported = Path(call("export", str(path), [OBJECT], "coco_rle", None)["path"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert json.loads(exported.read_bytes())["images"][0]["file_name"] == "photo.jpg"
+    assert peak < 50_000_000
 
 
 @pytest.mark.parametrize("name", [7, [], {}, True])

@@ -399,7 +399,7 @@ def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held,
 
 
 def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, folder):
-    """Gradio stores equal uploads of two users under one path."""
+    """Even if both were stored under one path, as Gradio alone does with equal uploads."""
     path = Path(upload(photo))
     query = {"path": str(path), "name": "disc.png"}
     for session in ("one", "two"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 import tracemalloc
 
@@ -11,6 +12,7 @@ import pytest
 from mobilesam.errors import AnnotationError
 from mobilesam.export import documents, export_file, read_coco, read_labelme, read_objects
 from mobilesam.images import Photo
+from tests.bad_files import png_chunk, png_of
 
 SIDE = 1000
 MANY = 300
@@ -62,6 +64,26 @@ def test_ids_whose_hashes_collide_take_no_longer():
     document = coco(ALL_BUT_ONE, category=2**61 - 1, categories=categories)
     began = time.thread_time()
     assert [item.name for item in read_coco(document, (SIDE, SIDE))] == ["a"]
+    assert time.thread_time() - began < 1
+
+
+def test_group_ids_whose_hashes_collide_take_no_longer():
+    document = labelme(10_000)
+    for number, shape in enumerate(document["shapes"]):
+        document["shapes"][number] = {**shape, "group_id": number * (2**61 - 1)}
+    began = time.thread_time()
+    with pytest.raises(AnnotationError, match="There are 10000 objects; at most 1000"):
+        read_labelme(document, (SIDE, SIDE))
+    assert time.thread_time() - began < 1
+
+
+def test_a_png_of_very_many_chunks_is_refused_early():
+    png = png_of(SIDE, SIDE, *[png_chunk(b"prVt", b"")] * 300_000)
+    document = labelme(1)
+    document["shapes"][0] |= {"shape_type": "mask", "mask": base64.b64encode(png).decode()}
+    began = time.thread_time()
+    with pytest.raises(AnnotationError, match="valid PNG"):
+        read_labelme(document, (SIDE, SIDE))
     assert time.thread_time() - began < 1
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -9,10 +12,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.request_limits import route_path
 from mobilesam.web.server.static_files import static_base
+
+SECRET = "holiday.jpg"
 
 
 def client(root_path: str = "") -> TestClient:
@@ -76,3 +82,29 @@ def test_the_route_is_found_as_starlette_finds_it(path, root):
 
     scope = {"path": path, "root_path": root}
     assert route_path(scope) == get_route_path(scope)
+
+
+def failing(path: str, has_started: bool = False) -> httpx.Response:
+    """The response of an application that fails with what was sent."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if has_started:
+            await PlainTextResponse("begun")(scope, receive, send)
+        raise KeyError(SECRET)
+
+    return TestClient(SecurityMiddleware(app, 1000)).post(path)
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/call/x", "/gradio_api/upload", "/gradio_api/reset"])
+def test_an_unexpected_error_is_a_sentence_and_one_line_in_the_log(caplog, path):
+    reply = failing(path)
+    assert (reply.status_code, reply.text) == (500, "The server does not understand the request.")
+    assert "Content-Security-Policy" in reply.headers
+    (record,) = [one for one in caplog.records if one.name.startswith("mobilesam")]
+    assert re.fullmatch(r"Request failed: KeyError at \S+test_middleware\.py:\d+", record.message)
+    assert SECRET not in caplog.text
+
+
+def test_an_error_after_the_response_began_leaves_it_as_it_is(caplog):
+    assert failing("/gradio_api/reset", has_started=True).text == "begun"
+    assert "Request failed: KeyError" in caplog.text

@@ -37,6 +37,7 @@ def test_the_page_has_the_elements_at_the_end_of_its_head(root_path: str) -> Non
     answer = client(page, root_path).get(f"{root_path}/")
     assert answer.text == PAGE.replace("</title></head>", f"</title>{LINK}</head>")
     assert int(answer.headers["content-length"]) == len(answer.content)
+    assert answer.headers["cache-control"] == "private, no-cache"  # it depends on the Host
 
 
 def test_a_request_for_the_headers_alone_is_answered() -> None:

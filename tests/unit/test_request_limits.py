@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -155,21 +156,32 @@ def test_a_request_that_gradio_queues_has_a_smaller_limit(monkeypatch):
     run_scene(scene)
 
 
-@pytest.mark.parametrize("item", [b"[]", b"{}"])
+@pytest.mark.parametrize("item", [b"[]", b"{}", b'""', rb'"\\"'])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_json_with_very_many_lists_is_not_parsed(monkeypatch, item, chunked):
-    monkeypatch.setattr(module, "MAX_LISTS", 31)
+def test_json_with_very_many_lists_or_strings_is_not_parsed(monkeypatch, item, chunked):
+    """Nor with many keys, each of which is a string."""
+    monkeypatch.setattr(module, "MAX_PARSED", 31)
 
-    def lists(count: int) -> bytes:
+    def items(count: int) -> bytes:
         return b"[" + b",".join((count - 1) * [item]) + b"]"
 
     async def scene(_reader: Reader, send: Send) -> None:
-        assert (await send(lists(31), chunked)).text == "read"
-        assert (await send(lists(32), chunked)).status_code == 413
+        assert (await send(items(31), chunked)).text == "read"
+        assert (await send(items(32), chunked)).status_code == 413
         # A photo may contain any bytes.
-        assert (await send(lists(90), chunked, FORM, UPLOAD_PATH)).text == "read"
+        assert (await send(items(90), chunked, FORM, UPLOAD_PATH)).text == "read"
 
-    assert run_scene(scene).read == [len(lists(31)), len(lists(90))]
+    assert run_scene(scene).read == [len(items(31)), len(items(90))]
+
+
+def test_json_with_very_many_numbers_is_not_parsed(monkeypatch):
+    monkeypatch.setattr(module, "MAX_VALUES", 31)
+
+    async def scene(_reader: Reader, send: Send) -> None:
+        assert (await send(b"[" + 31 * b"1," + b"1]")).text == "read"
+        assert (await send(b"[" + 32 * b"1," + b"1]")).status_code == 413
+
+    run_scene(scene)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1,]", b"\xff", b"a=1", b"[" * 900])
@@ -217,6 +229,23 @@ def test_an_upload_has_few_parts(kind):
             assert (await post(parts + b"--xyz--")).status_code == 413
 
     run_scene(scene)
+
+
+def test_an_upload_has_no_id_that_gradio_would_keep():
+    seen = []
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        seen.append(scope["query_string"])
+
+    async def post() -> None:
+        transport = httpx.ASGITransport(RequestLimits(app, MAX_BODY_BYTES))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            for path in (UPLOAD_PATH, QUEUED_PATH):
+                with contextlib.suppress(AssertionError):  # of the transport: there is no response
+                    await client.post(f"{path}?upload_id={90 * 'a'}")
+
+    run_async(post())
+    assert seen == [b"", b"upload_id=" + 90 * b"a"]
 
 
 def test_the_name_of_a_session_is_short():

@@ -13,7 +13,8 @@ from mobilesam.web.server import request_log
 from mobilesam.web.server.replies import BusyError, ExpiredError, answering, refusal
 from mobilesam.web.server.request_log import (
     configure_logging,
-    hide_error_message,
+    hide_content,
+    log_failure,
     logged_request,
 )
 
@@ -121,20 +122,45 @@ def test_the_message_of_an_error_is_kept_out_of_every_record():
         raise ValueError(SECRET)
     except ValueError:
         record = logging.LogRecord("uvicorn.error", 40, __file__, 1, "Bad", (), sys.exc_info())
-    assert hide_error_message(record)
+    assert hide_content(record)
     text = logging.Formatter().format(record)
     assert SECRET not in text
     assert "error=ValueError" in text
     assert "test_request_log.py" in text
 
 
+@pytest.mark.parametrize("name", ["root", "mcp.server.sse", "asyncio", "mobilesamson"])
+def test_of_the_messages_of_other_packages_only_the_place_is_logged(name):
+    """MCP's session logs what a client sent to the root logger, asyncio the messages of errors."""
+    record = logging.LogRecord(name, 30, "/lib/session.py", 383, "Bad: %s", (SECRET,), None)
+    assert hide_content(record)
+    assert record.getMessage() == "Message from /lib/session.py:383"
+
+
+@pytest.mark.parametrize("name", ["mobilesam.web.app", "uvicorn.error"])
+def test_messages_of_this_package_and_of_the_server_are_logged(name):
+    record = logging.LogRecord(name, 30, __file__, 1, "Ready on %s", ("cpu",), None)
+    assert hide_content(record)
+    assert record.getMessage() == "Ready on cpu"
+
+
 def test_the_handlers_of_this_process_and_uvicorns_logger_have_the_filter(monkeypatch):
     """Gradio's server logs unexpected errors to "uvicorn.error", whose handlers are its own."""
     root, server = logging.Logger("root"), logging.Logger("uvicorn.error")
     root.addHandler(logging.NullHandler())
-    loggers = {"uvicorn.error": server, "httpx": logging.Logger("a"), "httpx2": logging.Logger("b")}
+    loggers = {"uvicorn.error": server, "mobilesam": logging.Logger("mobilesam")}
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     monkeypatch.setattr(logging, "getLogger", lambda name=None: loggers.get(name, root))
     configure_logging()
     for target in (*root.handlers, server):
-        assert target.filters == [hide_error_message]
+        assert target.filters == [hide_content]
+    assert loggers["mobilesam"].level == logging.INFO
+
+
+def test_a_failure_is_one_line_of_type_and_place(caplog):
+    try:
+        raise KeyError(SECRET)
+    except KeyError as error:
+        log_failure("Request", error)
+    (message,) = caplog.messages
+    assert re.fullmatch(r"Request failed: KeyError at \S+test_request_log\.py:\d+", message)

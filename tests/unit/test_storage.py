@@ -89,13 +89,14 @@ def test_uploads_are_in_a_private_folder_that_is_removed_at_the_end(tmp_path, mo
     assert get_upload_folder() == before
 
 
-def test_the_folder_is_swept_until_the_end(monkeypatch):
+def test_the_folder_is_swept_until_the_end(tmp_path, monkeypatch):
     swept, folders = threading.Event(), []
 
     def note(folder):
         folders.append(str(folder))
         swept.set()
 
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(module, "_SWEEP_INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "sweep", note)
     others = threading.active_count()
@@ -105,6 +106,30 @@ def test_the_folder_is_swept_until_the_end(monkeypatch):
         (sweeper,) = threading.enumerate()[others:]
     sweeper.join(10)
     assert not sweeper.is_alive()
+
+
+def test_files_of_a_server_that_was_killed_are_swept_by_the_next_one(tmp_path, monkeypatch):
+    """And nothing else in that folder, whoever named it like this."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(module, "_SWEEP_INTERVAL_S", 0.01)
+    with temporary_storage() as folder:
+        left = tmp_path / f"{module._PREFIX}killed"
+        left.mkdir(0o700)
+        assert folder.name.startswith(module._PREFIX)
+        names = ("elsewhere", "mobilesam-checkout", f"{module._PREFIX}of-somebody")
+        others = [tmp_path / name for name in names]
+        for other in others:
+            aged(other / "photo.png", MAX_AGE_S + 60)
+        (tmp_path / f"{module._PREFIX}link").symlink_to(others[0])
+        fresh = aged(left / "a" / "fresh.png", MAX_AGE_S - 60)
+        old = aged(left / "b" / "old.png", MAX_AGE_S + 60)
+        deadline = time.monotonic() + 10
+        while old.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert not old.exists()
+        assert fresh.exists()
+        assert all((other / "photo.png").exists() for other in others)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The HTTP endpoints /segment, /everything and /export, for API clients and MCP."""
 
 import functools
-import mimetypes
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -12,7 +11,6 @@ import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_http_url_like
-from PIL import Image
 from pydantic import TypeAdapter
 
 import mobilesam
@@ -201,7 +199,7 @@ class Endpoints:
         path = _checked_photo(image)
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
-        file_name, data = export_file(format, photo, named, _photo_name(name, path))
+        file_name, data = export_file(format, photo, named, _photo_name(name, path, photo.format))
         return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
@@ -286,14 +284,10 @@ def _checked_photo(image: str | None) -> Path:
     return checked_upload(image)
 
 
-def _photo_name(name: object, path: Path) -> str:
+def _photo_name(name: object, path: Path, photo_format: str) -> str:
     """The photo's file name with an extension; JavaScript clients name their uploads "blob"."""
     if name is None:
         name = path.name if path.suffix else "photo"
     if not isinstance(name, str):
         raise PromptError("name must be the photo's file name, or null.")
-    if Path(name).suffix:
-        return name
-    with Image.open(path) as image:
-        mime_type = image.get_format_mimetype() or ""
-    return name + (mimetypes.guess_extension(mime_type, strict=False) or "")
+    return name if Path(name).suffix else f"{name}.{photo_format.lower().replace('jpeg', 'jpg')}"

@@ -6,7 +6,6 @@ Adds what Gradio's server lacks: replies as JSON, and uploaded photos as argumen
 import base64
 import importlib.util
 import json
-import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -39,8 +38,6 @@ def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:
             "The MCP server could not start. Reinstall it with "
             "`pip install -r requirements-mcp.txt`, or start without MCP."
         )
-    for name in ("mcp", "mcp.server"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they log a line for every request
     postprocess_in_gradio = server.postprocess_output_data
 
     def postprocess(data: Any, root_url: str) -> Any:

@@ -218,7 +218,6 @@ class PageHandlers:
         upload = checked_upload(path)
         photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
         photo.folder.mkdir()
-        # Gradio stores equal uploads of two users under one path.
         upload.replace(photo.path)
 
         def encode() -> Reply:

@@ -10,14 +10,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mobilesam.web.server.replies import NOT_UNDERSTOOD
 from mobilesam.web.server.request_limits import RequestLimits, route_path
+from mobilesam.web.server.request_log import log_failure
 from mobilesam.web.server.static_files import static_base
 
 _ALLOWED = re.compile(
     rf"""/? | /healthz | /config/? | /(assets|static|{re.escape(static_base())})/.*
     | /(favicon\.ico|theme\.css|manifest\.json|robots\.txt)
     | /gradio_api/ (
-        info/? | app_id/? | startup-events | theme\.css | upload | upload_progress
+        info/? | app_id/? | startup-events | theme\.css | upload
         | queue/(join|data) | call/.* | cancel | reset/? | component_server/?
         | heartbeat/[^/]{{1,64}} | mcp(/.*)?
         | file=(?!https?://).*      # else the server would download any URL for anyone
@@ -55,7 +57,10 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """Allowed routes: all others return 404. Every response has the security headers."""
+    """Allowed routes: all others return 404. Every response has the security headers.
+
+    An unexpected error, whether a bug or the request's fault, is a sentence with status 500.
+    """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self._app = app
@@ -71,8 +76,12 @@ class SecurityMiddleware:
         if is_file:  # Gradio answers a Range request with the request's own headers
             del MutableHeaders(scope=scope)["range"]
 
+        is_answered = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
                 headers["Content-Security-Policy"] = _FILE_POLICY if is_file else _PAGE_POLICY
@@ -82,4 +91,10 @@ class SecurityMiddleware:
 
         allowed = _ALLOWED.fullmatch(path)
         app = self._limited if allowed else PlainTextResponse("Not found", status_code=404)
-        await app(scope, receive, send_with_headers)
+        try:
+            await app(scope, receive, send_with_headers)
+        except Exception as error:
+            log_failure("Request", error)
+            if not is_answered:
+                reply = PlainTextResponse(NOT_UNDERSTOOD, status_code=500)
+                await reply(scope, receive, send_with_headers)

@@ -34,6 +34,7 @@ class PageHead:
                     message["body"] = head + self._elements + end + rest
                     headers = MutableHeaders(scope=start)
                     headers["Content-Length"] = str(len(message["body"]))
+                    headers["Cache-Control"] = "private, no-cache"  # it has URLs with the Host
                 await send(start)
                 start = {}
             await send(message)

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.web.server.request_log import logged_request
 
+NOT_UNDERSTOOD = "The server does not understand the request."
+
 Reply: TypeAlias = dict[str, Any]
 
 

@@ -1,7 +1,7 @@
 """One line in the log for each request: its name, its outcome and how long it took.
 
 Nothing that a user sends appears in the log: no prompts, tokens or file names. Of an unexpected
-error it has the type and the traceback, but not the message, which may quote any of these.
+error and of the messages of other packages, which may quote any of these, it has only the place.
 """
 
 import errno
@@ -22,18 +22,19 @@ queued_at: ContextVar[float] = ContextVar("queued_at")
 
 
 def configure_logging() -> None:
-    """Logs to standard error, without the messages of unexpected errors."""
+    """Logs to standard error, without content."""
     line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=line)
-    for name in ("httpx", "httpx2"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format=line)
+    logging.getLogger("mobilesam").setLevel(logging.INFO)
     # uvicorn's logger has handlers of its own.
     for target in (*logging.getLogger().handlers, logging.getLogger("uvicorn.error")):
-        target.addFilter(hide_error_message)
+        target.addFilter(hide_content)
 
 
-def hide_error_message(record: logging.LogRecord) -> bool:
-    """Filter that replaces the exception of a log record by its type and traceback."""
+def hide_content(record: logging.LogRecord) -> bool:
+    """Filter of what may quote a client: messages of exceptions and those of other packages."""
+    if not record.name.startswith(("mobilesam.", "uvicorn.")):
+        record.msg, record.args = f"Message from {record.pathname}:{record.lineno}", None
     if record.exc_info and record.exc_info[1]:
         record.exc_text, record.exc_info = _describe(record.exc_info[1]), None
     return True
@@ -66,6 +67,13 @@ def logged_request(name: str, reassurance: str = "") -> Iterator[None]:
         wait_ms, work_ms = 1000 * wait_s, 1000 * (time.perf_counter() - started_at)
         line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"
         logger.info(line, request_id, name, outcome, wait_ms, work_ms)
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """Logs the type of an unexpected error and its place, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    name, place = type(error).__name__, f"{frame.filename}:{frame.lineno}"
+    logger.warning("%s failed: %s at %s", what, name, place)
 
 
 def _describe(error: BaseException) -> str:

@@ -21,6 +21,7 @@ MAX_AGE_S = 15 * 60
 MAX_BYTES = 4000 * MEGA  # of all files together
 _SWEEP_INTERVAL_S = 15
 _FOLDER_BYTES = 4096
+_PREFIX = "mobilesam-files-"
 _VARIABLE = "GRADIO_TEMP_DIR"
 
 
@@ -28,6 +29,7 @@ _VARIABLE = "GRADIO_TEMP_DIR"
 def temporary_storage() -> Iterator[Path]:
     """Creates a private folder, and has Gradio store uploads there until the block ends.
 
+    Those of other processes are swept too, because one that was killed cannot do it.
     Enter it before gradio is imported: some of its modules read the variable only then.
     """
     parent = os.environ.get(_VARIABLE, "")
@@ -36,10 +38,11 @@ def temporary_storage() -> Iterator[Path]:
 
     def keep_sweeping() -> None:
         while not stop.wait(_SWEEP_INTERVAL_S):
-            sweep(Path(folder))
+            for one in _folders_like(Path(folder)):
+                sweep(one)
 
     with tempfile.TemporaryDirectory(
-        prefix="mobilesam-", dir=parent or None, ignore_cleanup_errors=True
+        prefix=_PREFIX, dir=parent or None, ignore_cleanup_errors=True
     ) as folder:
         os.environ[_VARIABLE] = folder
         threading.Thread(target=keep_sweeping, daemon=True).start()
@@ -48,6 +51,15 @@ def temporary_storage() -> Iterator[Path]:
         finally:
             stop.set()
             os.environ[_VARIABLE] = parent  # empty counts as unset
+
+
+def _folders_like(folder: Path) -> Iterator[Path]:
+    """The folders of all processes of this user; not links, which anybody can create in /tmp."""
+    for one in folder.parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # removed in the meantime
+            own, status = folder.lstat(), one.lstat()
+            if (status.st_uid, status.st_mode) == (own.st_uid, own.st_mode):
+                yield one
 
 
 def sweep(folder: Path, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> None:
