@@ -76,8 +76,8 @@ def test_gradio_finds_nothing_to_evaluate_in_the_markup() -> None:
 
 def test_every_named_element_of_the_markup_is_a_known_one() -> None:
     markup = PromptCanvas([]).html_template
-    page_module = (STATIC_DIR / "panels/page.js").read_text("utf-8")
-    (declared,) = re.findall(r"@typedef \{(Record<.*?)\} Refs", page_module, re.S)
+    types = (STATIC_DIR / "types.d.ts").read_text("utf-8")
+    (declared,) = re.findall(r"^type Refs = (Record<.*?);$", types, re.S | re.M)
     names = set(re.findall(r"'(\w+)'", declared)) | set(re.findall(r"(\w+): HTML", declared))
     used = {
         re.sub("-(.)", lambda match: match[1].upper(), name)
