@@ -378,24 +378,28 @@ def test_opening_a_photo_is_logged_once_when_it_ends(handlers, photo, held, capl
     assert "what=open outcome=ExpiredError" in unknown
 
 
-def test_a_session_may_have_a_few_photos_waiting(handlers, photo, another, held, monkeypatch):
+def test_the_newest_photos_of_a_tab_take_the_places_of_older_ones_that_wait(
+    handlers, photo, another, held, monkeypatch
+):
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
     monkeypatch.setattr(photo_sessions, "MAX_WAITING_PER_SESSION", 2)
 
     async def scene():
-        paths = [photo, another(1), another(2)]
-        first, second, third = [await start(handlers, path) for path in paths]
-        other = await start(handlers, another(3), "two")
+        done = await start(handlers, another(9))
         held.released.set()
-        await poll(handlers, first)
-        await poll(handlers, second)
-        fourth = await start(handlers, another(4))
-        return third, other, fourth
+        await poll(handlers, done)
+        held.released.clear()
+        waiting = [await start(handlers, path) for path in (photo, another(1))]
+        other = await start(handlers, another(3), "two")
+        newest = await start(handlers, another(2))
+        held.released.set()
+        replies = [await poll(handlers, reply) for reply in (*waiting, newest, other)]
+        return handlers.preview({"token": done["token"]}), replies
 
-    third, other, fourth = run_async(scene())
-    assert "waiting to be opened" in third["error"]
-    assert other["ok"]
-    assert fourth["ok"]
+    already_open, (oldest, *others) = run_async(scene())
+    assert oldest["expired"]
+    assert [reply["state"] for reply in others] == ["done"] * 3
+    assert already_open["ok"]
 
 
 def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, folder):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobilesam.web.page.mask_generation import MaskGeneration
-from mobilesam.web.server.replies import BusyError, ExpiredError, Reply
+from mobilesam.web.server.replies import ExpiredError, Reply
 
 MAX_OPEN_PHOTOS = 4096
 MAX_WAITING_PER_SESSION = 3  # photos to be encoded; the page only needs the newest
@@ -71,16 +71,11 @@ class PhotoSessions:
         return [photo for photo in self._all() if photo.session == session]
 
     def add(self, photo: PhotoSession) -> None:
-        """Adds a photo, and closes the least recently used one if there are too many.
-
-        BusyError if too many photos of the session are waiting.
-        """
-        waiting = [other for other in self.of_session(photo.session) if not other.embedding_key]
-        if len(waiting) >= MAX_WAITING_PER_SESSION:
-            raise BusyError("Several of your photos are waiting to be opened. Try again shortly.")
+        """Adds a photo, and closes the oldest ones if too many are open, or waiting in its tab."""
         with self._lock:
             self._photos[photo.token] = photo
-        for excess in self._all()[:-MAX_OPEN_PHOTOS]:
+        waiting = [other for other in self.of_session(photo.session) if not other.embedding_key]
+        for excess in waiting[:-MAX_WAITING_PER_SESSION] + self._all()[:-MAX_OPEN_PHOTOS]:
             self.close(excess)
 
     def close(self, photo: PhotoSession) -> None:
