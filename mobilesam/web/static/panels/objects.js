@@ -166,7 +166,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       const {photo} = store.get();
       if (!photo || !objects.isUnsaved) return () => store.set({note: null});
       const {file} = photo, snapshot = objects.snapshot();
-      return () => tell(`Objects of “${file.name}” saved.`, () => reopen(file, snapshot), 'Go back');
+      return () => tell(`The objects of “${file.name}” were closed with it.`, () => reopen(file, snapshot), 'Go back');
     },
     commands: {
       'next': () => whenAnswered(objects.next), 'edit': editThere, 'save-all': saveAll,
