@@ -50,14 +50,12 @@ class FakeDecoder:
 
 
 def play(interactions, decoder, size_hw=SIZE_HW, input_hw=INPUT_HW) -> Answer:
-    """Drives a replay with a decoder that remembers nothing."""
-    steps = replay(tuple(interactions), size_hw, input_hw)
-    try:
-        _, answer = next(steps)
-        while True:
-            _, answer = steps.send(decoder(answer.prompt, answer.mask_input))
-    except StopIteration as end:
-        return end.value
+    """Replays a log with a decoder that remembers nothing."""
+
+    def decode(_digest, answer):
+        return decoder(answer.prompt, answer.mask_input)
+
+    return replay(tuple(interactions), size_hw, input_hw, decode)
 
 
 def decoded_for(*log) -> list[tuple[Prompt, float | None]]:
