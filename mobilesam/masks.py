@@ -21,11 +21,6 @@ class CocoRle(TypedDict):
     counts: str
 
 
-def mask_area(mask: Mask) -> int:
-    """Number of pixels in the mask."""
-    return int(np.count_nonzero(mask))
-
-
 def mask_bounds_xyxy(mask: Mask) -> tuple[int, int, int, int]:
     """The tightest (x0, y0, x1, y1) such that mask[y0:y1, x0:x1] contains the mask, or zeros."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))

@@ -109,8 +109,7 @@ def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]
     # In groups of eight: merging all at once takes quadratic time and holds the GIL.
     while len(rles) > 1:
         rles = [coco_mask.merge(rles[at : at + 8]) for at in range(0, len(rles), 8)]
-    filled: Mask = coco_mask.decode(rles[0]).astype(bool)
-    return filled
+    return np.asarray(coco_mask.decode(rles[0]), np.bool_)
 
 
 def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:

@@ -129,14 +129,13 @@ def decode_batch(
         boxes = torch.tensor(corners, dtype=torch.float32, device=device)
     logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
     sparse, dense = backend.prompt_encoder(points=points, boxes=boxes, masks=logits)
-    low_res_logits, iou_predictions = backend.mask_decoder(
+    return backend.mask_decoder(
         image_embeddings=embedding.features,
         image_pe=backend.image_pe,
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         multimask_output=multimask_output,
     )
-    return low_res_logits, iou_predictions
 
 
 def _checked_logits(mask_input: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ def loading(load):
 
 
 if __name__ == "__main__":
-    handlers.mask_area = holding("click", handlers.mask_area)  # in the middle of `segment`
+    handlers.rle_area = holding("click", handlers.rle_area)  # in the middle of `segment`
     handlers.mask_png = holding("export", handlers.mask_png)
     app._load = loading(app._load)
     app.serve_page()

@@ -18,7 +18,6 @@ from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.files import export_file, json_bytes, photo_file_name
 from mobilesam.export.pictures import cutout_png, mask_png
 from mobilesam.images import Photo, open_photo
-from mobilesam.masks import mask_area
 from mobilesam.objects import PhotoObject
 from mobilesam.prompts import Prompt
 from mobilesam.runtime import usable_cores
@@ -60,7 +59,7 @@ def segment(args: Namespace) -> int:
         write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
     if not args.quiet:
         show(
-            f"{args.out}: {mask_area(mask) / mask.size:.1%} of the photo, predicted IoU {iou:.2f}, "
+            f"{args.out}: {mask.mean():.1%} of the photo, predicted IoU {iou:.2f}, "
             f"{segmenter.weights.kind} weights."
         )
     return 0

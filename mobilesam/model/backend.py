@@ -63,21 +63,14 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
     return fast_backend(sam, getattr(torch, precision))
 
 
+@torch.inference_mode()
 def plain_backend(sam: Sam) -> ModelBackend:
     """The reference: the unchanged modules of timm and segment_anything."""
-
-    @torch.inference_mode()
-    def encode(rgb: torch.Tensor) -> torch.Tensor:
-        embedding: torch.Tensor = sam.image_encoder(sam.preprocess(rgb))
-        return embedding
-
-    with torch.inference_mode():
-        image_pe = sam.prompt_encoder.get_dense_pe()
     return ModelBackend(
-        encode=encode,
+        encode=torch.inference_mode()(lambda rgb: sam.image_encoder(sam.preprocess(rgb))),
         prompt_encoder=sam.prompt_encoder,
         mask_decoder=sam.mask_decoder,
-        image_pe=image_pe,
+        image_pe=sam.prompt_encoder.get_dense_pe(),
         image_size=sam.image_encoder.img_size,
         mask_threshold=sam.mask_threshold,
         name="plain float32",

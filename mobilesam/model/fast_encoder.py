@@ -38,8 +38,8 @@ class FastEncoder:
             [_Block(block, side, dtype) for block in stage.blocks]
             for stage, side in zip(stages, _STAGE_SIDES, strict=True)
         ]
-        mbconvs = [_MbConv(block, dtype) for block in first.blocks]
-        patch_embed: list[Layer] = [_Conv(embed.conv1, dtype), F.gelu, _Conv(embed.conv2, dtype)]
+        mbconvs = [_mbconv(block, dtype) for block in first.blocks]
+        patch_embed: list[Layer] = [_conv(embed.conv1, dtype), F.gelu, _conv(embed.conv2, dtype)]
         # (1, h, w, 3) to (1, h/8, w/8, C).
         self._early: list[Layer] = [*patch_embed, *mbconvs, *mergings[0]]
         later = [*blocks[0], *mergings[1], *blocks[1], *mergings[2], *blocks[2]]
@@ -80,34 +80,25 @@ class FastEncoder:
         return reached, (reached + 1) * _EARLY_STRIDE
 
 
-class _Conv:
+def _conv(conv: Any, dtype: torch.dtype) -> Layer:
     """A convolution on NHWC; BatchNorm is folded into it."""
-
-    def __init__(self, conv: Any, dtype: torch.dtype) -> None:
-        fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
-        self.conv: torch.nn.Conv2d = fused.requires_grad_(False).to(dtype)
-        if self.conv.groups == 1:
-            self.conv.to(memory_format=torch.channels_last)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.conv(x.permute(0, 3, 1, 2))
-        return out.permute(0, 2, 3, 1)
+    fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
+    fused.requires_grad_(False).to(dtype)
+    if fused.groups == 1:
+        fused.to(memory_format=torch.channels_last)
+    return lambda x: fused(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 def _patch_merging(block: Any, dtype: torch.dtype) -> list[Layer]:
     """The layers of timm's PatchMerging."""
-    expand, depthwise = _Conv(block.conv1, dtype), _Conv(block.conv2, dtype)
-    return [expand, F.gelu, depthwise, F.gelu, _Conv(block.conv3, dtype)]
+    expand, depthwise = _conv(block.conv1, dtype), _conv(block.conv2, dtype)
+    return [expand, F.gelu, depthwise, F.gelu, _conv(block.conv3, dtype)]
 
 
-class _MbConv:
-    """timm's MBConv: the convolutions of PatchMerging with a residual connection."""
-
-    def __init__(self, block: Any, dtype: torch.dtype) -> None:
-        self.layers = _patch_merging(block, dtype)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.gelu(in_sequence(self.layers, x).add_(x))
+def _mbconv(block: Any, dtype: torch.dtype) -> Layer:
+    """The layer of timm's MBConv: PatchMerging's convolutions with a residual connection."""
+    layers = _patch_merging(block, dtype)
+    return lambda x: F.gelu(in_sequence(layers, x).add_(x))
 
 
 class _Block:
@@ -125,7 +116,7 @@ class _Block:
         # timm pads windows with zeros before the norm, whose output for them is its bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
         self.padding = padding.detach().to(dtype)[None]
-        self.local_conv = _Conv(block.local_conv, dtype)
+        self.local_conv = _conv(block.local_conv, dtype)
         self.mlp_norm = layer_norm(block.mlp.norm, dtype)
         self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
 
@@ -158,4 +149,4 @@ def _neck(neck: Any, dtype: torch.dtype) -> list[Layer]:
     """SAM's neck on NHWC."""
     conv1, norm1, conv2, norm2 = neck
     project = partial(linear, weight=conv1.weight.detach()[:, :, 0, 0].to(dtype))
-    return [project, layer_norm(norm1, dtype), _Conv(conv2, dtype), layer_norm(norm2, dtype)]
+    return [project, layer_norm(norm1, dtype), _conv(conv2, dtype), layer_norm(norm2, dtype)]

@@ -22,7 +22,7 @@ from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
-from mobilesam.masks import mask_area, mask_to_coco_rle
+from mobilesam.masks import mask_to_coco_rle, rle_area
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
 from mobilesam.web.page.mask_generation import MaskGeneration
@@ -127,10 +127,11 @@ class PageHandlers:
         side = query.get("side")
         side = max(side, _MIN_DISPLAY_SIDE) if isinstance(side, int) else DISPLAY_SIDE
         mask = answer.mask(_fitted(embedding.original_size, min(side, DISPLAY_SIDE)))
+        rle = mask_to_coco_rle(mask)
         iou = answer.predicted_iou
         return {
-            "rle": mask_to_coco_rle(mask),
-            "coverage": round(mask_area(mask) / mask.size, 4),
+            "rle": rle,
+            "coverage": round(rle_area(rle) / mask.size, 4),
             "index": answer.index,
             "predicted_iou": None if iou is None else round(iou, 3),
             "candidates": _candidates(answer),

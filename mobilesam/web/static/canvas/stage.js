@@ -189,8 +189,6 @@ export function createStage(refs, {tool, displaySide, onView}) {
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
-    /** Shows other strokes on the same mask. @param {Stroke[]} newer */
-    showStrokes(newer) { showMask(rle, newer); },
     setTool(/** @type {Tool} */ next) {
       if (next === tool) return;
       gestures.cancel();

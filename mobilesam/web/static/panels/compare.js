@@ -50,13 +50,10 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   }
 
   async function choosePicture(/** @type {File} */ picked) {
-    try {
-      const picture = await createImageBitmap(picked);
-      chosen?.close();
-      chosen = picture;
-    } catch {
-      return say('The browser cannot show this file as a picture. Choose a JPEG, PNG or WebP.');
-    }
+    const picture = await createImageBitmap(picked).catch(() => null);
+    if (!picture) return say('The browser cannot show this file as a picture. Choose a JPEG, PNG or WebP.');
+    chosen?.close();
+    chosen = picture;
     if (dialog.open) setBackground('picture');
   }
 

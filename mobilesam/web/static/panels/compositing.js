@@ -1,12 +1,12 @@
 // Puts the cut-out on another background. This happens in the browser: background pictures are not uploaded.
-import {contextOf, createCanvas, paintPixels} from '../canvas/canvas2d.js';
+import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {maskPath} from '../canvas/mask_painting.js';
 import {decodeForDisplay} from '../core/rle.js';
 
 /** @typedef {'none' | 'white' | 'black' | 'blur' | Picture} Background */
 
 const BLUR_SIDE = 40;           // scaled down to this and smoothly up again, a photo is blurred
 const STRIP_ROWS = 256;
-const OPAQUE = 0xff000000;
 
 /** @type {(picture: Picture, width: number, height: number) => HTMLCanvasElement} */
 function scaledTo(picture, width, height) {
@@ -43,12 +43,9 @@ function blurred(picture, width, height) {
 
 /** A mask as a canvas that is opaque inside, with a longest side of at most `side`. */
 export function maskStencil(/** @type {Rle} */ rle, /** @type {number} */ side) {
-  const {size, data} = decodeForDisplay(rle, side), [height, width] = size;
-  const canvas = createCanvas(width, height), pixels = new Uint32Array(data.length);
-  for (let x = 0, index = 0; x < width; x++) {
-    for (let y = 0; y < height; y++, index++) pixels[y * width + x] = data[index] ? OPAQUE : 0;
-  }
-  paintPixels(canvas, size, pixels);
+  const {path, size: [height, width]} = maskPath(decodeForDisplay(rle, side));
+  const canvas = createCanvas(width, height);
+  contextOf(canvas).fill(path, 'evenodd');
   return canvas;
 }
 

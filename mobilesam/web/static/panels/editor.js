@@ -49,7 +49,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   });
   const brush = createBrush({
     limits, isRemoving, interactions: () => undoStack.interactions, onStroke: undoStack.push, onError: fail,
-    onDraw: () => stage.showStrokes(newStrokes()),
+    onDraw: showMask,
     onSize() { showBrushSize(); stage.redrawMarks(); },
   });
   const stage = createStage(refs, {
@@ -70,10 +70,11 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     refs.brushSize.textContent = text;
   }
 
-  /** The strokes that the mask on the stage does not contain yet, and the one that is being drawn. */
-  function newStrokes() {
-    const {answered, interactions} = store.get();
-    return [...strokesSince(answered, interactions), ...(brush.stroke ? [brush.stroke] : [])];
+  /** Shows the newest mask, the strokes that it does not contain yet, and the one that is being drawn. */
+  function showMask() {
+    const {mode, reply, answered, interactions} = store.get();
+    if (mode === 'masks') return stage.showMask(null, []);
+    stage.showMask(reply && reply.rle, [...strokesSince(answered, interactions), ...(brush.stroke ? [brush.stroke] : [])]);
   }
 
   /** @param {Reply | null} reply to the interactions in the undo stack */
@@ -97,13 +98,12 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   showBrushSize();
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
+    const isEdited = isOtherMode || state.interactions !== previous.interactions;
     if (isOtherMode || state.tool !== previous.tool) {
       stage.setTool(isMasks ? maskTool() : state.tool === 'brush' ? brush.tool : promptTool);
     }
-    if (isOtherMode || state.interactions !== previous.interactions) stage.setInteractions(isMasks ? [] : state.interactions);
-    if (isOtherMode || state.reply !== previous.reply) {
-      stage.showMask(isMasks || !state.reply ? null : state.reply.rle, isMasks ? [] : newStrokes());
-    } else if (state.interactions !== previous.interactions) stage.showStrokes(newStrokes());
+    if (isEdited) stage.setInteractions(isMasks ? [] : state.interactions);
+    if (isEdited || state.reply !== previous.reply) showMask();
   });
 
   function setTool(/** @type {ToolName} */ tool) {

@@ -1,5 +1,5 @@
 // The photo that is being opened, shown over the open one: a click on it counts as soon as it is open.
-import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
+import {contextOf} from '../canvas/canvas2d.js';
 import {drawPoint} from '../canvas/markers.js';
 import {fitted, pixelAt} from '../core/geometry.js';
 
@@ -18,10 +18,8 @@ export function createIncoming(canvas, side) {
   function draw() {
     if (!picture) return;
     const [width, height] = fitted(picture.width, picture.height, side);
-    resize(canvas, width, height);
+    Object.assign(canvas, {width, height});     // clears it and resets its transform, too
     const context = contextOf(canvas);
-    context.resetTransform();
-    clearCanvas(canvas);
     context.drawImage(picture, 0, 0, width, height);
     if (!clicked) return;
     const {scale} = projection();

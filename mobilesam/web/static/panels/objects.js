@@ -37,8 +37,7 @@ function createRow(id, maxName, actions) {
 /** @param {Row} row @param {PhotoObject} item @param {boolean} isActive */
 function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
   const estimate = hasMask(item) ? predictedIou(item) : null;
-  if (isActive) row.setAttribute('aria-current', 'true');
-  else row.removeAttribute('aria-current');
+  row.ariaCurrent = isActive ? 'true' : null;
   row.dataset.visible = item.visible ? 'yes' : 'no';
   swatch.style.background = item.colour;
   Object.assign(swatch, {
