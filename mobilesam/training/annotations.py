@@ -1,6 +1,5 @@
-"""The masks of photos, from COCO files of the demo or of any other program, and their split."""
+"""The masks of photos, from COCO files of the demo or of any other program."""
 
-import hashlib
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,9 +66,10 @@ class AnnotatedPhoto:
     size_hw: tuple[int, int]
     rles: tuple[CocoRle, ...]
 
-    def masks(self, indices: Iterable[int]) -> list[Mask]:
-        """The (H, W) bool masks of some objects, decoded on every call."""
-        return [mask_from_coco_rle(self.rles[index], self.size_hw) for index in indices]
+    def masks(self, which: Iterable[int] | None = None) -> list[Mask]:
+        """The (H, W) bool masks with some indices, or all; decoded on every call."""
+        chosen = self.rles if which is None else [self.rles[index] for index in which]
+        return [mask_from_coco_rle(rle, self.size_hw) for rle in chosen]
 
 
 def read_annotations(
@@ -123,21 +123,6 @@ def read_annotations(
             "folder of the annotated photos, and that the objects were exported with masks."
         )
     return usable
-
-
-def split_photos(
-    photos: Sequence[AnnotatedPhoto], held_out: int, seed: int
-) -> tuple[list[AnnotatedPhoto], list[AnnotatedPhoto]]:
-    """Splits photos at random into those to learn from and `held_out` others.
-
-    The order is a hash of the seed and of each photo's content, so names of files do not matter.
-    """
-
-    def draw(photo: AnnotatedPhoto) -> bytes:
-        return hashlib.sha256(f"{seed} {photo.digest}".encode()).digest()
-
-    shuffled = sorted(photos, key=draw)
-    return shuffled[held_out:], shuffled[:held_out]
 
 
 def _read_file(path: Path) -> Iterator[tuple[_Image, list[_Annotation]]]:

@@ -63,6 +63,16 @@ class LoopOptions:
     patience: int | None = None
     checkpoint_seconds: float = 60
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the weights at the end depend on, for `RunFiles.identity`."""
+        names = asdict(self)
+        for name in ("workers", "checkpoint_seconds"):
+            del names[name]
+        if self.patience is None:
+            del names["evaluate_every"]
+        return names
+
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run, 0 to 1, is done after a number of steps and seconds."""
         minutes = self.minutes

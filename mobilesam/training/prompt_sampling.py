@@ -20,9 +20,15 @@ JITTER = 0.1  # standard deviation of a corner, of the box's side (arXiv 2304.02
 MAX_JITTER = 20 / 1024  # of the frame's longer side
 
 
-def rescaled(coordinates: Coordinates, scale: float) -> Coordinates:
-    """The same places, (..., 2) XY or (..., 4) XYXY, in a frame with `scale` times the pixels."""
-    return ((coordinates + 0.5) * scale - 0.5).astype(np.float32)
+def rescaled(coordinates: Coordinates, scale: float | NDArray[np.float64]) -> Coordinates:
+    """The same places in a frame with `scale` times the pixels.
+
+    Args:
+        coordinates: (..., 2) XY or (..., 4) XYXY.
+        scale: one number, or (2,) for X and Y.
+    """
+    scale_xy = np.tile(np.broadcast_to(scale, 2), coordinates.shape[-1] // 2)
+    return np.asarray((coordinates + 0.5) * scale_xy - 0.5, np.float32)
 
 
 def random_point(mask: Mask, random: np.random.Generator) -> Coordinates:

@@ -6,19 +6,21 @@ import torch
 from segment_anything import SamPredictor
 
 from mobilesam.training.decoding import decode
+from tests.training import SMALL, small_sam
 
-POINTS = np.array([[300.0, 200.0], [700.0, 512.0], [40.0, 90.0]], np.float32)
+POINTS = np.array([[30.0, 20.0], [70.0, 51.0], [4.0, 9.0]], np.float32)
 LABELS = np.array([1, 0, 1])
-BOXES = np.array([[10.0, 20.0, 400.0, 500.0], [300.0, 30.0, 1000.0, 700.0]], np.float32)
+BOXES = np.array([[1.0, 2.0, 40.0, 50.0], [30.0, 3.0, 100.0, 70.0]], np.float32)
+SIDE = SMALL // 4
 TOLERANCE = 1e-4
 
 
-@pytest.fixture
-def predictor(stub_sam):
-    """Holds a photo of 1024 x 768, whose pixels are the model's."""
-    predictor = SamPredictor(stub_sam)
+@pytest.fixture(scope="module")
+def predictor():
+    """Holds a photo whose pixels are the model's."""
+    predictor = SamPredictor(small_sam())
     random = np.random.default_rng(0)
-    predictor.set_image(random.integers(0, 255, (768, 1024, 3), dtype=np.uint8))
+    predictor.set_image(random.integers(0, 255, (96, SMALL, 3), dtype=np.uint8))
     return predictor
 
 
@@ -70,7 +72,7 @@ def test_boxes_are_decoded_as_by_the_predictor(predictor):
 
 
 def test_points_with_a_box_and_a_mask_are_decoded_as_by_the_predictor(predictor):
-    mask_input = np.random.default_rng(1).normal(0, 5, (2, 1, 256, 256)).astype(np.float32)
+    mask_input = np.random.default_rng(1).normal(0, 5, (2, 1, SIDE, SIDE)).astype(np.float32)
     points, labels = np.stack([POINTS[:2], POINTS[1:]]), np.stack([LABELS[:2], LABELS[1:]])
     logits, ious = decoded(predictor, points, labels, BOXES, mask_input)
     for n in range(2):
@@ -87,7 +89,7 @@ def test_points_with_a_box_and_a_mask_are_decoded_as_by_the_predictor(predictor)
 
 def test_gradients_reach_the_decoder_the_prompt_encoder_and_the_embedding(predictor):
     sam = predictor.model
-    weights = [sam.mask_decoder.module.mask_tokens.weight, sam.prompt_encoder.no_mask_embed.weight]
+    weights = [sam.mask_decoder.mask_tokens.weight, sam.prompt_encoder.no_mask_embed.weight]
     embedding = predictor.features[0].clone().requires_grad_()
     for weight in weights:
         weight.requires_grad_()
@@ -96,7 +98,7 @@ def test_gradients_reach_the_decoder_the_prompt_encoder_and_the_embedding(predic
         logits, _ = decode(sam, embedding, points, labels, None, None, False)
         gradients = torch.autograd.grad(logits.sum(), [*weights, embedding])
     finally:
-        for weight in weights:  # the modules are shared with other tests
+        for weight in weights:  # other tests use the model, too
             weight.requires_grad_(False)
     assert all(gradient.abs().sum() > 0 for gradient in gradients)
 

@@ -39,10 +39,12 @@ def test_a_box_goes_through_the_outermost_pixels():
 
 
 def test_rescaling_keeps_the_place():
-    """Pixel 1 of 2 covers pixels 4 to 7 of 8, whose middle is 5.5."""
-    assert sampling.rescaled(np.array([1, 0], np.float32), 4).tolist() == [5.5, 1.5]
-    there = sampling.rescaled(np.array([3, 4, 10, 20], np.float32), 1.7)
-    assert sampling.rescaled(there, 1 / 1.7) == pytest.approx([3, 4, 10, 20], abs=1e-5)
+    """Column 1 of 2 covers columns 4 to 7 of 8, whose middle is 5.5; there, rows stay."""
+    point = np.array([1, 3], np.float32)
+    assert sampling.rescaled(point, 4).tolist() == [5.5, 13.5]
+    assert sampling.rescaled(point, np.array([4, 1])).tolist() == [5.5, 3]
+    box = np.array([1, 3, 7, 9], np.float32)
+    assert sampling.rescaled(box, np.array([4, 1])).tolist() == [5.5, 3, 29.5, 9]
 
 
 @pytest.mark.parametrize("name", fifty_masks())
