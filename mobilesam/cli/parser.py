@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from mobilesam import __version__
 from mobilesam.cli.output import show
+from mobilesam.cli.training_parser import DISTILL_EXAMPLES, PROGRAM, add_distill
 
-PROGRAM = "python -m mobilesam"
 EVERYTHING_OPTIONS = {
     "points_per_side": "prompt the model at a grid of N x N points, 1 to 64; more points find "
     "smaller objects (default: 16)",
@@ -67,6 +67,10 @@ can have several lines, one for each object.
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
 
+_TRAINING = {"distill"}
+_REPLACED = "an existing one is replaced when the new one is complete"
+_KEPT = "it must not exist"
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports an error in one line."""
@@ -89,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
+        ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
         ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
@@ -99,8 +104,9 @@ def build_parser() -> argparse.ArgumentParser:
             )
         add_options(command)
         if name != "serve":
-            _add_out(command)
-        _add_model(command)
+            _add_out(command, _KEPT if name in _TRAINING else _REPLACED)
+        if name not in _TRAINING:
+            _add_model(command)
     return parser
 
 
@@ -168,13 +174,13 @@ def _add_serve(parser: _Parser) -> None:
     )
 
 
-def _add_out(parser: _Parser) -> None:
+def _add_out(parser: _Parser, existing: str) -> None:
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="FILE",
-        help="the output file; an existing one is replaced when the new one is complete",
+        help=f"the output file; {existing}",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 

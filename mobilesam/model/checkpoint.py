@@ -1,12 +1,13 @@
-"""Loads MobileSAM checkpoints strictly and renames the official parameters to timm's names."""
+"""Reads MobileSAM checkpoints strictly and writes them; official parameters and timm's names."""
 
 import hashlib
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from mobilesam.errors import WeightsError
@@ -14,12 +15,19 @@ from mobilesam.errors import WeightsError
 CHECKSUMS = "SHA256SUMS"
 
 _ENCODER = "image_encoder."
+_COUNTER = "num_batches_tracked"
 _RENAMES = (
     (re.compile(r"^patch_embed\.seq\.0\."), "patch_embed.conv1."),
     (re.compile(r"^patch_embed\.seq\.2\."), "patch_embed.conv2."),
     (re.compile(r"\.c\.weight$"), ".conv.weight"),
 )
 _LAYER = re.compile(r"layers\.(\d)\.")
+_OFFICIAL_NAMES = (
+    (re.compile(r"^patch_embed\.conv1\."), "patch_embed.seq.0."),
+    (re.compile(r"^patch_embed\.conv2\."), "patch_embed.seq.2."),
+    (re.compile(r"\.conv\.weight$"), ".c.weight"),
+)
+_STAGE = re.compile(r"stages\.(\d)\.")
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
@@ -36,7 +44,7 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
     """
     expected = sam.state_dict()
     # The bundled weights omit BatchNorm's counters, which inference does not read.
-    state = {name: t for name, t in expected.items() if name.endswith("num_batches_tracked")}
+    state = {name: t for name, t in expected.items() if name.endswith(_COUNTER)}
     state |= {new: t for name, t in read_tensors(path).items() if (new := _rename(name))}
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
@@ -85,6 +93,20 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise WeightsError(f"{path.name} is not a plain state dict of tensors.")
     return state
+
+
+def checkpoint_bytes(sam: nn.Module, metadata: Mapping[str, str]) -> bytes:
+    """A model as a .safetensors file with the official names, which `load_checkpoint` reads.
+
+    As in the bundled weights, there is no ImageNet classifier and no counter of BatchNorm.
+    """
+    state = sam.state_dict()
+    tensors = {
+        _official_name(name): state[name].detach().cpu().contiguous()
+        for name in state
+        if not name.endswith(_COUNTER)
+    }
+    return save(tensors, dict(metadata))
 
 
 def checkpoint_digest(path: Path) -> str:
@@ -146,6 +168,20 @@ def _rename(name: str) -> str | None:
         stage = int(layer[1]) + ("downsample" in name)
         name = f"stages.{stage}.{name[layer.end() :]}"
     return f"{_ENCODER}trunk.{name}"
+
+
+def _official_name(name: str) -> str:
+    """The inverse of `_rename`."""
+    trunk = f"{_ENCODER}trunk."
+    if not name.startswith(trunk):
+        return name
+    name = name.removeprefix(trunk)
+    for pattern, replacement in _OFFICIAL_NAMES:
+        name = pattern.sub(replacement, name)
+    if stage := _STAGE.match(name):
+        layer = int(stage[1]) - ("downsample" in name)
+        name = f"layers.{layer}.{name[stage.end() :]}"
+    return f"{_ENCODER}{name}"
 
 
 def _example(names: set[str]) -> str:
