@@ -16,6 +16,8 @@ from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, checked_output, progress_bar, show
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
 from mobilesam.cli.training_commands import distill as distill
+from mobilesam.cli.training_commands import evaluate as evaluate
+from mobilesam.cli.training_commands import finetune as finetune
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document

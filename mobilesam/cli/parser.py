@@ -7,7 +7,15 @@ from typing import Any, NoReturn
 
 from mobilesam import __version__
 from mobilesam.cli.output import show
-from mobilesam.cli.training_parser import DISTILL_EXAMPLES, PROGRAM, add_distill
+from mobilesam.cli.training_parser import (
+    DISTILL_EXAMPLES,
+    EVALUATE_EXAMPLES,
+    FINETUNE_EXAMPLES,
+    PROGRAM,
+    add_distill,
+    add_evaluate,
+    add_finetune,
+)
 
 EVERYTHING_OPTIONS = {
     "points_per_side": "prompt the model at a grid of N x N points, 1 to 64; more points find "
@@ -67,7 +75,7 @@ can have several lines, one for each object.
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
 
-_TRAINING = {"distill"}
+_TRAINING = ("distill", "finetune", "evaluate")
 _REPLACED = "an existing one is replaced when the new one is complete"
 _KEPT = "it must not exist"
 
@@ -94,6 +102,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
         ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
+        ("finetune", "train the model on your annotations", FINETUNE_EXAMPLES, add_finetune),
+        ("evaluate", "measure a model on annotated photos", EVALUATE_EXAMPLES, add_evaluate),
         ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
@@ -104,9 +114,12 @@ def build_parser() -> argparse.ArgumentParser:
             )
         add_options(command)
         if name != "serve":
-            _add_out(command, _KEPT if name in _TRAINING else _REPLACED)
+            existing = _KEPT if name in ("distill", "finetune") else _REPLACED
+            _add_out(command, existing, is_required=name != "evaluate")
+        if name != "distill":
+            _add_weights(command)
         if name not in _TRAINING:
-            _add_model(command)
+            _add_device(command)
     return parser
 
 
@@ -174,23 +187,26 @@ def _add_serve(parser: _Parser) -> None:
     )
 
 
-def _add_out(parser: _Parser, existing: str) -> None:
+def _add_out(parser: _Parser, existing: str, is_required: bool) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        required=True,
+        required=is_required,
         metavar="FILE",
         help=f"the output file; {existing}",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_model(parser: _Parser) -> None:
+def _add_weights(parser: _Parser) -> None:
     parser.add_argument(
         "--weights",
         help="official, bundled, or a path (default: MOBILESAM_WEIGHTS, else the official weights "
         "if they are available, else the bundled ones)",
     )
+
+
+def _add_device(parser: _Parser) -> None:
     parser.add_argument(
         "--device",
         help="cpu, cuda, cuda:1, ... (default: MOBILESAM_DEVICE, else a GPU if there is one)",

@@ -6,11 +6,17 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilesam.atomic_file import write_atomically
 from mobilesam.cli.output import checked_output, show
+from mobilesam.cli.training_parser import FINETUNE_STEPS
 from mobilesam.errors import MobileSamError
+from mobilesam.export.files import json_bytes
 from mobilesam.runtime import usable_cores
+from mobilesam.settings import Settings
 
 if TYPE_CHECKING:
     from mobilesam.training.loop import LoopOptions
@@ -45,8 +51,71 @@ def distill(args: Namespace) -> int:
     return 0
 
 
+def finetune(args: Namespace) -> int:
+    """`finetune`: trains the model on annotations."""
+    out = _checked_output(args, ".safetensors")
+    settings = Settings.from_env()
+    with training_session():
+        from mobilesam.model.weights import resolve_weights
+        from mobilesam.training.evaluation import table
+        from mobilesam.training.finetune import FinetuneOptions
+        from mobilesam.training.finetune import finetune as run
+
+        loop = loop_options(args)
+        if loop.steps is None and loop.minutes is None:
+            loop = replace(loop, steps=FINETUNE_STEPS)
+        options = FinetuneOptions(
+            annotations=tuple(args.annotations),
+            photos=args.photos,
+            out=out,
+            weights=resolve_weights(args.weights or settings.weights).path,
+            encoder=args.encoder,
+            size=args.size,
+            batch=args.batch,
+            precision=args.precision,
+            seed=args.seed,
+            embeddings=args.embeddings,
+            held_out=args.held_out,
+            log=args.log,
+            loop=replace(loop, patience=args.patience),
+        )
+        outcome = run(options, reporter(args), args.quiet)
+    if not args.quiet and outcome.before:  # of the main process
+        print(table({"before": outcome.before, "after": outcome.after}))  # noqa: T201
+    return 0
+
+
+def evaluate(args: Namespace) -> int:
+    """`evaluate`: measures a model on annotated photos."""
+    out = _checked_output(args, ".json") if args.out else None
+    settings = Settings.from_env()
+    with training_session(resumes=False):
+        from mobilesam.model.weights import resolve_weights
+        from mobilesam.training.annotations import read_annotations
+        from mobilesam.training.evaluation import embed_with, table
+        from mobilesam.training.evaluation import evaluate as run
+        from mobilesam.training.loop import build_accelerator
+        from mobilesam.training.teacher import load_teacher
+
+        report = reporter(args)
+        photos = read_annotations(args.annotations, args.photos, args.size, report)
+        device = build_accelerator().device
+        weights = resolve_weights(args.weights or settings.weights)
+        sam = load_teacher(weights.path, args.size).sam.to(device)
+        teacher = None
+        if args.teacher:
+            teacher = load_teacher(resolve_weights(args.teacher).path, args.size).sam.to(device)
+        figures = run(sam, photos, embed_with(sam), teacher, quiet=args.quiet)
+    if out:
+        report_json = {"weights": weights.path.name, "size": args.size, "figures": figures}
+        write_atomically(out, json_bytes(report_json))
+    if not args.quiet:
+        print(table({weights.kind: figures}))  # noqa: T201
+    return 0
+
+
 @contextmanager
-def training_session() -> Iterator[None]:
+def training_session(resumes: bool = True) -> Iterator[None]:
     """Says which packages are missing, uses the usable cores, and says how to resume."""
     try:
         import accelerate  # noqa: F401
@@ -61,7 +130,8 @@ def training_session() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        show("Run the same command again to resume.")
+        if resumes:
+            show("Run the same command again to resume.")
         raise
 
 
@@ -92,3 +162,10 @@ def reporter(args: Namespace) -> Callable[[str], None]:
             show(sentence)
 
     return report
+
+
+def _checked_output(args: Namespace, suffix: str) -> Path:
+    """The output's path, which is none of the annotation files."""
+    for file in args.annotations:
+        out = checked_output(args.out, suffix, file)
+    return out

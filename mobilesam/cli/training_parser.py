@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 PROGRAM = "python -m mobilesam"
+FINETUNE_STEPS = 200
+"""Where `finetune` ends at the latest, unless another limit is given."""
 
 DISTILL_EXAMPLES = f"""\
 examples:
@@ -28,6 +30,114 @@ uses a GPU if there is one; on a CPU, use a --size such as 256.
 
 The run is saved every minute in student.safetensors.part. To resume it after an interruption, run
 the same command again. Losses and evaluations are in student.jsonl, one JSON object per line."""
+
+FINETUNE_EXAMPLES = f"""\
+examples:
+  learn from photos that were annotated in the demo and exported as COCO, one file for each photo
+    {PROGRAM} finetune --annotations exports/*.json --photos photos --out mine.safetensors
+  open the demo with the result
+    MOBILESAM_WEIGHTS=mine.safetensors make run
+
+Any other COCO file with polygons or run-length masks can be used, too. Twenty photos are enough to
+begin with. A fifth of the photos is not learned from: they tell when to stop, and the table at the
+end compares the model before and after on them.
+
+Prompt encoder and mask decoder learn, which takes minutes on two CPU cores. The image embeddings
+are computed once, about a second for each photo, and kept on disk, 2 MB for each photo. With
+--encoder the image encoder learns, too: this needs a GPU and some hundred photos.
+
+The run is saved every minute in mine.safetensors.part. To resume it after an interruption, run the
+same command again. Losses and evaluations are in mine.jsonl, one JSON object per line."""
+
+EVALUATE_EXAMPLES = f"""\
+examples:
+  measure your weights on annotated photos
+    {PROGRAM} evaluate --weights mine.safetensors --annotations coco.json --photos photos
+  compare the bundled weights with SAM's ViT-H, as in the paper's tables
+    {PROGRAM} evaluate --weights bundled --teacher sam_vit_h_4b8939.pth \\
+        --annotations coco.json --photos photos --out figures.json
+
+A mask is prompted with the point farthest from its border, and with its box. Each correction is a
+click in the middle of the largest error. NoC is the number of clicks to an IoU, at most 20. All
+figures are means over masks, at the size of the photo, or of the model's input if that is smaller.
+It takes about a second for each photo and half a second for each mask on two CPU cores."""
+
+
+def add_finetune(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `finetune`, without --weights, --out and --quiet."""
+    _add_annotations(parser)
+    parser.add_argument(
+        "--encoder", action="store_true", help="the image encoder learns, too (needs a GPU)"
+    )
+    add_loop(
+        parser,
+        limit=f"{FINETUNE_STEPS}, unless --minutes is given",
+        batch=2,
+        batch_note="with up to four masks each",
+        learning_rate=1e-4,
+        evaluate_every=25,
+    )
+    parser.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        default=4,
+        help="stop after so many evaluations without progress; the result has the best weights "
+        "(default: 4)",
+    )
+    parser.add_argument(
+        "--embeddings",
+        type=Path,
+        metavar="FOLDER",
+        help="where the image embeddings are kept; several runs can share them (default: "
+        "embeddings, beside the output file)",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=_positive,
+        metavar="N",
+        help="photos to evaluate on (default: a fifth, at most 50)",
+    )
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `evaluate`, without --weights, --out and --quiet."""
+    _add_annotations(parser)
+    parser.add_argument(
+        "--teacher",
+        metavar="WEIGHTS",
+        help="compare with the masks of another model, too: official, bundled, or a path to a "
+        "checkpoint of SAM (ViT-B, ViT-L or ViT-H) or MobileSAM",
+    )
+    _add_size(parser)
+
+
+def _add_annotations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="COCO JSON files with masks",
+    )
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the folder of the photos that the files name",
+    )
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        type=_positive,
+        metavar="PIXELS",
+        default=1024,
+        help="side of the model's input, a multiple of 64 (default: 1024)",
+    )
 
 
 def add_distill(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +169,14 @@ def add_distill(parser: argparse.ArgumentParser) -> None:
         help="weights to start from: a checkpoint of MobileSAM, or timm's tiny_vit_5m_224 trained "
         "on ImageNet (default: random weights)",
     )
-    add_loop(parser)
+    add_loop(
+        parser,
+        limit="as many as 60 minutes allow",
+        batch=8,
+        batch_note="use at least 4",
+        learning_rate=1e-3,
+        evaluate_every=200,
+    )
     parser.add_argument(
         "--embeddings",
         type=Path,
@@ -76,24 +193,41 @@ def add_distill(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_loop(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that all training has."""
+def add_loop(
+    parser: argparse.ArgumentParser,
+    *,
+    limit: str,
+    batch: int,
+    batch_note: str,
+    learning_rate: float,
+    evaluate_every: int,
+) -> None:
+    """Adds the options that all training has.
+
+    Args:
+        parser: of the command.
+        limit: where a run ends by default.
+        batch: the default of `--batch`.
+        batch_note: what else to say about it.
+        learning_rate: the default of `--learning-rate`.
+        evaluate_every: the default of `--evaluate-every`.
+    """
+    _add_size(parser)
     for option, kind, metavar, default, meaning in (
-        ("--size", _positive, "PIXELS", 1024, "side of the model's input, a multiple of 64"),
-        ("--steps", _positive, "N", None, "stop after so many steps"),
+        ("--steps", _positive, "N", None, f"stop after so many steps (default: {limit})"),
         (
             "--minutes",
             _positive_number,
             "NUMBER",
             None,
-            "stop after so many minutes of training (default: 60, unless --steps is given)",
+            "stop after so many minutes of training; with --steps, whichever comes first",
         ),
-        ("--batch", _positive, "N", 8, "photos per batch; use at least 4"),
+        ("--batch", _positive, "N", batch, f"photos per batch; {batch_note}"),
         ("--accumulate", _positive, "N", 1, "batches per step, for more photos than fit in memory"),
-        ("--learning-rate", _positive_number, "NUMBER", 1e-3, "the highest one, of AdamW"),
+        ("--learning-rate", _positive_number, "NUMBER", learning_rate, "the highest one, of AdamW"),
         ("--seed", _count, "N", 0, "the same seed gives the same result on a CPU"),
         ("--workers", _count, "N", None, "processes that read photos (default: 0; 4 with a GPU)"),
-        ("--evaluate-every", _positive, "N", 200, "steps between evaluations"),
+        ("--evaluate-every", _positive, "N", evaluate_every, "steps between evaluations"),
     ):
         suffix = "" if default is None else f" (default: {default:g})"
         parser.add_argument(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast, send_to_device
+from accelerate.utils import DistributedDataParallelKwargs, broadcast, send_to_device
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -124,8 +124,14 @@ def build_accelerator(precision: str = "no", accumulate: int = 1) -> Accelerator
     Raises:
         MobileSamError: the device does not have this precision.
     """
+    # A batch of points alone does not reach the weights for boxes, for example.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     try:
-        return Accelerator(mixed_precision=precision, gradient_accumulation_steps=accumulate)
+        return Accelerator(
+            mixed_precision=precision,
+            gradient_accumulation_steps=accumulate,
+            kwargs_handlers=[unused],
+        )
     except ValueError as error:
         raise MobileSamError(f"--precision {precision} cannot be used here: {error}") from error
 

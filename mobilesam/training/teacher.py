@@ -88,7 +88,7 @@ def teacher_layout(state: dict[str, torch.Tensor], name: str) -> str:
     if _POSITIONS in state and (width := state[_POSITIONS].shape[-1]) in _VITS:
         return _VITS[width][0]
     raise WeightsError(
-        f"{name} cannot be a teacher: it is neither a checkpoint of SAM (ViT-B, ViT-L or ViT-H, as "
+        f"{name} cannot be used: it is neither a checkpoint of SAM (ViT-B, ViT-L or ViT-H, as "
         "segment_anything saves them) nor of MobileSAM."
     )
 

@@ -37,7 +37,7 @@ def test_the_layouts_are_told_apart(state, layout):
 def test_an_unknown_layout_is_one_sentence(state, tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({name: torch.zeros(tensor.shape) for name, tensor in state.items()}, path)
-    with pytest.raises(WeightsError, match=r"^other.safetensors cannot be a teacher: .*MobileSAM"):
+    with pytest.raises(WeightsError, match=r"^other.safetensors cannot be used: .*MobileSAM"):
         load_teacher(path, 64)
 
 
