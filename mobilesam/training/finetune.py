@@ -130,9 +130,11 @@ def finetune(
             `mobilesam.training.loop.train`. What is complete on disk is kept.
     """
     check_new(options.out)
+    accelerator = build_accelerator(options.precision, options.loop.accumulate)
+    if not accelerator.is_main_process:
+        report = _ignore
     photos = read_annotations(options.annotations, options.photos, options.size, report)
     learned, held_out = split_for_learning(photos, options.size, options.held_out, options.seed)
-    accelerator = build_accelerator(options.precision, options.loop.accumulate)
     start = load_teacher(options.weights, options.size)
     if start.layout != "MobileSAM":
         raise WeightsError(
@@ -162,12 +164,10 @@ def finetune(
         ious = {name: value for name, value in figures.items() if name.startswith("iou")}
         return {SCORE: float(np.mean(list(ious.values()))), **ious}
 
-    if accelerator.is_main_process:
-        count = sum(len(photo.rles) for photo in learned)
-        report(
-            f"Photos: {len(learned)} to learn from with {count} masks, {len(held_out)} to evaluate "
-            "on."
-        )
+    count = sum(len(photo.rles) for photo in learned)
+    report(
+        f"Photos: {len(learned)} to learn from with {count} masks, {len(held_out)} to evaluate on."
+    )
     before = measure()
     files = RunFiles(
         options.out,
@@ -343,6 +343,10 @@ def _few_masks(photos: Sequence[AnnotatedPhoto]) -> list[AnnotatedPhoto]:
     most = max(1, _SCORED_MASKS // len(photos))
     # Masks are in the order of their RLEs, so the first ones are not special.
     return [replace(photo, rles=photo.rles[:most]) for photo in photos]
+
+
+def _ignore(_sentence: str) -> None:
+    """The report of processes other than the main one."""
 
 
 def _stored(store: EmbeddingStore, device: torch.device) -> Embed:

@@ -26,7 +26,7 @@ from tests.stub_options import KEEP_ALL
 from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("segment", "everything", "batch", "serve")
+COMMANDS = ("segment", "everything", "batch", "distill", "finetune", "evaluate", "serve")
 _ALL_HELP = f"""
 import contextlib, io, sys, types
 package = types.ModuleType("mobilesam")  # the package itself may import what it likes

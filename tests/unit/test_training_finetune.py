@@ -294,15 +294,12 @@ def test_prompts_are_points_or_boxes_then_corrections(monkeypatch):
 
 
 @pytest.mark.slow
-def test_it_improves_masks_on_photos_that_it_did_not_see(options, tmp_path):
-    photos, file = save_dataset(tmp_path / "more", 12)
-    loop = LoopOptions(steps=120, learning_rate=1e-3, evaluate_every=40, patience=3)
-    options = replace(
-        options, annotations=(file,), photos=photos, weights=WEIGHTS_DIR, loop=loop, held_out=3
-    )
+def test_it_improves_masks_on_photos_that_it_did_not_see(options):
+    loop = LoopOptions(steps=15, learning_rate=1e-3, evaluate_every=5, patience=3)
+    options = replace(options, weights=WEIGHTS_DIR, loop=loop, held_out=2)
     outcome = finetune(options, lambda sentence: None, quiet=True)
     before, after = outcome.before, outcome.after
-    assert after["masks"] == before["masks"] == 6
+    assert after["masks"] == before["masks"] == 4
     assert after["iou_box"] > before["iou_box"] + 0.1
     assert after["iou_point"] > before["iou_point"] + 0.1
     assert after["noc_85"] < before["noc_85"]
