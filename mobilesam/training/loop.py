@@ -63,6 +63,16 @@ class LoopOptions:
     patience: int | None = None
     checkpoint_seconds: float = 60
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the weights at the end depend on, for `RunFiles.identity`."""
+        names = asdict(self)
+        for name in ("workers", "checkpoint_seconds"):
+            del names[name]
+        if self.patience is None:
+            del names["evaluate_every"]
+        return names
+
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run, 0 to 1, is done after a number of steps and seconds."""
         minutes = self.minutes
@@ -247,19 +257,25 @@ class _Run:
                 self.optimizer.zero_grad()
             self._losses.append({name: loss.detach() for name, loss in losses.items()})
         self.state.step += 1
+        means = None
         if time.monotonic() - self._logged_at > _LOG_SECONDS:
-            self._write_losses(rate)
+            means = self._mean_losses()  # waits for the device, so it counts as time of the steps
         self.state.seconds += time.monotonic() - began
+        if means:
+            self._write_losses(means, rate)
         return self._loss
 
-    def _write_losses(self, rate: float) -> None:
-        """Logs the mean losses since the last line."""
-        names = self._losses[0]
+    def _mean_losses(self) -> Figures:
+        """The means since the last line of the log."""
         means = {
             name: float(torch.stack([losses[name] for losses in self._losses]).mean())
-            for name in names
+            for name in self._losses[0]
         }
-        self._losses, self._logged_at, self._loss = [], time.monotonic(), means["loss"]
+        self._losses = []
+        return means
+
+    def _write_losses(self, means: Figures, rate: float) -> None:
+        self._logged_at, self._loss = time.monotonic(), means["loss"]
         if not math.isfinite(self._loss):
             raise MobileSamError(
                 f"The loss is not a number at step {self.state.step}. Use a lower --learning-rate, "

@@ -1,8 +1,11 @@
 """Photos as training reads them: the files of a folder, and their pixels as the model sees them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +20,14 @@ from mobilesam.settings import ImageLimits
 _PIXEL_MEAN = torch.tensor([123.675, 116.28, 103.53])[:, None, None]
 
 _BRIGHTNESS, _CONTRAST, _COLOUR, _NOISE = 25.0, 0.2, 0.1, 5.0
+
+
+class _Identified(Protocol):
+    @property
+    def digest(self) -> str: ...
+
+
+PhotoT = TypeVar("PhotoT", bound=_Identified)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +103,28 @@ def read_photo(
     pixels = _PIXEL_MEAN.repeat(1, size, size)
     pixels[:, :height, :width] = torch.from_numpy(values).permute(2, 0, 1)
     return ModelPhoto(pixels, (height, width))
+
+
+def split_photos(
+    photos: Sequence[PhotoT], held_out: int, seed: int
+) -> tuple[list[PhotoT], list[PhotoT]]:
+    """Splits photos at random into those to learn from and `held_out` others to evaluate on.
+
+    The order is a hash of the seed and of each photo's content, so names do not matter. The photos
+    must differ in their digests, so that none is on both sides.
+    """
+
+    def rank(photo: PhotoT) -> str:
+        return hashlib.sha256(f"{seed} {photo.digest}".encode()).hexdigest()
+
+    ranked = sorted(photos, key=rank)
+    return ranked[held_out:], ranked[:held_out]
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """A random order of (count,) photos, another one in each epoch."""
+    return np.random.default_rng((seed, epoch, count)).permutation(count)
 
 
 def _augmented(values: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
