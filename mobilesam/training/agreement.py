@@ -4,7 +4,7 @@ Prompts are in pixels of the model's input, masks in pixels of its logits, of wh
 of them. Padding is cut off, as nobody sees it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, TypedDict
 
@@ -54,10 +54,13 @@ class Answer(NamedTuple):
     iou_predictions: torch.Tensor
 
     @property
-    def masks(self) -> torch.Tensor:
-        """(N, h, w) bool: the candidate with the highest predicted IoU for each prompt."""
-        best = self.iou_predictions.argmax(1)
-        return self.logits[torch.arange(len(best), device=best.device), best] > 0
+    def default(self) -> torch.Tensor:
+        """(N,) int64: the candidate with the highest predicted IoU for each prompt."""
+        return self.iou_predictions.argmax(1)
+
+    def masks(self, candidates: torch.Tensor) -> torch.Tensor:
+        """(N, h, w) bool: a candidate (N,) for each prompt."""
+        return self.logits[torch.arange(len(candidates), device=candidates.device), candidates] > 0
 
 
 class Distillation(nn.Module):
@@ -68,27 +71,44 @@ class Distillation(nn.Module):
         super().__init__()
         self.scheme, self.student, self.teacher, self.seed = scheme, student, teacher, seed
 
+    def train(self, mode: bool = True) -> "Distillation":
+        """As usual, but the teacher stays in eval mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
     def forward(self, batch: PhotoBatch) -> dict[str, torch.Tensor]:
         """Scalars: `"loss"`, and for masks the parts of which it is the sum."""
         embeddings = self.student.image_encoder(self.student.preprocess(batch["pixels"]))
         if self.scheme == "decoupled":
             return {"loss": F.mse_loss(embeddings.float(), batch["embeddings"].float())}
-        random = np.random.default_rng((self.seed, batch["number"]))
         mask_losses, weights, iou_losses = [], [], []
+        for given, target in self.answers(embeddings, batch):
+            masks = target.logits.flatten(0, 1) > 0
+            mask_losses.append(mask_loss(given.logits.flatten(0, 1), masks))
+            weights.append(masks.any(2).any(1).float())  # an empty mask is no object
+            iou_losses.append((given.iou_predictions - target.iou_predictions).square().flatten())
+        weight = torch.cat(weights)
+        masks_loss = (torch.cat(mask_losses) * weight).sum() / weight.sum().clamp(min=1)
+        iou_loss = torch.cat(iou_losses).mean()
+        return {"loss": masks_loss + iou_loss, "mask_loss": masks_loss, "iou_loss": iou_loss}
+
+    def answers(
+        self, embeddings: torch.Tensor, batch: PhotoBatch
+    ) -> Iterator[tuple[Answer, Answer]]:
+        """The student's and the teacher's answers, to points and to boxes on each photo.
+
+        Args:
+            embeddings: (B, 256, S / 16, S / 16), the student's.
+            batch: the photos; its number seeds the prompts.
+        """
+        random = np.random.default_rng((self.seed, batch["number"]))
         photos = zip(embeddings, batch["embeddings"], batch["input_sizes"].tolist(), strict=True)
         for ours, theirs, input_size in photos:
             points = _random_points(input_size, _PROMPTS_TO_LEARN, random)
             box = partial(jittered_box, random=random)
             for prompts, target in teacher_answers(self.teacher, theirs, input_size, points, box):
-                given = answer(self.student, ours, input_size, prompts)
-                masks = target.logits.flatten(0, 1) > 0
-                mask_losses.append(mask_loss(given.logits.flatten(0, 1), masks))
-                weights.append(masks.any(2).any(1).float())  # an empty mask is no object
-                iou_losses.append((given.iou_predictions - target.iou_predictions).square())
-        weight = torch.cat(weights)
-        masks_loss = (torch.cat(mask_losses) * weight).sum() / weight.sum().clamp(min=1)
-        iou_loss = torch.cat([losses.flatten() for losses in iou_losses]).mean()
-        return {"loss": masks_loss + iou_loss, "mask_loss": masks_loss, "iou_loss": iou_loss}
+                yield answer(self.student, ours, input_size, prompts), target
 
 
 def agreement(student: Sam, teacher: Sam, photos: Iterable[PhotoBatch]) -> dict[str, float]:
@@ -97,9 +117,11 @@ def agreement(student: Sam, teacher: Sam, photos: Iterable[PhotoBatch]) -> dict[
     The prompts are random points and boxes around the teacher's masks; batch numbers seed them.
 
     Returns:
-        `"point_iou"` and `"box_iou"`: of the default candidates, as a user would see them.
+        `"point_iou"` and `"box_iou"`: of the default candidates of both, as a user would see them.
+        `"candidate_iou"`: for points, of the candidate that is the teacher's default, which tells
+        wrong masks from a wrong choice.
     """
-    ious: dict[str, list[torch.Tensor]] = {"point_iou": [], "box_iou": []}
+    ious: dict[str, list[torch.Tensor]] = {"point_iou": [], "box_iou": [], "candidate_iou": []}
     for batch in photos:
         random = np.random.default_rng(batch["number"])
         embeddings = student.image_encoder(student.preprocess(batch["pixels"]))
@@ -107,11 +129,19 @@ def agreement(student: Sam, teacher: Sam, photos: Iterable[PhotoBatch]) -> dict[
         for ours, theirs, input_size in pairs:
             points = _random_points(input_size, _PROMPTS_TO_EVALUATE, random)
             answers = teacher_answers(teacher, theirs, input_size, points, mask_box)
-            for found, (prompts, target) in zip(ious.values(), answers, strict=True):
-                given = answer(student, ours, input_size, prompts).masks
-                is_mask = target.masks.any(2).any(1)
-                found.append(mask_iou(given, target.masks)[is_mask])
+            (point, at_point), (box, in_box) = answers
+            given = answer(student, ours, input_size, point)
+            ious["point_iou"].append(iou(given, given.default, at_point))
+            ious["candidate_iou"].append(iou(given, at_point.default, at_point))
+            given = answer(student, ours, input_size, box)
+            ious["box_iou"].append(iou(given, given.default, in_box))
     return {name: float(torch.cat(found).mean()) for name, found in ious.items()}
+
+
+def iou(given: Answer, candidates: torch.Tensor, target: Answer) -> torch.Tensor:
+    """IoUs of candidates (N,) with the target's defaults, without prompts that have no mask."""
+    masks = target.masks(target.default)
+    return mask_iou(given.masks(candidates), masks)[masks.any(2).any(1)]
 
 
 @torch.no_grad()
@@ -135,8 +165,9 @@ def teacher_answers(
     by_point = Prompts(coords, None)
     at_points = answer(teacher, embedding, input_size, by_point)
     # Around the whole photo where there is no mask, so that there always are N boxes.
-    masks = [mask if mask.any() else ~mask for mask in at_points.masks.cpu().numpy()]
-    boxes = rescaled(np.stack([draw_box(mask) for mask in masks]), _STRIDE)
+    masks = at_points.masks(at_points.default).cpu().numpy()
+    drawn = [draw_box(mask if mask.any() else ~mask) for mask in masks]
+    boxes = rescaled(np.stack(drawn), _STRIDE)
     by_box = Prompts(coords[:, :0], torch.from_numpy(boxes).to(embedding.device))
     in_boxes = answer(teacher, embedding, input_size, by_box)
     return [(by_point, at_points), (by_box, in_boxes)]

@@ -8,8 +8,7 @@
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from mobilesam.model.checkpoint import checkpoint_bytes, checkpoint_digest
 from mobilesam.training.agreement import Distillation, PhotoBatch, agreement
 from mobilesam.training.embedding_store import EmbeddingStore, StoredPhoto, embed_photos
 from mobilesam.training.loop import Figures, LoopOptions, Outcome, build_accelerator, train
-from mobilesam.training.photos import find_photos, read_photo
+from mobilesam.training.photos import epoch_order, find_photos, read_photo, split_photos
 from mobilesam.training.run_files import RunFiles, check_new
 from mobilesam.training.student import Scheme, build_student
 from mobilesam.training.teacher import Teacher, load_teacher
@@ -82,12 +81,11 @@ class PhotoBatches:
         """Batch `number`, with other light and noise than in the files; it is always the same."""
         random = np.random.default_rng((self.seed, number))
         places = range(number * self.batch, (number + 1) * self.batch)
-        photos = [self.photos[self._index(place)] for place in places]
-        return photo_batch(photos, self.store, number, random)
+        return photo_batch([self._at(place) for place in places], self.store, number, random)
 
-    def _index(self, place: int) -> int:
+    def _at(self, place: int) -> StoredPhoto:
         epoch, index = divmod(place, len(self.photos))
-        return int(_order(self.seed, epoch, len(self.photos))[index])
+        return self.photos[int(epoch_order(self.seed, epoch, len(self.photos))[index])]
 
 
 def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool = False) -> Outcome:
@@ -115,11 +113,12 @@ def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool 
     store = EmbeddingStore(folder, teacher.digest, options.size)
     photos = embed_photos(paths, teacher.sam, store, accelerator, report, quiet)
     teacher.sam.image_encoder = nn.Identity()  # type: ignore[assignment]  # frees its memory
-    learned, held_out = split_photos(photos, options.held_out, options.seed)
+    learned, held_out = hold_out(photos, options.held_out, options.seed)
     if accelerator.is_main_process:
         report(
-            f"{teacher.layout} teaches on {len(learned)} photos; {len(held_out)} are held out, "
-            f"{len(paths) - len(photos)} cannot be read. Its embeddings are in {folder}."
+            f"Photos: {len(learned)} to learn from, {len(held_out)} to evaluate on, "
+            f"{len(paths) - len(photos)} that cannot be read. The teacher is {teacher.layout}; its "
+            f"embeddings are in {folder}."
         )
 
     def evaluate() -> Figures:
@@ -154,29 +153,22 @@ def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool 
     return outcome
 
 
-def split_photos(
-    photos: list[StoredPhoto], held_out: int | None, seed: int
+def hold_out(
+    photos: list[StoredPhoto], count: int | None, seed: int
 ) -> tuple[list[StoredPhoto], list[StoredPhoto]]:
-    """Splits photos at random into those to learn from and those to evaluate on.
-
-    Copies of a photo count once, so that none is on both sides.
+    """Splits photos into those to learn from and those to evaluate on; copies count once.
 
     Raises:
         MobileSamError: no photo is left to learn from.
     """
-    unique = {photo.digest: photo for photo in photos}
-    if held_out is None:
-        held_out = min(_MOST_HELD_OUT, math.ceil(_HELD_OUT * len(unique)), len(unique) - 1)
-    if held_out >= len(unique):
+    unique = list({photo.digest: photo for photo in photos}.values())
+    if count is None:
+        count = min(_MOST_HELD_OUT, math.ceil(_HELD_OUT * len(unique)), len(unique) - 1)
+    if count >= len(unique):
         raise MobileSamError(
-            f"--held-out {held_out} leaves no photo to learn from: there are {len(unique)}."
+            f"--held-out {count} leaves no photo to learn from: there are {len(unique)}."
         )
-
-    def rank(digest: str) -> str:
-        return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()
-
-    ranked = [unique[digest] for digest in sorted(unique, key=rank)]
-    return ranked[held_out:], ranked[:held_out]
+    return split_photos(unique, count, seed)
 
 
 def photo_batch(
@@ -203,12 +195,6 @@ def photo_batch(
     }
 
 
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The order of an epoch's photos."""
-    return np.random.default_rng((seed, epoch, count)).permutation(count)
-
-
 def _identity(
     options: DistillOptions,
     teacher: Teacher,
@@ -216,9 +202,6 @@ def _identity(
     accelerator: Accelerator,
 ) -> dict[str, Any]:
     """What the result depends on: a run is resumed only with the same."""
-    loop = asdict(options.loop)
-    for name in ("workers", "evaluate_every", "checkpoint_seconds"):
-        del loop[name]
     digests = "".join(photo.digest for photo in photos)
     return {
         "scheme": options.scheme,
@@ -231,5 +214,5 @@ def _identity(
         "seed": options.seed,
         "processes": accelerator.num_processes,
         "version": __version__,
-        **loop,
+        **options.loop.identity,
     }

@@ -263,19 +263,25 @@ class _Run:
                 self.optimizer.zero_grad()
             self._losses.append({name: loss.detach() for name, loss in losses.items()})
         self.state.step += 1
+        means = None
         if time.monotonic() - self._logged_at > _LOG_SECONDS:
-            self._write_losses(rate)
+            means = self._mean_losses()  # waits for the device, so it counts as time of the steps
         self.state.seconds += time.monotonic() - began
+        if means:
+            self._write_losses(means, rate)
         return self._loss
 
-    def _write_losses(self, rate: float) -> None:
-        """Logs the mean losses since the last line."""
-        names = self._losses[0]
+    def _mean_losses(self) -> Figures:
+        """The means since the last line of the log."""
         means = {
             name: float(torch.stack([losses[name] for losses in self._losses]).mean())
-            for name in names
+            for name in self._losses[0]
         }
-        self._losses, self._logged_at, self._loss = [], time.monotonic(), means["loss"]
+        self._losses = []
+        return means
+
+    def _write_losses(self, means: Figures, rate: float) -> None:
+        self._logged_at, self._loss = time.monotonic(), means["loss"]
         if not math.isfinite(self._loss):
             raise MobileSamError(
                 f"The loss is not a number at step {self.state.step}. Use a lower --learning-rate, "
