@@ -202,6 +202,7 @@ def test_the_demo_loads_the_result(run, photos):
     assert np.isfinite(prediction.iou_predictions).all()
 
 
+@pytest.mark.slow
 def test_the_result_says_how_it_was_made(run):
     out = run("decoupled", seed=3)
     assert {tensor.dtype for tensor in load_file(out).values()} == {torch.float32}
@@ -232,6 +233,7 @@ def test_a_student_starts_from_a_checkpoint_of_mobilesam(teacher):
         build_student("decoupled", teacher, 64, 0, Path("absent.safetensors"))
 
 
+@pytest.mark.slow
 def test_the_teacher_agrees_with_itself_and_not_with_a_random_student(teacher, photos, tmp_path):
     store = EmbeddingStore(tmp_path, "0" * 64, 64)
     batches = []
