@@ -89,7 +89,7 @@ def save_unreadable():
         (save_no_photo, "There are no photos in empty."),
         (lambda: {"photos": "absent"}, "The folder absent does not exist."),
         (save_unreadable, "None of the photos can be read."),
-        (save_unknown, "unknown.safetensors cannot be a teacher: "),
+        (save_unknown, "unknown.safetensors cannot be used: "),
         (lambda: {"teacher": "absent.pt"}, "The weights absent.pt do not exist."),
         (lambda: {"out": "student.pt"}, "The output is a .safetensors file."),
         (lambda: {"out": "absent/a.safetensors"}, "absent does not exist. Create it first."),
