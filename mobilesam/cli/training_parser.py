@@ -72,8 +72,9 @@ def add_finetune(parser: argparse.ArgumentParser) -> None:
     add_loop(
         parser,
         limit=f"{FINETUNE_STEPS}, unless --minutes is given",
-        batch=2,
-        batch_note="with up to four masks each",
+        batch=1,
+        batch_note="with up to four masks each, which take 1.5 GB of memory",
+        accumulate=2,
         learning_rate=1e-4,
         evaluate_every=25,
     )
@@ -174,6 +175,7 @@ def add_distill(parser: argparse.ArgumentParser) -> None:
         limit="as many as 60 minutes allow",
         batch=8,
         batch_note="use at least 4",
+        accumulate=1,
         learning_rate=1e-3,
         evaluate_every=200,
     )
@@ -199,6 +201,7 @@ def add_loop(
     limit: str,
     batch: int,
     batch_note: str,
+    accumulate: int,
     learning_rate: float,
     evaluate_every: int,
 ) -> None:
@@ -209,6 +212,7 @@ def add_loop(
         limit: where a run ends by default.
         batch: the default of `--batch`.
         batch_note: what else to say about it.
+        accumulate: the default of `--accumulate`.
         learning_rate: the default of `--learning-rate`.
         evaluate_every: the default of `--evaluate-every`.
     """
@@ -223,7 +227,13 @@ def add_loop(
             "stop after so many minutes of training; with --steps, whichever comes first",
         ),
         ("--batch", _positive, "N", batch, f"photos per batch; {batch_note}"),
-        ("--accumulate", _positive, "N", 1, "batches per step, for more photos than fit in memory"),
+        (
+            "--accumulate",
+            _positive,
+            "N",
+            accumulate,
+            "batches per step, for more photos than fit in memory",
+        ),
         ("--learning-rate", _positive_number, "NUMBER", learning_rate, "the highest one, of AdamW"),
         ("--seed", _count, "N", 0, "the same seed gives the same result on a CPU"),
         ("--workers", _count, "N", None, "processes that read photos (default: 0; 4 with a GPU)"),

@@ -6,6 +6,8 @@
 import torch
 from segment_anything.modeling import Sam
 
+from mobilesam.model.backend import MaskDecoder
+
 
 def decode(
     sam: Sam,
@@ -15,6 +17,7 @@ def decode(
     boxes: torch.Tensor | None,
     mask_input: torch.Tensor | None,
     multimask_output: bool,
+    mask_decoder: MaskDecoder | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decodes N prompts on one photo; differentiable.
 
@@ -26,6 +29,7 @@ def decode(
         boxes: (N, 4) XYXY in the same pixels, or None.
         mask_input: (N, 1, 4 h, 4 w) logits of an earlier prediction, or None.
         multimask_output: True for three candidates, False for one.
+        mask_decoder: one that is faster without gradients; None for the model's own.
 
     Returns:
         Logits (N, C, 4 h, 4 w) and predicted IoUs (N, C), C is 3 with multimask_output, else 1.
@@ -38,7 +42,7 @@ def decode(
             masks=None if mask_input is None else mask_input.float(),
         )
         image_pe = sam.prompt_encoder.get_dense_pe()
-    logits, iou_predictions = sam.mask_decoder(
+    logits, iou_predictions = (mask_decoder or sam.mask_decoder)(
         image_embeddings=embedding[None].float(),
         image_pe=image_pe,
         sparse_prompt_embeddings=sparse,

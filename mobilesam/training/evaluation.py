@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mobilesam.images import scaled_size
 from mobilesam.masks import Mask
+from mobilesam.model.backend import MaskDecoder, choose_decoder
 from mobilesam.predict import upscale_logits
 from mobilesam.training.annotations import AnnotatedPhoto
 from mobilesam.training.decoding import decode
@@ -82,11 +83,13 @@ class PhotoDecoder:
         sam: a model in eval mode.
         embedding: (256, S / 16, S / 16) of the photo.
         size_hw: (H, W) of the masks.
+        mask_decoder: of the model.
     """
 
     sam: Sam
     embedding: torch.Tensor
     size_hw: tuple[int, int]
+    mask_decoder: MaskDecoder
 
     def decode(
         self,
@@ -117,6 +120,7 @@ class PhotoDecoder:
             None if boxes is None else model_pixels(boxes),
             mask_input,
             multimask_output,
+            self.mask_decoder,
         )
         order = ious.argsort(dim=1, descending=True, stable=True)
         ious = ious.gather(1, order)
@@ -156,15 +160,17 @@ def evaluate(
         ImageError: a photo cannot be read any more.
     """
     results: list[MaskResult] = []
-    teacher_embed = embed_with(teacher) if teacher else None
+    models = [(sam, embed, choose_decoder(sam))]
+    if teacher:
+        models.append((teacher, embed_with(teacher), choose_decoder(teacher)))
     for photo in tqdm(photos, "evaluation", unit="photo", disable=quiet or None, leave=False):
-        decoder = PhotoDecoder(sam, embed(photo), photo.size_hw)
-        reference = None
-        if teacher and teacher_embed:
-            reference = PhotoDecoder(teacher, teacher_embed(photo), photo.size_hw)
+        decoders = [
+            PhotoDecoder(model, embedded(photo), photo.size_hw, mask_decoder)
+            for model, embedded, mask_decoder in models
+        ]
         for first in range(0, len(photo.rles), _BATCH):
             masks = photo.masks(range(len(photo.rles))[first : first + _BATCH])
-            results += evaluate_masks(decoder, masks, max_clicks, reference)
+            results += evaluate_masks(*decoders, masks=masks, max_clicks=max_clicks)
     return {"photos": float(len(photos)), **summary(results, max_clicks)}
 
 
@@ -183,9 +189,10 @@ def embed_with(sam: Sam) -> Embed:
 @torch.inference_mode()
 def evaluate_masks(
     decoder: PhotoDecoder,
-    masks: Sequence[Mask],
-    max_clicks: int = MAX_CLICKS,
     teacher: PhotoDecoder | None = None,
+    *,
+    masks: Sequence[Mask],
+    max_clicks: int,
 ) -> list[MaskResult]:
     """Prompts a model for masks of one photo, each (H, W) bool and not empty."""
     points = np.stack([farthest_point(mask) for mask in masks])[:, None]

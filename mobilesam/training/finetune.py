@@ -72,7 +72,7 @@ class FinetuneOptions:
     weights: Path
     encoder: bool = False
     size: int = 1024
-    batch: int = 2
+    batch: int = 1
     precision: str = "no"
     seed: int = 0
     embeddings: Path | None = None

@@ -253,6 +253,7 @@ def test_a_split_never_has_a_photo_on_both_sides(tmp_path_factory, names, seed, 
     annotations = [annotation(number, [SQUARE]) for number in range(len(names))]
     file = save_coco(folder / "coco.json", images, annotations)
     photos = read_annotations([file], folder, SIZE, pytest.fail)
+    assert len(photos) == len(set(contents.values()))
     held_out = round(share * len(photos))
     learned, evaluated = split_photos(photos, held_out, seed)
     greys = [{contents[photo.path] for photo in part} for part in (learned, evaluated)]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from segment_anything import SamPredictor
 
+from mobilesam.model.backend import choose_decoder
 from mobilesam.training.decoding import decode
 from tests.training import SMALL, small_sam
 
@@ -85,6 +86,17 @@ def test_points_with_a_box_and_a_mask_are_decoded_as_by_the_predictor(predictor)
             multimask_output=False,
         )
         assert_same((logits[n], ious[n]), theirs)
+
+
+def test_a_faster_decoder_gives_the_same_masks(predictor):
+    sam = predictor.model
+    points, labels = torch.tensor(POINTS[:, None]), torch.tensor(LABELS[:, None])
+    mask_input = torch.randn(3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    prompt = sam, predictor.features[0], points, labels, None, mask_input, True
+    with torch.inference_mode():
+        fast = decode(*prompt, choose_decoder(sam))
+        plain = decode(*prompt)
+    assert_same([part.numpy() for part in fast], [part.numpy() for part in plain])
 
 
 def test_gradients_reach_the_decoder_the_prompt_encoder_and_the_embedding(predictor):
