@@ -109,3 +109,22 @@ def exif_orientation(image: Image.Image) -> int:
     except (KeyError, struct.error):  # the block is damaged
         pass
     return 1
+
+
+def photo_path(folder: Path, file: str) -> Path:
+    """Resolves the name of a photo in a file that is not trusted, including symbolic links.
+
+    Args:
+        folder: which the photo must be inside; already resolved.
+        file: relative to the folder.
+
+    Raises:
+        ImageError: the path is outside the folder, or cannot be resolved.
+    """
+    try:
+        path = (folder / file).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
+        raise ImageError(f"The photo cannot be opened: {error}.") from error
+    if not path.is_relative_to(folder):
+        raise ImageError("The photo is outside the folder; only files inside it are read.")
+    return path

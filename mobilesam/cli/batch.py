@@ -12,8 +12,9 @@ from tqdm import tqdm
 from mobilesam import __version__
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, show
-from mobilesam.errors import ImageError, MobileSamError, PromptError
+from mobilesam.errors import MobileSamError, PromptError
 from mobilesam.export.coco import CocoPhoto, coco_annotation
+from mobilesam.image_file import photo_path
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.prompts import Prompt, prompt_from_rows
 from mobilesam.schemas import validate
@@ -89,7 +90,7 @@ def run_batch(
     photos, failures = [], 0
     for file, prompts in prompts_by_file.items():
         try:
-            path = _path_inside(root, file)
+            path = photo_path(root, file)
             key = _key(segmenter.checkpoint, path, file, prompts)
             record = journal.records.get(key) or _record(segmenter, path, prompts)
         except MobileSamError as error:
@@ -129,17 +130,6 @@ def _relative_path(file: str) -> str:
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise PromptError(f'"file" must be a path inside the folder, without "..", not {file!r}.')
     return str(path)
-
-
-def _path_inside(folder: Path, file: str) -> Path:
-    """Resolves a photo's path, including symbolic links; `folder` must be resolved."""
-    try:
-        path = (folder / file).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
-        raise ImageError(f"The photo cannot be opened: {error}.") from error
-    if not path.is_relative_to(folder):
-        raise ImageError("The photo is outside the folder; only files inside it are read.")
-    return path
 
 
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:

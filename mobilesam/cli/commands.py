@@ -8,10 +8,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilesam.atomic_file import write_atomically
 from mobilesam.cli.batch import DEFAULT_NAME, read_prompts, run_batch
 from mobilesam.cli.journal import Journal
-from mobilesam.cli.output import UsageError, checked_output, progress_bar, show, write_atomically
+from mobilesam.cli.output import UsageError, checked_output, progress_bar, show
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
+from mobilesam.cli.training_commands import distill as distill
+from mobilesam.cli.training_commands import evaluate as evaluate
+from mobilesam.cli.training_commands import finetune as finetune
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from mobilesam.cli.output import reporting_errors
+from mobilesam.atomic_file import reporting_errors
 from mobilesam.errors import MobileSamError
 
 

@@ -1,10 +1,6 @@
-"""What commands write: messages on standard error, and files, completely or not at all."""
+"""What commands print on standard error, and where they may write."""
 
-import os
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -48,27 +44,3 @@ def checked_output(out: Path, suffix: str, source: Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
         raise UsageError(f"{out} cannot be written: {error}.") from error
     return path
-
-
-@contextmanager
-def reporting_errors(path: Path) -> Iterator[None]:
-    """Turns an OSError into a MobileSamError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise MobileSamError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a temporary file beside `path`, then renames it; MobileSamError if that fails."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with reporting_errors(path):
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -1,18 +1,23 @@
 """The command line: arguments and help texts."""
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from mobilesam import __version__
 from mobilesam.cli.output import show
+from mobilesam.cli.training_parser import (
+    DISTILL_EXAMPLES,
+    EVALUATE_EXAMPLES,
+    FINETUNE_EXAMPLES,
+    PROGRAM,
+    Add,
+    add_distill,
+    add_evaluate,
+    add_finetune,
+)
 
-_Add: TypeAlias = Callable[..., object]
-"""The method `add_argument` of a command's parser."""
-
-PROGRAM = "python -m mobilesam"
 EVERYTHING_OPTIONS = {
     "points_per_side": "prompt the model at a grid of N x N points, 1 to 64; more points find "
     "smaller objects (default: 16)",
@@ -71,6 +76,10 @@ can have several lines, one for each object.
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
 
+_TRAINING = ("distill", "finetune", "evaluate")
+_REPLACED = "an existing one is replaced when the new one is complete"
+_KEPT = "it must not exist"
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports an error in one line."""
@@ -93,6 +102,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
+        ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
+        ("finetune", "train the model on your annotations", FINETUNE_EXAMPLES, add_finetune),
+        ("evaluate", "measure a model on annotated photos", EVALUATE_EXAMPLES, add_evaluate),
         ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
@@ -102,12 +114,16 @@ def build_parser() -> argparse.ArgumentParser:
             add("photo", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, ...")
         add_options(add)
         if name != "serve":
-            _add_out(add)
-        _add_model(add)
+            existing = _KEPT if name in ("distill", "finetune") else _REPLACED
+            _add_out(add, existing, is_required=name != "evaluate")
+        if name != "distill":
+            _add_weights(add)
+        if name not in _TRAINING:
+            _add_device(add)
     return parser
 
 
-def _add_segment(add: _Add) -> None:
+def _add_segment(add: Add) -> None:
     point = partial(_coordinates, "X,Y", "320,240")
     box = partial(_coordinates, "X0,Y0,X1,Y1", "10,10,200,300")
     for option, where in (("--point", "the object"), ("--minus-point", "the background")):
@@ -130,7 +146,7 @@ def _add_segment(add: _Add) -> None:
     )
 
 
-def _add_everything(add: _Add) -> None:
+def _add_everything(add: Add) -> None:
     for name, meaning in EVERYTHING_OPTIONS.items():
         option = "--" + name.replace("_", "-")
         is_count = name in ("points_per_side", "min_mask_region_area")
@@ -138,12 +154,12 @@ def _add_everything(add: _Add) -> None:
         add(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=meaning)
 
 
-def _add_batch(add: _Add) -> None:
+def _add_batch(add: Add) -> None:
     add("folder", type=Path, metavar="FOLDER", help="the folder that contains the photos")
     add("--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines")
 
 
-def _add_serve(add: _Add) -> None:
+def _add_serve(add: Add) -> None:
     add(
         "--host",
         help="the address to listen on; 0.0.0.0 accepts connections from other machines "
@@ -161,23 +177,26 @@ def _add_serve(add: _Add) -> None:
     )
 
 
-def _add_out(add: _Add) -> None:
+def _add_out(add: Add, existing: str, is_required: bool) -> None:
     add(
         "--out",
         type=Path,
-        required=True,
+        required=is_required,
         metavar="FILE",
-        help="the output file; an existing one is replaced when the new one is complete",
+        help=f"the output file; {existing}",
     )
     add("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_model(add: _Add) -> None:
+def _add_weights(add: Add) -> None:
     add(
         "--weights",
         help="official, bundled, or a path (default: MOBILESAM_WEIGHTS, else the official weights "
         "if they are available, else the bundled ones)",
     )
+
+
+def _add_device(add: Add) -> None:
     add(
         "--device",
         help="cpu, cuda, cuda:1, ... (default: MOBILESAM_DEVICE, else a GPU if there is one)",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
-from mobilesam.masks import mask_from_coco_rle, mask_to_json
+from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
 from mobilesam.schemas import Number, expected
@@ -77,28 +77,32 @@ def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
     }
 
 
-_Id = Annotated[Annotated[int, Field(strict=True)] | str, expected("an id: a whole number or text")]
+CocoId = Annotated[
+    Annotated[int, Field(strict=True)] | str, expected("an id: a whole number or text")
+]
 _Polygons = Annotated[list[list[Any]], Field(min_length=1, fail_fast=True)]
+Segmentation = Annotated[
+    _Polygons | JsonObject, expected("a list of polygons or a run-length mask")
+]
+"""The schema of a mask in a COCO file, for `segmentation_mask`."""
 
 
 class _Image(BaseModel):
-    id: _Id
+    id: CocoId
     file_name: str | None = None
     height: Number | None = None
     width: Number | None = None
 
 
 class _Category(BaseModel):
-    id: _Id
+    id: CocoId
     name: str
 
 
 class _Annotation(BaseModel):
-    image_id: _Id
-    category_id: _Id
-    segmentation: Annotated[
-        _Polygons | JsonObject, expected("a list of polygons or a run-length mask")
-    ]
+    image_id: CocoId
+    category_id: CocoId
+    segmentation: Segmentation
     predicted_iou: Number | None = None
 
 
@@ -146,9 +150,16 @@ def _named_mask(
     category = repr(annotation.category_id)
     if category not in names:
         raise AnnotationError("An annotation's category is not among the file's categories.")
-    segmentation = annotation.segmentation
-    if isinstance(segmentation, dict):
-        mask = mask_from_coco_rle(segmentation, reader.size_hw)
-    else:
-        mask = fill_edges([reader.polygon(polygon) for polygon in segmentation], reader.size_hw)
+    mask = segmentation_mask(annotation.segmentation, reader)
     return names[category], mask, annotation.predicted_iou
+
+
+def segmentation_mask(segmentation: list[list[Any]] | JsonObject, reader: ObjectReader) -> Mask:
+    """The (H, W) mask of a `Segmentation`, for a photo of the reader's size.
+
+    Raises:
+        AnnotationError: the polygons or the RLE are damaged or do not fit the photo.
+    """
+    if isinstance(segmentation, dict):
+        return mask_from_coco_rle(segmentation, reader.size_hw)
+    return fill_edges([reader.polygon(polygon) for polygon in segmentation], reader.size_hw)

@@ -45,15 +45,15 @@ class _SentObject(BaseModel):
 _SENT_OBJECTS = TypeAdapter(Items[_SentObject])
 
 
-def parse_document(data: bytes | str) -> object:
+def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> object:
     """Parses JSON.
 
     Raises:
         AnnotationError: the data is not JSON, too large or too deeply nested.
     """
-    if len(data) > MAX_DOCUMENT_BYTES:
+    if len(data) > max_bytes:
         raise AnnotationError(
-            f"An annotation file can have at most {MAX_DOCUMENT_BYTES / MEGA:g} MB. "
+            f"An annotation file can have at most {max_bytes / MEGA:g} MB. "
             "Split it into one file per photo."
         )
     try:
@@ -100,7 +100,7 @@ class ObjectReader:
     """
 
     size_hw: tuple[int, int]
-    budget: CpuBudget | None
+    budget: CpuBudget | None = None
     outline_px: float = 0.0
 
     def check_photo_size(self, height: float | None, width: float | None) -> None:

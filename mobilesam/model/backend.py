@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 from segment_anything.modeling import PromptEncoder, Sam
@@ -13,6 +13,9 @@ from mobilesam.model.fast_encoder import FastEncoder
 from mobilesam.model.fast_layers import is_faster, linear, random_matrices
 from mobilesam.model.sam import TinyVitEncoder
 from mobilesam.settings import Precision
+
+MaskDecoder: TypeAlias = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+"""Called as segment_anything's MaskDecoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class ModelBackend:
 
     encode: Callable[[torch.Tensor], torch.Tensor]
     prompt_encoder: PromptEncoder
-    mask_decoder: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    mask_decoder: MaskDecoder
     image_pe: torch.Tensor
     image_size: int
     mask_threshold: float
@@ -61,6 +64,11 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
     if precision == "auto":
         precision = "bfloat16" if bfloat16_is_faster() else "float32"
     return fast_backend(sam, getattr(torch, precision))
+
+
+def choose_decoder(sam: Sam) -> MaskDecoder:
+    """The faster mask decoder for the device of a model in eval mode, with its present weights."""
+    return FastDecoder(sam.mask_decoder) if sam.device.type == "cpu" else sam.mask_decoder
 
 
 @torch.inference_mode()

@@ -1,12 +1,12 @@
-"""Loads MobileSAM checkpoints strictly and renames the official parameters to timm's names."""
+"""Reads MobileSAM checkpoints strictly and writes them; official parameters and timm's names."""
 
 import hashlib
-import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from mobilesam.errors import WeightsError
@@ -14,16 +14,18 @@ from mobilesam.errors import WeightsError
 CHECKSUMS = "SHA256SUMS"
 
 _ENCODER = "image_encoder."
+_COUNTER = "num_batches_tracked"
 _RENAMES = (
-    (r"^patch_embed\.seq\.0\.", "patch_embed.conv1."),
-    (r"^patch_embed\.seq\.2\.", "patch_embed.conv2."),
-    (r"\.c\.weight$", ".conv.weight"),
+    ("patch_embed.seq.0.", "patch_embed.conv1."),
+    ("patch_embed.seq.2.", "patch_embed.conv2."),
+    (".c.weight", ".conv.weight"),
     # timm downsamples at the start of the next stage, MobileSAM at the end of a stage.
-    (r"^layers\.0\.downsample\.", "stages.1.downsample."),
-    (r"^layers\.1\.downsample\.", "stages.2.downsample."),
-    (r"^layers\.2\.downsample\.", "stages.3.downsample."),
-    (r"^layers\.", "stages."),
+    ("layers.0.downsample.", "stages.1.downsample."),
+    ("layers.1.downsample.", "stages.2.downsample."),
+    ("layers.2.downsample.", "stages.3.downsample."),
+    ("layers.", "stages."),
 )
+"""The parts of official names, and those of timm's."""
 
 
 def load_checkpoint(sam: nn.Module, path: Path) -> None:
@@ -39,7 +41,7 @@ def load_checkpoint(sam: nn.Module, path: Path) -> None:
     """
     expected = sam.state_dict()
     # The bundled weights omit BatchNorm's counters, which inference does not read.
-    state = {name: t for name, t in expected.items() if name.endswith("num_batches_tracked")}
+    state = {name: t for name, t in expected.items() if name.endswith(_COUNTER)}
     state |= {new: t for name, t in read_tensors(path).items() if (new := _rename(name))}
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
@@ -88,6 +90,20 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise WeightsError(f"{path.name} is not a plain state dict of tensors.")
     return state
+
+
+def checkpoint_bytes(sam: nn.Module, metadata: Mapping[str, str]) -> bytes:
+    """A model as a .safetensors file with the official names, which `load_checkpoint` reads.
+
+    As in the bundled weights, there is no ImageNet classifier and no counter of BatchNorm.
+    """
+    state = sam.state_dict()
+    tensors = {
+        _official_name(name): state[name].detach().cpu().contiguous()
+        for name in state
+        if not name.endswith(_COUNTER)
+    }
+    return save(tensors, dict(metadata))
 
 
 def checkpoint_digest(path: Path) -> str:
@@ -142,9 +158,20 @@ def _rename(name: str) -> str | None:
     name = name.removeprefix(_ENCODER)
     if name.startswith(("head.", "norm_head.")):
         return None
-    for pattern, replacement in _RENAMES:
-        name = re.sub(pattern, replacement, name)
+    for official, timm in _RENAMES:
+        name = name.replace(official, timm)
     return f"{_ENCODER}trunk.{name}"
+
+
+def _official_name(name: str) -> str:
+    """The inverse of `_rename`."""
+    trunk = f"{_ENCODER}trunk."
+    if not name.startswith(trunk):
+        return name
+    name = name.removeprefix(trunk)
+    for official, timm in _RENAMES:
+        name = name.replace(timm, official)
+    return f"{_ENCODER}{name}"
 
 
 def _example(names: set[str]) -> str:

@@ -1,0 +1,1 @@
+"""Distillation, fine-tuning and evaluation: an optional extra, which only the terminal uses."""
