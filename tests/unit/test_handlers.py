@@ -22,7 +22,7 @@ from mobilesam import Segmenter
 from mobilesam.model import backend as backends
 from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import photo_sessions
-from mobilesam.web.page.component import PromptCanvas
+from mobilesam.web.page.component import prompt_canvas
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
 from tests.event_loop import run_async
@@ -523,7 +523,7 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
     async def scene():
         demo = Blocks()
         with demo:
-            canvas = PromptCanvas(handlers.server_functions())
+            canvas = prompt_canvas(handlers.server_functions())
         transport = httpx.ASGITransport(App.create_app(demo))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
 
