@@ -91,7 +91,7 @@ class Load:
             await asyncio.sleep(chance.uniform(*PAUSE_S))
             token = await self._click(tab, user, token, interactions, right)
         if user % 4 == 0:
-            query = {"seq": 1, "token": token, "interactions": logs[-1], "kind": "mask"}
+            query = {"token": token, "interactions": logs[-1], "kind": "mask"}
             await self._timed("export", tab.call("export", query))
 
     async def _open(self, tab: Tab, user: int) -> str:
@@ -109,7 +109,7 @@ class Load:
     ) -> str:
         """Requests a mask, reopening the photo if it has expired; the photo's token."""
         for _ in range(MAX_REOPENS):
-            query = {"seq": 1, "token": token, "interactions": interactions, "side": SIDE}
+            query = {"token": token, "interactions": interactions, "side": SIDE}
             reply = await self._timed("click", tab.call("segment", query), right)
             if not reply.get("expired"):
                 break

@@ -65,10 +65,10 @@ async def visit(app: ServedApp, photos: int) -> list[Held]:
 async def _work(tab: Tab, number: int) -> None:
     opened = _ok(await tab.open(f"{number}.jpg", photo_of(number)))
     for interactions in interaction_logs(number):
-        query = {"seq": 1, "token": opened["token"], "interactions": interactions, "side": _SIDE}
+        query = {"token": opened["token"], "interactions": interactions, "side": _SIDE}
         _ok(await tab.call("segment", query))
     if number % 10 == 0:
-        query = {"seq": 1, "token": opened["token"], "interactions": interactions, "kind": "cutout"}
+        query = {"token": opened["token"], "interactions": interactions, "kind": "cutout"}
         _ok(await tab.call("export", query))
 
 

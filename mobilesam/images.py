@@ -26,8 +26,6 @@ _STRIP_PIXELS = MEGA
 
 # Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin.
 _DECODER_BYTES = 7.5
-# Two frames of four bytes for animations, a copy of one and the image.
-_WEBP_BYTES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +139,7 @@ def _check_size(image: Image.Image, limits: ImageLimits) -> None:
         raise _too_many_pixels(limits)
     bytes_per_pixel = _DECODER_BYTES
     if image.format == "WEBP":
-        bytes_per_pixel = _WEBP_BYTES
+        bytes_per_pixel = 16  # two frames of four bytes for animations, a copy of one and the image
     elif "progressive" in image.info:  # keeps two bytes of every sample until the last scan
         samples = [across * down for _, across, down, *_ in getattr(image, "layer", [])]
         bytes_per_pixel = max(bytes_per_pixel, 4 + 2 * sum(samples) / max(samples, default=1))

@@ -20,7 +20,7 @@ from mobilesam.paint import MAX_RADIUS_PX
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
-from mobilesam.web.page.component import PromptCanvas, head_links
+from mobilesam.web.page.component import head_links, prompt_canvas
 from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.page_head import PageHead
@@ -31,13 +31,9 @@ from mobilesam.web.server.static_files import static_route
 
 TITLE = "MobileSAM: click an object in a photo to get its mask"
 EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
-_FAVICON = Path(__file__).parent / "favicon.png"
 # Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-_THUMBNAIL_SIZE = (256, 192)
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
-_MAX_EVENTS = 200  # more than our queues of endpoints hold, so that none waits in Gradio's queue
-_MAX_SESSIONS = 1000  # whose state Gradio keeps, and the page keeps none there
 _FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second longer for its server
 
 
@@ -85,7 +81,7 @@ def build_demo(
 
     demo = DemoBlocks(title=TITLE, analytics_enabled=False)
     with demo:
-        PromptCanvas(
+        prompt_canvas(
             handlers.server_functions(),
             elem_id="prompt-canvas",
             limits={
@@ -112,11 +108,11 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
     max_body_bytes = max(_MAX_JSON_BYTES, limits.max_bytes + MEGA)
     return {
         "theme": gr.themes.Default(font=_FONTS),
-        "favicon_path": _FAVICON,
+        "favicon_path": Path(__file__).parent / "favicon.png",
         "max_file_size": limits.max_bytes,
-        "max_threads": _MAX_EVENTS,
+        "max_threads": 200,  # more than the endpoints' queues hold, so that none waits in Gradio's
         "run_history": False,
-        "state_session_capacity": _MAX_SESSIONS,
+        "state_session_capacity": 1000,  # whose state Gradio keeps; the page keeps none there
         "enable_monitoring": False,
         "ssr_mode": False,
         "footer_links": ["api"],
@@ -143,6 +139,6 @@ def close(demo: gr.Blocks) -> None:
 
 def _example(path: Path) -> dict[str, str]:
     with Image.open(path) as image:
-        image.thumbnail(_THUMBNAIL_SIZE)
+        image.thumbnail((256, 192))
         thumbnail = jpeg_url(image.convert("RGB"))
     return {"name": path.stem.replace("-", " "), "path": str(path), "thumbnail": thumbnail}

@@ -22,11 +22,10 @@ def test_the_page_and_its_api_name_no_other_visitor(http, token):
 
 
 def test_the_page_function_answers_its_own_token(post, token):
-    reply = post("segment", {"seq": 3, "token": token, "interactions": [CLICK], "side": 300})
+    reply = post("segment", {"token": token, "interactions": [CLICK], "side": 300})
     assert reply.status_code == 200
     answer = reply.json()
     assert answer["ok"] is True
-    assert answer["seq"] == 3
     assert answer["rle"]["size"] == [200, 300]
     assert len(answer["candidates"]) == 3
 
@@ -99,40 +98,26 @@ BAD_QUERIES = {
 def test_a_garbled_query_gets_a_sentence_and_never_an_error_page(post, token, name, kind):
     query = json.loads(json.dumps(BAD_QUERIES[kind]).replace('"TOKEN"', json.dumps(token)))
     if isinstance(query, dict):
-        query = {"seq": 5, "kind": "mask", **query}
+        query = {"kind": "mask", **query}
     reply = post(name, query)
     assert reply.status_code == 200
     answer = reply.json()
     assert answer["ok"] is False
-    assert answer["seq"] == (5 if isinstance(query, dict) else None)
     assert 10 < len(answer["error"]) < 120
     assert "went wrong" not in answer["error"]
     assert answer.get("expired", False) == ("oken" in kind or kind == "nothing in it")
 
 
-@pytest.mark.parametrize(
-    "seq", [None, "x", [1], {"a": 1}, 1e999, 10**400, -1, 2**40], ids=lambda seq: str(seq)[:9]
-)
-def test_a_sequence_number_is_given_back_and_anything_else_is_dropped(post, token, seq):
-    reply = post("segment", {"seq": seq, "token": token, "interactions": [CLICK]})
-    assert reply.status_code == 200
-    assert reply.json()["seq"] == (seq if seq in (-1, 2**40) else None)
-
-
 @pytest.mark.parametrize("side", [None, "x", [1], -5, 0, 1.5, True, 10**30, 1e300])
 def test_any_display_size_asked_for_is_kept_within_bounds(post, token, side):
-    answer = post(
-        "segment", {"seq": 1, "token": token, "interactions": [CLICK], "side": side}
-    ).json()
+    answer = post("segment", {"token": token, "interactions": [CLICK], "side": side}).json()
     assert answer["ok"] is True
     assert 64 <= max(answer["rle"]["size"]) <= 1024
 
 
 @pytest.mark.parametrize("kind", [None, "", "exe", ["mask"], {"a": 1}, 7, "../mask"])
 def test_only_the_files_on_offer_are_made(post, token, kind):
-    answer = post(
-        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": kind}
-    ).json()
+    answer = post("export", {"token": token, "interactions": [CLICK], "kind": kind}).json()
     assert answer["ok"] is False
     assert "cannot be exported" in answer["error"]
 
@@ -208,18 +193,14 @@ def test_an_empty_path_opens_nothing(open_photo):
 
 
 def test_files_made_for_one_visitor_cannot_be_listed_or_guessed(http, post, token):
-    answer = post(
-        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": "mask"}
-    ).json()
+    answer = post("export", {"token": token, "interactions": [CLICK], "kind": "mask"}).json()
     assert answer["ok"] is True
     path = answer["path"]
     assert http.get(f"gradio_api/file={path}").headers["content-type"] == "image/png"
     folder = path.rsplit("/", 1)[0]
     for place in (folder, folder.rsplit("/", 1)[0], f"{folder}/../../"):
         assert http.get(f"gradio_api/file={place}").status_code in {403, 404}
-    again = post(
-        "export", {"seq": 2, "token": token, "interactions": [CLICK], "kind": "mask"}
-    ).json()
+    again = post("export", {"token": token, "interactions": [CLICK], "kind": "mask"}).json()
     assert again["path"] != path
 
 

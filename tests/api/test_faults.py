@@ -113,7 +113,6 @@ def test_a_full_queue_gets_a_sentence_and_photos_that_wait_are_opened(app, page,
     assert sorted(reply["position"] for reply in queued) == list(range(1, 81))
     assert refused == {
         "ok": False,
-        "seq": None,
         "error": "Too many photos are waiting to be opened. Try again in a minute.",
     }
     for reply in (first, queued[-1]):

@@ -81,9 +81,7 @@ def served(http, path):
 @pytest.fixture(scope="module")
 def mine(page, http, post, token, photo):
     """What belongs to a first visitor: an upload and a file made from it, by their paths."""
-    exported = post(
-        "export", {"seq": 1, "token": token, "interactions": [CLICK], "kind": "mask"}
-    ).json()
+    exported = post("export", {"token": token, "interactions": [CLICK], "kind": "mask"}).json()
     paths = {"upload": page.upload(photo), "export": exported["path"]}
     for path in paths.values():
         assert served(http, path).status_code == 200
@@ -249,8 +247,8 @@ def test_the_answers_of_a_visitor_need_the_visitors_own_session(page, http, phot
 def test_the_log_and_the_health_name_nothing_of_a_visitor(
     app, page, http, post, token, mine, photo
 ):
-    post("segment", {"seq": 1, "token": token, "interactions": [{**CLICK, "x": 123.456}]})
-    post("segment", {"seq": 1, "token": token, "interactions": [{**CLICK, "x": -7.654}]})
+    post("segment", {"token": token, "interactions": [{**CLICK, "x": 123.456}]})
+    post("segment", {"token": token, "interactions": [{**CLICK, "x": -7.654}]})
     with pytest.raises(Exception, match="outside the 300 x 200 photo"):
         connect(app.url).predict(
             {"path": str(mine["upload"]), "meta": {"_type": "gradio.FileData"}},

@@ -231,7 +231,7 @@ def test_an_expired_generation_is_started_again(masks_demo):
         if refused or not query["generation"]:
             return False
         refused.append(query["token"])
-        route.fulfill(json={"ok": False, "seq": None, "expired": True, "error": "Gone."})
+        route.fulfill(json={"ok": False, "expired": True, "error": "Gone."})
         return True
 
     Gate(masks_demo, expire_once, "everything")

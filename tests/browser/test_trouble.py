@@ -117,7 +117,7 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
         if expired:
             return False
         expired.append(query["token"])
-        reply = {"ok": False, "seq": query["seq"], "expired": True, "error": "Gone."}
+        reply = {"ok": False, "expired": True, "error": "Gone."}
         route.fulfill(json=reply)
         return True
 
@@ -254,7 +254,7 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
     def refuse_second(_gate, route, query):
         if len(query["interactions"]) < 2:
             return False
-        route.fulfill(json={"ok": False, "seq": query["seq"], "error": "Not this one."})
+        route.fulfill(json={"ok": False, "error": "Not this one."})
         return True
 
     Gate(demo, refuse_second)
@@ -271,7 +271,7 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
 
 def test_a_full_queue_gets_a_sentence_and_the_photo_can_be_opened_later(empty_demo, photo):
     demo = empty_demo
-    full = {"ok": False, "seq": None, "error": "The server is busy. Try again shortly."}
+    full = {"ok": False, "error": "The server is busy. Try again shortly."}
 
     def refuse(_gate, route, _query):
         route.fulfill(json=full)

@@ -54,7 +54,7 @@ test('a photo that the server forgot is opened again, and the call repeated with
   let token = 'old';
   const {call, queries} = scripted(EXPIRED, {ok: true});
   const reopen = mock.fn(async () => { token = 'new'; return {ok: true}; });
-  assert.deepEqual(await createAsk(call, () => token, reopen)('segment', {seq: 1}), {ok: true});
+  assert.deepEqual(await createAsk(call, () => token, reopen)('segment', {side: 1}), {ok: true});
   assert.deepEqual(queries.map((query) => query.token), ['old', 'new']);
   assert.equal(reopen.mock.callCount(), 1);
 });

@@ -69,11 +69,11 @@ def ask(demo: gr.Blocks, *queries: tuple[str, dict]) -> list[httpx.Response]:
 def test_a_server_function_answers_a_session_that_the_server_does_not_know(handlers, tmp_path):
     """As after a restart, or with several processes behind a proxy."""
     names = ("open", "segment", "everything", "export", "load_masks", "preview")
-    queries = [(name, {"seq": 5, "token": "of another process"}) for name in names]
+    queries = [(name, {"token": "of another process"}) for name in names]
     for response in ask(build(handlers, tmp_path), *queries):
         assert response.status_code == 200
         reply = response.json()
-        assert (reply["ok"], reply["seq"], reply["expired"]) == (False, 5, True)
+        assert (reply["ok"], reply["expired"]) == (False, True)
 
 
 def test_the_id_of_the_component_is_the_same_in_every_process(handlers, tmp_path):
@@ -104,13 +104,13 @@ def test_a_click_is_answered_while_slow_work_waits_for_every_thread(
         while len(asked) < MANY:
             time.sleep(0.01)
         may_finish.set()
-        return {"ok": True, "seq": query["seq"]}
+        return {"ok": True}
 
     for method in (preview, segment):
         monkeypatch.setattr(PageHandlers, method.__name__, method)
-    queries = [("preview", {})] * MANY + [("segment", {"seq": 5})]
+    queries = [("preview", {})] * MANY + [("segment", {})]
     *previews, click = ask(build(handlers, tmp_path), *queries)
-    assert click.json() == {"ok": True, "seq": 5}
+    assert click.json() == {"ok": True}
     replies = [one.json() for one in previews]
     assert sum(reply["ok"] for reply in replies) == 34  # two at once, and 32 wait
     assert all(reply["in_time"] for reply in replies if reply["ok"])

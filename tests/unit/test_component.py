@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mobilesam.web.page.component import PromptCanvas, head_links
+from mobilesam.web.page.component import head_links, prompt_canvas
 from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
 
@@ -63,19 +63,19 @@ def test_addresses_are_relative_so_that_they_work_behind_a_proxy_with_a_prefix(
     links: list[tuple[str, str]],
 ) -> None:
     assert all(href.startswith("./") for _, href in links)
-    script = PromptCanvas([]).js_on_load
+    script = prompt_canvas([]).js_on_load
     assert f'import(new URL("./{static_base()}/main.js", document.baseURI))' in script
 
 
 def test_gradio_finds_nothing_to_evaluate_in_the_markup() -> None:
     # Gradio compiles it with Handlebars, and then as a JavaScript template literal.
-    markup = PromptCanvas([]).html_template
+    markup = prompt_canvas([]).html_template
     assert 'data-part="photo"' in markup
     assert not re.search(r"\{\{|\$\{|`|\\|<script", markup)
 
 
 def test_every_named_element_of_the_markup_is_a_known_one() -> None:
-    markup = PromptCanvas([]).html_template
+    markup = prompt_canvas([]).html_template
     types = (STATIC_DIR / "types.d.ts").read_text("utf-8")
     (declared,) = re.findall(r"^type Refs = (Record<.*?);$", types, re.M | re.S)
     names = set(re.findall(r"'(\w+)'", declared)) | set(re.findall(r"(\w+): HTML", declared))

@@ -22,7 +22,7 @@ from mobilesam import Segmenter
 from mobilesam.model import backend as backends
 from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import photo_sessions
-from mobilesam.web.page.component import PromptCanvas
+from mobilesam.web.page.component import prompt_canvas
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
 from tests.event_loop import run_async
@@ -197,14 +197,14 @@ def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
     (model_info,) = [one for one in handlers.server_functions() if one.__name__ == "model_info"]
 
     async def scene():
-        loading = await model_info({"seq": 3})
+        loading = await model_info({})
         task = asyncio.create_task(model_info({}))
         await asyncio.sleep(0.01)
         handlers._model.set_result(segmenter)
         return loading, await task
 
     loading, info = run_async(scene())
-    assert loading == {"ok": True, "seq": 3, "loaded": False}
+    assert loading == {"ok": True, "loaded": False}
     assert info["loaded"]
     assert info["device"] == "CPU"
     assert info["reason"] == "A stub for the tests."
@@ -523,7 +523,7 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
     async def scene():
         demo = Blocks()
         with demo:
-            canvas = PromptCanvas(handlers.server_functions())
+            canvas = prompt_canvas(handlers.server_functions())
         transport = httpx.ASGITransport(App.create_app(demo))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
 

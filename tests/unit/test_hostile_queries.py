@@ -54,7 +54,6 @@ DOCUMENTS = st.one_of(
     record(shapes=st.lists(record(label=st.text(), points=st.lists(XY), shape_type=st.text()))),
 )
 QUERIES = record(
-    seq=st.integers(),
     side=st.integers(),
     interactions=INTERACTIONS,
     kind=st.sampled_from(["mask", "cutout", "yolo", "coco_rle", "labelme", "cutouts_zip"]),

@@ -27,8 +27,8 @@ class Slow:
 
     @answering
     def segment(self, query: dict) -> dict:
-        self.started.append(query["seq"])
-        return {"in_time": self.may_finish.wait(30)}
+        self.started.append(query["number"])
+        return {"number": query["number"], "in_time": self.may_finish.wait(30)}
 
     def work(self, number: int) -> Callable[[], int]:
         """Work that returns its number."""
@@ -50,7 +50,7 @@ def slow() -> Iterator[Slow]:
 
 async def ask(call: Callable[[dict], Awaitable[dict]], numbers: range) -> list[asyncio.Task]:
     """Tasks for the queries, once all of them have been queued."""
-    tasks = [asyncio.create_task(call({"seq": number})) for number in numbers]
+    tasks = [asyncio.create_task(call({"number": number})) for number in numbers]
     await asyncio.sleep(0.05)
     return tasks
 
@@ -66,7 +66,7 @@ def test_queries_are_handled_in_order_and_so_many_at_once(slow, threads):
 
     started, replies = run_async(scene())
     assert sorted(started) == list(range(threads))  # two threads may start in either order
-    assert [reply["seq"] for reply in replies] == list(range(8))
+    assert [reply["number"] for reply in replies] == list(range(8))
     assert all(reply["in_time"] for reply in replies)
     if threads == 1:
         assert slow.started == list(range(8))
@@ -78,13 +78,13 @@ def test_a_full_queue_refuses_at_once_and_accepts_again_later(slow, caplog):
     async def scene() -> tuple[dict, dict]:
         call = WorkQueue(1, 2, SENTENCE).serving(slow.segment)
         tasks = await ask(call, range(3))
-        refused = await call({"seq": 72})
+        refused = await call({"number": 72})
         slow.may_finish.set()
         await asyncio.gather(*tasks)
-        return refused, await call({"seq": 73})
+        return refused, await call({"number": 73})
 
     refused, late = run_async(scene())
-    assert refused == {"ok": False, "seq": 72, "error": SENTENCE}
+    assert refused == {"ok": False, "error": SENTENCE}
     assert late["ok"]
     assert slow.started == [0, 1, 2, 73]
     assert "what=segment outcome=BusyError" in caplog.messages[0]

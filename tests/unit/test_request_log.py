@@ -58,32 +58,23 @@ def test_a_request_is_one_line(lines, caplog, error, outcome):
 
 
 def test_a_reply_has_the_result_or_a_sentence():
-    assert Server().segment({"seq": 3}) == {"ok": True, "seq": 3, "mask": "m"}
-    assert Server(PromptError("No.")).segment({"seq": 4}) == {
-        "ok": False,
-        "seq": 4,
-        "error": "No.",
-    }
+    assert Server().segment({}) == {"ok": True, "mask": "m"}
+    assert Server(PromptError("No.")).segment({}) == {"ok": False, "error": "No."}
     reply = Server(ExpiredError("Gone.")).segment({})
-    assert reply == {"ok": False, "seq": None, "error": "Gone.", "expired": True}
+    assert reply == {"ok": False, "error": "Gone.", "expired": True}
 
 
 @pytest.mark.parametrize("query", [None, 5, "x", [1], True])
 def test_a_query_that_is_no_object_gets_a_sentence(lines, query):
     reply = Server().segment(query)
-    assert (reply["ok"], reply["seq"]) == (False, None)
+    assert not reply["ok"]
     assert "Reload the page" in reply["error"]
     assert lines()[0]["outcome"] == "PromptError"
 
 
-@pytest.mark.parametrize("seq", [None, "x", [1], {"a": 1}, 1e999, 2**53, -(2**53), 1.5])
-def test_a_sequence_number_that_javascript_cannot_hold_is_dropped(seq):
-    assert Server().segment({"seq": seq})["seq"] is None
-
-
 def test_a_refused_query_is_logged_too(lines):
-    reply = refusal("segment", {"seq": 5}, BusyError("Later."))
-    assert reply == {"ok": False, "seq": 5, "error": "Later."}
+    reply = refusal("segment", {}, BusyError("Later."))
+    assert reply == {"ok": False, "error": "Later."}
     (line,) = lines()
     assert (line["what"], line["outcome"]) == ("segment", "BusyError")
 

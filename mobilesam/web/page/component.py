@@ -7,22 +7,21 @@ import gradio as gr
 
 from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
-_STYLE_SHEETS = ("page.css", "stage.css", "panels.css")
-"""In the order of the cascade."""
+_STYLE_SHEETS = ("page.css", "stage.css", "panels.css")  # in the order of the cascade
 
 
-class PromptCanvas(gr.HTML):
-    """The whole page: the photo, the gestures on it, the masks and the panels beside them."""
+def prompt_canvas(server_functions: Sequence[Callable[..., Any]], **props: Any) -> gr.HTML:
+    """The whole page: the photo, the gestures on it, the masks and the panels beside them.
 
-    def __init__(self, server_functions: Sequence[Callable[..., Any]], **props: Any) -> None:
-        """The modules call `server.<name of a function>(query)` and read `props.<name>`."""
-        super().__init__(
-            html_template=(STATIC_DIR / "index.html").read_text("utf-8"),
-            js_on_load=_mount_script(),
-            apply_default_css=False,
-            server_functions=list(server_functions),
-            **props,
-        )
+    The modules call `server.<name of a function>(query)` and read `props.<name>`.
+    """
+    return gr.HTML(
+        html_template=(STATIC_DIR / "index.html").read_text("utf-8"),
+        js_on_load=_mount_script(),
+        apply_default_css=False,
+        server_functions=list(server_functions),
+        **props,
+    )
 
 
 def head_links() -> str:

@@ -29,7 +29,7 @@ from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
-from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal, seq_of
+from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal
 from mobilesam.web.server.storage import checked_upload, new_file
 
 DISPLAY_SIDE = 1024  # the largest long side of a mask to display
@@ -105,17 +105,16 @@ class PageHandlers:
             self.photos.get(photo.token)  # it may have been closed meanwhile
         except Exception as error:
             return refusal("open", query, error)
-        if is_done:
-            self.photos.keep(photo)
-            reply = photo.opening.result()
-            if not reply["ok"]:
-                self.photos.close(photo)
-        else:
+        if not is_done:
             position = self._queues.photos.position(photo.opening)
             waiting_state = "queued" if position else "encoding"
             state = waiting_state if self._model.done() else "loading_model"
-            reply = {"ok": True, "token": photo.token, "state": state, "position": position}
-        return {**reply, "seq": seq_of(query)}
+            return {"ok": True, "token": photo.token, "state": state, "position": position}
+        self.photos.keep(photo)
+        reply = photo.opening.result()
+        if not reply["ok"]:
+            self.photos.close(photo)
+        return reply
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:

@@ -26,7 +26,6 @@ _ALLOWED = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_FILES = "/gradio_api/file="
 
 # Gradio's page has inline scripts and styles, and compiles the component's script at run time.
 _PAGE_POLICY = (
@@ -72,7 +71,7 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         path = route_path(scope)
-        is_file = path.startswith(_FILES)
+        is_file = path.startswith("/gradio_api/file=")
         if is_file:  # Gradio answers a Range request with the request's own headers
             del MutableHeaders(scope=scope)["range"]
 

@@ -9,8 +9,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mobilesam.web.server.request_limits import route_path
 
-_END = b"</head>"
-
 
 class PageHead:
     """ASGI middleware that appends elements to the head of `/`, inside Gradio's compression."""
@@ -29,7 +27,7 @@ class PageHead:
                 start = message
                 return
             if start:
-                head, end, rest = message.get("body", b"").partition(_END)
+                head, end, rest = message.get("body", b"").partition(b"</head>")
                 if end:
                     message["body"] = head + self._elements + end + rest
                     headers = MutableHeaders(scope=start)

@@ -18,7 +18,6 @@ from mobilesam.settings import MEGA
 from mobilesam.web.server.storage import new_file, upload_folder
 
 _TIMEOUT_S = 20.0
-_MAX_NAME = 60
 _GLOBAL_UNICAST_IPV6 = ipaddress.ip_network("2000::/3")
 """Outside are, among others, prefixes that a gateway translates to any IPv4 address."""
 
@@ -38,7 +37,7 @@ def fetch_photo(url: str, max_bytes: int) -> Path:
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         raise ImageError(_NO_ANSWER) from None
     # Gradio serves no hidden files. Most systems allow 255 bytes, and a character has up to four.
-    safe_name = photo_file_name(name or "photo")[-_MAX_NAME:].lstrip(".") or "photo"
+    safe_name = photo_file_name(name or "photo")[-60:].lstrip(".") or "photo"
     return new_file(upload_folder(), safe_name, data)
 
 

@@ -36,20 +36,18 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
     The query may be any JSON; it is refused unless it is an object. The name is for the log.
 
     Returns:
-        `ok`, the query's `seq`, and either the fields or an `error` to show; `expired` is true if
-        the page can send what is missing.
+        `ok`, and either the fields or an `error` to show; `expired` is true if the page can send
+        what is missing.
     """
-    reply: Reply = {"ok": True, "seq": seq_of(query)}
     try:
         with logged_request(name, reassurance="Your clicks are kept. "):
             if not isinstance(query, Mapping):
                 raise PromptError("The server does not understand the request. Reload the page.")
-            return {**reply, **work()}
+            return {"ok": True, **work()}
+    except ExpiredError as error:
+        return {"ok": False, "error": str(error), "expired": True}
     except MobileSamError as error:
-        reply.update(ok=False, error=str(error))
-        if isinstance(error, ExpiredError):
-            reply["expired"] = True
-        return reply
+        return {"ok": False, "error": str(error)}
 
 
 def refusal(name: str, query: Any, error: Exception) -> Reply:
@@ -59,9 +57,3 @@ def refusal(name: str, query: Any, error: Exception) -> Reply:
         raise error
 
     return answered(name, query, refuse)
-
-
-def seq_of(query: Any) -> int | None:
-    """The query's `seq`, if JavaScript can represent it exactly."""
-    seq = query.get("seq") if isinstance(query, Mapping) else None
-    return seq if isinstance(seq, int) and abs(seq) < 2**53 else None

@@ -23,7 +23,6 @@ MAX_SESSION_CHARACTERS = 64  # of its name, of which Gradio keeps many; the page
 IDLE_TIMEOUT_S = 10.0  # without a single byte
 
 _QUEUED = re.compile(r"/gradio_api/(queue/join|call/.*)", re.DOTALL)
-_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
 
 
 def route_path(scope: Scope) -> str:
@@ -67,7 +66,7 @@ class RequestLimits:
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         kind, options = parse_options_header(headers.get("content-type", ""))
-        is_upload = route_path(scope) in _UPLOAD_PATHS
+        is_upload = route_path(scope).removesuffix("/") == "/gradio_api/upload"
         length = headers.get("content-length", "")
         is_small = length.isdecimal() and int(length) <= MAX_SMALL_BYTES
         pool = self.uploads if is_upload else self.small if is_small else self.large

@@ -12,12 +12,7 @@ import mobilesam
 
 STATIC_DIR = Path(__file__).parents[1] / "static"
 # The MIME types that Python knows depend on the machine; browsers refuse modules of another type.
-_MEDIA_TYPES = {
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
 _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

@@ -20,11 +20,11 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   const isRemoving = () => store.get().isRemoving;
 
   const requestMask = coalesced(async () => {
-    const {photo, interactions, askedSeq} = store.get(), seq = askedSeq + 1;
+    const {photo, interactions, askedSeq} = store.get();
     if (!photo || !isAnswerable(interactions)) return;
     const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
-    store.set({askedSeq: seq});
-    const reply = await ask('segment', {seq, interactions, side: stage.maskSide},
+    store.set({askedSeq: askedSeq + 1});
+    const reply = await ask('segment', {interactions, side: stage.maskSide},
       () => store.set({slowText: 'No answer yet, trying again…'}));
     clearTimeout(slow);
     store.set({slowText: ''});
@@ -88,7 +88,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     if (!reply.ok) return fail(reply.error);
     clearAlert();
     showReply(reply);
-    store.set({shownSeq: reply.seq});
+    store.set({shownSeq: store.get().askedSeq});
     const waiting = afterReply;
     afterReply = null;
     if (waiting?.interactions === undoStack.interactions) waiting.act();
