@@ -156,6 +156,7 @@ def test_missing_packages_are_one_sentence(run, command, monkeypatch):
     assert said == "Training needs more packages: pip install -r requirements-train.txt\n"
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_does_not_promise_to_resume(run, monkeypatch):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
