@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 PROGRAM = "python -m mobilesam"
-FINETUNE_STEPS = 200
+FINETUNE_STEPS = 120
 """Where `finetune` ends at the latest, unless another limit is given."""
 
 DISTILL_EXAMPLES = f"""\
@@ -76,7 +76,7 @@ def add_finetune(parser: argparse.ArgumentParser) -> None:
         batch_note="with up to four masks each, which take 1.5 GB of memory",
         accumulate=2,
         learning_rate=1e-4,
-        evaluate_every=25,
+        evaluate_every=10,
     )
     parser.add_argument(
         "--patience",
