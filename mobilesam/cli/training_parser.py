@@ -9,7 +9,7 @@ Add: TypeAlias = Callable[..., object]
 """The method `add_argument` of a command's parser."""
 
 PROGRAM = "python -m mobilesam"
-FINETUNE_STEPS = 200
+FINETUNE_STEPS = 120
 """Where `finetune` ends at the latest, unless another limit is given."""
 
 DISTILL_EXAMPLES = f"""\
@@ -79,7 +79,7 @@ def add_finetune(add: Add) -> None:
         batch_note="with up to four masks each, which take 1.5 GB of memory",
         accumulate=2,
         learning_rate=1e-4,
-        evaluate_every=25,
+        evaluate_every=10,
     )
     add(
         "--patience",
