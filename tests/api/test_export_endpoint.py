@@ -17,6 +17,10 @@ from tests.serving import LEFT, ROOT
 FULL = {"name": "all", "rle": {"size": [200, 300], "counts": [0, 60000]}}
 
 
+def files_named(app, name):
+    return {path for path in app.files_left() if path.name == name}
+
+
 @pytest.fixture
 def ask(client, photo):
     def export(objects, file_format="mask_png", image=photo):
@@ -59,9 +63,9 @@ def test_the_mask_of_segment_becomes_a_file_of_every_format(ask, found, file_for
 
 
 def test_the_file_lies_in_a_secret_folder_within_that_of_the_process(app, client, found, photo):
-    before = set(app.files.rglob("discs-mask.png"))
+    before = files_named(app, "discs-mask.png")
     client.predict(handle_file(photo), [found], "mask_png", api_name="/export")
-    (made,) = set(app.files.rglob("discs-mask.png")) - before
+    (made,) = files_named(app, "discs-mask.png") - before
     assert len(made.parent.name) == 48
     assert made.parent.parent.parent == app.files
     assert made.parent.parent.stat().st_mode & 0o777 == 0o700

@@ -44,7 +44,6 @@ from mobilesam.training.prompt_sampling import mask_box
 from mobilesam.training.run_files import RunFiles
 from mobilesam.training.student import build_student
 from mobilesam.training.teacher import load_teacher
-from tests.distill_driver import options as driver_options
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120
@@ -183,21 +182,29 @@ def test_only_what_the_scheme_names_is_learned(run, scheme, teacher):
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(photos, tmp_path):
+    """Each run has a process of its own, as accelerate's state belongs to the process."""
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    distill(driver_options(photos, whole), [].append, quiet=True)
+
+    def started(out):
+        command = [sys.executable, "-m", "tests.distill_driver", str(photos), str(out)]
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+
+    uninterrupted = started(whole)
     checkpoint = tmp_path / "killed.safetensors.part"
-    command = [sys.executable, "-m", "tests.distill_driver", str(photos), str(killed)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = started(killed)
     deadline = time.monotonic() + WAIT_S
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert checkpoint.exists()
     assert not killed.exists()
-    said = []
-    distill(driver_options(photos, killed), said.append, quiet=True)
-    assert any(sentence.startswith("Resumed after step ") for sentence in said)
+    resumed = started(killed)
+    said, _ = resumed.communicate(timeout=WAIT_S)
+    uninterrupted.communicate(timeout=WAIT_S)
+    assert "Resumed after step " in said
     assert not checkpoint.exists()
     assert equal(load_file(whole), load_file(killed))
     steps = [json.loads(line) for line in killed.with_suffix(".jsonl").read_text().splitlines()]
