@@ -130,7 +130,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 def _augmented(values: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     """Other light and noise on (H, W, 3) pixels; nothing moves, so masks and embeddings stay valid.
 
-    These are changes that the teacher would hardly notice, and that a student shall not either.
+    The teacher's embedding of the original photo remains the target.
     """
     gain = random.uniform(1 - _CONTRAST, 1 + _CONTRAST) * random.uniform(
         1 - _COLOUR, 1 + _COLOUR, 3

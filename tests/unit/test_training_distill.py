@@ -182,7 +182,7 @@ def test_only_what_the_scheme_names_is_learned(run, scheme, teacher):
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(photos, tmp_path):
-    """Each run has a process of its own, as accelerate's state belongs to the process."""
+    """Every run is a separate process, because accelerate keeps global state."""
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
 
     def started(out):
