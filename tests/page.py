@@ -1,6 +1,7 @@
 """Talks to the server as the page does, without a browser."""
 
 import json
+import secrets
 from contextlib import contextmanager
 
 import httpx
@@ -42,10 +43,10 @@ class Page:
         headers = {"Content-Type": "application/json"}
         return self.http.post("gradio_api/component_server", content=body, headers=headers)
 
-    def upload(self, path):
-        """Uploads a file: its path on the server."""
-        with path.open("rb") as file:
-            return self.http.post("gradio_api/upload", files={"files": (path.name, file)}).json()[0]
+    def upload(self, path, name=None):
+        """Uploads a file, like the page under a name of its own: its path on the server."""
+        files = {"files": (name or f"{secrets.token_hex(8)}{path.suffix}", path.read_bytes())}
+        return self.http.post("gradio_api/upload", files=files).json()[0]
 
     def begin_open(self, path, session="stranger", name="a.png"):
         """The first reply to a request to open an upload, by its path on the server."""

@@ -1,14 +1,12 @@
 """Gradio's Blocks around the page component and the HTTP endpoints."""
 
 import logging
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio import route_utils
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -20,7 +18,7 @@ from mobilesam.paint import MAX_RADIUS_PX
 from mobilesam.prompts import MAX_POINTS
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
-from mobilesam.web.page.component import head_links, prompt_canvas
+from mobilesam.web.page.component import head_elements, prompt_canvas
 from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
 from mobilesam.web.server.middleware import SecurityMiddleware
 from mobilesam.web.server.page_head import PageHead
@@ -35,17 +33,6 @@ EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks
 _FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second longer for its server
-
-
-class _OwnUpload(route_utils.GradioUploadFile):
-    """An upload with its own folder; Gradio names one by the content, so equal uploads share it."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.sha.update(secrets.token_bytes())
-
-
-route_utils.GradioUploadFile = _OwnUpload  # type: ignore[misc]
 
 
 class DemoBlocks(gr.Blocks):
@@ -105,6 +92,7 @@ def build_demo(
 
 def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     """Arguments for `demo.launch`: style, limits, middleware, more routes, and no telemetry."""
+    head = f'<meta name="description" content="{TITLE}">{head_elements()}'
     max_body_bytes = max(_MAX_JSON_BYTES, limits.max_bytes + MEGA)
     return {
         "theme": gr.themes.Default(font=_FONTS),
@@ -119,7 +107,7 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "app_kwargs": {
             "middleware": [
                 Middleware(SecurityMiddleware, max_body_bytes),
-                Middleware(PageHead, f'<meta name="description" content="{TITLE}">{head_links()}'),
+                Middleware(PageHead, head),
             ],
             "routes": [static_route(), *routes],
         },

@@ -142,11 +142,11 @@ def test_the_folder_of_a_file_cannot_be_guessed_or_listed(http, mine, photo):
 def test_two_uploads_of_one_name_lie_apart(page, mine, tmp_path, photo):
     other = tmp_path / photo.name
     other.write_bytes(photo.read_bytes() + b"\0")
-    assert Path(page.upload(other)).parent != mine["upload"].parent
+    assert Path(page.upload(other, mine["upload"].name)).parent != mine["upload"].parent
 
 
-def test_equal_uploads_of_two_visitors_lie_apart(page, photo):
-    """Gradio names a folder by the content; opening one upload would take it from the other."""
+def test_equal_uploads_of_two_visitors_lie_apart_by_their_names(page, photo):
+    """Gradio names the folder by the content; opening one upload moves it."""
     one, other = page.upload(photo), page.upload(photo)
     assert page.open_photo(one)["ok"]
     assert page.open_photo(other, session="other")["ok"]

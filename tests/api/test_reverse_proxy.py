@@ -65,10 +65,12 @@ def proxy(request, prefixed_app, tmp_path_factory):
 def test_the_page_and_its_modules_load_below_the_prefix(proxy):
     page = httpx.get(proxy)
     assert page.status_code == 200
-    modules = re.findall(r'<link rel="modulepreload" [^>]*href="([^"]+)"', page.text)
+    (main,) = re.findall(r'import\("(.*?)"\)</script>', page.text)
+    address = httpx.URL(proxy).join(main)
+    modules = re.findall(r"^import .* from '(.+?)';$", httpx.get(address).text, re.M)
     assert len(modules) > 5
-    for module in modules:
-        answer = httpx.get(httpx.URL(proxy).join(module))
+    for module in [main, *modules]:
+        answer = httpx.get(address.join(module) if module in modules else address)
         assert answer.status_code == 200
         assert "javascript" in answer.headers["content-type"]
 

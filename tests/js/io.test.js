@@ -86,10 +86,16 @@ test('an upload that a proxy refuses as too large has a sentence of its own', as
   assert.match((await upload(FILE)).error, /Check the connection/);
 });
 
+test('equal photos are uploaded under names that differ, so that the server stores each', async () => {
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  for (let k = 0; k < 2; k++) assert.ok((await upload(FILE)).ok);
+  const [one, other] = uploads.mock.calls.map(({arguments: [, {body}]}) => body.get('files').name);
+  assert.notEqual(one, other);
+});
+
 function opened(replies, isWanted = () => true) {
   const {call, queries} = scripted(...replies), texts = [];
   const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
-  uploads.mock.mockImplementation(async () => new Response('["/uploads/a.png"]'));
   const reply = createPhotoLoader(call).open(FILE, (text) => texts.push(text), isWanted);
   return {reply, queries, texts, uploads};
 }

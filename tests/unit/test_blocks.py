@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import io
 import json
 import threading
 import time
@@ -16,7 +14,6 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from gradio import route_utils
 from gradio.routes import App
 
 from mobilesam.settings import MEGA, ImageLimits
@@ -181,14 +178,6 @@ def test_without_it_gradio_prints_what_was_sent(capfd):
     """If this fails, DemoBlocks is needed no longer."""
     run_event(fail, [None], gr.Blocks)
     assert SECRET in capfd.readouterr().err
-
-
-def test_gradio_names_the_folder_of_an_upload_by_the_hash_that_is_made_unique():
-    """By `route_utils.GradioUploadFile`, which the parser of uploads creates for each file."""
-    assert route_utils.GradioUploadFile.__module__ == "mobilesam.web.blocks"
-    assert "temp_file.sha.hexdigest()" in inspect.getsource(route_utils.upload_fn)
-    one, other = (route_utils.GradioUploadFile(io.BytesIO()) for _ in range(2))
-    assert one.sha.hexdigest() != other.sha.hexdigest()
 
 
 def test_an_error_for_the_client_passes(caplog):

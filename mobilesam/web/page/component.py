@@ -24,19 +24,16 @@ def prompt_canvas(server_functions: Sequence[Callable[..., Any]], **props: Any) 
     )
 
 
-def head_links() -> str:
-    """Links for the document's head: style sheets, and modules to load before they are imported.
+def head_elements() -> str:
+    """Style sheets for the document's head, and a script that starts to load the modules.
 
     The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
-    valid behind a proxy that serves the page under a prefix. The modules have a low priority,
-    because the browser needs Gradio's scripts first.
+    valid behind a proxy that serves the page under a prefix. The script runs after Gradio's main
+    one; links to the modules would compete with Gradio's files for the browser's connections.
     """
     base = f"./{static_base()}"
-    modules = sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*.js"))
     links = [f'<link rel="stylesheet" href="{base}/{name}">' for name in _STYLE_SHEETS]
-    preload = 'rel="modulepreload" fetchpriority="low"'
-    links += [f'<link {preload} href="{base}/{name}">' for name in modules]
-    return "".join(links)
+    return "".join([*links, f'<script type="module">import("{base}/main.js")</script>'])
 
 
 def _mount_script() -> str:

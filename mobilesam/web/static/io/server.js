@@ -51,12 +51,13 @@ export async function waitForModel(call) {
   }
 }
 
-/** Uploads a file; the reply has its `path` on the server. Gradio's own function does not distinguish a
- * refusal from a lost connection.
+/** Uploads a file; the reply has its `path` on the server. The name is random, because Gradio stores equal files of
+ * one name once, and opening the photo moves the file. Gradio's own function does not distinguish a refusal from a
+ * lost connection.
  * @type {(file: File) => Promise<ServerReply>} */
 export async function upload(file) {
   const body = new FormData();
-  body.append('files', file);
+  body.append('files', file, crypto.getRandomValues(new Uint32Array(4)).join('-'));
   const response = await fetch(API_URL + 'upload', {method: 'POST', body}).catch(() => null);
   if (response?.status === 413) return {ok: false, error: UPLOAD_TOO_LARGE};
   const paths = response?.ok && await response.json().catch(() => null);
