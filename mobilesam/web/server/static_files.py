@@ -1,4 +1,4 @@
-"""Serves the page's scripts and styles under a path that names their version and content."""
+"""Serves the page's scripts, styles and pictures under a path that names their version and content."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ import mobilesam
 
 STATIC_DIR = Path(__file__).parents[1] / "static"
 # The MIME types that Python knows depend on the machine; browsers refuse modules of another type.
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".webp": "image/webp"}
 _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

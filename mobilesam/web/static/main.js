@@ -27,7 +27,7 @@ function createParts(page, call) {
   const downloads = createDownloads({ask, setBusy, fail});
   const session = createSessionStore(() => panel.objects.snapshot());
   const panel = createObjectsPanel(page, editor, {
-    downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, snapshot),
+    downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, {work: snapshot}),
   });
   const generation = createMaskGeneration({
     ask, onError: fail,
@@ -63,8 +63,9 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   const {store, refs, clearAlert, actOnNote} = page;
   const save = (/** @type {string} */ kind) => downloads.save({kind, interactions: store.get().interactions});
 
-  /** Ends one of these: opening a photo, a drag, a message, the mode for generated masks, the interactions. */
+  /** Ends one of these: the sheet of a phone, opening a photo, a drag, a message, the mode for generated masks, the interactions. */
   function escape() {
+    if (store.get().isSheetOpen) return store.set({isSheetOpen: false});
     if (store.get().isOpening) return opening.end();
     if (stage.cancelGesture()) return;
     if (store.get().alert) return clearAlert();
@@ -73,11 +74,12 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, fetchExample, (file) => (isMaskFile(file) ? panel.load(file) : opening.open(file))).commands,
+    ...createSources(page, fetchExample, (file, click) => (isMaskFile(file) ? panel.load(file) : opening.open(file, {click}))).commands,
     ...createCompare(page, downloads.maskPicture, saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
     'cutout': () => save('cutout'), 'mask': () => save('mask'),
+    'sheet': () => {},
     'help': () => refs.help.showModal(), 'help-close': () => refs.help.close(),
   };
 }
@@ -94,6 +96,6 @@ export function mount({element, props, server}) {
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   session.load().then((kept) => {
     const {photo, isOpening} = store.get();
-    if (kept && !photo && !isOpening) opening.open(kept.file, kept.work, true);
+    if (kept && !photo && !isOpening) opening.open(kept.file, {work: kept.work, isRestored: true});
   });
 }

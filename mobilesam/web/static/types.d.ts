@@ -109,4 +109,4 @@ type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming'
     | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
     | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView'
     | 'compareNote', HTMLElement>
-  & {video: HTMLVideoElement, generationProgress: HTMLProgressElement};
+  & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

@@ -30,15 +30,21 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
     applyAll({
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
     }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
+    buttons('sheet').forEach((button) => { button.ariaExpanded = String(state.isSheetOpen); });
     refs.zoom.textContent = Math.round(100 * zoom) + '%';
   });
 }
 
-function listenToButtons(/** @type {Page} */ {root, refs}, /** @type {Commands} */ commands) {
+/** Whatever a button does, the sheet of a phone closes, and so it does when the photo is touched. */
+function listenToButtons(/** @type {Page} */ {root, refs, store}, /** @type {Commands} */ commands) {
+  refs.marks.addEventListener('pointerdown', () => store.set({isSheetOpen: false}));
   root.addEventListener('click', ({target}) => {
     for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
-    if (button && !button.disabled) commands[button.dataset.do ?? '']();
+    if (!button || button.disabled) return;
+    const command = button.dataset.do ?? '';
+    store.set({isSheetOpen: command === 'sheet' && !store.get().isSheetOpen});
+    if (command !== 'sheet') commands[command]();
   });
 }
 

@@ -36,8 +36,10 @@ export function createIncoming(canvas, side) {
   });
 
   return {
-    show(/** @type {ImageBitmap} */ next) {
+    /** @type {(next: ImageBitmap, click?: Point) => void} */
+    show(next, click) {
       picture = next;
+      clicked = click ?? null;
       canvas.hidden = false;
       draw();
     },

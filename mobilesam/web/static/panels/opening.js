@@ -45,8 +45,9 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
     store.set({isOpening: false, busyText: ''});
   }
 
-  /** @type {(file: File, work?: any, isRestored?: boolean) => Promise<unknown>} */
-  async function open(file, work = null, isRestored = false) {
+  /** `click` is where to click, as shares of the photo's width and height.
+   * @type {(file: File, options?: {work?: any, isRestored?: boolean, click?: Point}) => Promise<unknown>} */
+  async function open(file, {work = null, isRestored = false, click} = {}) {
     refs.stage.scrollIntoView({block: 'nearest'});
     if (file.size > limits.max_mb * 1e6) return fail(`The file is larger than ${limits.max_mb} MB. Use a smaller photo.`);
     const mine = ++count, isWanted = () => mine === count;
@@ -59,7 +60,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
       const picture = await createImageBitmap(file).catch(() => null);
       if (picture && isWanted()) {
         if (!store.get().photo) reserve(picture.width, picture.height);
-        incoming.show(picture);
+        incoming.show(picture, click);
       }
       const reply = await loader.open(file, progress.set, isWanted);
       if (!isWanted()) return;

@@ -17,6 +17,7 @@ const initialState = {
   note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
+  isSheetOpen: false,           // on phones
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
   canUndo: false, canRedo: false,
@@ -57,6 +58,7 @@ const attributes = (/** @type {PageState} */ state) => ({
   shown: state.shownSeq,
   tool: state.tool,
   mode: state.mode,
+  sheet: yesOrNo(state.isSheetOpen),
   zoom: state.zoom.toFixed(3),
   objects: String(state.objects.length),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',

@@ -15,11 +15,11 @@ const HINTS = {                 // for a mouse, and for fingers
   opening: ['Click an object now to get its mask as soon as the photo is ready.', 'Tap an object now to get its mask as soon as the photo is ready.'],
   ready: ['Click an object, or drag a box around it.', 'Tap an object, or drag a box around it.'],
   negative: ['Now click the object itself.', 'Now tap the object itself.'],
-  choose: ['A click can mean more than one object. Choose the one you meant:', 'A tap can mean more than one object. Choose the one you meant:'],
-  refine: ['Click to add a missing area. Right-click to exclude an area.', 'Tap to add a missing area. Switch to "Tap removes" to exclude an area.'],
+  choose: ['Did you mean one of these?', 'Did you mean one of these?'],
+  refine: ['Click to add a missing area. Right-click to exclude an area.', 'Tap to add a missing area. Switch to "Remove" to exclude an area.'],
   brush: ['Paint to add to the mask. Use the right button or Shift to erase.', 'Paint to add to the mask. Switch to "Erase" to remove from it.'],
   masks: ['Click a mask to edit it.', 'Tap a mask to edit it.'],
-  nothing: ['No object was found there. Click elsewhere, or drag a box.', 'No object was found there. Tap elsewhere, or drag a box.'],
+  nothing: ['Not sure. Add a click or draw a box.', 'Not sure. Add a tap or draw a box.'],
 };
 
 function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply, interactions}) {
@@ -35,9 +35,8 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
 function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
-  const estimate = reply.predicted_iou === null ? '' : ', predicted IoU ' + reply.predicted_iou.toFixed(2);
-  const percent = (100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0);
-  return `Mask ready${estimate} · covers ${percent}% of the photo`;
+  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${reply.predicted_iou.toFixed(2)} · `;
+  return `${estimate}${(100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0)}% of the photo`;
 }
 
 function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate} */ {rle}) {

@@ -4,7 +4,11 @@
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {element} from './page.js';
 
-/** @param {Page} page @param {(example: Example) => Promise<File>} fetchExample @param {(file: File) => void} onFile */
+const FIRST = {name: 'dog', click: {x: 0.53, y: 0.42}};       // what the picture of the empty page shows
+
+/** `onFile` also receives where to click, as shares of the photo's width and height.
+ * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
+ * @param {(file: File, click?: Point) => void} onFile */
 export function createSources({refs, limits, examples, fail}, fetchExample, onFile) {
   const {stage, file: chooser, capture, camera, video} = refs;
   let stream = /** @type {MediaStream | null} */ (null);
@@ -58,10 +62,13 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
   }
 
   refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
+  refs.first.src = new URL('../first.webp', import.meta.url).href;
+  /** @type {(example: Example, click?: Point) => Promise<void>} */
+  const openExample = (example, click) => fetchExample(example).then((file) => onFile(file, click),
+    () => { fail('The example could not be loaded. Check the connection and try again.'); });
   refs.examples.append(...examples.map((example) => {
     const picture = element('img', {src: example.thumbnail, alt: 'Example photo: ' + example.name, draggable: false});
-    const onclick = () => fetchExample(example).then(onFile,
-      () => fail('The example could not be loaded. Check the connection and try again.'));
+    const onclick = () => openExample(example);
     return element('button', {type: 'button', className: 'sam-example', title: example.name, onclick}, picture);
   }));
   for (const input of [chooser, capture]) {
@@ -87,6 +94,7 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
   });
 
   return {commands: {
+    'first': () => openExample(/** @type {Example} */ (examples.find(({name}) => name === FIRST.name)), FIRST.click),
     'browse': () => chooser.click(), paste, 'camera': openCamera, 'camera-close': closeCamera, 'shoot': takePhoto,
   }};
 }
