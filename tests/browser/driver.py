@@ -24,6 +24,7 @@ _PIXELS = """(name) => {
 }"""
 # What keeps a value that the user has set; the names of objects go with their photo.
 CONTROLS = "input:is([type=range], [type=number], [type=checkbox]), select"
+BARS = (".sam-head", ".sam-bar", ".sam-panel")
 HELD_KEYS = ("Alt", "Control", "Meta", "Shift", "Space")  # a test may leave them pressed
 # Back to what a new page shows. Opening a photo does the rest.
 _RESET = """(controls) => {
@@ -122,7 +123,8 @@ class Demo:
         return self.page.locator(f"[data-part={name}]")
 
     def button(self, command):
-        return self.page.locator(f".sam-bar [data-do={command}], .sam-panel [data-do={command}]")
+        places = ", ".join(f"{place} [data-do={command}]" for place in BARS)
+        return self.page.locator(places).filter(visible=True)
 
     def text(self, name):
         return self.part(name).inner_text()

@@ -81,7 +81,7 @@ def test_the_same_file_can_be_opened_twice(demo, photo):
     demo.click(LEFT.centre)
     demo.open(photo)
     assert not demo.mask().any()
-    assert demo.text("encode-cost") == "from cache"
+    assert demo.part("encode-cost").text_content() == "from cache"
 
 
 def test_an_example_opens_on_a_click(demo):

@@ -64,11 +64,11 @@ def test_markers_and_mask_stay_on_their_object_when_the_window_is_resized(demo):
     assert demo.interactions()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(demo, width):
+@pytest.mark.parametrize(("width", "below"), [(1440, "everything"), (390, "undo")])
+def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(demo, width, below):
     demo.page.set_viewport_size({"width": width, "height": 900})
     demo.settle()
-    button = demo.page.locator(".sam-panel [data-do=compare]")
+    button = demo.button(below)
     before = button.bounding_box()
     demo.click(LEFT.centre)
     assert demo.candidates().count() == 3

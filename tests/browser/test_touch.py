@@ -75,7 +75,8 @@ def test_two_fingers_are_neither_a_box_nor_a_click(phone):
     phone.settle()
     assert phone.interactions() == []
     assert phone.button("undo").is_disabled()
-    phone.page.locator("[data-do=zoom-fit]").tap()
+    phone.page.locator(".sam-small [data-do=sheet]").first.tap()
+    phone.page.locator(".sam-sheet [data-do=zoom-fit]").tap()
     tap(phone, LEFT.centre)
     assert [step["type"] for step in phone.interactions()[-1]] == ["point"]
 
