@@ -5,7 +5,7 @@ shorter log, and the server keeps no state of a user's corrections.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -160,19 +160,17 @@ class Answer:
 
 
 def replay(
-    interactions: Interactions,
-    original_size: tuple[int, int],
-    input_size: tuple[int, int],
-    decode: "Callable[[bytes, Answer], Prediction]",
-) -> Answer:
-    """Computes the answer to a log.
+    interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
+) -> Generator[tuple[bytes, Answer], "Prediction", Answer]:
+    """Computes the answer to a log; the caller decodes the prompts, and sends the predictions.
 
     A click refines the mask so far: its logits become mask_input. A box starts again from the
     prompt alone, because it may mark another object; a mask to edit starts again without a prompt.
     Brush strokes stay on top of later predictions until a box or a mask starts again.
 
-    `decode` gets a digest that determines the prediction on one photo, and the answer to refine:
-    its `prompt` includes the new click or box, its `mask_input` is the mask before that.
+    Yields:
+        For each prediction, a digest that determines it on one photo, and the answer to refine:
+        its `prompt` includes the new click or box, its `mask_input` is the mask before that.
 
     Raises:
         PromptError: the log makes no mask, chooses a candidate that does not exist, or has points
@@ -202,7 +200,7 @@ def replay(
                     raise PromptError("This candidate does not exist.")
                 answer = replace(answer, index=index)
             case AddPoint() | SetBox():
-                prediction = decode(digest.digest(), answer)
+                prediction = yield digest.digest(), answer
                 answer = replace(answer, prediction=prediction, index=prediction.best)
     if answer.is_empty:
         raise PromptError("Give at least one point or a box.")
@@ -214,7 +212,7 @@ def _prompt_after(prompt: Prompt, item: Interaction) -> Prompt:
         case AddPoint(x, y, label):
             return prompt.add_point(x, y, label)
         case SetBox(box):
-            return replace(prompt, box=box)
+            return prompt.set_box(box)
         case SetMask():
             return Prompt()
     return prompt

@@ -88,7 +88,7 @@ def predict_masks(
     if mask_input is not None:
         mask_input = _checked_logits(mask_input)
     if multimask_output is None:
-        multimask_output = len(prompt.point_coords) == 1 and prompt.box is None
+        multimask_output = prompt.is_single_point
     low_res_logits, iou_predictions = decode_batch(
         backend, embedding, [prompt], mask_input, multimask_output
     )

@@ -59,10 +59,19 @@ class Prompt(Validated):
         """Whether there is neither a point nor a box."""
         return not self.point_coords and self.box is None
 
+    @property
+    def is_single_point(self) -> bool:
+        """Whether it is one point alone, which is ambiguous: SAM returns three masks for it."""
+        return len(self.point_coords) == 1 and self.box is None
+
     def add_point(self, x: float, y: float, label: int) -> Self:
         """A copy with one more point."""
         coords, labels = (*self.point_coords, (x, y)), (*self.point_labels, label)
         return replace(self, point_coords=coords, point_labels=labels)
+
+    def set_box(self, box: BoxXYXY | None) -> Self:
+        """A copy with another box, or without one."""
+        return replace(self, box=box)
 
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
         """Raises PromptError if it is empty or not within an upright photo of size (H, W)."""

@@ -131,21 +131,26 @@ class Segmenter:
 
         Decoding is charged to the budget, and PromptError is raised when it is spent.
         """
-
-        def decode(digest: bytes, answer: Answer) -> Prediction:
-            if budget:
-                budget.check()
-            key = embedding.key, digest
-            prediction = self._predictions.get(key)
-            if prediction is None:
-                mask_input = answer.mask_input
-                # A refinement has one candidate, where SAM's rule gives a single point three.
-                multimask = None if mask_input is None else False
-                prediction = self._decode(budget, embedding, answer.prompt, mask_input, multimask)
-                self._predictions.put(key, prediction, prediction.low_res_logits.nbytes)
-            return prediction
-
-        return replay(interactions, embedding.original_size, embedding.input_size, decode)
+        steps = replay(interactions, embedding.original_size, embedding.input_size)
+        try:
+            digest, answer = next(steps)
+            while True:
+                if budget:
+                    budget.check()
+                key = embedding.key, digest
+                prediction = self._predictions.get(key)
+                if prediction is None:
+                    mask_input = answer.mask_input
+                    # A refinement has one candidate, where SAM's rule gives a single point three.
+                    multimask_output = None if mask_input is None else False
+                    prediction = self._decode(
+                        budget, embedding, answer.prompt, mask_input, multimask_output
+                    )
+                    self._predictions.put(key, prediction, prediction.low_res_logits.nbytes)
+                digest, answer = steps.send(prediction)
+        except StopIteration as end:
+            result: Answer = end.value
+            return result
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float

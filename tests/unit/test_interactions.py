@@ -42,7 +42,7 @@ class FakeDecoder:
         if mask_input is not None:
             assert mask_input.shape == (1, 256, 256)
         self.requests.append((prompt, None if mask_input is None else float(mask_input[0, 0, 0])))
-        count = 3 if len(prompt.point_coords) == 1 and prompt.box is None else 1
+        count = 3 if prompt.is_single_point else 1
         first = 10 * len(self.requests)
         logits = np.arange(first, first + count, dtype=np.float32)[:, None, None]
         ious = np.array([0.5, 0.9, 0.7][:count], np.float32)
@@ -50,12 +50,14 @@ class FakeDecoder:
 
 
 def play(interactions, decoder, size_hw=SIZE_HW, input_hw=INPUT_HW) -> Answer:
-    """A replay with a decoder that remembers nothing."""
-
-    def decode(_digest: bytes, answer: Answer) -> Prediction:
-        return decoder(answer.prompt, answer.mask_input)
-
-    return replay(tuple(interactions), size_hw, input_hw, decode)
+    """Drives a replay with a decoder that remembers nothing."""
+    steps = replay(tuple(interactions), size_hw, input_hw)
+    try:
+        _, answer = next(steps)
+        while True:
+            _, answer = steps.send(decoder(answer.prompt, answer.mask_input))
+    except StopIteration as end:
+        return end.value
 
 
 def decoded_for(*log) -> list[tuple[Prompt, float | None]]:

@@ -110,11 +110,19 @@ def test_equal_prompts_are_equal_keys():
 
 def test_adding_gives_a_new_prompt_and_leaves_the_old_one():
     first = Prompt([(1, 2)], [1])
-    second = first.add_point(3, 4, 0)
+    second = first.add_point(3, 4, 0).set_box((9, 9, 5, 5))
     assert first == Prompt([(1, 2)], [1])
-    assert second == Prompt([(1, 2), (3, 4)], [1, 0])
+    assert second == Prompt([(1, 2), (3, 4)], [1, 0], (5, 5, 9, 9))
+    assert second.set_box(None).box is None
     with pytest.raises(PromptError):
         first.add_point(float("nan"), 0, 1)
+
+
+def test_only_one_point_alone_is_ambiguous():
+    assert Prompt([(1, 2)], [1]).is_single_point
+    assert not Prompt([(1, 2), (3, 4)], [1, 1]).is_single_point
+    assert not Prompt([(1, 2)], [1], (0, 0, 5, 5)).is_single_point
+    assert not Prompt(box=(0, 0, 5, 5)).is_single_point
 
 
 def test_an_empty_prompt_is_refused():
