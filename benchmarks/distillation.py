@@ -114,10 +114,12 @@ def run(*arguments: object) -> None:
 
 
 def log(student: Path) -> list[dict[str, Any]]:
-    """The evaluations during a run, with the seconds of training until then."""
+    """The evaluations during the last run, with the seconds of training until then."""
     lines = student.with_suffix(".jsonl").read_text("utf-8").splitlines()
     seconds, course = 0.0, []
     for line in map(json.loads, lines):
+        if "scheme" in line:  # the first line of a run
+            seconds, course = 0.0, []
         seconds = line.get("seconds", seconds)
         if "evaluation" in line:
             course.append({"step": line["step"], "seconds": seconds, **line["evaluation"]})

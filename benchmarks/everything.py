@@ -46,7 +46,7 @@ def main() -> None:
     torch.set_num_threads(usable_cores())
 
     segmenter = Segmenter.from_weights(arguments.weights, settings=Settings())
-    sam = load_sam(segmenter.weights.path, segmenter.device)
+    sam = load_sam(segmenter.weights.path, segmenter.backend.device)
     given = {
         "points_per_side": arguments.points_per_side,
         "min_mask_region_area": arguments.min_area,

@@ -44,7 +44,7 @@ def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmb
     pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
-        features = _encode(backend, pixels)
+        features = backend.encode(pixels.to(backend.device).float())
     except torch.OutOfMemoryError:
         if backend.encode_on_cpu is None:
             raise
@@ -52,12 +52,3 @@ def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmb
         logger.warning(note)
         features = backend.encode_on_cpu(pixels.float()).to(backend.device)
     return ImageEmbedding(features, photo.size_hw, input_size, key, note)
-
-
-def _encode(backend: ModelBackend, pixels: torch.Tensor) -> torch.Tensor:
-    """Encodes; if the GPU's memory is full, once more after its cache has been freed."""
-    try:
-        return backend.encode(pixels.to(backend.device).float())
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()  # does nothing without CUDA
-    return backend.encode(pixels.to(backend.device).float())

@@ -1,14 +1,13 @@
 """Options of automatic mask generation: grid, thresholds, and defaults for the weights in use."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Annotated, Any, Self
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mobilesam.errors import PromptError
-from mobilesam.schemas import Number, Plain, Validated, WholeNumber, expected, shortened
+from mobilesam.schemas import Number, Plain, Validated, WholeNumber, expected
 
 # The bundled model's logits are flat and its predicted IoU is low: with segment-anything's
 # thresholds most photos have no masks at all. These were chosen by looking at the masks of the
@@ -51,10 +50,7 @@ class EverythingOptions(Validated):
     @classmethod
     def for_weights(cls, kind: str, given: Mapping[str, Any]) -> Self:
         """The given options, and for the others the defaults that suit the `Weights.kind`."""
-        names = [option.name for option in fields(cls)]
-        for name in given:
-            if name not in names:
-                known = ", ".join(names)
-                raise PromptError(f"There is no option '{shortened(name)}'. The options: {known}.")
+        if not isinstance(given, Mapping):
+            raise PromptError('The options must be an object such as {"points_per_side": 16}.')
         defaults = _BUNDLED_DEFAULTS if kind == "bundled" else {}
         return cls(**{**defaults, **given})

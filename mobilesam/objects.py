@@ -42,10 +42,9 @@ class PhotoObject:
             PromptError: the name is empty or too long, the mask is not (H, W) bool, predicted_iou
                 is not a finite number, or the budget is spent.
         """
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.ndim != 2:
-            raise PromptError("An object's mask must be an (H, W) bool array.")
-        if not mask.size:
-            raise PromptError("An object's mask must have at least one pixel.")
+        is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
+        if not (is_mask and mask.size):
+            raise PromptError("An object's mask must be an (H, W) bool array with pixels.")
         self.name = checked_name(name)
         self.rle = mask_to_coco_rle(mask)
         self.predicted_iou = validate(_PREDICTED_IOU, predicted_iou, name="A predicted IoU")

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 # By type of error; for the other types `_sentence` adapts the message of pydantic.
 _PROBLEMS = {
+    "json_invalid": "is not valid JSON",
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
     "unexpected_keyword_argument": "is not a known field",
@@ -34,7 +35,6 @@ _PROBLEMS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "dataclass_type": "must be an object",
     "union_tag_not_found": "has no type",
     "union_tag_invalid": "must have one of the types {expected_tags}",
 }
@@ -52,13 +52,14 @@ def validate(
         MobileSamError: `error`, with one sentence that names the field, or the whole input by
             `name`, and what is expected there.
     """
-    with _explained(error, name):
+    with explained(error, name):
         adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
         return adapter.validate_python(raw)
 
 
 @contextmanager
-def _explained(error: type[MobileSamError], name: str) -> Iterator[None]:
+def explained(error: type[MobileSamError], name: str) -> Iterator[None]:
+    """Turns pydantic's error in the `with` block into that of `validate`."""
     try:
         yield
     except ValidationError as invalid:
@@ -77,7 +78,7 @@ class Validated:
             names = [field.name for field in fields(cls)]
             named = dict(zip(names, given.args, strict=False))
             given = ArgsKwargs(given.args[len(names) :], {**named, **(given.kwargs or {})})
-        with _explained(PromptError, "The request"):
+        with explained(PromptError, "The request"):
             return handler(given)
 
 
@@ -143,11 +144,5 @@ def _sentence(details: ErrorDetails, name: str) -> str:
         problem = details["msg"].replace("Input should", "must")
     if not loc or isinstance(loc[0], int):
         loc = (name, *loc)
-    path = "".join(f"[{at}]" if isinstance(at, int) else f".{shortened(at)}" for at in loc)
+    path = "".join(f"[{at}]" if isinstance(at, int) else f".{at[:40]}" for at in loc)
     return f"{path.removeprefix('.')} {problem}."
-
-
-def shortened(name: str) -> str:
-    """A name from the input, cut to 40 characters for an error, without lone surrogates."""
-    name = name.encode(errors="replace").decode()
-    return name if len(name) <= 40 else f"{name[:40]}..."

@@ -35,6 +35,7 @@ class Segmenter:
     """Encodes each photo once and answers prompts on it; safe to share between threads.
 
     Attributes:
+        backend: the modules that run the model, and their device.
         weights: the weights in use, and why.
         checkpoint: digest of the weights, part of the key of every embedding.
         settings: limits and cache size.
@@ -50,7 +51,7 @@ class Segmenter:
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
-        self._backend = backend
+        self.backend = backend
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.
@@ -85,16 +86,6 @@ class Segmenter:
         )
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
 
-    @property
-    def backend_name(self) -> str:
-        """Name of the modules that run the model, for the log."""
-        return self._backend.name
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model runs."""
-        return self._backend.device
-
     def open(self, image: ImageSource | Photo) -> Photo:
         """Reads a photo within the limits of the settings, like `open_photo`."""
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
@@ -115,7 +106,7 @@ class Segmenter:
         with self._encoding:
             if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
-            embedding = run_at_low_priority(lambda: compute_embedding(self._backend, photo, key))
+            embedding = run_at_low_priority(lambda: compute_embedding(self.backend, photo, key))
             self._embeddings.put(key, embedding, embedding.features.nbytes)
             return embedding, False
 
@@ -180,7 +171,7 @@ class Segmenter:
         self, embedding: ImageEmbedding, options: EverythingOptions
     ) -> Generator[EverythingProgress, None, None]:
         """As `everything`, batch by batch; see `mobilesam.everything.iter_everything`."""
-        return iter_everything(self._backend, embedding, options)
+        return iter_everything(self.backend, embedding, options)
 
     def everything_options(self, given: Mapping[str, Any]) -> EverythingOptions:
         """The given options of `everything`, and defaults that suit the weights in use."""
@@ -195,7 +186,7 @@ class Segmenter:
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()
-            prediction = predict_masks(self._backend, *request)
+            prediction = predict_masks(self.backend, *request)
             return prediction, time.thread_time() - started
 
         prediction, cpu_s = self._decoding.submit(timed).result()

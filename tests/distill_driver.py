@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mobilesam.model.weights import WEIGHTS_DIR
 from mobilesam.training.distill import DistillOptions
-from mobilesam.training.loop import LoopOptions
+from mobilesam.training.options import LoopOptions
 
 
 def options(photos: Path, out: Path) -> DistillOptions:

@@ -1,7 +1,7 @@
 """Segments a folder of photos: reads the prompts, and answers those that are not in the journal."""
 
+import codecs
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from mobilesam.export.coco import CocoPhoto, coco_annotation
 from mobilesam.image_file import photo_path
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.prompts import Prompt, prompt_from_rows
-from mobilesam.schemas import validate
+from mobilesam.schemas import explained
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
@@ -52,7 +52,7 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
     by_file: dict[str, list[BatchPrompt]] = {}
     errors = []
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     except OSError as error:
         raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
     for number, text in enumerate(lines, start=1):
@@ -60,8 +60,9 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
             continue
         where = f"Line {number}"
         try:
-            line = _parse_line(text)
-            file = _relative_path(line.file)
+            with explained(PromptError, "The line"):
+                line = _Line.model_validate_json(text)
+            file = str(PurePosixPath(line.file))
             where = f"{file}, line {number}"
             prompt = prompt_from_rows(line.points, line.box)
             if prompt.is_empty:
@@ -113,25 +114,6 @@ def run_batch(
     return photos, failures
 
 
-def _parse_line(text: bytes) -> _Line:
-    try:
-        item = json.loads(text)
-    except (ValueError, RecursionError):
-        item = None
-    if not isinstance(item, dict):
-        raise PromptError(
-            'This is not a JSON object such as {"file": "a.jpg", "box": [1, 2, 8, 9]}.'
-        )
-    return validate(_Line, item, name="The line")
-
-
-def _relative_path(file: str) -> str:
-    path = PurePosixPath(file)
-    if not path.name or path.is_absolute() or ".." in path.parts:
-        raise PromptError(f'"file" must be a path inside the folder, without "..", not {file!r}.')
-    return str(path)
-
-
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:
     """A digest of everything that a photo's record depends on."""
     try:
@@ -139,12 +121,9 @@ def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> 
         version = [status.st_size, status.st_mtime_ns]
     except (OSError, ValueError):  # opening the photo will report it
         version = []
-    questions = [
-        [item.prompt.point_coords, item.prompt.point_labels, item.prompt.box, item.name]
-        for item in prompts
-    ]
+    questions = [(item.prompt, item.name) for item in prompts]
     parts = [__version__, checkpoint, file, version, questions]
-    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
+    return hashlib.sha256(ascii(parts).encode()).hexdigest()
 
 
 def _record(segmenter: "Segmenter", path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:

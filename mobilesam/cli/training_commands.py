@@ -1,14 +1,11 @@
 """The commands of training, which need the packages of requirements-train.txt."""
 
-from __future__ import annotations
-
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mobilesam.atomic_file import write_atomically
 from mobilesam.cli.output import checked_output, show
@@ -17,9 +14,7 @@ from mobilesam.errors import MobileSamError
 from mobilesam.export.files import json_bytes
 from mobilesam.runtime import usable_cores
 from mobilesam.settings import Settings
-
-if TYPE_CHECKING:
-    from mobilesam.training.loop import LoopOptions
+from mobilesam.training.options import LoopOptions
 
 _GPU_WORKERS = 4
 
@@ -34,18 +29,9 @@ def distill(args: Namespace) -> int:
 
         options = DistillOptions(
             teacher=resolve_weights(args.teacher).path,
-            photos=args.photos,
             scheme=args.scheme,
-            out=out,
             student=args.student,
-            size=args.size,
-            batch=args.batch,
-            precision=args.precision,
-            seed=args.seed,
-            embeddings=args.embeddings,
-            held_out=args.held_out,
-            log=args.log,
-            loop=loop_options(args),
+            **training_options(args, out, args.steps),
         )
         run(options, reporter(args), args.quiet)
     return 0
@@ -61,26 +47,15 @@ def finetune(args: Namespace) -> int:
         from mobilesam.training.finetune import FinetuneOptions
         from mobilesam.training.finetune import finetune as run
 
-        loop = loop_options(args)
-        if loop.steps is None and loop.minutes is None:
-            loop = replace(loop, steps=FINETUNE_STEPS)
+        steps = args.steps or (None if args.minutes else FINETUNE_STEPS)
         options = FinetuneOptions(
             annotations=tuple(args.annotations),
-            photos=args.photos,
-            out=out,
             weights=resolve_weights(args.weights or settings.weights).path,
             encoder=args.encoder,
-            size=args.size,
-            batch=args.batch,
-            precision=args.precision,
-            seed=args.seed,
-            embeddings=args.embeddings,
-            held_out=args.held_out,
-            log=args.log,
-            loop=replace(loop, patience=args.patience),
+            **training_options(args, out, steps, args.patience),
         )
         outcome = run(options, reporter(args), args.quiet)
-    if not args.quiet and outcome.before:  # of the main process
+    if not args.quiet and outcome.after:  # in the main process
         print(table({"before": outcome.before, "after": outcome.after}))  # noqa: T201
     return 0
 
@@ -90,16 +65,17 @@ def evaluate(args: Namespace) -> int:
     out = _checked_output(args, ".json") if args.out else None
     settings = Settings.from_env()
     with training_session(resumes=False):
+        from accelerate import PartialState
+
         from mobilesam.model.weights import resolve_weights
         from mobilesam.training.annotations import read_annotations
         from mobilesam.training.evaluation import embed_with, table
         from mobilesam.training.evaluation import evaluate as run
-        from mobilesam.training.loop import build_accelerator
         from mobilesam.training.teacher import load_teacher
 
         report = reporter(args)
         photos = read_annotations(args.annotations, args.photos, args.size, report)
-        device = build_accelerator().device
+        device = PartialState().device
         weights = resolve_weights(args.weights or settings.weights)
         sam = load_teacher(weights.path, args.size).sam.to(device)
         teacher = None
@@ -135,23 +111,26 @@ def training_session(resumes: bool = True) -> Iterator[None]:
         raise
 
 
-def loop_options(args: Namespace) -> LoopOptions:
-    """The options of `mobilesam.cli.training_parser.add_loop` that the loop takes."""
+def training_options(
+    args: Namespace, out: Path, steps: int | None, patience: int | None = None
+) -> dict[str, Any]:
+    """What `mobilesam.cli.training_parser.add_training` adds, as fields of `TrainingOptions`."""
     import torch
-
-    from mobilesam.training.loop import LoopOptions
 
     workers = args.workers
     if workers is None:
         workers = _GPU_WORKERS if torch.cuda.is_available() else 0
-    return LoopOptions(
-        steps=args.steps,
+    loop = LoopOptions(
+        steps=steps,
         minutes=args.minutes,
         learning_rate=args.learning_rate,
         accumulate=args.accumulate,
         workers=workers,
         evaluate_every=args.evaluate_every,
+        patience=patience,
     )
+    names = ("photos", "size", "batch", "precision", "seed", "embeddings", "held_out", "log")
+    return {name: getattr(args, name) for name in names} | {"out": out, "loop": loop}
 
 
 def reporter(args: Namespace) -> Callable[[str], None]:

@@ -34,7 +34,8 @@ large photos and teachers a second each on a GPU, some seconds on a CPU. Then th
 uses a GPU if there is one; on a CPU, use a --size such as 256.
 
 The run is saved every minute in student.safetensors.part. To resume it after an interruption, run
-the same command again. Losses and evaluations are in student.jsonl, one JSON object per line."""
+the same command again. Losses and evaluations (mean IoU of the student's masks with the teacher's)
+are in student.jsonl, one JSON object per line."""
 
 FINETUNE_EXAMPLES = f"""\
 examples:
@@ -72,7 +73,7 @@ def add_finetune(add: Add) -> None:
     """Adds the options of `finetune`, without --weights, --out and --quiet."""
     _add_annotations(add)
     add("--encoder", action="store_true", help="the image encoder learns, too (needs a GPU)")
-    add_loop(
+    add_training(
         add,
         limit=f"{FINETUNE_STEPS}, unless --minutes is given",
         batch=1,
@@ -80,6 +81,9 @@ def add_finetune(add: Add) -> None:
         accumulate=2,
         learning_rate=1e-4,
         evaluate_every=10,
+        embeddings="embeddings",
+        held_out=_positive,
+        held_out_default="a fifth, at most 50",
     )
     add(
         "--patience",
@@ -88,19 +92,6 @@ def add_finetune(add: Add) -> None:
         default=4,
         help="stop after so many evaluations without progress; the result has the best weights "
         "(default: 4)",
-    )
-    add(
-        "--embeddings",
-        type=Path,
-        metavar="FOLDER",
-        help="where the image embeddings are kept; several runs can share them (default: "
-        "embeddings, beside the output file)",
-    )
-    add(
-        "--held-out",
-        type=_positive,
-        metavar="N",
-        help="photos to evaluate on (default: a fifth, at most 50)",
     )
 
 
@@ -173,7 +164,7 @@ def add_distill(add: Add) -> None:
         help="weights to start from: a checkpoint of MobileSAM, or timm's tiny_vit_5m_224 trained "
         "on ImageNet (default: random weights)",
     )
-    add_loop(
+    add_training(
         add,
         limit="as many as 60 minutes allow",
         batch=8,
@@ -181,24 +172,13 @@ def add_distill(add: Add) -> None:
         accumulate=1,
         learning_rate=1e-3,
         evaluate_every=200,
-    )
-    add(
-        "--embeddings",
-        type=Path,
-        metavar="FOLDER",
-        help="where the teacher's embeddings are kept; several runs can share them (default: "
-        "teacher-embeddings, beside the output file)",
-    )
-    add(
-        "--held-out",
-        type=_count,
-        metavar="N",
-        help="photos that are not learned from but evaluated on: mean IoU of the student's masks "
-        "with the teacher's (default: 5 %%, at most 100)",
+        embeddings="teacher-embeddings",
+        held_out=_count,
+        held_out_default="5 %%, at most 100",
     )
 
 
-def add_loop(
+def add_training(
     add: Add,
     *,
     limit: str,
@@ -207,8 +187,11 @@ def add_loop(
     accumulate: int,
     learning_rate: float,
     evaluate_every: int,
+    embeddings: str,
+    held_out: Callable[[str], int],
+    held_out_default: str,
 ) -> None:
-    """Adds the options that all training has.
+    """Adds the options of `mobilesam.training.options.TrainingOptions`, without --photos and --out.
 
     Args:
         add: the method `add_argument` of the command's parser.
@@ -218,6 +201,9 @@ def add_loop(
         accumulate: the default of `--accumulate`.
         learning_rate: the default of `--learning-rate`.
         evaluate_every: the default of `--evaluate-every`.
+        embeddings: the default of `--embeddings`, beside the output file.
+        held_out: reads the number of `--held-out`.
+        held_out_default: its default, in words.
     """
     _add_size(add)
     for option, kind, metavar, default, meaning in (
@@ -249,6 +235,19 @@ def add_loop(
         choices=("no", "fp16", "bf16"),
         default="no",
         help="mixed precision, which is faster on a GPU (default: no)",
+    )
+    add(
+        "--embeddings",
+        type=Path,
+        metavar="FOLDER",
+        help="where the image embeddings are kept; several runs can share them (default: "
+        f"{embeddings}, beside the output file)",
+    )
+    add(
+        "--held-out",
+        type=held_out,
+        metavar="N",
+        help=f"photos that are not learned from but evaluated on (default: {held_out_default})",
     )
     add(
         "--log",

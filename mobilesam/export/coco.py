@@ -16,7 +16,7 @@ from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReade
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges, mask_outlines
-from mobilesam.schemas import Number, expected
+from mobilesam.schemas import Number, WholeNumber, expected
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,7 @@ def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
     }
 
 
-CocoId = Annotated[
-    Annotated[int, Field(strict=True)] | str, expected("an id: a whole number or text")
-]
+CocoId = Annotated[WholeNumber | str, expected("an id: a whole number or text")]
 _Polygons = Annotated[list[list[Any]], Field(min_length=1, fail_fast=True)]
 Segmentation = Annotated[
     _Polygons | JsonObject, expected("a list of polygons or a run-length mask")

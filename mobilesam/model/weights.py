@@ -67,8 +67,7 @@ def resolve_weights(
     """Chooses the weights, and downloads the official ones if they are needed.
 
     `name` is `"bundled"`, `"official"`, a path, or None for the default order: `mobile_sam.pt` in
-    the folder, then the Hub, then the bundled weights. The folder holds the bundled weights, and
-    the official ones once they are downloaded.
+    the folder, then the Hub and its cache, then the bundled weights in the folder.
 
     Raises:
         WeightsError: the named weights are not available, or the bundled ones are damaged.
@@ -112,16 +111,14 @@ def _official(folder: Path, download: Download) -> Weights:
         rejected = " The file in the Hub's cache is not used: its size or SHA-256 is wrong."
         logger.warning("%s is not used: its size or SHA-256 is wrong.", cached)
     try:
-        path = fetch(folder, download)
+        path = fetch(download)
     except WeightsError as error:
         raise WeightsError(f"{error}{rejected}") from error
     return Weights(path, "official", "The official weights, downloaded from the Hub.")
 
 
-def fetch(folder: Path, download: Download) -> Path:
-    """Downloads a checkpoint into the Hub's cache, checks it and links it into a folder.
-
-    Returns the file in the folder, or in the Hub's cache if it cannot be linked.
+def fetch(download: Download) -> Path:
+    """Downloads a checkpoint into the Hub's cache and checks it.
 
     Raises:
         WeightsError: the Hub does not answer or sends another file, or the cache is not writable.
@@ -135,12 +132,7 @@ def fetch(folder: Path, download: Download) -> Path:
         raise WeightsError(_reason(error)) from error
     if not download.matches(cached):
         raise WeightsError("the downloaded file is not the official checkpoint (wrong SHA-256).")
-    target = folder / download.filename
-    try:
-        os.link(cached.resolve(), target)
-    except OSError:  # the folder is read-only or on another file system
-        return cached
-    return target
+    return cached
 
 
 def _download_to_cache(download: Download) -> str:

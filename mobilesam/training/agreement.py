@@ -15,13 +15,12 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from mobilesam.masks import Mask
-from mobilesam.training.decoding import decode
+from mobilesam.training.decoding import STRIDE, decode
 from mobilesam.training.losses import mask_iou, mask_loss
 from mobilesam.training.prompt_sampling import Coordinates, jittered_box, mask_box, rescaled
 from mobilesam.training.student import Scheme
 
 _PROMPTS_TO_LEARN, _PROMPTS_TO_EVALUATE = 4, 8  # points per photo, and as many boxes
-_STRIDE = 4
 
 
 class PhotoBatch(TypedDict):
@@ -167,7 +166,7 @@ def teacher_answers(
     # Around the whole photo where there is no mask, so that there always are N boxes.
     masks = at_points.masks(at_points.default).cpu().numpy()
     drawn = [draw_box(mask if mask.any() else ~mask) for mask in masks]
-    boxes = rescaled(np.stack(drawn), _STRIDE)
+    boxes = rescaled(np.stack(drawn), STRIDE)
     by_box = Prompts(coords[:, :0], torch.from_numpy(boxes).to(embedding.device))
     in_boxes = answer(teacher, embedding, input_size, by_box)
     return [(by_point, at_points), (by_box, in_boxes)]
@@ -187,7 +186,7 @@ def answer(
         mask_input=None,
         multimask_output=prompts.boxes is None,
     )
-    height, width = (-(-side // _STRIDE) for side in input_size)
+    height, width = (-(-side // STRIDE) for side in input_size)
     return Answer(logits[..., :height, :width], iou_predictions.float())
 
 

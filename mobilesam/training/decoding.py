@@ -8,6 +8,9 @@ from segment_anything.modeling import Sam
 
 from mobilesam.model.backend import MaskDecoder
 
+STRIDE = 4
+"""Pixels of the model's input per side of a logit."""
+
 
 def decode(
     sam: Sam,

@@ -7,65 +7,45 @@
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch import nn
 
-from mobilesam import __version__
 from mobilesam.errors import ImageError, MobileSamError
-from mobilesam.model.checkpoint import checkpoint_bytes, checkpoint_digest
+from mobilesam.model.checkpoint import checkpoint_digest
 from mobilesam.training.agreement import Distillation, PhotoBatch, agreement
 from mobilesam.training.embedding_store import EmbeddingStore, StoredPhoto, embed_photos
-from mobilesam.training.loop import Figures, LoopOptions, Outcome, build_accelerator, train
-from mobilesam.training.photos import epoch_order, find_photos, read_photo, split_photos
+from mobilesam.training.loop import build_accelerator, train
+from mobilesam.training.options import TrainingOptions
+from mobilesam.training.photos import find_photos, photos_of_batch, read_photo, split_photos
+from mobilesam.training.run import Figures, Outcome, write_result
 from mobilesam.training.run_files import RunFiles, check_new
 from mobilesam.training.student import Scheme, build_student
-from mobilesam.training.teacher import Teacher, load_teacher
+from mobilesam.training.teacher import load_teacher
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 100
 
 
-@dataclass(frozen=True)
-class DistillOptions:
-    """What to distil.
+@dataclass(frozen=True, kw_only=True)
+class DistillOptions(TrainingOptions):
+    """What to distil. By default 5 % of the photos, at most 100, are held out.
 
     Attributes:
         teacher: a checkpoint of SAM or MobileSAM.
-        photos: a folder.
         scheme: what the student learns from.
-        out: the result, a .safetensors file.
         student: a checkpoint to start from, see `mobilesam.training.student.build_student`.
-        size: side of the models' input in pixels; the demo's is 1024.
         batch: photos per batch. TinyViT normalises over the batch, so small ones learn badly.
-        precision: `"no"` for float32, `"fp16"` or `"bf16"`.
-        seed: of the random weights, the order of the photos and the prompts.
-        embeddings: the folder of the teacher's embeddings; None for `teacher-embeddings` beside
-            the result. It can be used again.
-        held_out: photos to evaluate on; None for 5 %, at most 100.
-        log: JSON lines; None for the result's name with the suffix .jsonl.
-        loop: how long and how fast.
     """
 
     teacher: Path
-    photos: Path
     scheme: Scheme
-    out: Path
     student: Path | None = None
-    size: int = 1024
     batch: int = 8
-    precision: str = "no"
-    seed: int = 0
-    embeddings: Path | None = None
-    held_out: int | None = None
-    log: Path | None = None
-    loop: LoopOptions = field(default_factory=LoopOptions)
 
 
 @dataclass(frozen=True)
@@ -80,12 +60,8 @@ class PhotoBatches:
     def __getitem__(self, number: int) -> PhotoBatch:
         """Batch `number`, with other light and noise than in the files; it is always the same."""
         random = np.random.default_rng((self.seed, number))
-        places = range(number * self.batch, (number + 1) * self.batch)
-        return photo_batch([self._at(place) for place in places], self.store, number, random)
-
-    def _at(self, place: int) -> StoredPhoto:
-        epoch, index = divmod(place, len(self.photos))
-        return self.photos[int(epoch_order(self.seed, epoch, len(self.photos))[index])]
+        photos = photos_of_batch(self.photos, number, self.batch, self.seed)
+        return photo_batch(photos, self.store, number, random)
 
 
 def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool = False) -> Outcome:
@@ -126,11 +102,14 @@ def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool 
         on_device = (send_to_device(batch, accelerator.device) for batch in batches)
         return agreement(student, teacher.sam, on_device)
 
-    files = RunFiles(
-        options.out,
-        options.log or options.out.with_suffix(".jsonl"),
-        _identity(options, teacher, learned, accelerator),
-    )
+    digests = "".join(photo.digest for photo in learned)
+    source = {
+        "scheme": options.scheme,
+        "teacher": teacher.digest,
+        "student": checkpoint_digest(options.student) if options.student else "random",
+        "photos": hashlib.sha256(digests.encode()).hexdigest(),
+    }
+    files = RunFiles.of(options, source, accelerator.num_processes)
     outcome = train(
         Distillation(options.scheme, student, teacher.sam, options.seed),
         student,
@@ -143,13 +122,7 @@ def distill(options: DistillOptions, report: Callable[[str], None], quiet: bool 
         quiet,
     )
     if accelerator.is_main_process:
-        metadata = {name: str(value) for name, value in files.identity.items()}
-        files.finish(checkpoint_bytes(student, {**metadata, "steps": str(outcome.steps)}))
-        report(
-            f"{options.out} is ready after {outcome.steps} steps of "
-            f"{outcome.seconds_per_step:.2g} s. Open the demo with it: "
-            f"MOBILESAM_WEIGHTS={options.out} make run"
-        )
+        write_result(student, outcome, files, report)
     return outcome
 
 
@@ -172,13 +145,13 @@ def hold_out(
 
 
 def photo_batch(
-    photos: list[StoredPhoto],
+    photos: Iterable[StoredPhoto],
     store: EmbeddingStore,
     number: int,
     random: np.random.Generator | None = None,
 ) -> PhotoBatch:
     """Reads photos and their embeddings; with `random` the photos are augmented."""
-    pixels, input_sizes = [], []
+    pixels, input_sizes, embeddings = [], [], []
     for photo in photos:
         try:
             read = read_photo(photo.path, store.size, random)
@@ -186,33 +159,10 @@ def photo_batch(
             raise ImageError(f"{photo.path}: {error}") from error
         pixels.append(read.pixels)
         input_sizes.append(read.input_size)
-    embeddings = np.stack([store.load(photo.digest) for photo in photos])
+        embeddings.append(store.load(photo.digest))
     return {
         "number": number,
         "pixels": torch.stack(pixels),
         "input_sizes": torch.tensor(input_sizes),
-        "embeddings": torch.from_numpy(embeddings),
-    }
-
-
-def _identity(
-    options: DistillOptions,
-    teacher: Teacher,
-    photos: list[StoredPhoto],
-    accelerator: Accelerator,
-) -> dict[str, Any]:
-    """What the result depends on: a run is resumed only with the same."""
-    digests = "".join(photo.digest for photo in photos)
-    return {
-        "scheme": options.scheme,
-        "teacher": teacher.digest,
-        "student": checkpoint_digest(options.student) if options.student else "random",
-        "photos": hashlib.sha256(digests.encode()).hexdigest(),
-        "size": options.size,
-        "batch": options.batch,
-        "precision": options.precision,
-        "seed": options.seed,
-        "processes": accelerator.num_processes,
-        "version": __version__,
-        **options.loop.identity,
+        "embeddings": torch.from_numpy(np.stack(embeddings)),
     }

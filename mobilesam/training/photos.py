@@ -1,7 +1,7 @@
 """Photos as training reads them: the files of a folder, and their pixels as the model sees them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -121,9 +121,20 @@ def split_photos(
     return ranked[held_out:], ranked[:held_out]
 
 
+def photos_of_batch(
+    photos: Sequence[PhotoT], number: int, batch: int, seed: int
+) -> Iterator[PhotoT]:
+    """The `batch` photos of a batch, of an endless walk in which every epoch has all photos.
+
+    The order is a random one, and another one in each epoch.
+    """
+    for place in range(number * batch, (number + 1) * batch):
+        epoch, index = divmod(place, len(photos))
+        yield photos[_epoch_order(seed, epoch, len(photos))[index]]
+
+
 @lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """A random order of (count,) photos, another one in each epoch."""
+def _epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, epoch, count)).permutation(count)
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 from mobilesam.atomic_file import reporting_errors, write_atomically
 from mobilesam.errors import MobileSamError
+from mobilesam.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,19 @@ class RunFiles:
         log: JSON lines.
         identity: everything that the weights depend on, as JSON values. A checkpoint is resumed
             only with the same.
+        kept: what else each checkpoint keeps.
     """
 
     out: Path
     log: Path
     identity: Mapping[str, Any]
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: TrainingOptions, source: Mapping[str, Any], processes: int) -> "RunFiles":
+        """The files of a run with these options, which learns from a source."""
+        identity = {**source, **options.identity(processes)}
+        return cls(options.out, options.log or options.out.with_suffix(".jsonl"), identity)
 
     @property
     def checkpoint(self) -> Path:
@@ -61,7 +70,7 @@ class RunFiles:
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replaces the checkpoint; MobileSamError if that fails, and the old one is kept."""
         file = io.BytesIO()
-        torch.save({"identity": json.dumps(self.identity), **state}, file)
+        torch.save({"identity": json.dumps(self.identity), **self.kept, **state}, file)
         write_atomically(self.checkpoint, file.getvalue())
 
     def finish(self, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """The student: MobileSAM, random or from a checkpoint, with what each scheme takes over."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from segment_anything.modeling import Sam
@@ -57,8 +57,7 @@ def _load(student: Sam, checkpoint: Path) -> None:
     state = read_tensors(checkpoint)
     if _TIMM_TINY_VIT not in state:
         return load_checkpoint(student, checkpoint)
-    trunk = student.image_encoder.trunk
-    assert isinstance(trunk, nn.Module)  # noqa: S101  # for mypy
+    trunk = cast(nn.Module, student.image_encoder.trunk)
     try:
         trunk.load_state_dict(
             {name: state[name] for name in state if not name.startswith(_TIMM_CLASSIFIER)}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from segment_anything import build_sam_vit_b, build_sam_vit_h, build_sam_vit_l
@@ -105,14 +106,13 @@ def set_input_size(sam: Sam, size: int) -> None:
     if size % _SIZE_STEP or not 0 < size <= _MAX_SIZE:
         raise MobileSamError(f"The input size must be a multiple of 64 up to 1024, not {size}.")
     side = size // PATCH_SIZE
-    encoder: nn.Module = sam.image_encoder
+    encoder = cast("ImageEncoderViT | TinyVitEncoder", sam.image_encoder)
     if isinstance(encoder, ImageEncoderViT) and encoder.pos_embed is not None:
         channels_first = encoder.pos_embed.detach().permute(0, 3, 1, 2)
         resized = F.interpolate(
             channels_first, size=(side, side), mode="bicubic", antialias=True, align_corners=False
         )
         encoder.pos_embed = nn.Parameter(resized.permute(0, 2, 3, 1).contiguous())
-    assert isinstance(encoder, (ImageEncoderViT, TinyVitEncoder))  # noqa: S101  # for mypy
     encoder.img_size = size
     sam.prompt_encoder.image_embedding_size = (side, side)
     sam.prompt_encoder.input_image_size = (size, size)

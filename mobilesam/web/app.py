@@ -50,15 +50,13 @@ def serve_page(
     with ExitStack() as cleanup:
         _stop_on_signals(cleanup)
         files = cleanup.enter_context(temporary_storage())
-        from mobilesam.web.api.mcp import check_mcp_installed, prepare_mcp_server
+        from mobilesam.web.api.mcp import prepare_mcp_server
         from mobilesam.web.blocks import build_demo, close, launch_options
         from mobilesam.web.health import health_route
         from mobilesam.web.page.handlers import PageHandlers
         from mobilesam.web.server.queues import WorkQueues
 
         mcp = mcp or settings.mcp
-        if mcp:
-            check_mcp_installed()
         model: Future[mobilesam.Segmenter] = Future()
         queues = WorkQueues()
         handlers = PageHandlers(model, files, queues)
@@ -76,6 +74,8 @@ def serve_page(
             raise MobileSamError(
                 "The page cannot be served there. Choose a free port and a host of this machine."
             ) from error
+        except ImportError as error:
+            raise MobileSamError(str(error)) from error  # Gradio says how to install MCP
         cleanup.callback(close, demo)
         logger.info("The page is at %s", demo.local_url)
         try:
@@ -115,5 +115,5 @@ def _load(weights: str | None, device: str | None, settings: Settings) -> "mobil
     segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
     kind, reason = segmenter.weights.kind.capitalize(), segmenter.weights.reason
     line = "%s weights on %s (%s). %s"
-    logger.info(line, kind, segmenter.device, segmenter.backend_name, reason)
+    logger.info(line, kind, segmenter.backend.device, segmenter.backend.name, reason)
     return segmenter

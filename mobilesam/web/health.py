@@ -33,8 +33,8 @@ def health_route(model: Future["mobilesam.Segmenter"], handlers: PageHandlers) -
             cache = segmenter.cache_info()._asdict()
             report |= {
                 "weights": segmenter.weights.kind,
-                "device": str(segmenter.device),
-                "modules": segmenter.backend_name,
+                "device": str(segmenter.backend.device),
+                "modules": segmenter.backend.name,
                 "cache": {**cache, "max_bytes": segmenter.settings.cache_bytes},
             }
         status = 200 if is_ready else 503

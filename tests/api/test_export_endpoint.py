@@ -116,7 +116,7 @@ def test_a_name_that_is_a_template_stays_a_name(ask):
 
 
 def test_a_photo_outside_the_upload_folder_and_none_are_refused(app, client):
-    with pytest.raises(AppError, match="Send a photo"):
+    with pytest.raises(AppError, match="does not have the photo"):
         client.predict(None, [FULL], "mask_png", api_name="/export")
     body = {"data": [{"path": "/etc/passwd"}, [FULL], "mask_png"]}
     with httpx.Client(base_url=app.url, timeout=60) as http:

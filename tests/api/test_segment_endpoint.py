@@ -192,7 +192,7 @@ def test_a_bad_file_gets_one_sentence(ask, tmp_path, kind):
 
 
 def test_no_photo_gets_one_sentence(client):
-    with pytest.raises(AppError, match="Send a photo"):
+    with pytest.raises(AppError, match="does not have the photo"):
         client.predict(None, [[1, 1, 1]], None, None, api_name="/segment")
 
 

@@ -49,7 +49,7 @@ def test_the_answer_to_a_prompt_is_the_originals(ours, predictor, embedding, nam
         "point_coords": np.array(prompt.point_coords) if prompt.point_coords else None,
         "point_labels": np.array(prompt.point_labels) if prompt.point_coords else None,
         "box": None if prompt.box is None else np.array(prompt.box),
-        "multimask_output": prompt.is_single_point,
+        "multimask_output": len(prompt.point_coords) == 1 and prompt.box is None,
     }
     mask_input = None
     if name == "point with mask_input":

@@ -145,6 +145,13 @@ def test_a_port_that_is_taken_gets_a_sentence(page: Page) -> None:
     assert page.events == ["launched"]
 
 
+def test_a_missing_package_of_the_mcp_server_gets_a_sentence(page: Page) -> None:
+    page.error = ImportError('Please install it with `pip install "gradio[mcp]"`')
+    with pytest.raises(MobileSamError, match="pip install"):
+        serve_page(mcp=True)
+    assert page.events == ["launched"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cleans_up_once_and_ends_the_process_with_status_0(
     monkeypatch: pytest.MonkeyPatch, number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import distillation
 from benchmarks.agreement import (
     Agreement,
     distinct_photos,
@@ -227,3 +229,42 @@ def test_the_pictures_of_a_load_hold_a_bar_and_a_curve(tmp_path: Path) -> None:
         picture = np.array(Image.open(tmp_path / name)).astype(int)
         blue = np.abs(picture - (0x1E, 0x6F, 0xFF)).sum(axis=2) < 100
         assert blue.any(axis=0).sum() > 200
+
+
+def test_a_complete_comparison_of_schemes_is_drawn_without_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distillation, "run", lambda *command: pytest.fail(f"it runs {command}"))
+    ious = {"decoupled": 0.75, "semi-coupled": 0.5, "coupled": 0.25}
+    for name in (*(f"{scheme}-0" for scheme in ious), "finetuned-0", "teacher"):
+        (tmp_path / f"{name}.safetensors").touch()
+        (tmp_path / f"{name}.figures.json").write_text('{"iou_point": 0.5}')
+    for scheme, iou in ious.items():
+        evaluation = {"point_iou": iou, "box_iou": 1 - iou}
+        lines = [
+            {"scheme": scheme},
+            {"step": 5, "seconds": 3.0, "evaluation": {}},
+            {"scheme": scheme},
+            {"step": 0, "evaluation": evaluation},
+            {"step": 9, "loss": 1.0, "seconds": 7.5},
+            {"step": 10, "evaluation": evaluation},
+        ]
+        (tmp_path / f"{scheme}-0.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    picture, table = tmp_path / "course.png", tmp_path / "figures.json"
+    inputs = "--photos a --annotations b --test-photos c --test-annotations d --seeds 0"
+    outputs = ["--results", str(tmp_path), "--picture", str(picture), "--json", str(table)]
+    distillation.main([*inputs.split(), *outputs])
+
+    course = json.loads(table.read_text())["runs"]["coupled-0"]
+    found = [(at["step"], at["seconds"], at["box_iou"]) for at in course]
+    assert found == [(0, 0, 0.75), (10, 7.5, 0.75)]
+    pixels = np.array(Image.open(picture)).astype(int)
+
+    def heights(colour: tuple[int, int, int]) -> list[float]:
+        """Of the lines across the upper and across the lower diagram, in pixels."""
+        is_line = (np.abs(pixels - colour).sum(axis=2) < 60).sum(axis=1) > 1000
+        return [float(np.flatnonzero(half).mean()) for half in np.split(is_line, 2)]
+
+    by_point, by_box = np.subtract(heights((0x64, 0x74, 0x8B)), heights((0x1E, 0x6F, 0xFF)))
+    assert by_point == pytest.approx(0.5 * 400, abs=2)  # the diagrams are 400 pixels high
+    assert by_box == pytest.approx(-0.5 * 400, abs=2)

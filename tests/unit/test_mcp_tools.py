@@ -1,9 +1,8 @@
-"""The MCP server: missing packages, photos as data URLs, and the parts of Gradio it replaces."""
+"""The MCP server: photos as data URLs, and the parts of Gradio it replaces."""
 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import inspect
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +12,6 @@ import pytest
 from mobilesam import ImageError, ImageLimits, MobileSamError
 from mobilesam.web.api import mcp as mcp_tools
 from mobilesam.web.server.replies import ExpiredError
-
-
-def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
-    mcp_tools.check_mcp_installed()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MobileSamError, match=r"pip install -r requirements-mcp\.txt"):
-        mcp_tools.check_mcp_installed()
 
 
 def test_a_server_that_gradio_could_not_start_is_an_error():

@@ -57,7 +57,7 @@ class Request(BaseModel):
         ({"name": "a", "parts": "ab"}, "items[0].parts must be a list."),
         ({"name": "a", "parts": []}, "items[0].parts must have 1 or more items."),
         ({"name": "a", "parts": [1] * 999}, "items[0].parts must have at most 2 items."),
-        ({"name": "a", "x" * 999: 1}, f"items[0].{'x' * 40}... is not a known field."),
+        ({"name": "a", "x" * 999: 1}, f"items[0].{'x' * 40} is not a known field."),
         ({"name": "a", "\ud800": 1}, "items[0] contains characters that are not valid text."),
     ],
     ids=lambda value: ascii(value)[:40],
@@ -128,6 +128,5 @@ def test_any_json_is_accepted_or_refused_with_a_sentence(arguments, read):
 
 
 def test_a_name_in_an_error_is_text_that_a_reply_can_carry():
-    """Pydantic refuses half of a character itself, but not in the names of options."""
-    with pytest.raises(PromptError, match=r"There is no option 'a\?'"):
+    with pytest.raises(PromptError, match="contains characters that are not valid text"):
         EverythingOptions.for_weights("bundled", {"a\ud800": 1})

@@ -38,7 +38,8 @@ from mobilesam.training.distill import (
     photo_batch,
 )
 from mobilesam.training.embedding_store import EmbeddingStore, StoredPhoto
-from mobilesam.training.loop import LoopOptions, build_accelerator, train
+from mobilesam.training.loop import build_accelerator, train
+from mobilesam.training.options import LoopOptions
 from mobilesam.training.photos import read_photo
 from mobilesam.training.prompt_sampling import mask_box
 from mobilesam.training.run_files import RunFiles
@@ -182,7 +183,7 @@ def test_only_what_the_scheme_names_is_learned(run, scheme, teacher):
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(photos, tmp_path):
-    """Every run is a separate process, because accelerate keeps global state."""
+    """All runs have processes of their own, so that they differ in nothing but the kill."""
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
 
     def started(out):
@@ -209,6 +210,34 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(photos, tmp
     assert equal(load_file(whole), load_file(killed))
     steps = [json.loads(line) for line in killed.with_suffix(".jsonl").read_text().splitlines()]
     assert [line["step"] for line in steps if "evaluation" in line] == [0, 8]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one_with_twice_the_batches_per_step(run, photos, tmp_path):
+    """As `accelerate launch` starts them on two GPUs; only the first one speaks."""
+    out = tmp_path / "two.safetensors"
+    command = f"""
+        -m torch.distributed.run --standalone --nproc-per-node 2
+        -m mobilesam distill --teacher bundled --photos {photos} --scheme decoupled --size 64
+        --batch 2 --steps 2 --held-out 0 --out {out}
+    """.split()
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    launched = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+    assert launched.returncode == 0, launched.stderr
+    assert launched.stderr.count("Photos: 2 to learn from, ") == 1
+    assert launched.stderr.count(f"{out} is ready after 2 steps") == 1
+    one, two = load_file(run("decoupled", loop={"accumulate": 2})), load_file(out)
+    # The statistics of BatchNorm, "running_*", are those of the first process's photos.
+    learned = [name for name in one if "running_" not in name]
+    differences = torch.cat([(one[name] - two[name]).abs().flatten() for name in learned])
+    assert differences.mean() < 1e-6  # a step changes a weight by up to 1e-3
 
 
 @pytest.mark.slow

@@ -18,18 +18,13 @@ from mobilesam import AnnotationError, ImageLimits, MobileSamError, Prompt, Segm
 from mobilesam.model.checkpoint import read_tensors
 from mobilesam.model.weights import WEIGHTS_DIR
 from mobilesam.training import finetune as module
+from mobilesam.training import mask_objective
 from mobilesam.training.annotations import read_annotations
 from mobilesam.training.embedding_store import EmbeddingStore
-from mobilesam.training.finetune import (
-    FinetuneOptions,
-    MaskBatches,
-    MaskObjective,
-    candidate_losses,
-    finetune,
-    split_for_learning,
-)
-from mobilesam.training.loop import LoopOptions
+from mobilesam.training.finetune import FinetuneOptions, finetune, split_for_learning
 from mobilesam.training.losses import mask_iou, mask_loss
+from mobilesam.training.mask_objective import MaskBatches, MaskObjective, candidate_losses
+from mobilesam.training.options import LoopOptions
 from mobilesam.web.api.endpoints import Endpoints
 from tests.training import SMALL, save_dataset, save_weights, small_sam
 
@@ -47,7 +42,13 @@ def options(tmp_path, weights):
     photos, file = save_dataset(tmp_path, 5)
     loop = LoopOptions(steps=3, learning_rate=1e-3, evaluate_every=2, patience=5)
     return FinetuneOptions(
-        (file,), photos, tmp_path / "mine.safetensors", weights, size=SMALL, seed=1, loop=loop
+        annotations=(file,),
+        photos=photos,
+        out=tmp_path / "mine.safetensors",
+        weights=weights,
+        size=SMALL,
+        seed=1,
+        loop=loop,
     )
 
 
@@ -70,10 +71,20 @@ def changed(before: Path, after: Path) -> set[str]:
 
 
 def improving(monkeypatch):
-    """Each evaluation is better than the one before, so that the last weights are the result."""
-    scores = iter(range(100))
-    figures = lambda *_args, **_kwargs: {"iou_point": float(next(scores))}  # noqa: E731
+    """Each evaluation is better than the one before, so that the last weights are the result.
+
+    Returns the figures of the complete evaluations: of the held-out photos before and after.
+    """
+    scores, complete = iter(range(100)), []
+
+    def figures(*_args, max_clicks=None, **_kwargs):
+        found = {"iou_point": float(next(scores))}
+        if max_clicks is None:
+            complete.append(found)
+        return found
+
     monkeypatch.setattr(module, "evaluate", figures)
+    return complete
 
 
 @pytest.mark.slow
@@ -131,7 +142,7 @@ class Killed(BaseException):
 def test_a_run_that_was_killed_ends_with_the_same_weights(
     run, options, said, tmp_path, monkeypatch
 ):
-    improving(monkeypatch)
+    complete = improving(monkeypatch)
     loop = replace(options.loop, steps=4, checkpoint_seconds=0)
     options = replace(options, loop=loop, embeddings=tmp_path / "store")
     run(replace(options, out=tmp_path / "whole.safetensors"))
@@ -148,7 +159,8 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
         with pytest.raises(Killed):
             run(options)
     assert not options.out.exists()
-    run(options)
+    outcome = run(options)
+    assert complete[2:] == [outcome.before, outcome.after]
     assert "Resumed after step 2 of mine.safetensors.part." in said
     assert changed(tmp_path / "whole.safetensors", options.out) == set()
     assert changed(options.weights, options.out)
@@ -159,7 +171,7 @@ def test_other_annotations_are_not_resumed(run, options, monkeypatch):
     improving(monkeypatch)
     options = replace(options, loop=replace(options.loop, checkpoint_seconds=0))
     with monkeypatch.context() as patch:
-        patch.setattr(module, "checkpoint_bytes", lambda *_: 1 / 0)
+        patch.setattr(module, "write_result", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(options)
     document = json.loads(options.annotations[0].read_text())
@@ -261,14 +273,14 @@ def test_at_most_four_masks_of_a_photo_are_in_a_batch(options, tmp_path):
 def test_prompts_are_points_or_boxes_then_corrections(monkeypatch):
     """SAM's objective: three candidates for a point alone, the chosen logits as mask_input."""
     sam, calls = small_sam(), []
-    decode = module.decode
+    decode = mask_objective.decode
 
     def spying(_sam, embedding, coords, labels, boxes, mask_input, multimask_output):
         answer = decode(_sam, embedding, coords, labels, boxes, mask_input, multimask_output)
         calls.append((coords, labels, boxes, mask_input, multimask_output, answer))
         return answer
 
-    monkeypatch.setattr(module, "decode", spying)
+    monkeypatch.setattr(mask_objective, "decode", spying)
     masks = torch.zeros(2, 24, 32, dtype=torch.bool)
     masks[0, 4:12, 5:20] = masks[1, 10:20, 20:30] = True
     kinds = set()

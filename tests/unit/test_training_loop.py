@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from mobilesam import MobileSamError
-from mobilesam.training.loop import LoopOptions, build_accelerator, train
+from mobilesam.training.loop import build_accelerator, train
+from mobilesam.training.options import LoopOptions
 from mobilesam.training.run_files import RunFiles, check_new
 
 
@@ -93,7 +94,7 @@ def lines(files):
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     run, files, said, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mobilesam.training.loop._LOG_SECONDS", -1)
+    monkeypatch.setattr("mobilesam.training.run._LOG_SECONDS", -1)
     whole = Line()
     other = RunFiles(tmp_path / "whole", tmp_path / "whole.jsonl", files.identity)
     run(whole, other)
@@ -114,7 +115,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
 
 
 def test_a_resumed_run_cuts_off_what_was_logged_after_its_checkpoint(run, files, monkeypatch):
-    monkeypatch.setattr("mobilesam.training.loop._LOG_SECONDS", -1)
+    monkeypatch.setattr("mobilesam.training.run._LOG_SECONDS", -1)
     files.log.write_text('{"older": "run"}\n')
     with pytest.raises(KeyboardInterrupt):
         run(Line(8))
@@ -236,7 +237,7 @@ def test_patience_ends_a_run_with_the_best_weights_also_after_an_interruption(ru
 
 
 def test_a_loss_that_is_not_a_number_is_one_sentence(run, monkeypatch):
-    monkeypatch.setattr("mobilesam.training.loop._LOG_SECONDS", -1)
+    monkeypatch.setattr("mobilesam.training.run._LOG_SECONDS", -1)
     model = Line()
     model.line.weight.data.fill_(torch.nan)
     with pytest.raises(MobileSamError, match=r"not a number at step 1\. Use a lower"):
@@ -295,5 +296,15 @@ def test_the_result_replaces_the_checkpoint(files):
 def test_a_precision_that_the_device_lacks_is_one_sentence():
     if torch.cuda.is_available():
         pytest.skip("a GPU has it")
-    with pytest.raises(MobileSamError, match=r"^--precision fp16 cannot be used here: "):
+    with pytest.raises(MobileSamError, match=r"^--precision fp16 cannot .* cpu does not have it"):
         build_accelerator("fp16")
+
+
+def test_each_training_in_a_process_has_its_own_precision_and_accumulation():
+    """Needs `AcceleratorState._reset_state` of accelerate, which is not public."""
+    for precision, accumulate in (("bf16", 3), ("no", 1), ("bf16", 2)):
+        accelerator = build_accelerator(precision, accumulate)
+        assert accelerator.gradient_accumulation_steps == accumulate
+        with accelerator.autocast():
+            product = torch.ones(2, 2, device=accelerator.device) @ torch.ones(2, 2)
+        assert product.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)

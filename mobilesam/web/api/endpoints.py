@@ -43,6 +43,7 @@ class PhotoFile(gr.Image):
     Gradio's own size limit; `max_bytes` is for photos that are fetched from URLs, in the `queue`.
     """
 
+    is_template = True  # of gr.Image, whose frontend it uses
     max_bytes: int
     queue: WorkQueue
 
@@ -58,11 +59,7 @@ class PhotoFile(gr.Image):
             fetch = functools.partial(fetch_photo, str(place), self.max_bytes)
             return str(await self.queue.run(fetch))
         except (ImageError, BusyError) as error:
-            raise _shown_error(str(error)) from error
-
-    def get_block_name(self) -> str:
-        """The frontend component to use."""
-        return "image"
+            raise gr.Error(str(error), print_exception=False) from error
 
 
 class JsonInput(gr.JSON):
@@ -71,6 +68,7 @@ class JsonInput(gr.JSON):
     gr.JSON has no schema, so clients that validate arguments, such as MCP's, refuse every value.
     """
 
+    is_template = True  # of gr.JSON, whose frontend it uses
     schema: Mapping[str, Any]
     example: Any
 
@@ -81,7 +79,7 @@ class JsonInput(gr.JSON):
         into memory, before the handler sees the value.
         """
         if is_http_url_like(place or ""):
-            raise _shown_error("URLs are not allowed here. Upload the file.")
+            raise gr.Error("URLs are not allowed here. Upload the file.", print_exception=False)
         return await super().async_move_resource_to_block_cache(place)
 
     def api_info(self) -> dict[str, Any]:
@@ -91,10 +89,6 @@ class JsonInput(gr.JSON):
     def example_payload(self) -> Any:
         """The example in the documentation."""
         return self.example
-
-    def get_block_name(self) -> str:
-        """The frontend component to use."""
-        return "json"
 
 
 class Endpoints:
@@ -128,7 +122,7 @@ class Endpoints:
             raise PromptError("multimask must be true, false or null.")
         segmenter = self._model.result()
         prompt = prompt_from_rows(points, box)
-        embedding = segmenter.encode(_checked_photo(image))
+        embedding = segmenter.encode(checked_upload(image))
         prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
         ious = prediction.iou_predictions.tolist()
         return {
@@ -153,11 +147,9 @@ class Endpoints:
         Returns:
             {"size": [H, W], "masks": [{"rle", "bbox", "area", ..., "stability_score"}, ...]}
         """
-        if not (options is None or isinstance(options, dict)):
-            raise PromptError('options must be an object like {"points_per_side": 16}, or null.')
         segmenter = self._model.result()
-        checked = segmenter.everything_options(options or {})
-        embedding = segmenter.encode(_checked_photo(image))
+        checked = segmenter.everything_options({} if options is None else options)
+        embedding = segmenter.encode(checked_upload(image))
         started = time.monotonic()
         for progress in segmenter.iter_everything(embedding, checked):
             records = progress.records  # in every step, so that the limit includes the filtering
@@ -196,7 +188,7 @@ class Endpoints:
         Returns:
             The file.
         """
-        path = _checked_photo(image)
+        path = checked_upload(image)
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
         file_name, data = export_file(format, photo, named, _photo_name(name, path, photo.format))
@@ -269,19 +261,9 @@ def in_queue(
                 raise BusyError("The model is still loading. Try again in a minute.")
             return await queue.run(functools.partial(work, *args))
         except MobileSamError as error:
-            raise _shown_error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     return handle
-
-
-def _shown_error(sentence: str) -> gr.Error:
-    return gr.Error(sentence, print_exception=False)
-
-
-def _checked_photo(image: str | None) -> Path:
-    if image is None:
-        raise ImageError("Send a photo.")
-    return checked_upload(image)
 
 
 def _photo_name(name: object, path: Path, photo_format: str) -> str:

@@ -4,7 +4,6 @@ Adds what Gradio's server lacks: replies as JSON, and uploaded photos as argumen
 """
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,6 @@ import gradio as gr
 from mobilesam.errors import ImageError, MobileSamError
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
-
-
-def check_mcp_installed() -> None:
-    """Raises MobileSamError unless the package `mcp` is installed."""
-    if importlib.util.find_spec("mcp") is None:
-        raise MobileSamError(
-            "MCP needs an additional package. Run `pip install -r requirements-mcp.txt`, or start "
-            "without MCP."
-        )
 
 
 def prepare_mcp_server(demo: gr.Blocks, limits: ImageLimits) -> None:

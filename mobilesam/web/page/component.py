@@ -17,7 +17,15 @@ def prompt_canvas(server_functions: Sequence[Callable[..., Any]], **props: Any) 
     """
     return gr.HTML(
         html_template=(STATIC_DIR / "index.html").read_text("utf-8"),
-        js_on_load=_mount_script(),
+        # Imported by one of Gradio's modules, so the address is made absolute.
+        js_on_load=(
+            f'import(new URL("./{static_base()}/main.js", document.baseURI))'
+            ".then((module) => module.mount({element, props, server}))"
+            ".catch((error) => {"
+            " console.error(error);"
+            " element.querySelector('[data-part=load-error]').hidden = false;"
+            " });"
+        ),
         apply_default_css=False,
         server_functions=list(server_functions),
         **props,
@@ -34,18 +42,3 @@ def head_elements() -> str:
     base = f"./{static_base()}"
     links = [f'<link rel="stylesheet" href="{base}/{name}">' for name in _STYLE_SHEETS]
     return "".join([*links, f'<script type="module">import("{base}/main.js")</script>'])
-
-
-def _mount_script() -> str:
-    """Imports the main module, or shows that this failed.
-
-    Gradio runs the script in one of its own modules, so the address is made absolute.
-    """
-    return (
-        f'import(new URL("./{static_base()}/main.js", document.baseURI))'
-        ".then((module) => module.mount({element, props, server}))"
-        ".catch((error) => {"
-        " console.error(error);"
-        " element.querySelector('[data-part=load-error]').hidden = false;"
-        " });"
-    )

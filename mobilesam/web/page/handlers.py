@@ -84,7 +84,7 @@ class PageHandlers:
         segmenter = self._model.result()
         return {
             "loaded": True,
-            "device": "CPU" if segmenter.device.type == "cpu" else "GPU",
+            "device": "CPU" if segmenter.backend.device.type == "cpu" else "GPU",
             "weights": segmenter.weights.kind,
             "reason": segmenter.weights.reason,
             "everything": asdict(segmenter.everything_options({})),
@@ -212,10 +212,7 @@ class PageHandlers:
 
     def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
         """Moves an upload to its own folder and queues it under a new token."""
-        path, name = query.get("path"), query.get("name")
-        if not (isinstance(path, str) and isinstance(name, str)):
-            raise PromptError("The server does not understand the request. Reload the page.")
-        upload = checked_upload(path)
+        upload, name = checked_upload(query.get("path")), str(query.get("name"))
         photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
         photo.folder.mkdir()
         upload.replace(photo.path)
@@ -269,9 +266,7 @@ class PageHandlers:
         interactions = parse_interactions(query.get("interactions"))
         return self._model.result().answer(embedding, interactions)
 
-    def _start_generation(self, photo: PhotoSession, options: object) -> str:
-        if not isinstance(options, Mapping):
-            raise PromptError("The options must be an object of names and numbers.")
+    def _start_generation(self, photo: PhotoSession, options: Any) -> str:
         segmenter = self._model.result()
         checked = segmenter.everything_options(options)
         steps = segmenter.iter_everything(self._embedding(photo), checked)

@@ -79,17 +79,13 @@ export function createStage(refs, {tool, displaySide, onView}) {
     paintStrokes(context, strokes, viewport.photo, {left: 0, top: 0, width, height});
   }
 
-  /** @param {Rle | null} next null: an empty mask, which keeps the size, as another size would cost time at the next click */
-  function setMask(next) {
-    rle = next;
-    if (rle) paintMask(answered, decodeForDisplay(rle, displaySide));
-    else clearCanvas(answered);
-  }
-
-  /** Shows a mask, or none, and the strokes that it does not contain yet. */
+  /** Shows a mask and the strokes that it does not contain yet. No mask is an empty one of the same size, as another size
+   * would cost time at the next click. */
   function showMask(/** @type {Rle | null} */ next, /** @type {Stroke[]} */ newer) {
     if (next === rle && !strokes.length && !newer.length) return;
-    if (next !== rle) setMask(next);
+    if (next && next !== rle) paintMask(answered, decodeForDisplay(next, displaySide));
+    if (!next) clearCanvas(answered);
+    rle = next;
     strokes = newer;
     drawMask();
     drawLayers();
@@ -182,7 +178,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
       crosshair.reset();
       viewport.open({width, height});
       resize(answered, ...fitted(width, height, displaySide));
-      setMask(null);
+      clearCanvas(answered);
+      rle = null;
       strokes = [];
       drawMask();
     },
