@@ -26,10 +26,11 @@ def crosshair(demo):
     """The pixel of the photo that the drawn crosshair points at; only its lines may be drawn."""
     marks = demo.pixels("marks")[..., 3] > 0
     rows, columns = marks.nonzero()
-    height, width = marks.shape
-    x = (columns.min() + columns.max() + 1) / 2 / width * 300
-    y = (rows.min() + rows.max() + 1) / 2 / height * 200
-    return int(x), int(y)
+    canvas, photo = demo.part("marks").bounding_box(), demo.part("photo").bounding_box()
+    density = marks.shape[1] / canvas["width"]
+    x = canvas["x"] - photo["x"] + (columns.min() + columns.max() + 1) / 2 / density
+    y = canvas["y"] - photo["y"] + (rows.min() + rows.max() + 1) / 2 / density
+    return int(x / photo["width"] * 300), int(y / photo["height"] * 200)
 
 
 @pytest.fixture
