@@ -146,3 +146,7 @@ test('a point is revealed with a margin, by the least movement', () => {
   other.reveal({x: 120, y: 100}, 32);
   assert.deepEqual(other.view, view);
 });
+
+test('a photo that is narrower than the canvas stays in the middle, wherever it is moved', () => {
+  for (const dx of [-300, 0, 300]) near(zoomed(8, CENTRE, dx, 0, NARROW).view, {zoom: 8, x: 0.5, y: 0.5});
+});
