@@ -5,9 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The bundled model rates ragged masks too high. Of the rules that benchmarks/quality.py compares,
-# this one gains as much as any on photos that the model has not seen, and loses on no others. All
-# other weights, also those that the user names, have SAM's rule: for the official ones it is right,
-# and what others need is not known.
+# this one gains about as much as any on photos that the model has not seen. All other weights, also
+# those that the user names, have SAM's rule: for the official ones it is right, and what others
+# need is not known.
 _PARTS_PENALTIES = {"bundled": 0.05}
 
 
