@@ -98,6 +98,8 @@ def _answers(photo: bytes, logs: Sequence[JsonInteractions]) -> list:
     with Image.open(io.BytesIO(photo)) as picture:
         embedding = segmenter.encode(picture)
     return [
-        mask_to_coco_rle(segmenter.answer(embedding, parse_interactions(interactions)).mask())
+        mask_to_coco_rle(
+            segmenter.answer(embedding, parse_interactions(interactions)).mask(clean=True)
+        )
         for interactions in logs
     ]

@@ -20,6 +20,7 @@ from mobilesam.settings import ImageLimits as ImageLimits
 from mobilesam.settings import Settings as Settings
 
 if TYPE_CHECKING:
+    from mobilesam.cleanup import clean_mask as clean_mask
     from mobilesam.embedding import ImageEmbedding as ImageEmbedding
     from mobilesam.everything import MaskRecord as MaskRecord
     from mobilesam.everything_options import EverythingOptions as EverythingOptions
@@ -40,6 +41,7 @@ _MODULES = {
     "Prediction": "predict",
     "Prompt": "prompts",
     "Segmenter": "segmenter",
+    "clean_mask": "cleanup",
 }
 
 

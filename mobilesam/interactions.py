@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasPath, FailFast, Field, TypeAdapter
 
+from mobilesam.cleanup import clean_mask
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
@@ -144,14 +145,19 @@ class Answer:
             logits = mask_logits(self._unpredicted(self.original_size), self.input_size)
         return painted_logits(logits, self.strokes, self.original_size, self.input_size)
 
-    def mask(self, size_hw: tuple[int, int] | None = None) -> Mask:
-        """The (H, W) bool mask with its strokes, scaled to `size_hw` or at the photo's size."""
+    def mask(self, size_hw: tuple[int, int] | None = None, clean: bool = False) -> Mask:
+        """The (H, W) bool mask with its strokes, scaled to `size_hw` or at the photo's size.
+
+        With `clean`, see `mobilesam.cleanup.clean_mask`, unless the user has drawn strokes or
+        loaded a mask: what is small in these is not the model's.
+        """
         size_hw = size_hw or self.original_size
-        if self.prediction is not None:
-            base = self.prediction.mask(self.index, size_hw)
-        else:
-            base = self._unpredicted(size_hw)
-        return painted(base, self.strokes, self.original_size)
+        if self.prediction is None:
+            return painted(self._unpredicted(size_hw), self.strokes, self.original_size)
+        mask = self.prediction.mask(self.index, size_hw)
+        if clean and not self.strokes and self.edited_mask is None:
+            return clean_mask(mask, self.prompt, self.original_size)
+        return painted(mask, self.strokes, self.original_size)
 
     def _unpredicted(self, size_hw: tuple[int, int]) -> Mask:
         if self.edited_mask is None:

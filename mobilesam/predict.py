@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mobilesam.candidates import candidate_scores
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask
@@ -27,6 +28,7 @@ class Prediction:
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square of 1024.
         mask_threshold: the logit above which a pixel is in the mask.
+        parts_penalty: of the weights, see `mobilesam.candidates.candidate_scores`.
     """
 
     low_res_logits: NDArray[np.float32]
@@ -34,11 +36,18 @@ class Prediction:
     original_size: tuple[int, int]
     input_size: tuple[int, int]
     mask_threshold: float
+    parts_penalty: float = 0.0
 
-    @property
+    @cached_property
     def best(self) -> int:
-        """Index of the default candidate: the one with the highest predicted IoU."""
-        return int(self.iou_predictions.argmax())
+        """Index of the default candidate: with the official weights, the highest predicted IoU.
+
+        For other weights see `mobilesam.candidates`.
+        """
+        scores = candidate_scores(
+            self.low_res_logits, self.iou_predictions, self.parts_penalty, self.mask_threshold
+        )
+        return int(scores.argmax())
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
@@ -98,6 +107,7 @@ def predict_masks(
         embedding.original_size,
         embedding.input_size,
         backend.mask_threshold,
+        backend.parts_penalty,
     )
 
 

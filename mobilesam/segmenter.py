@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobilesam.cache import CacheInfo, LruCache
+from mobilesam.candidates import parts_penalty
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.errors import MobileSamError
@@ -51,7 +53,7 @@ class Segmenter:
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
-        self.backend = backend
+        self.backend = replace(backend, parts_penalty=parts_penalty(weights.kind))
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tqdm import tqdm
 
 from mobilesam import __version__
+from mobilesam.cleanup import clean_mask
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, show
 from mobilesam.errors import MobileSamError, PromptError
@@ -82,18 +83,20 @@ def run_batch(
     prompts_by_file: dict[str, list[BatchPrompt]],
     journal: Journal,
     progress: tqdm,
+    clean: bool = False,
 ) -> tuple[list[CocoPhoto], int]:
     """Answers all prompts; each photo is encoded once, and not at all if it is in the journal.
 
-    Returns the photos in the order of the prompts, and the number of failures, which are reported.
+    `clean` is for `mobilesam.cleanup.clean_mask`. Returns the photos in the order of the prompts,
+    and the number of failures, which are reported.
     """
     root = folder.resolve()
     photos, failures = [], 0
     for file, prompts in prompts_by_file.items():
         try:
             path = photo_path(root, file)
-            key = _key(segmenter.checkpoint, path, file, prompts)
-            record = journal.records.get(key) or _record(segmenter, path, prompts)
+            key = _key(segmenter.checkpoint, path, file, prompts, clean)
+            record = journal.records.get(key) or _record(segmenter, path, prompts, clean)
         except MobileSamError as error:
             show(f"{file}: {error}")
             failures += 1
@@ -114,7 +117,7 @@ def run_batch(
     return photos, failures
 
 
-def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> str:
+def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt], clean: bool) -> str:
     """A digest of everything that a photo's record depends on."""
     try:
         status = path.stat()
@@ -122,11 +125,13 @@ def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt]) -> 
     except (OSError, ValueError):  # opening the photo will report it
         version = []
     questions = [(item.prompt, item.name) for item in prompts]
-    parts = [__version__, checkpoint, file, version, questions]
+    parts = [__version__, checkpoint, file, version, questions, clean]
     return hashlib.sha256(ascii(parts).encode()).hexdigest()
 
 
-def _record(segmenter: "Segmenter", path: Path, prompts: list[BatchPrompt]) -> dict[str, Any]:
+def _record(
+    segmenter: "Segmenter", path: Path, prompts: list[BatchPrompt], clean: bool
+) -> dict[str, Any]:
     """The photo's size, and for each prompt a COCO annotation or {"error": sentence}."""
     embedding = segmenter.encode(path)
     answers = []
@@ -135,7 +140,10 @@ def _record(segmenter: "Segmenter", path: Path, prompts: list[BatchPrompt]) -> d
             prediction = segmenter.predict(embedding, item.prompt)
             best = prediction.best
             iou = float(prediction.iou_predictions[best])
-            answers.append(coco_annotation(PhotoObject(item.name, prediction.mask(best), iou)))
+            mask = prediction.mask(best)
+            if clean:
+                mask = clean_mask(mask, item.prompt)
+            answers.append(coco_annotation(PhotoObject(item.name, mask, iou)))
         except PromptError as error:  # the prompt is outside the photo, or the mask is empty
             answers.append({"error": str(error)})
     return {"size": list(embedding.original_size), "answers": answers}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilesam.atomic_file import write_atomically
+from mobilesam.cleanup import clean_mask
 from mobilesam.cli.batch import DEFAULT_NAME, read_prompts, run_batch
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, checked_output, progress_bar, show
@@ -56,6 +57,8 @@ def segment(args: Namespace) -> int:
     prediction = segmenter.predict(embedding, prompt, multimask_output=multimask_output)
     index = prediction.best if args.candidate == "best" else int(args.candidate) - 1
     mask, iou = prediction.mask(index), float(prediction.iou_predictions[index])
+    if args.clean:
+        mask = clean_mask(mask, prompt)
     if args.format == "coco":
         found = PhotoObject(DEFAULT_NAME, mask, iou)
         write_atomically(out, export_file("coco_rle", photo, [found], args.photo.name)[1])
@@ -110,7 +113,9 @@ def batch(args: Namespace) -> int:
     with Journal(out.with_name(f"{out.name}.part")) as journal:
         try:
             with progress_bar(len(prompts), "photo", args.quiet) as progress:
-                photos, failures = run_batch(segmenter, args.folder, prompts, journal, progress)
+                photos, failures = run_batch(
+                    segmenter, args.folder, prompts, journal, progress, args.clean
+                )
         except KeyboardInterrupt:
             show("Run the same command again to resume.")
             raise

@@ -135,8 +135,9 @@ def _add_segment(add: Add) -> None:
         choices=("best", "1", "2", "3"),
         default="best",
         help="which mask to use if the prompt is ambiguous: 1, 2 or 3 is one of three candidates, "
-        "best the one that the model rates highest (default: best)",
+        "best the default one (default: best)",
     )
+    _add_clean(add)
     add(
         "--format",
         choices=("mask", "cutout", "coco"),
@@ -144,6 +145,10 @@ def _add_segment(add: Add) -> None:
         help="mask: a black and white PNG; cutout: a PNG of the object, cropped, on a transparent "
         "background; coco: COCO JSON (default: mask)",
     )
+
+
+def _add_clean(add: Add) -> None:
+    add("--clean", action="store_true", help="remove specks and fill small holes")
 
 
 def _add_everything(add: Add) -> None:
@@ -157,6 +162,7 @@ def _add_everything(add: Add) -> None:
 def _add_batch(add: Add) -> None:
     add("folder", type=Path, metavar="FOLDER", help="the folder that contains the photos")
     add("--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines")
+    _add_clean(add)
 
 
 def _add_serve(add: Add) -> None:

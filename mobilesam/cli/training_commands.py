@@ -67,6 +67,7 @@ def evaluate(args: Namespace) -> int:
     with training_session(resumes=False):
         from accelerate import PartialState
 
+        from mobilesam.candidates import parts_penalty
         from mobilesam.model.weights import resolve_weights
         from mobilesam.training.annotations import read_annotations
         from mobilesam.training.evaluation import embed_with, table
@@ -78,10 +79,14 @@ def evaluate(args: Namespace) -> int:
         device = PartialState().device
         weights = resolve_weights(args.weights or settings.weights)
         sam = load_teacher(weights.path, args.size).sam.to(device)
-        teacher = None
+        teacher, penalties = None, (parts_penalty(weights.kind), 0.0)
         if args.teacher:
-            teacher = load_teacher(resolve_weights(args.teacher).path, args.size).sam.to(device)
-        figures = run(sam, photos, embed_with(sam), teacher, quiet=args.quiet)
+            others = resolve_weights(args.teacher)
+            teacher = load_teacher(others.path, args.size).sam.to(device)
+            penalties = (penalties[0], parts_penalty(others.kind))
+        figures = run(
+            sam, photos, embed_with(sam), teacher, quiet=args.quiet, parts_penalties=penalties
+        )
     if out:
         report_json = {"weights": weights.path.name, "size": args.size, "figures": figures}
         write_atomically(out, json_bytes(report_json))

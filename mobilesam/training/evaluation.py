@@ -1,7 +1,7 @@
 """Measures a model on masks: IoU for each kind of prompt, and the number of clicks a user needs.
 
 Every mask is evaluated as the demo answers: a single point has three candidates, of which the one
-with the highest predicted IoU is taken; each correction adds a point and refines that mask.
+the demo would show first is taken; each correction adds a point and refines that mask.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
+from mobilesam.candidates import candidate_scores
 from mobilesam.images import scaled_size
 from mobilesam.masks import Mask
 from mobilesam.model.backend import MaskDecoder, choose_decoder
@@ -84,12 +85,14 @@ class PhotoDecoder:
         embedding: (256, S / 16, S / 16) of the photo.
         size_hw: (H, W) of the masks.
         mask_decoder: of the model.
+        parts_penalty: of its weights, see `mobilesam.candidates`.
     """
 
     sam: Sam
     embedding: torch.Tensor
     size_hw: tuple[int, int]
     mask_decoder: MaskDecoder
+    parts_penalty: float = 0.0
 
     def decode(
         self,
@@ -103,7 +106,7 @@ class PhotoDecoder:
 
         Returns:
             For each prompt the (H, W) masks of its C candidates; (N, C) predicted IoUs; and
-            (N, C, S / 4, S / 4) logits. The candidate with the highest predicted IoU comes first.
+            (N, C, S / 4, S / 4) logits. The default candidate comes first.
         """
         input_size = scaled_size(self.size_hw, self.sam.image_encoder.img_size)
         scale_xy = np.array(input_size[::-1]) / np.array(self.size_hw[::-1])
@@ -122,7 +125,7 @@ class PhotoDecoder:
             multimask_output,
             self.mask_decoder,
         )
-        order = ious.argsort(dim=1, descending=True, stable=True)
+        order = self._order(logits, ious)
         ious = ious.gather(1, order)
         logits = torch.stack([logits[n, order[n]] for n in range(len(logits))])
         masks = [
@@ -134,6 +137,15 @@ class PhotoDecoder:
         ]
         return masks, ious, logits
 
+    def _order(self, logits: torch.Tensor, ious: torch.Tensor) -> torch.Tensor:
+        """(N, C) indices of the candidates, the default one first."""
+        scores = [
+            candidate_scores(*one, self.parts_penalty, self.sam.mask_threshold)
+            for one in zip(logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True)
+        ]
+        ranked = torch.from_numpy(np.stack(scores)).argsort(dim=1, descending=True, stable=True)
+        return ranked.to(ious.device)
+
 
 def evaluate(
     sam: Sam,
@@ -142,6 +154,7 @@ def evaluate(
     teacher: Sam | None = None,
     max_clicks: int = MAX_CLICKS,
     quiet: bool = False,
+    parts_penalties: tuple[float, float] = (0.0, 0.0),
 ) -> Figures:
     """Measures a model on the masks of photos.
 
@@ -152,6 +165,7 @@ def evaluate(
         teacher: another model with the same input size, whose masks for equal prompts are compared.
         max_clicks: with fewer than 20, the number of clicks is left out.
         quiet: no progress bar.
+        parts_penalties: of the weights of the model and of the teacher, see `mobilesam.candidates`.
 
     Returns:
         Means over all masks, see `table`.
@@ -160,13 +174,13 @@ def evaluate(
         ImageError: a photo cannot be read any more.
     """
     results: list[MaskResult] = []
-    models = [(sam, embed, choose_decoder(sam))]
+    models = [(sam, embed, choose_decoder(sam), parts_penalties[0])]
     if teacher:
-        models.append((teacher, embed_with(teacher), choose_decoder(teacher)))
+        models.append((teacher, embed_with(teacher), choose_decoder(teacher), parts_penalties[1]))
     for photo in tqdm(photos, "evaluation", unit="photo", disable=quiet or None, leave=False):
         decoders = [
-            PhotoDecoder(model, embedded(photo), photo.size_hw, mask_decoder)
-            for model, embedded, mask_decoder in models
+            PhotoDecoder(model, embedded(photo), photo.size_hw, mask_decoder, penalty)
+            for model, embedded, mask_decoder, penalty in models
         ]
         for first in range(0, len(photo.rles), _BATCH):
             masks = photo.masks(range(len(photo.rles))[first : first + _BATCH])

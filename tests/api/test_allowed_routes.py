@@ -148,7 +148,13 @@ def test_a_file_outside_the_upload_folder_is_refused(http, open_photo):
 def test_segment_refuses_a_file_outside_the_upload_folder(http):
     for path in ("/etc/passwd", "/proc/self/environ"):
         body = {
-            "data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, [[1, 1, 1]], None, None]
+            "data": [
+                {"path": path, "meta": {"_type": "gradio.FileData"}},
+                [[1, 1, 1]],
+                None,
+                None,
+                None,
+            ]
         }
         event = http.post("gradio_api/call/segment", json=body).json()["event_id"]
         answer = http.get(f"gradio_api/call/segment/{event}").text
@@ -161,7 +167,7 @@ def test_segment_refuses_a_file_outside_the_upload_folder(http):
 def test_segment_refuses_a_path_that_gradio_does_not_take_for_a_file(http, meta):
     """Without the usual `meta` Gradio checks nothing, and any photo on the server would open."""
     for path in (ROOT / "examples" / "cat.jpg", ROOT / "mobilesam" / "web" / "favicon.png"):
-        body = {"data": [{"path": str(path), **meta}, [[1, 1, 1]], None, None]}
+        body = {"data": [{"path": str(path), **meta}, [[1, 1, 1]], None, None, None]}
         event = http.post("gradio_api/call/segment", json=body).json()["event_id"]
         answer = http.get(f"gradio_api/call/segment/{event}").text
         assert "event: error" in answer
@@ -172,7 +178,7 @@ def test_raw_json_with_nan_gets_a_sentence(page, http, photo):
     path = page.upload(photo)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     for value in ("NaN", "Infinity", "1e999"):
-        body = json.dumps({"data": [file, [["VALUE", 1, 1]], None, None]})
+        body = json.dumps({"data": [file, [["VALUE", 1, 1]], None, None, None]})
         reply = http.post(
             "gradio_api/call/segment",
             content=body.replace('"VALUE"', value),

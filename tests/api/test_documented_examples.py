@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mobilesam import Prompt
+from mobilesam import Prompt, clean_mask
 from tests.serving import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,7 +76,8 @@ def test_the_python_example(folder, bundled):
     first = bundled.predict(embedding, prompt)
     logits = first.low_res_logits[first.best : first.best + 1]
     second = bundled.predict(embedding, prompt.add_point(400, 250, 0), mask_input=logits)
-    areas = int(first.masks[first.best].sum()), int(second.masks.sum())
+    mask = clean_mask(first.masks[first.best], prompt)
+    areas = int(mask.sum()), int(second.masks.sum())
     assert run_python(code, folder) == f"{areas[0]} {areas[1]}"
 
 

@@ -77,7 +77,7 @@ def test_no_address_and_no_path_is_opened(open_photo, place):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("segment", [None, "PLACE", None, None]),
+        ("segment", [None, "PLACE", None, None, None]),
         ("segment", [None, None, ["PLACE"], None]),
         ("segment", [None, None, None, {"deep": ["PLACE"]}]),
         ("everything", [None, {"points_per_side": "PLACE"}]),

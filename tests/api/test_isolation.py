@@ -217,7 +217,7 @@ def test_the_answers_of_a_visitor_need_the_visitors_own_session(page, http, phot
     file = {"path": page.upload(photo), "meta": {"_type": "gradio.FileData"}}
     session = uuid.uuid4().hex
     body = {
-        "data": [file, [[90, 100, 1]], None, None],
+        "data": [file, [[90, 100, 1]], None, None, None],
         "fn_index": event["id"],
         "session_hash": session,
     }
@@ -258,8 +258,8 @@ def test_the_log_and_the_health_name_nothing_of_a_visitor(
     # What Gradio itself cannot make sense of, and would print.
     odd = {"path": "/odd-secret.jpg", "meta": {"_type": "gradio.FileData"}}
     for data in (
-        [odd, [["odd-secret"]], None, None],
-        [{"path": ["odd-secret"]}, None, None, None],
+        [odd, [["odd-secret"]], None, None, None],
+        [{"path": ["odd-secret"]}, None, None, None, None],
         ["odd-secret"],
         {},
     ):

@@ -9,7 +9,7 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from pycocotools import mask as coco_mask
 
-from mobilesam import Prompt
+from mobilesam import Prompt, clean_mask
 from tests.bad_files import header_bomb, truncated_jpeg
 from tests.serving import (
     BLUE,
@@ -28,10 +28,11 @@ BOX = list(LEFT.box)
 
 @pytest.fixture
 def ask(client, photo):
-    """ask(points, box, multimask, image=...): the answer of /segment."""
+    """ask(points, box, multimask, clean, image=...): the answer of /segment."""
 
-    def segment(points=None, box=None, multimask=None, image=photo, client=client):
-        return client.predict(handle_file(image), points, box, multimask, api_name="/segment")
+    def segment(points=None, box=None, multimask=None, clean=None, image=photo, client=client):
+        arguments = handle_file(image), points, box, multimask, clean
+        return client.predict(*arguments, api_name="/segment")
 
     return segment
 
@@ -40,19 +41,19 @@ def decoded(answer):
     return np.stack([coco_mask.decode(one["rle"]) == 1 for one in answer["masks"]])
 
 
-def test_the_endpoint_takes_image_points_box_and_multimask_in_this_order(client):
+def test_the_endpoint_takes_its_arguments_in_this_order(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(endpoints) == ["/segment", "/everything", "/export"]
     parameters = endpoints["/segment"]["parameters"]
     names = [parameter["parameter_name"] for parameter in parameters]
-    assert names == ["image", "points", "box", "multimask"]
+    assert names == ["image", "points", "box", "multimask", "clean"]
     assert [value["label"] for value in endpoints["/segment"]["returns"]] == ["masks"]
 
 
 def test_it_can_be_called_by_name_with_a_point_alone(client, photo):
     answer = client.predict(
         image=handle_file(photo), points=[[*LEFT.centre, 1]], box=None, multimask=None,
-        api_name="/segment",
+        clean=None, api_name="/segment",
     )  # fmt: skip
     assert decoded(answer)[0][LEFT.y, LEFT.x]
 
@@ -75,6 +76,7 @@ def test_the_answer_is_that_of_the_python_api(ask, bundled, photo, question, mul
     prompt = Prompt([row[:2] for row in points or []], [row[2] for row in points or []], box)
     prediction = bundled.predict(bundled.encode(photo), prompt, multimask_output=multimask)
     assert answer["size"] == [200, 300]
+    assert answer["best"] == prediction.best
     assert np.array_equal(decoded(answer), prediction.masks)
     assert (
         len(answer["masks"])
@@ -87,6 +89,15 @@ def test_the_answer_is_that_of_the_python_api(ask, bundled, photo, question, mul
         assert one["rle"]["size"] == [200, 300]
         assert one["area"] == mask.sum() == coco_mask.area(one["rle"])
         assert one["bbox"] == coco_mask.toBbox(one["rle"]).tolist()
+
+
+def test_masks_are_cleaned_if_asked(ask, bundled, photo):
+    prompt = Prompt([(30, 100)], [1])
+    masks = bundled.predict(bundled.encode(photo), prompt).masks
+    expected = np.stack([clean_mask(mask, prompt) for mask in masks])
+    assert not np.array_equal(masks, expected)
+    for clean, cleaned in ((True, expected), (False, masks), (None, masks)):
+        assert np.array_equal(decoded(ask([[30, 100, 1]], clean=clean)), cleaned)
 
 
 def test_a_box_given_from_its_other_corner_is_the_same_box(ask):
@@ -155,6 +166,7 @@ BAD_QUESTIONS = {
     "points by name": (({"x": 10}, None, None), "points must be a list"),
     "multimask in words": (([[10, 10, 1]], None, "yes"), "multimask must be true, false or null"),
     "multimask of two": (([[10, 10, 1]], None, 2), "multimask must be true, false or null"),
+    "clean in words": (([[10, 10, 1]], None, None, "yes"), "clean must be true, false or null"),
     "multimask as a list": (([[10, 10, 1]], None, []), "multimask must be true, false or null"),
 }
 

@@ -1,8 +1,13 @@
 """Undo, redo, clear and candidates: the mask follows from the interactions alone."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from mobilesam import Prompt
+from tests.browser.object_list import coco_masks, edit, press_next, save_all
 from tests.serving import LEFT, RIGHT, draw
 
 
@@ -85,12 +90,14 @@ def test_a_new_click_after_undo_ends_redo(demo):
     assert [(step["x"], step["label"]) for step in demo.interactions()[-1]] == [(90, 1), (100, 1)]
 
 
-def test_one_click_offers_three_candidates_with_their_predicted_iou(demo):
+def test_one_click_offers_three_candidates_with_their_predicted_iou(demo, photo, bundled):
     demo.click(LEFT.centre)
+    prediction = bundled.predict(bundled.encode(photo), Prompt([LEFT.centre], [1]))
     assert demo.candidates().count() == 3
     numbers = [float(text.split()[-1]) for text in demo.candidates().all_inner_texts()]
     (chosen,) = demo.pressed()
-    assert numbers[chosen] == max(numbers)
+    assert chosen == prediction.best
+    assert numbers == [round(min(float(iou), 1.0), 2) for iou in prediction.iou_predictions]
     assert f"Predicted IoU {numbers[chosen]:.2f}" in demo.text("verdict")
     for candidate in demo.candidates().all():
         painted = candidate.locator("canvas").evaluate(
@@ -146,3 +153,26 @@ def test_another_photo_starts_without_marks_and_mask(demo, tmp_path):
     assert demo.button("undo").is_disabled()
     assert demo.button("redo").is_disabled()
     assert demo.text("verdict") == ""
+
+
+def test_clean_up_can_be_switched_off_and_each_object_keeps_its_choice(demo):
+    speckled = (30, 100)  # the background, with specks and holes at the discs
+    demo.click(speckled)
+    clean = demo.mask()
+    with demo.answered():
+        demo.part("clean").uncheck()
+    raw = demo.mask()
+    assert [query["clean"] for query in demo.sent("segment")[-2:]] == [True, False]
+    assert not np.array_equal(raw, clean)
+    assert np.array_equal(np.array(Image.open(io.BytesIO(demo.download("mask")[1]))) == 255, raw)
+
+    press_next(demo)
+    demo.part("clean").check()
+    demo.click(speckled)
+    assert np.array_equal(demo.mask(), clean)
+    masks = coco_masks(save_all(demo, "coco_rle")[1])
+    assert np.array_equal(masks["Object 1"], raw)
+    assert np.array_equal(masks["Object 2"], clean)
+    edit(demo, 0)
+    assert not demo.part("clean").is_checked()
+    assert np.array_equal(demo.mask(), raw)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilesam import Prompt
+from mobilesam import Prompt, clean_mask
 from tests.serving import GROUND, RED, YELLOW, Disc, draw, iou, save_rotated
 
 TOP, BOTTOM = Disc(50, 60, 30), Disc(140, 230, 40, YELLOW)
@@ -87,11 +87,12 @@ def test_a_long_panorama_is_clicked_where_it_is_seen(demo, tmp_path, bundled):
     # A pixel of the page is several of the photo.
     assert abs(point["x"] - disc.x) <= 6
     assert abs(point["y"] - disc.y) <= 6
-    prediction = bundled.predict(
-        bundled.encode(tmp_path / "panorama.png"), Prompt([(point["x"], point["y"])], [1])
-    )
+    prompt = Prompt([(point["x"], point["y"])], [1])
+    embedding = bundled.encode(tmp_path / "panorama.png")
+    prediction = bundled.predict(embedding, prompt)
     painted = demo.mask()
-    assert np.array_equal(painted, prediction.mask(prediction.best, painted.shape))
+    mask = prediction.mask(prediction.best, painted.shape)
+    assert np.array_equal(painted, clean_mask(mask, prompt, embedding.original_size))
     assert painted[disc.y * painted.shape[0] // 400, disc.x * painted.shape[1] // 6000]
     overflow = demo.page.evaluate(
         "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobilesam import Prompt
+from mobilesam import Prompt, clean_mask
 from tests.serving import BLUE, LEFT, RIGHT, Disc, draw
 
 THEIRS = Disc(120, 200, 60, BLUE)
@@ -20,9 +20,10 @@ def expected(bundled, path, points):
     """The mask after a number of clicks, by the Python API."""
     embedding, logits, prediction = bundled.encode(path), None, None
     for count in range(1, len(points) + 1):
-        prediction = bundled.predict(embedding, Prompt(points[:count], [1] * count), logits)
+        prompt = Prompt(points[:count], [1] * count)
+        prediction = bundled.predict(embedding, prompt, logits)
         logits = prediction.low_res_logits[prediction.best : prediction.best + 1]
-    return prediction.masks[prediction.best]
+    return clean_mask(prediction.masks[prediction.best], prompt)
 
 
 def test_interleaved_clicks_of_two_users_never_mix(new_demo, photo, other_photo, bundled):

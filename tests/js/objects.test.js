@@ -194,12 +194,30 @@ test('added masks are objects of full size, before the one that is not begun yet
   assert.equal(added.reply.coverage, 0.5);
   assert.equal(predictedIou(added), 0.7);
   assert.deepEqual(objects.exported.slice(2), [
-    {name: 'Object 4', interactions: [{type: 'mask', rle: LEFT}], predicted_iou: 0.7},
-    {name: 'cup', interactions: [{type: 'mask', rle: RIGHT}], predicted_iou: null}]);
+    {name: 'Object 4', interactions: [{type: 'mask', rle: LEFT}], clean: true, predicted_iou: 0.7},
+    {name: 'cup', interactions: [{type: 'mask', rle: RIGHT}], clean: true, predicted_iou: null}]);
   click(5);
   assert.equal(names().at(-1), 'Object 3');
   undo();
   assert.deepEqual(names(), ['Object 1', 'Object 2', 'Object 3']);
+});
+
+test('an object keeps its choice of clean-up, and the next one begins with the last choice', () => {
+  click(1, LEFT);
+  objects.clean = false;
+  objects.next();
+  click(2, RIGHT);
+  assert.equal(objects.clean, false);
+  objects.clean = true;
+  assert.deepEqual(objects.exported.map(({clean}) => clean), [false, true]);
+  objects.edit(idOf('Object 1'));
+  assert.equal(objects.clean, false);
+  objects.restore(objects.snapshot());
+  assert.equal(objects.clean, false);
+  objects.clean = true;
+  undoStack.clear();             // editing that leaves no mask is taken back
+  objects.edit(idOf('Object 2'));
+  assert.deepEqual(objects.exported.map(({clean}) => clean), [false, true]);
 });
 
 test('taking added masks back keeps the one that is edited', () => {

@@ -37,7 +37,9 @@ from benchmarks.load_report import (
 )
 from benchmarks.machine import high_water_mark_mb, resident_mb
 from benchmarks.memory import memory_figures
+from benchmarks.quality import Click, compared, confidence, parts_and_holes, stability
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
+from mobilesam import Prediction, Prompt
 from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_to_coco_rle
 
@@ -268,3 +270,36 @@ def test_a_complete_comparison_of_schemes_is_drawn_without_another_run(
     by_point, by_box = np.subtract(heights((0x64, 0x74, 0x8B)), heights((0x1E, 0x6F, 0xFF)))
     assert by_point == pytest.approx(0.5 * 400, abs=2)  # the diagrams are 400 pixels high
     assert by_box == pytest.approx(-0.5 * 400, abs=2)
+
+
+def test_parts_are_joined_by_corners_and_holes_by_sides():
+    mask = np.zeros((8, 12), bool)
+    mask[1:7, 1:6] = mask[7, 6] = mask[0, 11] = True
+    mask[2, 2] = mask[3, 3] = mask[5, 4] = False
+    assert parts_and_holes(mask) == (2, 3)
+
+
+def test_confidence_and_stability_by_hand():
+    logits = np.array([[-5.0, -1.5, -0.5], [0.5, 1.5, np.log(3)]], np.float32)
+    # |2p - 1| is tanh(|logit| / 2); p is 3/4 at ln 3. The first logit is below -2.
+    expected = (2 * np.tanh(0.75) + 2 * np.tanh(0.25) + 0.5) / 5
+    assert confidence(logits) == pytest.approx(expected, rel=1e-5)
+    assert stability(logits) == pytest.approx(2 / 4)
+    assert confidence(np.full((2, 2), -3.0)) == stability(np.full((2, 2), -3.0)) == 0
+
+
+def test_rules_are_compared_with_and_without_clean_up():
+    """The second candidate is the object, and a speck which only clean-up takes away."""
+    logits = np.full((3, 256, 256), -1, np.float32)
+    logits[0, :64] = logits[1, :128] = logits[1, 200, 200] = logits[2] = 1
+    ious = np.array([0.5, 0.6, 0.9], np.float32)
+    expected = np.zeros((256, 256), bool)
+    expected[:128] = True
+    prediction = Prediction(logits, ious, (256, 256), (1024, 1024), 0.0)
+    rows = {
+        row["rule"]: row for row in compared([Click(prediction, Prompt([(9, 9)], [1]), expected)])
+    }
+    assert rows["predicted IoU"]["as_predicted"] == {"iou": 0.5, "parts": 1, "holes": 0}
+    best = rows["best candidate"]
+    assert best["as_predicted"]["parts"] == 2
+    assert best["clean"] == {"iou": 1.0, "parts": 1, "holes": 0}

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mobilesam import EverythingOptions, MobileSamError, Prompt, Segmenter
+from mobilesam import EverythingOptions, MobileSamError, Prompt, Segmenter, clean_mask
 from mobilesam.cli import commands
 from mobilesam.cli.main import main
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
@@ -221,6 +221,16 @@ def test_a_candidate_is_one_of_three_also_for_a_box(run, photo, segmenter, place
     masks = segmenter.predict(segmenter.encode(photo), prompt, multimask_output=True).masks
     equal = [np.array_equal(shown_mask("mask.png"), mask) for mask in masks]
     assert equal == [number == candidate for number in (1, 2, 3)]
+
+
+def test_segment_cleans_the_mask_if_asked(run, photo, segmenter):
+    place = "--box=60,30,120,90"
+    prompt = Prompt(box=(60, 30, 120, 90))
+    raw = segmenter.predict(segmenter.encode(photo), prompt).mask(0)
+    for more, mask in (([], raw), (["--clean"], clean_mask(raw, prompt))):
+        assert run("segment", photo, place, *more, "--out=m.png")[0] == 0
+        np.testing.assert_array_equal(shown_mask("m.png"), mask)
+    assert not np.array_equal(raw, mask)
 
 
 def test_segment_cuts_out(run, photo, segmenter):

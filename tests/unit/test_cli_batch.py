@@ -17,7 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from mobilesam import Prompt
+from mobilesam import Prompt, clean_mask
 from mobilesam.cli import commands
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.main import main
@@ -104,6 +104,19 @@ def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sa
         assert annotation["bbox"] == coco_mask.toBbox(annotation["segmentation"]).tolist()
         assert annotation["score"] == annotation["predicted_iou"]
         assert annotation["score"] == pytest.approx(float(prediction.iou_predictions.max()))
+
+
+def test_masks_are_cleaned_if_asked_and_others_are_not_taken_over(run, segmenter, draw_disc):
+    Path("photos").mkdir(exist_ok=True)
+    Image.fromarray(draw_disc(1)).save("photos/a.png")
+    box = (60, 30, 120, 90)
+    save_prompts({"file": "a.png", "box": box})
+    raw = segmenter.predict(segmenter.encode("photos/a.png"), Prompt(box=box)).mask(0)
+    for more, mask in (([], raw), (["--clean"], clean_mask(raw, Prompt(box=box)))):
+        assert run(segmenter, *more)[0] == 0
+        coco = COCO("a.json")
+        np.testing.assert_array_equal(coco.annToMask(*coco.loadAnns(coco.getAnnIds())), mask)
+    assert not np.array_equal(raw, mask)
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_a_path_that_gradio_does_not_recognize_as_a_file_is_refused(call, folder
     outside = folder.parent / "outside.png"
     outside.write_bytes(b"secret")
     with pytest.raises(gr.Error, match="Upload it"):
-        call("segment", {"path": str(outside)}, [[1, 1, 1]], None, None)
+        call("segment", {"path": str(outside)}, [[1, 1, 1]], None, None, None)
 
 
 @pytest.mark.parametrize("field", [0, 1, 2, 3])

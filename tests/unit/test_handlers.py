@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import torch
 from gradio import Blocks
@@ -19,6 +20,8 @@ from gradio.routes import App
 from PIL import Image
 
 from mobilesam import Segmenter
+from mobilesam.interactions import parse_interactions
+from mobilesam.masks import mask_to_coco_rle
 from mobilesam.model import backend as backends
 from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import photo_sessions
@@ -512,6 +515,26 @@ def test_a_mask_comes_at_display_size_with_thumbnails_of_the_candidates(
     assert {tuple(one["rle"]["size"]) for one in reply["candidates"]} == {(48, 96)}
     assert reply["predicted_iou"] == max(one["predicted_iou"] for one in reply["candidates"])
     assert 0 <= reply["coverage"] <= 1
+
+
+def test_a_mask_and_its_thumbnails_are_cleaned_unless_the_page_says_otherwise(
+    handlers, photo, segmenter, disc
+):
+    query = {"token": opened(handlers, photo)["token"], "interactions": CLICK}
+    answer = segmenter.answer(segmenter.encode(disc), parse_interactions(CLICK))
+    for given, clean in (({}, True), ({"clean": True}, True), ({"clean": False}, False)):
+        reply = handlers.segment({**query, **given})
+        shown = [reply["rle"], *(one["rle"] for one in reply["candidates"])]
+        expected = [answer.mask(clean=clean)]
+        expected += [replace(answer, index=n).mask((64, 96), clean) for n in range(3)]
+        assert shown == [mask_to_coco_rle(mask) for mask in expected]
+        file = handlers.export({**query, **given, "kind": "mask"})
+        assert np.array_equal(np.array(Image.open(file["path"])) == 255, expected[0])
+    thumbnails = [replace(answer, index=n).mask((64, 96), True) for n in range(3)]
+    assert shown[1:] != [mask_to_coco_rle(mask) for mask in thumbnails]
+    for kind in ("segment", "export"):
+        refused = getattr(handlers, kind)({**query, "clean": "no", "kind": "mask"})
+        assert refused["error"] == "clean must be true or false."
 
 
 def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(

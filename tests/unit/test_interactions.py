@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mobilesam import AnnotationError, Prediction, Prompt, PromptError
 from mobilesam.interactions import (
@@ -430,3 +433,52 @@ def test_a_remembered_prediction_computes_no_mask_input(segmenter, disc, monkeyp
     monkeypatch.setattr("mobilesam.interactions.painted_logits", None)
     again = segmenter.answer(embedding, log)
     assert again.prediction is first.prediction
+
+
+class SpeckledDecoder(FakeDecoder):
+    """A square of 70 x 70 pixels of the photo, a hole of 3 x 3 in it, and a speck beside it."""
+
+    def __call__(self, prompt: Prompt, mask_input: np.ndarray | None) -> Prediction:
+        prediction = super().__call__(prompt, mask_input)
+        logits = np.full((256, 256), -1, np.float32)
+        logits[20:120, 20:120] = 1
+        logits[60:64, 60:64] = -1
+        logits[20:24, 140:144] = 1
+        return replace(prediction, low_res_logits=np.stack([logits] * len(prediction.masks)))
+
+
+def parts_and_holes(mask: np.ndarray) -> tuple[int, int]:
+    holes = ndimage.binary_fill_holes(mask) & ~mask
+    return ndimage.label(mask)[1], ndimage.label(holes)[1]
+
+
+ON_SQUARE, IN_HOLE, ON_SPECK = AddPoint(30, 30, 1), AddPoint(43, 43, 0), AddPoint(99, 15, 1)
+
+
+@pytest.mark.parametrize("size_hw", [None, (60, 90), (480, 720)])
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ([ON_SQUARE], (1, 0)),
+        ([BOX], (1, 0)),
+        ([ON_SQUARE, IN_HOLE], (1, 1)),
+        ([ON_SQUARE, ON_SPECK], (2, 0)),
+    ],
+)
+def test_clean_up_is_a_choice_and_never_against_a_click(log, expected, size_hw):
+    answer = play(log, SpeckledDecoder())
+    assert parts_and_holes(answer.mask(size_hw)) == (2, 1)
+    assert parts_and_holes(answer.mask(size_hw, clean=True)) == expected
+
+
+@pytest.mark.parametrize("log", [[ON_SQUARE, DOT], [EDITED], [EDITED, ON_SQUARE]])
+def test_what_the_user_has_drawn_or_loaded_is_not_cleaned(log):
+    answer = play(log, SpeckledDecoder())
+    np.testing.assert_array_equal(answer.mask(clean=True), answer.mask())
+
+
+def test_clean_up_changes_no_logits():
+    answer = play([ON_SQUARE], SpeckledDecoder())
+    before = answer.mask_input.copy()
+    answer.mask(clean=True)
+    np.testing.assert_array_equal(answer.mask_input, before)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mobilesam.interactions import parse_interactions
 from mobilesam.web.page import object_payload
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.page.object_payload import MAX_OBJECTS
@@ -94,6 +95,22 @@ def test_clicks_are_decoded_at_the_size_of_the_photo(save, segmenter, handlers, 
     assert np.array_equal(pixels == 1, np.array(Image.open(mask["path"])) == 255)
 
 
+def test_each_object_is_cleaned_or_not_as_it_was_kept(save, segmenter, disc):
+    box = [{"type": "box", "box": [60, 30, 120, 90]}]
+    _, data = save(
+        [
+            {"name": "default", "interactions": box},
+            {"name": "clean", "interactions": box, "clean": True},
+            {"name": "raw", "interactions": box, "clean": False},
+        ]
+    )
+    answer = segmenter.answer(segmenter.encode(disc), parse_interactions(box))
+    raw, clean = answer.mask(), answer.mask(clean=True)
+    assert not np.array_equal(raw, clean)
+    for name, mask in coco_masks(data).items():
+        assert np.array_equal(mask, raw if name == "raw" else clean), name
+
+
 @pytest.mark.parametrize(
     ("exclusive", "left"), [(None, LEFT), ("later", LEFT & ~RIGHT), ("predicted_iou", LEFT)]
 )
@@ -120,6 +137,7 @@ def test_overlaps_are_removed_by_the_chosen_rule(save, exclusive, left):
         [{"name": "x" * 1000, "interactions": [POINT]}],
         [{"name": "a", "interactions": [{"type": "mask", "rle": {"size": [9, 9], "counts": "0"}}]}],
         [{"name": "a", "interactions": [edited(LEFT)], "predicted_iou": "high"}],
+        [{"name": "a", "interactions": [POINT], "clean": "yes"}],
         [{"name": "a", "interactions": [POINT]}] * (MAX_OBJECTS + 1),
         [{"name": "a", "interactions": [POINT] * 60}] * 40,
         [{"name": "a", "interactions": [edited(LEFT & RIGHT & ~LEFT)]}],

@@ -14,6 +14,7 @@ from gradio_client.utils import is_http_url_like
 from pydantic import TypeAdapter
 
 import mobilesam
+from mobilesam.cleanup import clean_mask
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
@@ -102,24 +103,32 @@ class Endpoints:
         self._limits = limits
 
     def segment(
-        self, image: str | None, points: Any = None, box: Any = None, multimask: Any = None
+        self,
+        image: str | None,
+        points: Any = None,
+        box: Any = None,
+        multimask: Any = None,
+        clean: Any = None,
     ) -> dict[str, Any]:
         """Segments one object in a photo: give points on it, a box around it, or both.
 
-        A single point is ambiguous and returns three candidates. Each mask is a COCO RLE, its bbox
-        is [x, y, width, height], and predicted_iou is the model's estimate of its quality.
+        A single point is ambiguous and returns three candidates; best is the index of the default
+        one. Each mask is a COCO RLE, its bbox is [x, y, width, height], and predicted_iou is the
+        model's estimate of its quality.
 
         Args:
             image: the photo.
             points: [[x, y, label], ...] in pixels; label 1: on the object, 0: not on it.
             box: [x0, y0, x1, y1] in pixels, or null.
             multimask: true for three candidates, false for one, null for SAM's default.
+            clean: true removes specks and fills small holes; false and null do not.
 
         Returns:
-            {"size": [H, W], "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
+            {"size": [H, W], "best": N, "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
         """
-        if not (multimask is None or isinstance(multimask, bool)):
-            raise PromptError("multimask must be true, false or null.")
+        for name, value in (("multimask", multimask), ("clean", clean)):
+            if not (value is None or isinstance(value, bool)):
+                raise PromptError(f"{name} must be true, false or null.")
         segmenter = self._model.result()
         prompt = prompt_from_rows(points, box)
         embedding = segmenter.encode(checked_upload(image))
@@ -127,8 +136,9 @@ class Endpoints:
         ious = prediction.iou_predictions.tolist()
         return {
             "size": list(prediction.original_size),
+            "best": prediction.best,
             "masks": [
-                mask_to_json(mask, predicted_iou=iou)
+                mask_to_json(clean_mask(mask, prompt) if clean else mask, predicted_iou=iou)
                 for mask, iou in zip(prediction.masks, ious, strict=True)
             ],
         }
@@ -213,8 +223,9 @@ def add_endpoints(
     points = _json_input("points", {"type": "array", "items": _NUMBERS}, [[320, 240, 1]])
     box = _json_input("box", _NUMBERS)
     multimask = _json_input("multimask", {"type": "boolean"})
+    clean = _json_input("clean", {"type": "boolean"})
     segment = in_queue(endpoints.segment, queues.segment, model)
-    add(segment, [points, box, multimask], gr.JSON(visible=False, label="masks"))
+    add(segment, [points, box, multimask, clean], gr.JSON(visible=False, label="masks"))
 
     fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
     properties = {name: {"type": field["type"]} for name, field in fields.items()}

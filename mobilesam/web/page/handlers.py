@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from mobilesam.masks import mask_to_coco_rle, rle_area
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
 from mobilesam.web.page.mask_generation import MaskGeneration
-from mobilesam.web.page.object_payload import objects_from_file, objects_to_export
+from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
 from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal
@@ -118,14 +118,18 @@ class PageHandlers:
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
-        """The mask for the interactions at display size, and thumbnails of the candidates."""
+        """The mask for the interactions at display size, and thumbnails of the candidates.
+
+        `clean` in the query, true by default, removes specks and fills small holes.
+        """
         started_at = time.perf_counter()
         embedding = self._embedding(self.photos.get(query.get("token")))
         answer = self._answer(embedding, query)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         side = query.get("side")
         side = max(side, _MIN_DISPLAY_SIDE) if isinstance(side, int) else DISPLAY_SIDE
-        mask = answer.mask(_fitted(embedding.original_size, min(side, DISPLAY_SIDE)))
+        size_hw = _fitted(embedding.original_size, min(side, DISPLAY_SIDE))
+        mask = answer.mask(size_hw, clean=is_clean(query))
         rle = mask_to_coco_rle(mask)
         iou = answer.predicted_iou
         return {
@@ -133,7 +137,7 @@ class PageHandlers:
             "coverage": round(rle_area(rle) / mask.size, 4),
             "index": answer.index,
             "predicted_iou": None if iou is None else round(iou, 3),
-            "candidates": _candidates(answer),
+            "candidates": _candidates(answer, is_clean(query)),
             "ms": round(elapsed_ms, 1),
         }
 
@@ -164,13 +168,14 @@ class PageHandlers:
         """Makes a file at the photo's own size; replies its path and the name to save it under.
 
         `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
-        `objects`; `exclusive` says which object gets a shared pixel.
+        `objects`; `clean` is as in `segment`, and each object has its own; `exclusive` says which
+        object gets a shared pixel.
         """
         photo = self.photos.get(query.get("token"))
         embedding = self._embedding(photo)
         kind = query.get("kind")
         if kind in ("mask", "cutout"):
-            mask = self._answer(embedding, query).mask()
+            mask = self._answer(embedding, query).mask(clean=is_clean(query))
             name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
             data = mask_png(mask) if kind == "mask" else cutout_png(self._pixels(photo), mask)
         elif kind in FILE_FORMATS:
@@ -293,8 +298,8 @@ def _fitted(size_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     return scaled_size(size_hw, min(long_side, max(size_hw)))
 
 
-def _candidates(answer: Answer) -> list[dict[str, Any]]:
-    """Thumbnail and predicted IoU of each candidate, if there are several."""
+def _candidates(answer: Answer, clean: bool) -> list[dict[str, Any]]:
+    """Thumbnail of the mask with each candidate, and predicted IoU, if there are several."""
     prediction = answer.prediction
     if prediction is None or len(prediction.iou_predictions) < 2:
         return []
@@ -302,7 +307,7 @@ def _candidates(answer: Answer) -> list[dict[str, Any]]:
     return [
         {
             "predicted_iou": round(float(iou), 3),
-            "rle": mask_to_coco_rle(prediction.mask(index, thumbnail_hw)),
+            "rle": mask_to_coco_rle(replace(answer, index=index).mask(thumbnail_hw, clean)),
         }
         for index, iou in enumerate(prediction.iou_predictions)
     ]

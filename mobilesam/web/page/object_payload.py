@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import mobilesam
@@ -20,9 +21,9 @@ def objects_to_export(
 ) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
-    `raw` is JSON, a list of {"name", "interactions", "predicted_iou"}; the predicted IoU is for
-    masks that were not decoded from clicks. `exclusive` is as for `remove_overlaps`, or None to
-    keep overlaps.
+    `raw` is JSON, a list of {"name", "interactions", "clean", "predicted_iou"}; for `clean` see
+    `is_clean`, and the predicted IoU is for masks that were not decoded from clicks. `exclusive` is
+    as for `remove_overlaps`, or None to keep overlaps.
 
     Raises:
         MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if
@@ -42,8 +43,21 @@ def objects_to_export(
         answer = segmenter.answer(embedding, steps, budget)
         iou = answer.predicted_iou
         iou = item.get("predicted_iou") if iou is None else iou
-        objects.append(PhotoObject(item.get("name"), answer.mask(), iou, budget))
+        mask = answer.mask(clean=is_clean(item))
+        objects.append(PhotoObject(item.get("name"), mask, iou, budget))
     return objects if exclusive is None else remove_overlaps(objects, exclusive)
+
+
+def is_clean(query: Mapping[str, Any]) -> bool:
+    """Whether specks and small holes go: the field `clean` of a query or an object, default true.
+
+    Raises:
+        PromptError: it is neither true nor false.
+    """
+    clean = query.get("clean", True)
+    if not isinstance(clean, bool):
+        raise PromptError("clean must be true or false.")
+    return clean
 
 
 def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:

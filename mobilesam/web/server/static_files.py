@@ -1,4 +1,4 @@
-"""Serves the page's scripts, styles and pictures under a path that names their version and content."""
+"""Serves the page's scripts, styles and pictures under a path that names version and content."""
 
 import functools
 import hashlib

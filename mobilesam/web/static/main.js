@@ -22,7 +22,7 @@ function createParts(page, call) {
   const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
   const editor = createEditor(page, {
     ask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
-    onReply: (reply) => panel.objects.setReply(reply),
+    onReply: (reply) => panel.objects.setReply(reply), isClean: () => panel.objects.clean,
   });
   const downloads = createDownloads({ask, setBusy, fail});
   const session = createSessionStore(() => panel.objects.snapshot());
@@ -61,7 +61,8 @@ function createParts(page, call) {
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
   const {store, refs, clearAlert, actOnNote} = page;
-  const save = (/** @type {string} */ kind) => downloads.save({kind, interactions: store.get().interactions});
+  const query = () => ({interactions: store.get().interactions, clean: panel.objects.clean});
+  const save = (/** @type {string} */ kind) => downloads.save({kind, ...query()});
 
   /** Ends one of these: the sheet of a phone, opening a photo, a drag, a message, the mode for generated masks, the interactions. */
   function escape() {
@@ -75,7 +76,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
     ...createSources(page, fetchExample, (file, click) => (isMaskFile(file) ? panel.load(file) : opening.open(file, {click}))).commands,
-    ...createCompare(page, downloads.maskPicture, saveAs).commands,
+    ...createCompare(page, () => downloads.maskPicture(query()), saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
     'cutout': () => save('cutout'), 'mask': () => save('mask'),

@@ -91,9 +91,10 @@ type PhotoObject = {
   id: number, name: string,
   colour: string,                 // '#rrggbb'
   visible: boolean,
+  clean: boolean,                 // whether its mask gets rid of specks and small holes
   reply: Reply | null,            // the newest answer to its interactions
   undo: UndoState,                // its undo stack while another object is edited
-  original: {undo: UndoState, reply: Reply | null} | null,      // as it was when editing began; null if it is new
+  original: {undo: UndoState, reply: Reply | null, clean: boolean} | null,      // as it was when editing began; null if it is new
   predicted_iou: number | null,   // as given with an added mask
 };
 type ObjectsSnapshot = {items: PhotoObject[], active: number, exclusive: Exclusive};
@@ -101,7 +102,7 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
-  & Record<'brush' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
+  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
   & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
   & Record<'help' | 'compare' | 'camera', HTMLDialogElement>

@@ -16,6 +16,9 @@ export const hasMask = (item) => Boolean(item.reply && item.reply.coverage);
  * @type {(item: PhotoObject) => number | null} */
 export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? predicted_iou;
 
+/** A predicted IoU to show; the decoder's estimate can be above 1. */
+export const iouText = (/** @type {number} */ iou) => Math.min(1, iou).toFixed(2);
+
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.
  * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,
@@ -26,6 +29,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
   let exclusive = /** @type {Exclusive} */ (null);
   let isChanged = false;        // since the last export
+  let clean = true;             // of new objects
   let active = create();
 
   const listed = () => items.filter((item) => hasMask(item) || (item === active && item.original));
@@ -38,7 +42,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
     const uses = PALETTE.map((colour) => others.filter((item) => item.colour === colour).length);
     const item = {
-      visible: true, reply: null, undo: {states: [[]], index: 0}, original: null, predicted_iou: null, ...given,
+      visible: true, clean, reply: null, undo: {states: [[]], index: 0}, original: null,
+      predicted_iou: null, ...given,
       id: ++lastId,
       name: given.name || 'Object ' + (Math.max(0, ...numbers) + 1),
       colour: PALETTE[uses.indexOf(Math.min(...uses))],
@@ -77,6 +82,9 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     get active() { return active; },
     get exclusive() { return exclusive; },
     set exclusive(next) { exclusive = next; changed(); },
+    /** Of the active object, and of those that are begun after it. */
+    get clean() { return active.clean; },
+    set clean(next) { clean = active.clean = next; changed(); },
     /** Whether opening another photo would lose objects that were not exported. */
     get isUnsaved() { return isChanged && listed().some((item) => item !== active || item.original); },
     markSaved() { isChanged = false; },
@@ -90,7 +98,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     get exported() {
       return items.filter(hasMask).map((item) => {
         const {states, index} = item === active ? undoStack.save() : item.undo;
-        return {name: item.name, interactions: states[index], predicted_iou: item.predicted_iou};
+        return {name: item.name, interactions: states[index], clean: item.clean, predicted_iou: item.predicted_iou};
       });
     },
     /** The id of the uppermost object that shows at an imagePoint within the photo, or null. */
@@ -120,7 +128,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       if (!item || item === active) return;
       leave();
       item.visible = true;
-      item.original = {undo: item.undo, reply: item.reply};
+      item.original = {undo: item.undo, reply: item.reply, clean: item.clean};
       activate(item);
       changed();
     },

@@ -36,9 +36,9 @@ export function createDownloads({ask, setBusy, fail}) {
       if (reply) saveAs(fileUrl(reply.path), reply.name);
       return reply !== null;
     },
-    /** The mask of interactions at the photo's own size, as a black and white picture. @param {object[]} interactions */
-    async maskPicture(interactions) {
-      const reply = await ask('export', {kind: 'mask', interactions});
+    /** The mask of a query at the photo's own size, as a black and white picture. @param {object} query */
+    async maskPicture(query) {
+      const reply = await ask('export', {kind: 'mask', ...query});
       if (!reply.ok) throw new Error(reply.error);
       const response = await fetch(fileUrl(reply.path)).catch(() => null);
       if (!response?.ok) throw new Error('The mask could not be downloaded. Check the connection and try again.');

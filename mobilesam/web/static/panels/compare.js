@@ -11,7 +11,7 @@ const DISPLAY_SIDE = 1600;      // of the comparison; the file has the photo's o
 const hasOwnSize = ({picture, width, height}) => picture.width === width && picture.height === height;
 
 /** @param {Page} page
- * @param {(interactions: Interaction[]) => Promise<ImageBitmap>} maskPicture the mask at the photo's own size
+ * @param {() => Promise<ImageBitmap>} maskPicture the mask at the photo's own size
  * @param {(url: string, name: string) => void} saveAs */
 export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
   const {compare: dialog, compareView: view, compareAt: slider, compareFile: file, compareNote: note} = refs;
@@ -63,7 +63,7 @@ export function createCompare({refs, store, buttons}, maskPicture, saveAs) {
     saveButton.disabled = true;
     say('Preparing the picture…');
     try {
-      const mask = await maskPicture(interactions);
+      const mask = await maskPicture();
       if (store.get().interactions !== interactions) throw new Error('The mask has changed. Download it again.');
       const canvas = composed(photo.picture, pictureStencil(mask), on, photo.width, photo.height);
       const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });

@@ -11,24 +11,26 @@ const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
 const COARSE = 1.25;            // a mask shown this much enlarged is requested again
 
-/** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks.
+/** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks; `isClean` says
+ * whether the mask is to be cleaned.
  * @param {Page} page
  * @param {{ask: (name: string, query: object, onTrouble: () => void) => Promise<any>, leaveMasks: () => boolean,
- *   maskTool: () => Tool, onReply: (reply: Reply | null) => void}} handlers */
-export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply}) {
+ *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean}} handlers */
+export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply, isClean}) {
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
   const isRemoving = () => store.get().isRemoving;
 
   const requestMask = coalesced(async () => {
     const {photo, interactions, askedSeq} = store.get();
     if (!photo || !isAnswerable(interactions)) return;
+    const clean = isClean();
     const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
     store.set({askedSeq: askedSeq + 1});
-    const reply = await ask('segment', {interactions, side: stage.maskSide},
+    const reply = await ask('segment', {interactions, clean, side: stage.maskSide},
       () => store.set({slowText: 'No answer yet, trying again…'}));
     clearTimeout(slow);
     store.set({slowText: ''});
-    if (store.get().interactions === interactions) receive(reply);
+    if (store.get().interactions === interactions && isClean() === clean) receive(reply);
   });
 
   const undoStack = createUndoStack((interactions) => {
@@ -122,6 +124,11 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
 
   return {
     undoStack, stage, showReply, choose,
+    /** Replaces the mask by one for the same interactions. */
+    askAgain() {
+      store.set({answered: []});
+      requestMask();
+    },
     /** Does something as soon as the newest interactions are answered, unless they change before. */
     whenAnswered(/** @type {() => void} */ act) {
       const {interactions, answered} = store.get();

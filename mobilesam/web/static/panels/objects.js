@@ -3,7 +3,7 @@
 /** @import {Editor} from './editor.js' */
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
-import {createObjects, hasMask, predictedIou} from '../core/objects.js';
+import {createObjects, hasMask, iouText, predictedIou} from '../core/objects.js';
 import {element} from './page.js';
 
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
@@ -45,7 +45,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : estimate.toFixed(2), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : iouText(estimate), title: estimate === null ? '' : 'Predicted IoU'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -90,6 +90,7 @@ function createObjectList({refs, store, limits}, actions) {
     refs.overlaps.hidden = state.objects.length < 2;
     refs.exclusive.checked = state.exclusive !== null;
     refs.winner.disabled = state.exclusive === null;
+    refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
   });
 }
@@ -98,13 +99,13 @@ function createObjectList({refs, store, limits}, actions) {
  * @param {Page} page @param {Editor} editor
  * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
  *   onChange: () => void, reopen: (file: File, snapshot: ObjectsSnapshot) => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered}, {downloads, onChange, reopen}) {
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, onChange, reopen}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
-    const {items, active, exclusive, drawn} = objects;
+    const {items, active, exclusive, clean, drawn} = objects;
     stage.setObjects(drawn, exclusive);
-    store.set({objects: items, activeId: active.id, exclusive});
+    store.set({objects: items, activeId: active.id, exclusive, clean});
     onChange();
   }
 
@@ -153,6 +154,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       objects.exclusive = refs.exclusive.checked ? /** @type {Exclusive} */ (refs.winner.value) : null;
     });
   }
+  refs.clean.addEventListener('change', () => {
+    objects.clean = refs.clean.checked;
+    askAgain();
+  });
   refs.maskFile.addEventListener('change', () => {
     if (refs.maskFile.files?.[0]) load(refs.maskFile.files[0]);
     refs.maskFile.value = '';

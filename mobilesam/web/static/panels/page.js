@@ -26,6 +26,7 @@ const initialState = {
   objects: /** @type {PhotoObject[]} */ ([]),
   activeId: 0,
   exclusive: /** @type {Exclusive} */ (null),
+  clean: true,                  // of the active object
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
   maskCount: 0, hoveredId: 0,

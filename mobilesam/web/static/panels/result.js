@@ -4,6 +4,7 @@ import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
 import {fitted} from '../core/geometry.js';
 import {isAnswerable} from '../core/interactions.js';
+import {iouText} from '../core/objects.js';
 import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
@@ -35,7 +36,7 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
 function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
-  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${reply.predicted_iou.toFixed(2)} · `;
+  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${iouText(reply.predicted_iou)} · `;
   return `${estimate}${(100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0)}% of the photo`;
 }
 
@@ -53,7 +54,7 @@ function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate}
 export function createResult({refs, store, limits}, onChoose) {
   /** @type {(candidate: Candidate, index: number, isChosen: boolean) => HTMLElement} */
   function candidateButton(candidate, index, isChosen) {
-    const iou = candidate.predicted_iou.toFixed(2), key = String(index + 1);
+    const iou = iouText(candidate.predicted_iou), key = String(index + 1);
     return element('button', {
       type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`,
       ariaPressed: String(isChosen), onclick: () => onChoose(index),
