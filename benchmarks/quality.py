@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mobilesam import ImageEmbedding, Prediction, Prompt, Segmenter, clean_mask
-from mobilesam.candidates import candidate_scores
+from mobilesam.candidates import confidence
 from mobilesam.images import open_photo
+from mobilesam.polygons import count_parts_and_holes
 from mobilesam.training.annotations import read_annotations
 from mobilesam.training.prompt_sampling import farthest_point
 
@@ -59,19 +60,6 @@ def iou(a: Mask, b: Mask) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
-def parts_and_holes(mask: Mask) -> tuple[int, int]:
-    """The parts of a mask, connected by sides or corners, and the holes, by sides."""
-    padded = np.pad(mask, 1).view(np.uint8)
-    parts = cv2.connectedComponents(padded, connectivity=8)[0] - 1
-    return parts, cv2.connectedComponents(1 - padded, connectivity=4)[0] - 2
-
-
-def confidence(logits: NDArray[np.float32]) -> float:
-    """The mean of |2 p - 1| where the logit is above -2."""
-    above = logits[logits > -2]
-    return float(np.abs(np.tanh(above / 2)).mean()) if above.size else 0.0
-
-
 def stability(logits: NDArray[np.float32]) -> float:
     """SAM's stability score, of low-resolution logits."""
     return float((logits > 1).sum() / max((logits > -1).sum(), 1))
@@ -84,10 +72,9 @@ def _plus(feature: Callable[..., float], weight: float) -> Callable[[Prediction]
     )
 
 
-def _minus_parts(weight: float) -> Callable[[Prediction], NDArray]:
-    return lambda prediction: candidate_scores(
-        prediction.low_res_logits, prediction.iou_predictions, weight
-    )
+def raggedness(logits: NDArray[np.float32]) -> float:
+    """ln(parts + 1) of the mask."""
+    return float(np.log1p(count_parts_and_holes(logits > 0)[0]))
 
 
 RULES: dict[str, Callable[[Prediction], NDArray]] = {
@@ -96,9 +83,9 @@ RULES: dict[str, Callable[[Prediction], NDArray]] = {
     "+ 1 x stability score": _plus(stability, 1.0),
     "+ 0.25 x mean confidence": _plus(confidence, 0.25),
     "+ 0.5 x mean confidence": _plus(confidence, 0.5),
-    "- 0.02 x ln(parts + 1)": _minus_parts(0.02),
-    "- 0.05 x ln(parts + 1)": _minus_parts(0.05),
-    "- 0.1 x ln(parts + 1)": _minus_parts(0.1),
+    "- 0.02 x ln(parts + 1)": _plus(raggedness, -0.02),
+    "- 0.05 x ln(parts + 1)": _plus(raggedness, -0.05),
+    "- 0.1 x ln(parts + 1)": _plus(raggedness, -0.1),
 }
 
 
@@ -131,7 +118,7 @@ def coco_clicks(
 
 def measured(masks: list[tuple[Mask, Mask]]) -> dict[str, float]:
     """Mean IoU of masks with those expected, and their parts and holes."""
-    counts = np.mean([parts_and_holes(mask) for mask, _ in masks], axis=0).round(1)
+    counts = np.mean([count_parts_and_holes(mask) for mask, _ in masks], axis=0).round(1)
     mean_iou = float(np.mean([iou(*pair) for pair in masks]))
     return {"iou": round(mean_iou, 3), "parts": float(counts[0]), "holes": float(counts[1])}
 

@@ -28,7 +28,7 @@ class Prediction:
         original_size: (H, W) of the upright photo.
         input_size: (H, W) of the photo within the model's square of 1024.
         mask_threshold: the logit above which a pixel is in the mask.
-        parts_penalty: of the weights, see `mobilesam.candidates.candidate_scores`.
+        confidence_weight: of the weights, see `mobilesam.candidates.candidate_scores`.
     """
 
     low_res_logits: NDArray[np.float32]
@@ -36,7 +36,7 @@ class Prediction:
     original_size: tuple[int, int]
     input_size: tuple[int, int]
     mask_threshold: float
-    parts_penalty: float = 0.0
+    confidence_weight: float = 0.0
 
     @cached_property
     def best(self) -> int:
@@ -44,9 +44,7 @@ class Prediction:
 
         For other weights see `mobilesam.candidates`.
         """
-        scores = candidate_scores(
-            self.low_res_logits, self.iou_predictions, self.parts_penalty, self.mask_threshold
-        )
+        scores = candidate_scores(self.low_res_logits, self.iou_predictions, self.confidence_weight)
         return int(scores.argmax())
 
     @cached_property
@@ -107,7 +105,7 @@ def predict_masks(
         embedding.original_size,
         embedding.input_size,
         backend.mask_threshold,
-        backend.parts_penalty,
+        backend.confidence_weight,
     )
 
 

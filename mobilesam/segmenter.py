@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobilesam.cache import CacheInfo, LruCache
-from mobilesam.candidates import parts_penalty
+from mobilesam.candidates import confidence_weight
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.errors import MobileSamError
@@ -53,7 +53,7 @@ class Segmenter:
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
-        self.backend = replace(backend, parts_penalty=parts_penalty(weights.kind))
+        self.backend = replace(backend, confidence_weight=confidence_weight(weights.kind))
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # Two encodes at once take as long as one after the other, with twice the memory.

@@ -67,7 +67,7 @@ def evaluate(args: Namespace) -> int:
     with training_session(resumes=False):
         from accelerate import PartialState
 
-        from mobilesam.candidates import parts_penalty
+        from mobilesam.candidates import confidence_weight
         from mobilesam.model.weights import resolve_weights
         from mobilesam.training.annotations import read_annotations
         from mobilesam.training.evaluation import embed_with, table
@@ -79,13 +79,13 @@ def evaluate(args: Namespace) -> int:
         device = PartialState().device
         weights = resolve_weights(args.weights or settings.weights)
         sam = load_teacher(weights.path, args.size).sam.to(device)
-        teacher, penalties = None, (parts_penalty(weights.kind), 0.0)
+        teacher, penalties = None, (confidence_weight(weights.kind), 0.0)
         if args.teacher:
             others = resolve_weights(args.teacher)
             teacher = load_teacher(others.path, args.size).sam.to(device)
-            penalties = (penalties[0], parts_penalty(others.kind))
+            penalties = (penalties[0], confidence_weight(others.kind))
         figures = run(
-            sam, photos, embed_with(sam), teacher, quiet=args.quiet, parts_penalties=penalties
+            sam, photos, embed_with(sam), teacher, quiet=args.quiet, confidence_weights=penalties
         )
     if out:
         report_json = {"weights": weights.path.name, "size": args.size, "figures": figures}

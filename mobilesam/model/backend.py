@@ -31,7 +31,7 @@ class ModelBackend:
         image_size: the longer side of the input of `encode`, in pixels.
         mask_threshold: the logit above which a pixel belongs to a mask.
         name: for the log.
-        parts_penalty: of the weights, see `mobilesam.candidates.candidate_scores`.
+        confidence_weight: of the weights, see `mobilesam.candidates.candidate_scores`.
         encode_on_cpu: `encode` on the CPU, for when the memory of another device is full.
     """
 
@@ -42,7 +42,7 @@ class ModelBackend:
     image_size: int
     mask_threshold: float
     name: str
-    parts_penalty: float = 0.0
+    confidence_weight: float = 0.0
     encode_on_cpu: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property

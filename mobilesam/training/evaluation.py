@@ -85,14 +85,14 @@ class PhotoDecoder:
         embedding: (256, S / 16, S / 16) of the photo.
         size_hw: (H, W) of the masks.
         mask_decoder: of the model.
-        parts_penalty: of its weights, see `mobilesam.candidates`.
+        confidence_weight: of its weights, see `mobilesam.candidates`.
     """
 
     sam: Sam
     embedding: torch.Tensor
     size_hw: tuple[int, int]
     mask_decoder: MaskDecoder
-    parts_penalty: float = 0.0
+    confidence_weight: float = 0.0
 
     def decode(
         self,
@@ -140,7 +140,7 @@ class PhotoDecoder:
     def _order(self, logits: torch.Tensor, ious: torch.Tensor) -> torch.Tensor:
         """(N, C) indices of the candidates, the default one first."""
         scores = [
-            candidate_scores(*one, self.parts_penalty, self.sam.mask_threshold)
+            candidate_scores(*one, self.confidence_weight)
             for one in zip(logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True)
         ]
         ranked = torch.from_numpy(np.stack(scores)).argsort(dim=1, descending=True, stable=True)
@@ -154,7 +154,7 @@ def evaluate(
     teacher: Sam | None = None,
     max_clicks: int = MAX_CLICKS,
     quiet: bool = False,
-    parts_penalties: tuple[float, float] = (0.0, 0.0),
+    confidence_weights: tuple[float, float] = (0.0, 0.0),
 ) -> Figures:
     """Measures a model on the masks of photos.
 
@@ -165,7 +165,7 @@ def evaluate(
         teacher: another model with the same input size, whose masks for equal prompts are compared.
         max_clicks: with fewer than 20, the number of clicks is left out.
         quiet: no progress bar.
-        parts_penalties: of the weights of the model and of the teacher, see `mobilesam.candidates`.
+        confidence_weights: of the model and of the teacher, see `mobilesam.candidates`.
 
     Returns:
         Means over all masks, see `table`.
@@ -174,9 +174,11 @@ def evaluate(
         ImageError: a photo cannot be read any more.
     """
     results: list[MaskResult] = []
-    models = [(sam, embed, choose_decoder(sam), parts_penalties[0])]
+    models = [(sam, embed, choose_decoder(sam), confidence_weights[0])]
     if teacher:
-        models.append((teacher, embed_with(teacher), choose_decoder(teacher), parts_penalties[1]))
+        models.append(
+            (teacher, embed_with(teacher), choose_decoder(teacher), confidence_weights[1])
+        )
     for photo in tqdm(photos, "evaluation", unit="photo", disable=quiet or None, leave=False):
         decoders = [
             PhotoDecoder(model, embedded(photo), photo.size_hw, mask_decoder, penalty)

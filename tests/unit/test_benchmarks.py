@@ -37,7 +37,7 @@ from benchmarks.load_report import (
 )
 from benchmarks.machine import high_water_mark_mb, resident_mb
 from benchmarks.memory import memory_figures
-from benchmarks.quality import Click, compared, confidence, parts_and_holes, stability
+from benchmarks.quality import Click, compared, stability
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
 from mobilesam import Prediction, Prompt
 from mobilesam.interactions import parse_interactions
@@ -272,20 +272,10 @@ def test_a_complete_comparison_of_schemes_is_drawn_without_another_run(
     assert by_box == pytest.approx(-0.5 * 400, abs=2)
 
 
-def test_parts_are_joined_by_corners_and_holes_by_sides():
-    mask = np.zeros((8, 12), bool)
-    mask[1:7, 1:6] = mask[7, 6] = mask[0, 11] = True
-    mask[2, 2] = mask[3, 3] = mask[5, 4] = False
-    assert parts_and_holes(mask) == (2, 3)
-
-
-def test_confidence_and_stability_by_hand():
+def test_stability_by_hand():
     logits = np.array([[-5.0, -1.5, -0.5], [0.5, 1.5, np.log(3)]], np.float32)
-    # |2p - 1| is tanh(|logit| / 2); p is 3/4 at ln 3. The first logit is below -2.
-    expected = (2 * np.tanh(0.75) + 2 * np.tanh(0.25) + 0.5) / 5
-    assert confidence(logits) == pytest.approx(expected, rel=1e-5)
     assert stability(logits) == pytest.approx(2 / 4)
-    assert confidence(np.full((2, 2), -3.0)) == stability(np.full((2, 2), -3.0)) == 0
+    assert stability(np.full((2, 2), -3.0)) == 0
 
 
 def test_rules_are_compared_with_and_without_clean_up():
