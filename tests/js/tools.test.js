@@ -5,14 +5,16 @@ import {createMaskTool} from '../../mobilesam/web/static/canvas/mask_layer.js';
 import {createPromptTool} from '../../mobilesam/web/static/canvas/tools.js';
 
 const photo = {width: 300, height: 200};
-let calls, isRemoving, tool, interactions, object, dragged, replaced;
+const POINT = {type: 'point', x: 50, y: 60, label: 1}, BOX = {type: 'box', box: [100, 40, 200, 140]};
+let calls, isRemoving, tool, interactions, afterClick, object, dragged, replaced;
 
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({apis: ['Date'], now: 1000});
-  [calls, isRemoving, interactions, object, dragged, replaced] = [[], false, [], null, [], []];
+  [calls, isRemoving, interactions, afterClick, object, dragged, replaced] = [[], false, [], null, null, [], []];
   tool = createPromptTool({
-    onPoint: (point) => calls.push(point), onBox: (box) => calls.push(box), isRemoving: () => isRemoving,
+    onPoint(point) { calls.push(point); interactions = afterClick ?? interactions; },
+    onBox: (box) => calls.push(box), isRemoving: () => isRemoving,
     interactions: () => interactions, objectAt: () => object, onSelect: ({id}) => calls.push({id}),
     onDrag: (next) => dragged.push(next), onReplace: (next) => replaced.push(next), onHover() {},
   });
@@ -75,6 +77,14 @@ test('the second click of a double click does nothing, a click after it does', (
   assert.equal(calls.length, 3);
 });
 
+test('after an undo a quick click at the same place counts', () => {
+  afterClick = [POINT];
+  click({x: 50, y: 60});
+  interactions = [];
+  click({x: 50, y: 60});
+  assert.equal(calls.length, 2);
+});
+
 test('a quick click with the other button is no repetition', () => {
   click({x: 90, y: 100});
   click({x: 90, y: 100}, {isNegative: true});
@@ -82,8 +92,6 @@ test('a quick click with the other button is no repetition', () => {
 });
 
 // ---- markers -------------------------------------------------------------------------------
-
-const POINT = {type: 'point', x: 50, y: 60, label: 1}, BOX = {type: 'box', box: [100, 40, 200, 140]};
 
 test('a drag from a marker moves it by the way of the pointer, and is dropped once', () => {
   interactions = [POINT, BOX];
@@ -186,8 +194,8 @@ test('the cursor and a sentence tell what a press would do', () => {
 });
 
 test('the point that was just clicked does not offer its removal yet', () => {
+  afterClick = [POINT];
   click({x: 50, y: 60});
-  interactions = [POINT];
   assert.equal(tool.hover({x: 51, y: 60}, photo, 1), null);
   assert.equal(tool.marker, null);
   mock.timers.tick(400);

@@ -7,7 +7,7 @@ const ALPHA = '57';             // of the fill, appended to '#rrggbb'
 const RIM = 'rgba(0,0,0,.6)';
 
 /** @type {(colour: string) => [colour: string, width: number][]} */
-export const highlightLines = (colour) => [[RIM, 8], ['#fff', 6], [colour, 3]];
+export const highlightLines = (colour) => [[RIM, 7], ['#fff', 5], [colour, 2.5]];
 
 /** Creates the layer: `canvas` shows it at fit, `draw` draws it in a close-up.
  * @param {HTMLCanvasElement} canvas @param {number} displaySide @param {(rle: Rle) => MaskPath} pathOf */

@@ -18,15 +18,15 @@ export function createPromptTool({
 }) {
   let held = /** @type {{marker: Marker, interactions: Interaction[], moved: Interaction[]} | null} */ (null);
   let hovered = /** @type {{at: Point, scale: number} | null} */ (null);
-  let clicked = {at: {x: 0, y: 0}, label: 0, time: -Infinity};
+  let last = {at: {x: 0, y: 0}, label: 0, time: 0, after: /** @type {Interaction[] | null} */ (null)};     // the last click
 
-  /** @type {(at: Point, label: number, reach: number) => boolean} */
-  const isRepeated = (at, label, reach) => label === clicked.label && Date.now() - clicked.time < DOUBLE_CLICK_MS
-    && Math.hypot(at.x - clicked.at.x, at.y - clicked.at.y) <= reach;
+  /** Whether a click is the second one of a double click. @type {(at: Point, label: number, reach: number) => boolean} */
+  const isRepeated = (at, label, reach) => label === last.label && last.after === interactions()
+    && Date.now() - last.time < DOUBLE_CLICK_MS && Math.hypot(at.x - last.at.x, at.y - last.at.y) <= reach;
 
   /** @type {(at: Point, scale: number) => Marker | null} */
   const markerUnder = (at, scale) => (
-    isRepeated(at, clicked.label, REACH_PX.mouse / scale) ? null : markerAt(interactions(), at, REACH_PX.mouse, scale));
+    isRepeated(at, last.label, REACH_PX.mouse / scale) ? null : markerAt(interactions(), at, REACH_PX.mouse, scale));
 
   /** Moves the marker that is held, unless the interactions have changed meanwhile. @param {Gesture} gesture */
   function drag({from, to, photo}) {
@@ -50,11 +50,11 @@ export function createPromptTool({
     const label = isNegative || isRemoving() ? 0 : 1, marker = held?.marker;
     held = null;
     if (isRepeated(from, label, reach / scale)) return;
-    clicked = {at: from, label, time: Date.now()};
-    if (marker && !marker.sides) return onReplace(withoutMarker(interactions(), marker));
     const object = label ? objectAt(from) : null;
-    if (object) onSelect(object);
+    if (marker && !marker.sides) onReplace(withoutMarker(interactions(), marker));
+    else if (object) onSelect(object);
     else onPoint({...pixelAt(from, photo), label});
+    last = {at: from, label, time: Date.now(), after: interactions()};
   }
 
   return {
