@@ -24,6 +24,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 }) {
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
   let previewTimer = 0, previews = 0;   // a reply for an earlier preview is dropped
+  let candidate = /** @type {number | null} */ (null);          // under the pointer or with the focus
   const isRemoving = () => store.get().isRemoving;
 
   /** Whether the newest mask is fine enough for the zoom. */
@@ -86,7 +87,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
    * @param {Interaction[]} interactions */
   function commit(interactions) {
     const {preview} = store.get();
-    if (preview?.reply) showReply(preview.reply, preview.answered);
+    if (preview?.reply) showReply(preview.reply, preview.answered, null);
     undoStack.replace(interactions);
   }
 
@@ -132,8 +133,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
   }
 
   /** @param {Reply | null} reply to the interactions in the undo stack, or to earlier ones */
-  function showReply(reply, answered = undoStack.interactions) {
-    store.set({reply, answered: reply ? answered : []});
+  function showReply(reply, answered = undoStack.interactions, preview = store.get().preview) {
+    store.set({reply, answered: reply ? answered : [], preview});
     onReply(reply);
   }
 
@@ -185,8 +186,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   /** Shows the mask of a candidate; null: no longer. @param {number | null} index */
   function previewCandidate(index) {
-    if (store.get().preview) endPreview();
-    clearTimeout(previewTimer);
+    if (candidate !== null) endPreview();
+    candidate = index;
     if (index === null) return;
     previewTimer = setTimeout(() => {
       const next = store.get().mode === 'clicks' && withCandidate(index);
