@@ -199,7 +199,11 @@ test('the point that was just clicked does not offer its removal yet', () => {
   assert.equal(tool.hover({x: 51, y: 60}, photo, 1), null);
   assert.equal(tool.marker, null);
   mock.timers.tick(400);
+  assert.equal(tool.marker, null);      // before the pointer moves
+  tool.hover({x: 52, y: 60}, photo, 1);
   assert.deepEqual(tool.marker, {index: 0, sides: null});
+  interactions = [...interactions];
+  assert.equal(tool.marker, null);
 });
 
 test('a plain click on another object selects it, a negative one or a drag does not', () => {

@@ -202,7 +202,11 @@ export function createStage(refs, {tool, displaySide, onView}) {
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
     /** Strengthens the outline of an object; null: of none. */
-    highlight(/** @type {{rle: Rle, colour: string} | null} */ next) { highlighted = next; drawMarks(); },
+    highlight(/** @type {{rle: Rle, colour: string} | null} */ next) {
+      if (next === highlighted) return;
+      highlighted = next;
+      drawMarks();
+    },
     setTool(/** @type {Tool} */ next) {
       if (next === tool) return;
       gestures.cancel();

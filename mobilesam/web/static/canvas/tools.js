@@ -17,16 +17,12 @@ export function createPromptTool({
   interactions, isRemoving, objectAt, onPoint, onBox, onSelect, onDrag, onReplace, onHover,
 }) {
   let held = /** @type {{marker: Marker, interactions: Interaction[], moved: Interaction[]} | null} */ (null);
-  let hovered = /** @type {{at: Point, scale: number} | null} */ (null);
+  let hovered = /** @type {{marker: Marker | null, interactions: Interaction[]}} */ ({marker: null, interactions: []});
   let last = {at: {x: 0, y: 0}, label: 0, time: 0, after: /** @type {Interaction[] | null} */ (null)};     // the last click
 
   /** Whether a click is the second one of a double click. @type {(at: Point, label: number, reach: number) => boolean} */
   const isRepeated = (at, label, reach) => label === last.label && last.after === interactions()
     && Date.now() - last.time < DOUBLE_CLICK_MS && Math.hypot(at.x - last.at.x, at.y - last.at.y) <= reach;
-
-  /** @type {(at: Point, scale: number) => Marker | null} */
-  const markerUnder = (at, scale) => (
-    isRepeated(at, last.label, REACH_PX.mouse / scale) ? null : markerAt(interactions(), at, REACH_PX.mouse, scale));
 
   /** Moves the marker that is held, unless the interactions have changed meanwhile. @param {Gesture} gesture */
   function drag({from, to, photo}) {
@@ -77,15 +73,17 @@ export function createPromptTool({
       if (gesture?.moved && !held) drawBox(context, boxBetween(gesture.from, gesture.to), toScreen, true);
     },
     hover(at, photo, scale) {
-      hovered = at && {at, scale};
       onHover(at);
-      if (!at) return null;
-      const marker = markerUnder(at, scale);
+      // A point that was just clicked does not change under the pointer.
+      const isIdle = !at || isRepeated(at, last.label, REACH_PX.mouse / scale);
+      const marker = isIdle ? null : markerAt(interactions(), at, REACH_PX.mouse, scale);
+      hovered = {marker, interactions: interactions()};
+      if (isIdle) return null;
       if (marker) return {cursor: cursorOf(marker), title: marker.sides ? 'Drag to change the box' : 'Drag to move, click to remove'};
       const object = isRemoving() ? null : objectAt(at);
       return object && {cursor: 'pointer', title: `Edit “${object.name}”`};
     },
     /** The one that is dragged, or that a press would take hold of. */
-    get marker() { return held?.marker ?? (hovered && markerUnder(hovered.at, hovered.scale)); },
+    get marker() { return held?.marker ?? (hovered.interactions === interactions() ? hovered.marker : null); },
   };
 }
