@@ -35,6 +35,7 @@ test('of a box its handles, its border, and not its inside are taken', () => {
   assert.deepEqual(sidesAt(104, 65), [0, 0]);
   assert.deepEqual(sidesAt(95, 65), [0, 0]);
   for (const [x, y] of [[150, 90], [107, 65], [93, 65], [150, 160]]) assert.equal(sidesAt(x, y), undefined);
+  assert.equal(at([BOX], 96, 65, 10, 2), null);
 });
 
 test('a point is taken before the box, and the last box before earlier ones', () => {

@@ -16,7 +16,8 @@ export function createCloseup(canvas, pathOf) {
   /** @type {(projection: Projection, content: Content) => void} */
   function drawMask(projection, {mask, colour, strokes}) {
     const {scale, left, top, width, height, photo} = projection, context = freshContext(maskCanvas, width, height);
-    if (mask) drawMaskPath(context, pathOf(mask), projection, {fill: maskFill(colour), lines: [['rgba(0,0,0,.6)', 5], [colour, 3.5], ['#fff', 1.5]]});
+    const lines = /** @type {[colour: string, width: number][]} */ ([['rgba(0,0,0,.6)', 5], [colour, 3.5], ['#fff', 1.5]]);
+    if (mask) drawMaskPath(context, pathOf(mask), projection, {fill: maskFill(colour), lines});
     paintStrokes(context, strokes, colour, photo, {left, top, width: photo.width * scale, height: photo.height * scale});
   }
 

@@ -66,7 +66,8 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
     '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
-    'n': commands.next, 'e': commands.edit, 'delete': commands.delete, 'backspace': commands.delete, '?': commands.help, 'escape': commands.escape,
+    'n': commands.next, 'e': commands.edit, 'delete': commands.delete, 'backspace': commands.delete,
+    '?': commands.help, 'escape': commands.escape,
   };
   /** @type {Keys} */
   const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo};

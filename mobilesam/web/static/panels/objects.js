@@ -24,8 +24,12 @@ function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
   const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
   name.addEventListener('change', () => actions.rename(id, name.value));
+  let former = '';
+  name.addEventListener('focus', () => { former = name.value; });
   name.addEventListener('keydown', ({key, isComposing}) => {
-    if (!isComposing && ['Enter', 'Escape'].includes(key)) actions.leaveName();
+    if (isComposing || !['Enter', 'Escape'].includes(key)) return;
+    if (key === 'Escape') name.value = former;
+    actions.leaveName();
   });
   const iou = element('span', {className: 'sam-iou'});
   const eye = rowButton('sam-icon sam-eye', () => actions.toggle(id));
@@ -104,8 +108,14 @@ function createObjectList({refs, store, limits}, actions) {
 
   return {
     remove,
-    /** Lets the user type another name. @param {number} id */
-    focusName(id) { rows.get(id)?.name.select(); },
+    /** Lets the user type another name. The list scrolls to it, the page does not. @param {number} id */
+    focusName(id) {
+      const {row, name} = /** @type {Row} */ (rows.get(id)), {top, bottom} = row.getBoundingClientRect();
+      const list = refs.objectList.getBoundingClientRect();
+      refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
+      name.focus({preventScroll: true});
+      name.select();
+    },
   };
 }
 
