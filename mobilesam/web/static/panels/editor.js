@@ -23,6 +23,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
   ask, leaveMasks, maskTool, onReply, objectAt, onSelect, onHover,
 }) {
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
+  // The interactions whose newest mask the server has sent; a restored mask may be that of earlier ones.
+  let confirmed = /** @type {Interaction[] | null} */ (null);
   let previewTimer = 0, previews = 0;   // a reply for an earlier preview is dropped
   let candidate = /** @type {number | null} */ (null);          // under the pointer or with the focus
   const isRemoving = () => store.get().isRemoving;
@@ -36,8 +38,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
   }
 
   const requestMask = coalesced(async () => {
-    const {photo, interactions, preview, answered, askedSeq} = store.get(), wanted = preview?.interactions ?? interactions;
-    if (!photo || !isAnswerable(wanted) || (wanted === answered && isFineEnough())) return;
+    const {photo, interactions, preview, askedSeq} = store.get(), wanted = preview?.interactions ?? interactions;
+    if (!photo || !isAnswerable(wanted) || (wanted === confirmed && isFineEnough())) return;
     const mine = previews;
     const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
     store.set({askedSeq: askedSeq + 1});
@@ -87,7 +89,10 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
    * @param {Interaction[]} interactions */
   function commit(interactions) {
     const {preview} = store.get();
-    if (preview?.reply) showReply(preview.reply, preview.answered, null);
+    if (preview?.reply) {
+      showReply(preview.reply, preview.answered, null);
+      confirmed = preview.answered;
+    }
     undoStack.replace(interactions);
   }
 
@@ -134,6 +139,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   /** @param {Reply | null} reply to the interactions in the undo stack, or to earlier ones */
   function showReply(reply, answered = undoStack.interactions, preview = store.get().preview) {
+    confirmed = null;
     store.set({reply, answered: reply ? answered : [], preview});
     onReply(reply);
   }
@@ -143,6 +149,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     if (!reply.ok) return fail(reply.error);
     clearAlert();
     showReply(reply);
+    confirmed = undoStack.interactions;
     store.set({shownSeq: store.get().askedSeq});
     const waiting = afterReply;
     afterReply = null;
