@@ -5,18 +5,34 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, get_args
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
-from mobilesam.schemas import Number, Plain, validate
+from mobilesam.schemas import Number, Plain, expected, validate
 
 MAX_NAME = 80  # characters
 MAX_OBJECTS = 100  # of a photo that the page can hold
+PALETTE = (
+    "#1e8aff",
+    "#f97316",
+    "#22c55e",
+    "#d946ef",
+    "#facc15",
+    "#ef4444",
+    "#06b6d4",
+    "#a3e635",
+    "#f472b6",
+    "#a16207",
+    "#8b5cf6",
+)
+"""Colours of objects without one of their own, by index; `static/core/palette.js` has the same."""
 Keep = Literal["later", "predicted_iou"]
 
 _PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
+_Rgb = Annotated[str, Field(strict=True, pattern=r"\A#[0-9a-fA-F]{6}\z")]
+_COLOUR = TypeAdapter(Annotated[_Rgb | None, expected('like "#1e8aff"')])
 
 
 class PhotoObject:
@@ -26,6 +42,7 @@ class PhotoObject:
         name: the class name, as normalised by `checked_name`.
         rle: the mask at the photo's own size.
         predicted_iou: the mask decoder's own estimate, or None if there is none.
+        colour: "#rrggbb" in sRGB, as the page shows the object; None for one of PALETTE.
         budget: if given, it is checked here and on every access to the mask.
     """
 
@@ -35,12 +52,13 @@ class PhotoObject:
         mask: Mask,
         predicted_iou: float | None = None,
         budget: CpuBudget | None = None,
+        colour: str | None = None,
     ) -> None:
         """Checks the arguments and encodes the mask.
 
         Raises:
             PromptError: the name is empty or too long, the mask is not (H, W) bool, predicted_iou
-                is not a finite number, or the budget is spent.
+                is not a finite number, the colour is not "#rrggbb", or the budget is spent.
         """
         is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
         if not (is_mask and mask.size):
@@ -48,6 +66,7 @@ class PhotoObject:
         self.name = checked_name(name)
         self.rle = mask_to_coco_rle(mask)
         self.predicted_iou = validate(_PREDICTED_IOU, predicted_iou, name="A predicted IoU")
+        self.colour = validate(_COLOUR, colour, name="A colour")
         self.budget = budget
         if budget:
             budget.check()
@@ -109,7 +128,7 @@ def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObj
         item = objects[index]
         mask = item.mask & ~taken
         taken |= mask
-        result[index] = PhotoObject(item.name, mask, item.predicted_iou, item.budget)
+        result[index] = PhotoObject(item.name, mask, item.predicted_iou, item.budget, item.colour)
     return result
 
 

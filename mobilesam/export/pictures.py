@@ -2,14 +2,15 @@
 
 import io
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 from mobilesam.errors import PromptError
 from mobilesam.images import Photo
 from mobilesam.masks import Mask, mask_bounds_xyxy
-from mobilesam.objects import PhotoObject
+from mobilesam.objects import PALETTE, PhotoObject
 
 MAX_INDEX = 255
 _PHOTO_COMPRESSION = 3  # a third of the time of the default, 6, for files that are 15% larger
@@ -36,10 +37,11 @@ def cutout_png(photo: Photo, mask: Mask) -> bytes:
 
 
 def index_png(objects: Sequence[PhotoObject]) -> bytes:
-    """Encodes all objects as one palette PNG with the palette of PASCAL VOC.
+    """Encodes all objects as one palette PNG, each in its own colour or the next one of PALETTE.
 
-    A pixel's value is the 1-based index of its object in the list, or 0 for background. Where
-    masks overlap, the later object wins. PromptError if there are more than 255 objects.
+    A pixel's value is the 1-based index of its object in the list, or 0 for background, which is
+    black. Where masks overlap, the later object wins. PromptError if there are more than 255
+    objects.
     """
     if len(objects) > MAX_INDEX:
         raise PromptError(f"An index image can hold at most {MAX_INDEX} objects.")
@@ -47,13 +49,9 @@ def index_png(objects: Sequence[PhotoObject]) -> bytes:
     for index, item in enumerate(objects, start=1):
         indices[item.mask] = index
     image = Image.fromarray(indices)
-    image.putpalette([_voc_level(index, channel) for index in range(256) for channel in range(3)])
+    colours = (item.colour or PALETTE[index % len(PALETTE)] for index, item in enumerate(objects))
+    image.putpalette(list(chain.from_iterable(map(ImageColor.getrgb, ("#000000", *colours)))))
     return _png(image)
-
-
-def _voc_level(index: int, channel: int) -> int:
-    """A channel of a VOC colour: every third bit of the index becomes a bit, the highest first."""
-    return sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3))
 
 
 def _png(image: Image.Image, **options: int) -> bytes:

@@ -12,7 +12,11 @@ beforeEach(() => {
   viewport.open({width: 300, height: 200});
   crosshair = createCrosshair(viewport, {
     get isInProgress() { return isInProgress; },
-    begin(at, isNegative) { isInProgress = true; calls.push(['begin', at.x, at.y, isNegative]); },
+    begin(at, isNegative, reach) {
+      assert.equal(reach, 0);       // it takes hold of no marker
+      isInProgress = true;
+      calls.push(['begin', at.x, at.y, isNegative]);
+    },
     move: ([at], moved) => calls.push(['move', at.x, at.y, moved]),
     end() { isInProgress = false; calls.push(['end']); },
   }, () => {}, () => {});

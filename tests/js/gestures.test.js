@@ -46,7 +46,7 @@ test('a press and a release are a gesture that has not moved', () => {
   send('pointerdown', 10, 20);
   send('pointerup', 10, 20);
   assert.deepEqual(calls.slice(2), [
-    ['begin', {x: 5, y: 10}, false], ['move', [{x: 5, y: 10}], false], ['end'], ['hover', {x: 10, y: 20}]]);
+    ['begin', {x: 5, y: 10}, false, 10], ['move', [{x: 5, y: 10}], false], ['end'], ['hover', {x: 10, y: 20}]]);
 });
 
 for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['unknown', 4]]) {
@@ -64,9 +64,16 @@ for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['un
 for (const options of [{button: 2}, {shiftKey: true}, {altKey: true}]) {
   test(`a gesture is negative with ${JSON.stringify(options)}`, () => {
     send('pointerdown', 5, 5, options);
-    assert.deepEqual(calls.at(-1), ['begin', {x: 2.5, y: 2.5}, true]);
+    assert.deepEqual(calls.at(-1), ['begin', {x: 2.5, y: 2.5}, true, 10]);
   });
 }
+
+test('a finger takes hold of markers farther away than a mouse', () => {
+  for (const [pointerType, reach] of [['mouse', 10], ['touch', 22], ['unknown', 10]]) {
+    send('pointerdown', 5, 5, {pointerType});
+    assert.deepEqual(calls.at(-1), ['begin', {x: 2.5, y: 2.5}, false, reach]);
+  }
+});
 
 test('all samples between two frames are passed on', () => {
   send('pointerdown', 0, 0);

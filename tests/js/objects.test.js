@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
-import {createObjects, hasMask, predictedIou} from '../../mobilesam/web/static/core/objects.js';
+import {createObjects, formatIou, hasMask, predictedIou} from '../../mobilesam/web/static/core/objects.js';
 import {createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
 import {rleOf} from './masks.js';
 
@@ -194,8 +194,8 @@ test('added masks are objects of full size, before the one that is not begun yet
   assert.equal(added.reply.coverage, 0.5);
   assert.equal(predictedIou(added), 0.7);
   assert.deepEqual(objects.exported.slice(2), [
-    {name: 'Object 4', interactions: [{type: 'mask', rle: LEFT}], clean: true, predicted_iou: 0.7},
-    {name: 'cup', interactions: [{type: 'mask', rle: RIGHT}], clean: true, predicted_iou: null}]);
+    {name: 'Object 4', colour: added.colour, interactions: [{type: 'mask', rle: LEFT}], clean: true, predicted_iou: 0.7},
+    {name: 'cup', colour: objects.items[3].colour, interactions: [{type: 'mask', rle: RIGHT}], clean: true, predicted_iou: null}]);
   click(5);
   assert.equal(names().at(-1), 'Object 3');
   undo();
@@ -237,6 +237,10 @@ test('the predicted IoU of the decoder counts before the one that came with the 
   assert.equal(predictedIou(objects.active), 0.7);
 });
 
+test('a predicted IoU above 1 is shown as 1', () => {
+  assert.deepEqual([1.034, 0.996, 0.5, -0.01].map(formatIou), ['1.00', '1.00', '0.50', '-0.01']);
+});
+
 test('there is no room for more objects than the maximum', () => {
   makeTwo();
   assert.equal(objects.add(Array(4).fill({rle: LEFT, predicted_iou: null})), null);
@@ -257,13 +261,13 @@ test('the last object at the maximum cannot be kept', () => {
 test('the object at a point is the uppermost visible one, and never the active one', () => {
   objects.add([{rle: ALL, predicted_iou: null, name: 'all'}, {rle: LEFT, predicted_iou: null, name: 'left'}]);
   const [all, left] = objects.items.map(({id}) => id);
-  assert.equal(objects.idAt({x: 5, y: 5}, PHOTO), left);
-  assert.equal(objects.idAt({x: 35, y: 5}, PHOTO), all);
-  assert.equal(objects.idAt({x: 40, y: 20}, PHOTO), all);
+  assert.equal(objects.at({x: 5, y: 5}, PHOTO).id, left);
+  assert.equal(objects.at({x: 35, y: 5}, PHOTO).id, all);
+  assert.equal(objects.at({x: 40, y: 20}, PHOTO).id, all);
   objects.toggle(left);
-  assert.equal(objects.idAt({x: 5, y: 5}, PHOTO), all);
+  assert.equal(objects.at({x: 5, y: 5}, PHOTO).id, all);
   objects.edit(all);
-  assert.equal(objects.idAt({x: 5, y: 5}, PHOTO), null);
+  assert.equal(objects.at({x: 5, y: 5}, PHOTO), null);
 });
 
 test('unsaved are kept objects since the last export, not a first mask', () => {

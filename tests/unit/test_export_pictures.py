@@ -93,15 +93,15 @@ def test_a_pixel_of_the_index_picture_is_the_place_of_the_last_object_there():
     np.testing.assert_array_equal(np.array(image)[:, :11], [row] * 20)
 
 
-def test_the_index_picture_has_the_palette_of_pascal_voc():
-    palette = opened(index_png([columns(0, 5)])).getpalette()
-    colours = [tuple(palette[3 * index : 3 * index + 3]) for index in range(256)]
-    # The first entries as the VOC development kit lists them, and its "void".
-    assert colours[:4] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
-    assert colours[8:10] == [(64, 0, 0), (192, 0, 0)]
-    assert colours[15] == (192, 128, 128)
-    assert colours[255] == (224, 224, 192)
-    assert len(set(colours)) == 256
+def test_the_index_picture_shows_each_object_in_its_colour_or_the_next_of_the_palette():
+    mask = np.zeros((20, 300), bool)
+    mask[:, 20:30] = True
+    objects = [columns(0, 10), PhotoObject("b", mask, colour="#0A0b0c"), columns(40, 50)]
+    shown = np.array(opened(index_png(objects)).convert("RGB"))
+    # The blue and the green that the page gives a first and a third object.
+    for column, colour in ((5, (30, 138, 255)), (25, (10, 11, 12)), (45, (34, 197, 94))):
+        assert tuple(shown[3, column]) == colour
+    assert not shown[:, 60:].any()
 
 
 def test_the_index_picture_holds_255_objects_and_no_more():

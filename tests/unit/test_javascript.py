@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from mobilesam.objects import PALETTE
+
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "mobilesam" / "web" / "static"
 TESTS = sorted((ROOT / "tests" / "js").glob("*.test.js"))
@@ -126,6 +128,11 @@ def test_right_imports_are_no_problem(tmp_path):
     (tmp_path / "core" / "a.js").write_text("export const a = 1;\n", encoding="utf-8")
     (tmp_path / "main.js").write_text("import {a} from './core/a.js';\n", encoding="utf-8")
     assert list(problems(tmp_path)) == []
+
+
+def test_the_page_and_the_files_have_the_same_palette():
+    text = (STATIC / "core" / "palette.js").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"'(#[0-9a-f]{6})'", text)) == PALETTE
 
 
 @needs_node

@@ -78,6 +78,18 @@ def coco_masks(data):
     }
 
 
+def test_the_index_picture_has_the_colours_of_the_page(save):
+    _, data = save(two(colour="#0a0b0c"), "index_png")
+    shown = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert tuple(shown[30, 20]) == (10, 11, 12)
+
+
+@pytest.mark.parametrize("colour", ["blue", 7, {}, "#1e8aff;"])
+def test_what_is_no_colour_gets_a_sentence(handlers, token, colour):
+    query = {"token": token, "objects": two(colour=colour), "kind": "index_png"}
+    assert handlers.export(query)["error"].startswith("A colour must be")
+
+
 def test_edited_masks_are_exported_unchanged(save):
     name, data = save(two())
     assert name == "große-Scheibe-coco.json"

@@ -68,6 +68,19 @@ def test_what_is_no_predicted_iou_is_refused(iou):
         PhotoObject("cat", MASK, iou)
 
 
+@pytest.mark.parametrize(
+    "colour", ["", "red", "#12345", "#12345g", "#123456\n", 0x123456, ["#123456"]]
+)
+def test_what_is_no_colour_is_refused(colour):
+    with pytest.raises(PromptError, match='A colour must be like "#1e8aff"'):
+        PhotoObject("cat", MASK, colour=colour)
+
+
+def test_a_colour_survives_the_removal_of_overlaps():
+    (item,) = remove_overlaps([PhotoObject("cat", MASK, colour="#12Ab3f")], "later")
+    assert item.colour == "#12Ab3f"
+
+
 def test_a_predicted_iou_of_numpy_becomes_a_plain_number():
     assert type(PhotoObject("cat", MASK, np.float32(0.5)).predicted_iou) is float
 

@@ -21,9 +21,9 @@ def objects_to_export(
 ) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
-    `raw` is JSON, a list of {"name", "interactions", "clean", "predicted_iou"}; for `clean` see
-    `is_clean`, and the predicted IoU is for masks that were not decoded from clicks. `exclusive` is
-    as for `remove_overlaps`, or None to keep overlaps.
+    `raw` is JSON, a list of {"name", "colour", "interactions", "clean", "predicted_iou"}; for
+    `clean` see `is_clean`, and the predicted IoU is for masks that were not decoded from clicks.
+    `exclusive` is as for `remove_overlaps`, or None to keep overlaps.
 
     Raises:
         MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if
@@ -43,8 +43,8 @@ def objects_to_export(
         answer = segmenter.answer(embedding, steps, budget)
         iou = answer.predicted_iou
         iou = item.get("predicted_iou") if iou is None else iou
-        mask = answer.mask(clean=is_clean(item))
-        objects.append(PhotoObject(item.get("name"), mask, iou, budget))
+        name, colour, mask = item.get("name"), item.get("colour"), answer.mask(clean=is_clean(item))
+        objects.append(PhotoObject(name, mask, iou, budget, colour))
     return objects if exclusive is None else remove_overlaps(objects, exclusive)
 
 

@@ -23,6 +23,8 @@ function createParts(page, call) {
   const editor = createEditor(page, {
     ask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply), isClean: () => panel.objects.clean,
+    objectAt: (imagePoint) => panel.objectAt(imagePoint), onSelect: ({id}) => panel.edit(id),
+    onHover: (imagePoint) => panel.hover(imagePoint),
   });
   const downloads = createDownloads({ask, setBusy, fail});
   const session = createSessionStore(() => panel.objects.snapshot());
@@ -79,6 +81,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...createCompare(page, () => downloads.maskPicture(query()), saveAs).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
+    'delete': () => editor.removeMarker() || panel.removeActive(),
     'cutout': () => save('cutout'), 'mask': () => save('mask'),
     'sheet': () => {},
     'help': () => refs.help.showModal(), 'help-close': () => refs.help.close(),
@@ -91,7 +94,7 @@ export function mount({element, props, server}) {
   const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props), {store} = page;
   const call = createCall(server);
   const parts = createParts(page, call), {editor, opening, session} = parts;
-  createResult(page, editor.choose);
+  createResult(page, editor.choose, editor.previewCandidate);
   createControls(page, editor.stage.crosshair, createCommands(page, parts));
   page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));

@@ -61,14 +61,20 @@ type Gesture = {
   isNegative: boolean,  // made with the right button, Shift or Alt
   photo: Size,
   scale: number,        // CSS pixels per photo pixel
+  reach: number,        // how near a marker must be to be dragged, in CSS pixels; 0 for the keyboard
 };
 /** What pointers and the crosshair do with the gesture; `cancel` returns whether it was more than a press. */
 type GestureHandlers = {
-  isInProgress: boolean, begin: (imagePoint: Point, isNegative: boolean) => void,
+  isInProgress: boolean, begin: (imagePoint: Point, isNegative: boolean, reach: number) => void,
   move: (passed: Point[], moved: boolean) => void, end: () => void, cancel: () => boolean,
 };
+/** A point (`sides` is null) or a part of the box, by its interaction. `sides` says which sides of the box follow a drag:
+ * -1 the left or upper one, 1 the right or lower one; [0, 0] is the border, which moves the whole box. */
+type Marker = {index: number, sides: [x: number, y: number] | null};
+
 /** What gestures on the photo mean. `draw` draws below the markers; `hover` gets the imagePoint of the pointer or
- * of the crosshair, null when the pointer has left. */
+ * of the crosshair, null when the pointer has left, and returns what a press there would do; `marker` is the one that a
+ * press would take hold of, and undefined if the tool leaves markers alone. */
 type Tool = {
   begin?: (gesture: Gesture) => void,
   move?: (gesture: Gesture) => void,
@@ -76,12 +82,17 @@ type Tool = {
   cancel?: () => void,
   draw?: (context: Context, toScreen: (imagePoint: Point) => Point, gesture: Gesture | null, photo: Size) => void,
   cursor?: (context: Context, screenPoint: Point, scale: number) => void,
-  hover?: (imagePoint: Point | null, photo: Size) => void,
+  hover?: (imagePoint: Point | null, photo: Size, scale: number) => {cursor: string, title: string} | null | void,
+  marker?: Marker | null,
 };
 
 type ToolName = 'click' | 'brush';
 /** The outline of a mask, in pixels of the mask. */
 type MaskPath = {path: Path2D, size: [height: number, width: number]};
+
+/** Interactions that show instead of those in the undo stack, while a marker is dragged or the pointer is on a candidate. The
+ * reply answers those of `answered`, an earlier state of the same drag; null: there is none yet. */
+type Preview = {interactions: Interaction[], reply: Reply | null, answered: Interaction[]};
 
 type UndoState = {states: Interaction[][], index: number};
 /** The object that gets a pixel of several; null: all of them. */

@@ -48,14 +48,14 @@ export function createCrosshair(viewport, gestures, onMove, onHide) {
     /** Clicks, or ends the box. @param {boolean} isNegative */
     mark(isNegative) {
       const point = show();
-      if (!gestures.isInProgress) gestures.begin(point, isNegative);
+      if (!gestures.isInProgress) gestures.begin(point, isNegative, 0);
       gestures.end();
     },
     /** Begins a box at this corner, or ends it. */
     corner() {
       const point = show();
       if (gestures.isInProgress) return gestures.end();
-      gestures.begin(point, false);
+      gestures.begin(point, false, 0);
       gestures.move([point], true);
     },
   };

@@ -8,6 +8,7 @@
 // decided when it begins, so that a scroll that reaches the photo or a zoom that ends at fit goes on.
 /** @import {Viewport} from '../core/viewport.js' */
 import {clamp} from '../core/geometry.js';
+import {REACH_PX} from '../core/markers.js';
 
 const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
 const ROLL_PAUSE_MS = 250;      // a longer pause begins another roll of the wheel
@@ -15,6 +16,9 @@ const LINE_PX = 16;
 const MAX_NOTCH_PX = 120;
 const PINCH_GAIN = 5;           // a trackpad's pinch sends small deltas
 const ZOOM_PER_PX = 0.002;
+
+/** The number for the kind of pointer of an event. @type {(numbers: Record<string, number>, event: PointerEvent) => number} */
+const byPointer = (numbers, {pointerType}) => numbers[pointerType] ?? numbers.mouse;
 
 /** The position of an event on an element. @type {(event: MouseEvent, element: Element) => Point} */
 export function screenPointOf(event, element) {
@@ -130,7 +134,8 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
       start = screenPoint;
       moved = false;
       setMode('gesture');
-      gestures.begin(viewport.toImage(screenPoint), event.button === 2 || event.shiftKey || event.altKey);
+      const isNegative = event.button === 2 || event.shiftKey || event.altKey;
+      gestures.begin(viewport.toImage(screenPoint), isNegative, byPointer(REACH_PX, event));
     }
   }
 
@@ -139,8 +144,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     if (!pointers.has(event.pointerId)) return hover(screenPoint);
     pointers.set(event.pointerId, screenPoint);
     if (mode === 'gesture') {
-      const slop = CLICK_SLOP_PX[/** @type {keyof typeof CLICK_SLOP_PX} */ (event.pointerType)] ?? CLICK_SLOP_PX.mouse;
-      moved ||= Math.hypot(screenPoint.x - start.x, screenPoint.y - start.y) > slop;
+      moved ||= Math.hypot(screenPoint.x - start.x, screenPoint.y - start.y) > byPointer(CLICK_SLOP_PX, event);
       // All samples since the last frame, so that a quick stroke has no corners.
       const samples = event.getCoalescedEvents?.() ?? [];
       return gestures.move((samples.length ? samples : [event]).map(imagePointOf), moved);

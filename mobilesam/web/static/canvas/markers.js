@@ -1,4 +1,5 @@
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
+import {boxIndex, handlesOf} from '../core/markers.js';
 
 const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
 
@@ -23,10 +24,37 @@ export function drawBox(context, [x0, y0, x1, y1], toScreen, isDashed) {
   context.setLineDash([]);
 }
 
-/** @type {(context: Context, screenPoint: Point, label: number) => void} */
-export function drawPoint(context, {x, y}, label) {
+/** @type {(context: Context, screenPoint: Point, isHovered: boolean) => void} */
+function drawHandle(context, {x, y}, isHovered) {
+  const half = isHovered ? 6 : 4;
   context.beginPath();
-  context.arc(x, y, 8, 0, 7);
+  context.rect(x - half, y - half, 2 * half, 2 * half);
+  context.fillStyle = '#fff';
+  context.fill();
+  strokeWithRim(context, BOX, 2);
+}
+
+/** Draws the points and the box; `hovered` is the marker that a press would take hold of, undefined where none can be held.
+ * @type {(context: Context, interactions: Interaction[], toScreen: (imagePoint: Point) => Point, scale: number,
+ *   hovered: Marker | null | undefined) => void} */
+export function drawMarkers(context, interactions, toScreen, scale, hovered) {
+  const last = boxIndex(interactions), item = interactions[last];
+  if (item?.type === 'box') {
+    drawBox(context, item.box, toScreen, false);
+    for (const handle of hovered === undefined ? [] : handlesOf(item.box, scale)) {
+      drawHandle(context, toScreen(handle), hovered?.index === last && String(hovered.sides) === String(handle.sides));
+    }
+  }
+  interactions.forEach((one, index) => {
+    if (one.type === 'point') drawPoint(context, toScreen({x: one.x + 0.5, y: one.y + 0.5}), one.label, hovered?.index === index);
+  });
+}
+
+/** A point that the pointer is on shows a cross: a click removes it.
+ * @type {(context: Context, screenPoint: Point, label: number, isHovered?: boolean) => void} */
+export function drawPoint(context, {x, y}, label, isHovered = false) {
+  context.beginPath();
+  context.arc(x, y, isHovered ? 10 : 8, 0, 7);
   context.fillStyle = label ? POSITIVE : NEGATIVE;
   context.shadowColor = 'rgba(0,0,0,.45)';
   context.shadowBlur = 4;
@@ -35,12 +63,11 @@ export function drawPoint(context, {x, y}, label) {
   context.lineWidth = 2;
   context.strokeStyle = '#fff';
   context.stroke();
+  const lines = isHovered ? [[3, 3], [3, -3]] : label ? [[3.5, 0], [0, 3.5]] : [[3.5, 0]];
   context.beginPath();
-  context.moveTo(x - 3.5, y);
-  context.lineTo(x + 3.5, y);
-  if (label) {
-    context.moveTo(x, y - 3.5);
-    context.lineTo(x, y + 3.5);
+  for (const [dx, dy] of lines) {
+    context.moveTo(x - dx, y - dy);
+    context.lineTo(x + dx, y + dy);
   }
   context.stroke();
 }

@@ -1,13 +1,11 @@
 // The generated masks on the photo, and the tool that picks one of them.
+import {PALETTE, pixelOf} from '../core/palette.js';
 import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
 import {paintMask} from './mask_painting.js';
 
-// Twelve colours that are easily told apart (Sasha Trubetskoy's), as 0xBBGGRR.
-const COLOURS = [
-  0x4b19e6, 0x4bb43c, 0x19e1ff, 0xd86343, 0x3182f5, 0xb41e91, 0xf4d442, 0xe632f0, 0x45efbf, 0xd4befa, 0x909946, 0xffbedc,
-];
-const FILL_ALPHA = 0x6b000000, EDGE_ALPHA = 0xe6000000;
+const FILL_PIXELS = PALETTE.map((colour) => pixelOf(colour, 0x6b)), EDGE_PIXELS = PALETTE.map((colour) => pixelOf(colour, 0xe6));
+const colourIndex = (/** @type {number} */ id) => (id - 1) % PALETTE.length;
 
 /** @param {number} side the longest side at which the masks are shown */
 export function createMaskLayer(side) {
@@ -32,7 +30,7 @@ export function createMaskLayer(side) {
         if (!id) continue;
         const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
           && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
-        pixels[y * width + x] = COLOURS[id % COLOURS.length] + (isWithin ? FILL_ALPHA : EDGE_ALPHA);
+        pixels[y * width + x] = (isWithin ? FILL_PIXELS : EDGE_PIXELS)[colourIndex(id)];
       }
     }
     paintPixels(overlay, size, pixels);
@@ -62,7 +60,7 @@ export function createMaskLayer(side) {
     /** Highlights the whole of a mask, also where smaller ones lie on it; 0 for none. @param {number} id */
     hover(id) {
       const entry = entries.get(id);
-      if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size));
+      if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size), PALETTE[colourIndex(id)]);
       hovered = id;
     },
     /** Draws on a photo with these corners. @type {(context: Context, from: Point, to: Point) => void} */

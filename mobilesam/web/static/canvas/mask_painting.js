@@ -1,32 +1,37 @@
 // Draws masks as pixels of a canvas, or as shapes that stay sharp at every zoom.
 import {contoursOf} from '../core/contours.js';
+import {pixelOf} from '../core/palette.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {paintPixels} from './canvas2d.js';
 
-const FILL_PIXEL = 0x6bff8a1e;          // MASK_FILL as 0xAABBGGRR
-const EDGE_PIXEL = 0xffffffff;          // white, just inside the mask
-const RIM_PIXEL = 0xd8a04a0a;           // dark blue, just outside: the outline shows on any background
-export const MASK_FILL = 'rgba(30,138,255,.42)';
+const FILL_ALPHA = 0x6b, RIM_ALPHA = 0xd8;
+const RIM_BRIGHTNESS = 0.5;
+const EDGE_PIXEL = 0xffffffff;          // white
 
-/** Paints a mask with its outline, and gives the canvas the size of the mask.
- * @type {(canvas: HTMLCanvasElement, bitmap: Bitmap) => void} */
-export function paintMask(canvas, {size, data}) {
+/** The fill of the mask that is edited, in the colour of its object, '#rrggbb'. */
+export const maskFill = (/** @type {string} */ colour) => colour + FILL_ALPHA.toString(16);
+
+/** Paints a mask in a colour with its outline, and gives the canvas the size of the mask. The outline is white just inside
+ * the mask and dark just outside, so that it shows on any background.
+ * @type {(canvas: HTMLCanvasElement, bitmap: Bitmap, colour: string) => void} */
+export function paintMask(canvas, {size, data}, colour) {
   const [height, width] = size, pixels = new Uint32Array(data.length);
+  const fill = pixelOf(colour, FILL_ALPHA), rim = pixelOf(colour, RIM_ALPHA, RIM_BRIGHTNESS);
   const first = Math.floor(data.indexOf(1) / height) - 1, last = Math.floor(data.lastIndexOf(1) / height) + 1;
   for (let x = Math.max(0, first); x < width && x <= last; x++) {
     for (let y = 0, index = x * height; y < height; y++, index++) {
       const up = y > 0 ? data[index - 1] : 0, down = y < height - 1 ? data[index + 1] : 0;
       const left = x > 0 ? data[index - height] : 0, right = x < width - 1 ? data[index + height] : 0;
-      if (data[index]) pixels[y * width + x] = left & right & up & down ? FILL_PIXEL : EDGE_PIXEL;
-      else if (left | right | up | down) pixels[y * width + x] = RIM_PIXEL;
+      if (data[index]) pixels[y * width + x] = left & right & up & down ? fill : EDGE_PIXEL;
+      else if (left | right | up | down) pixels[y * width + x] = rim;
     }
   }
   paintPixels(canvas, size, pixels);
 }
 
 /** Paints brush strokes, within the photo, on a canvas that contains only the mask; `place` is where the photo lies.
- * @type {(context: Context, strokes: Stroke[], photo: Size, place: Size & {left: number, top: number}) => void} */
-export function paintStrokes(context, strokes, photo, {left, top, width, height}) {
+ * @type {(context: Context, strokes: Stroke[], colour: string, photo: Size, place: Size & {left: number, top: number}) => void} */
+export function paintStrokes(context, strokes, colour, photo, {left, top, width, height}) {
   context.save();
   context.translate(left, top);
   context.scale(width / photo.width, height / photo.height);
@@ -45,7 +50,7 @@ export function paintStrokes(context, strokes, photo, {left, top, width, height}
     context.stroke();
     if (!label) continue;
     context.globalCompositeOperation = 'source-over';
-    context.strokeStyle = MASK_FILL;
+    context.strokeStyle = maskFill(colour);
     context.stroke();
   }
   context.restore();

@@ -4,6 +4,10 @@ import {freshContext} from './canvas2d.js';
 import {drawMaskPath, maskPath} from './mask_painting.js';
 
 const ALPHA = '57';             // of the fill, appended to '#rrggbb'
+const RIM = 'rgba(0,0,0,.6)';
+
+/** @type {(colour: string) => [colour: string, width: number][]} */
+export const highlightLines = (colour) => [[RIM, 7], ['#fff', 5], [colour, 2.5]];
 
 /** Creates the layer: `canvas` shows it at fit, `draw` draws it in a close-up.
  * @param {HTMLCanvasElement} canvas @param {number} displaySide @param {(rle: Rle) => MaskPath} pathOf */
@@ -15,7 +19,7 @@ export function createObjectLayer(canvas, displaySide, pathOf) {
     for (const {path, colour} of drawn) drawMaskPath(context, path, projection, {fill: colour + ALPHA});
     // All outlines are above all fills, so that each can be followed where objects overlap.
     for (const {path, colour} of drawn) {
-      drawMaskPath(context, path, projection, {lines: [['rgba(0,0,0,.6)', 3.5], [colour, 2]]});
+      drawMaskPath(context, path, projection, {lines: [[RIM, 3.5], [colour, 2]]});
     }
   }
 

@@ -1,14 +1,15 @@
 // The photo with its masks and markers, and the gestures on it.
 import {clampedTo, fitted, isInside} from '../core/geometry.js';
+import {PALETTE} from '../core/palette.js';
 import {decodeForDisplay} from '../core/rle.js';
 import {createViewport} from '../core/viewport.js';
 import {clearCanvas, contextOf, createCanvas, freshContext, resize} from './canvas2d.js';
 import {createCloseup} from './closeup.js';
 import {createCrosshair} from './crosshair.js';
 import {listenToGestures} from './gestures.js';
-import {drawBox, drawCrosshair, drawPoint} from './markers.js';
-import {createMaskPaths, paintMask, paintStrokes} from './mask_painting.js';
-import {createObjectLayer} from './object_layer.js';
+import {drawCrosshair, drawMarkers} from './markers.js';
+import {createMaskPaths, drawMaskPath, paintMask, paintStrokes} from './mask_painting.js';
+import {highlightLines, createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
 const MAX_SCALE = 4;            // a tiny photo enlarged further is a blur,
@@ -29,6 +30,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
   let interactions = /** @type {Interaction[]} */ ([]);
   let pointer = /** @type {Point | null} */ (null);  // the screenPoint that the mouse is over
   let rle = /** @type {Rle | null} */ (null);  // of the newest mask
+  let colour = PALETTE[0];  // of that mask
+  let highlighted = /** @type {{rle: Rle, colour: string} | null} */ (null);
   const answered = createCanvas(1, 1);  // shows it, without the strokes
   let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
 
@@ -50,20 +53,17 @@ export function createStage(refs, {tool, displaySide, onView}) {
     if (!viewport.isReady || !room.width) return;
     const isZoomed = viewport.view.zoom > 1;
     stage.dataset.zoomed = isZoomed ? 'yes' : 'no';
-    if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, strokes});
+    if (isZoomed) drawCloseup(viewport.projection(), {pictures, objects, mask: rle, colour, strokes});
     else objects.drawFit(viewport.projection());
   }
 
   function drawMarks() {
     if (!viewport.isReady) return;
-    const {toScreen} = viewport, {scale, width, height} = viewport.projection();
+    const {toScreen} = viewport, projection = viewport.projection(), {scale, width, height} = projection;
     const context = freshContext(marks, width, height);
+    if (highlighted) drawMaskPath(context, pathOf(highlighted.rle), projection, {lines: highlightLines(highlighted.colour)});
     tool.draw?.(context, toScreen, gesture, viewport.photo);
-    const boxes = interactions.flatMap((item) => (item.type === 'box' ? [item.box] : []));
-    for (const box of boxes.slice(-1)) drawBox(context, box, toScreen, false);
-    for (const item of interactions) {
-      if (item.type === 'point') drawPoint(context, toScreen({x: item.x + 0.5, y: item.y + 0.5}), item.label);
-    }
+    drawMarkers(context, interactions, toScreen, scale, tool.marker);
     const crossed = crosshair.imagePoint && toScreen(crosshair.imagePoint);
     const cursor = gesture ? toScreen(gesture.to) : crossed ?? pointer;
     if (cursor) tool.cursor?.(context, cursor, scale);
@@ -76,14 +76,17 @@ export function createStage(refs, {tool, displaySide, onView}) {
     resize(mask, width, height);
     clearCanvas(mask);
     context.drawImage(answered, 0, 0);
-    paintStrokes(context, strokes, viewport.photo, {left: 0, top: 0, width, height});
+    paintStrokes(context, strokes, colour, viewport.photo, {left: 0, top: 0, width, height});
   }
 
-  /** Shows a mask and the strokes that it does not contain yet. No mask is an empty one of the same size, as another size
-   * would cost time at the next click. */
-  function showMask(/** @type {Rle | null} */ next, /** @type {Stroke[]} */ newer) {
-    if (next === rle && !strokes.length && !newer.length) return;
-    if (next && next !== rle) paintMask(answered, decodeForDisplay(next, displaySide));
+  /** Shows a mask in a colour, and the strokes that it does not contain yet. No mask is an empty one of the same size, as
+   * another size would cost time at the next click.
+   * @type {(next: Rle | null, nextColour: string, newer: Stroke[]) => void} */
+  function showMask(next, nextColour, newer) {
+    const isOther = next !== rle || nextColour !== colour;
+    if (!isOther && !strokes.length && !newer.length) return;
+    colour = nextColour;
+    if (next && isOther) paintMask(answered, decodeForDisplay(next, displaySide), colour);
     if (!next) clearCanvas(answered);
     rle = next;
     strokes = newer;
@@ -94,10 +97,10 @@ export function createStage(refs, {tool, displaySide, onView}) {
   /** @type {GestureHandlers} */
   const gestures = {
     get isInProgress() { return gesture !== null; },
-    begin(imagePoint, isNegative) {
+    begin(imagePoint, isNegative, reach) {
       const size = viewport.photo, from = clampedTo(imagePoint, size), {scale} = viewport.projection();
       beganInside = isInside(imagePoint, size);
-      gesture = {from, to: from, passed: [from], moved: false, isNegative, photo: size, scale};
+      gesture = {from, to: from, passed: [from], moved: false, isNegative, photo: size, scale, reach};
       tool.begin?.(gesture);
       drawMarks();
     },
@@ -125,13 +128,20 @@ export function createStage(refs, {tool, displaySide, onView}) {
     },
   };
 
-  const crosshair = createCrosshair(viewport, gestures, (imagePoint) => tool.hover?.(imagePoint, viewport.photo), drawMarks);
+  /** Tells the tool what the pointer or the crosshair is on, and shows what a press there would do. */
+  function hover(/** @type {Point | null} */ imagePoint) {
+    const {cursor, title} = tool.hover?.(imagePoint, viewport.photo, viewport.projection().scale) ?? {cursor: '', title: ''};
+    marks.style.setProperty('--sam-cursor', cursor);
+    if (marks.title !== title) marks.title = title;
+  }
+
+  const crosshair = createCrosshair(viewport, gestures, hover, drawMarks);
 
   listenToGestures(marks, viewport, gestures, (screenPoint) => {
     pointer = screenPoint;
     if (!viewport.isReady) return;
     crosshair.hide();
-    tool.hover?.(screenPoint && viewport.toImage(screenPoint), viewport.photo);
+    hover(screenPoint && viewport.toImage(screenPoint));
     drawMarks();
   });
   marks.addEventListener('focus', () => { if (viewport.isReady && marks.matches(':focus-visible')) crosshair.show(); });
@@ -156,6 +166,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
     fit: viewport.fit, cancelGesture: gestures.cancel, redrawMarks: drawMarks,
     /** The imagePoint under the crosshair or the pointer; null where there is neither. */
     get target() { return crosshair.imagePoint ?? (pointer && viewport.toImage(pointer)); },
+    /** CSS pixels per photo pixel. */
+    get scale() { return viewport.projection().scale; },
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
     get maskSide() {
       const density = Math.min(window.devicePixelRatio || 1, MAX_MASK_DENSITY);
@@ -186,9 +198,16 @@ export function createStage(refs, {tool, displaySide, onView}) {
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
+    /** Strengthens the outline of an object; null: of none. */
+    highlight(/** @type {{rle: Rle, colour: string} | null} */ next) {
+      if (next === highlighted) return;
+      highlighted = next;
+      drawMarks();
+    },
     setTool(/** @type {Tool} */ next) {
       if (next === tool) return;
       gestures.cancel();
+      if (viewport.isReady) hover(null);
       tool = next;
       drawMarks();
     },

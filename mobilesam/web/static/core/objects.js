@@ -2,11 +2,9 @@
 // interactions are in the undo stack of the page, and its mask is on the stage.
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
+import {PALETTE} from './palette.js';
 import {coverage, hasPixel} from './rle.js';
 
-const PALETTE = [             // none near the blue of the mask that is edited
-  '#f97316', '#22c55e', '#d946ef', '#facc15', '#ef4444', '#06b6d4', '#a3e635', '#f472b6', '#a16207', '#8b5cf6',
-];
 const DEFAULT_NAME = /^Object (\d+)$/;
 
 /** @type {(item: PhotoObject) => item is PhotoObject & {reply: Reply}} */
@@ -16,8 +14,8 @@ export const hasMask = (item) => Boolean(item.reply && item.reply.coverage);
  * @type {(item: PhotoObject) => number | null} */
 export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? predicted_iou;
 
-/** A predicted IoU to show; the decoder's estimate can be above 1. */
-export const iouText = (/** @type {number} */ iou) => Math.min(1, iou).toFixed(2);
+/** A predicted IoU to read: the decoder's estimate may exceed 1. */
+export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed(2);
 
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.
@@ -98,17 +96,19 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     get exported() {
       return items.filter(hasMask).map((item) => {
         const {states, index} = item === active ? undoStack.save() : item.undo;
-        return {name: item.name, interactions: states[index], clean: item.clean, predicted_iou: item.predicted_iou};
+        return {
+          name: item.name, colour: item.colour, interactions: states[index], clean: item.clean, predicted_iou: item.predicted_iou,
+        };
       });
     },
-    /** The id of the uppermost object that shows at an imagePoint within the photo, or null. */
-    idAt(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
+    /** The uppermost object that shows at an imagePoint within the photo and is not active, or null. */
+    at(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
       const hit = items.filter(hasMask).filter((item) => {
         const {rle} = item.reply, [height, width] = rle.size;
         const pixel = pixelAt({x: x / photo.width * width, y: y / photo.height * height}, {width, height});
         return item !== active && item.visible && hasPixel(rle, pixel.x, pixel.y);
       });
-      return hit.pop()?.id ?? null;
+      return hit.pop() ?? null;
     },
     /** Sets the reply to the interactions in the undo stack. @param {Reply | null} reply */
     setReply(reply) {

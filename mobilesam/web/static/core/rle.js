@@ -72,8 +72,24 @@ export function coverage({size: [height, width], counts}) {
   return area / (height * width);
 }
 
-/** Whether the pixel in column x and row y is inside. @type {(rle: Rle, x: number, y: number) => boolean} */
-export function hasPixel({size: [height], counts}, x, y) {
-  let left = x * height + y;
-  return parseCounts(counts).findIndex((run) => (left -= run) < 0) % 2 === 1;
+/** Where each run of a mask ends. */
+const runEnds = /** @type {WeakMap<Rle, Uint32Array>} */ (new WeakMap());
+
+/** Whether the pixel in column x and row y is inside. It is quick from the second time on, for a pointer that moves.
+ * @type {(rle: Rle, x: number, y: number) => boolean} */
+export function hasPixel(rle, x, y) {
+  let ends = runEnds.get(rle);
+  if (!ends) {
+    let end = 0;
+    ends = Uint32Array.from(parseCounts(rle.counts), (run) => (end += run));
+    runEnds.set(rle, ends);
+  }
+  const position = x * rle.size[0] + y;
+  let low = 0, high = ends.length;      // the first run that ends after the position is in this range
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ends[middle] > position) high = middle;
+    else low = middle + 1;
+  }
+  return low % 2 === 1 && low < ends.length;
 }

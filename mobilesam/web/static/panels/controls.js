@@ -5,7 +5,7 @@ import {hasMask} from '../core/objects.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 
-/** @typedef {Record<string, () => unknown>} Commands */
+/** @typedef {Record<string, (event?: Event) => unknown>} Commands */
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
 
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
@@ -38,13 +38,14 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
 /** Whatever a button does, the sheet of a phone closes, and so it does when the photo is touched. */
 function listenToButtons(/** @type {Page} */ {root, refs, store}, /** @type {Commands} */ commands) {
   refs.marks.addEventListener('pointerdown', () => store.set({isSheetOpen: false}));
-  root.addEventListener('click', ({target}) => {
+  root.addEventListener('click', (event) => {
+    const {target} = event;
     for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (!button || button.disabled) return;
     const command = button.dataset.do ?? '';
     store.set({isSheetOpen: command === 'sheet' && !store.get().isSheetOpen});
-    if (command !== 'sheet') commands[command]();
+    if (command !== 'sheet') commands[command](event);
   });
 }
 
@@ -65,7 +66,8 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
     '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
-    'n': commands.next, 'e': commands.edit, '?': commands.help, 'escape': commands.escape,
+    'n': commands.next, 'e': commands.edit, 'delete': commands.delete, 'backspace': commands.delete,
+    '?': commands.help, 'escape': commands.escape,
   };
   /** @type {Keys} */
   const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo};

@@ -5,43 +5,105 @@ import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
 import {coalesced} from '../core/coalesced.js';
 import {isAnswerable, lastPrompt, strokesSince} from '../core/interactions.js';
+import {REACH_PX, markerAt, withoutMarker} from '../core/markers.js';
 import {createUndoStack} from '../core/undo_stack.js';
 
 const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
 const COARSE = 1.25;            // a mask shown this much enlarged is requested again
+const PREVIEW_DELAY_MS = 80;    // a pointer that passes over the candidates requests nothing
 
 /** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks; `isClean` says
- * whether the mask is to be cleaned.
+ * whether the mask is to be cleaned. `objectAt` returns the object that a click selects where nothing is edited yet, and
+ * `onHover` gets the imagePoint of the pointer.
  * @param {Page} page
  * @param {{ask: (name: string, query: object, onTrouble: () => void) => Promise<any>, leaveMasks: () => boolean,
- *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean}} handlers */
-export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leaveMasks, maskTool, onReply, isClean}) {
+ *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean,
+ *   objectAt: (imagePoint: Point) => PhotoObject | null, onSelect: (object: PhotoObject) => void,
+ *   onHover: (imagePoint: Point | null) => void}} handlers */
+export function createEditor({refs, store, limits, fail, clearAlert}, {
+  ask, leaveMasks, maskTool, onReply, isClean, objectAt, onSelect, onHover,
+}) {
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
+  // The interactions whose newest mask the server has sent; a restored mask may be that of earlier ones.
+  let confirmed = /** @type {Interaction[] | null} */ (null);
+  let previewTimer = 0, previews = 0;   // a reply for an earlier preview is dropped
+  let candidate = /** @type {number | null} */ (null);          // under the pointer or with the focus
   const isRemoving = () => store.get().isRemoving;
 
+  /** Whether the newest mask is fine enough for the zoom. */
+  function isFineEnough() {
+    const {reply, photo} = store.get();
+    if (!reply || !photo) return true;
+    const side = Math.max(...reply.rle.size);
+    return stage.maskSide <= COARSE * side || Math.max(photo.width, photo.height) <= side;
+  }
+
   const requestMask = coalesced(async () => {
-    const {photo, interactions, askedSeq} = store.get();
-    if (!photo || !isAnswerable(interactions)) return;
-    const clean = isClean();
+    const {photo, interactions, preview, askedSeq} = store.get(), wanted = preview?.interactions ?? interactions;
+    if (!photo || !isAnswerable(wanted) || (wanted === confirmed && isFineEnough())) return;
+    const mine = previews, clean = isClean();
     const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
     store.set({askedSeq: askedSeq + 1});
-    const reply = await ask('segment', {interactions, clean, side: stage.maskSide},
+    const reply = await ask('segment', {interactions: wanted, clean, side: stage.maskSide},
       () => store.set({slowText: 'No answer yet, trying again…'}));
     clearTimeout(slow);
     store.set({slowText: ''});
-    if (store.get().interactions === interactions && isClean() === clean) receive(reply);
+    if (isClean() !== clean) return;            // asked again
+    if (store.get().interactions === wanted) receive(reply);
+    else receivePreview(reply, wanted, mine === previews);
   });
 
   const undoStack = createUndoStack((interactions) => {
     leaveMasks();
+    stopPreview();
     store.set({interactions, canUndo: undoStack.canUndo, canRedo: undoStack.canRedo});
     if (!isAnswerable(interactions)) showReply(null);
     requestMask();
   });
 
+  /** Shows other interactions and their mask, until `endPreview` or until they are committed.
+   * @param {Interaction[]} interactions */
+  function showPreview(interactions) {
+    const {preview} = store.get();
+    store.set({preview: {reply: null, answered: [], ...preview, interactions}});
+    requestMask();
+  }
+
+  /** @type {(reply: any, answered: Interaction[], isCurrent: boolean) => void} */
+  function receivePreview(reply, answered, isCurrent) {
+    const {preview, askedSeq} = store.get();
+    if (preview && isCurrent && reply.ok) store.set({preview: {...preview, reply, answered}});
+    store.set({shownSeq: askedSeq});
+  }
+
+  function stopPreview() {
+    clearTimeout(previewTimer);
+    previews++;
+    store.set({preview: null});
+  }
+
+  function endPreview() {
+    stopPreview();
+    requestMask();              // where the preview came before an answer
+  }
+
+  /** Replaces the interactions by those of a preview. Its newest mask shows until they are answered themselves.
+   * @param {Interaction[]} interactions */
+  function commit(interactions) {
+    const {preview} = store.get();
+    if (preview?.reply) {
+      showReply(preview.reply, preview.answered, null);
+      confirmed = preview.answered;
+    }
+    undoStack.replace(interactions);
+  }
+
   const promptTool = createPromptTool({
-    isRemoving,
+    isRemoving, onSelect, onHover, interactions: () => undoStack.interactions,
+    objectAt: (imagePoint) => (undoStack.interactions.length ? null : objectAt(imagePoint)),
+    onDrag: (interactions) => (interactions === undoStack.interactions ? endPreview() : showPreview(interactions)),
+    onReplace: commit,
     onPoint(point) {
       const count = undoStack.interactions.filter(({type}) => type === 'point').length;
       if (count >= limits.max_points) fail(`An object can have up to ${limits.max_points} points. Undo some first.`);
@@ -58,10 +120,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     tool: promptTool, displaySide: limits.display_side,
     onView(zoom) {
       store.set({zoom});
-      const {reply, photo} = store.get();
-      if (!reply || !photo) return;
-      const side = Math.max(...reply.rle.size);
-      if (stage.maskSide > COARSE * side && Math.max(photo.width, photo.height) > side) requestMask();
+      if (!isFineEnough()) requestMask();
     },
   });
 
@@ -74,14 +133,17 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
 
   /** Shows the newest mask, the strokes that it does not contain yet, and the one that is being drawn. */
   function showMask() {
-    const {mode, reply, answered, interactions} = store.get();
-    if (mode === 'masks') return stage.showMask(null, []);
-    stage.showMask(reply && reply.rle, [...strokesSince(answered, interactions), ...(brush.stroke ? [brush.stroke] : [])]);
+    const state = store.get(), {mode, activeColour} = state;
+    if (mode === 'masks') return stage.showMask(null, activeColour, []);
+    const {reply, answered, interactions} = state.preview?.reply ? state.preview : state;
+    const strokes = [...strokesSince(answered, interactions), ...(brush.stroke ? [brush.stroke] : [])];
+    stage.showMask(reply && reply.rle, activeColour, strokes);
   }
 
-  /** @param {Reply | null} reply to the interactions in the undo stack */
-  function showReply(reply) {
-    store.set({reply, answered: reply ? undoStack.interactions : []});
+  /** @param {Reply | null} reply to the interactions in the undo stack, or to earlier ones */
+  function showReply(reply, answered = undoStack.interactions, preview = store.get().preview) {
+    confirmed = null;
+    store.set({reply, answered: reply ? answered : [], preview});
     onReply(reply);
   }
 
@@ -90,6 +152,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     if (!reply.ok) return fail(reply.error);
     clearAlert();
     showReply(reply);
+    confirmed = undoStack.interactions;
     store.set({shownSeq: store.get().askedSeq});
     const waiting = afterReply;
     afterReply = null;
@@ -100,12 +163,12 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
   showBrushSize();
   store.subscribe((state, previous) => {
     const isMasks = state.mode === 'masks', isOtherMode = state.mode !== previous.mode;
-    const isEdited = isOtherMode || state.interactions !== previous.interactions;
+    const isEdited = isOtherMode || state.interactions !== previous.interactions || state.preview !== previous.preview;
     if (isOtherMode || state.tool !== previous.tool) {
       stage.setTool(isMasks ? maskTool() : state.tool === 'brush' ? brush.tool : promptTool);
     }
-    if (isEdited) stage.setInteractions(isMasks ? [] : state.interactions);
-    if (isEdited || state.reply !== previous.reply) showMask();
+    if (isEdited) stage.setInteractions(isMasks ? [] : state.preview?.interactions ?? state.interactions);
+    if (isEdited || state.reply !== previous.reply || state.activeColour !== previous.activeColour) showMask();
   });
 
   function setTool(/** @type {ToolName} */ tool) {
@@ -113,19 +176,49 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {ask, leav
     store.set({tool});
   }
 
+  /** The interactions with another candidate; null where there is none or it is chosen already.
+   * @type {(index: number) => Interaction[] | null} */
+  function withCandidate(index) {
+    const {reply, answered, interactions, preview} = store.get();
+    // While a newer click is unanswered, the candidates on the page are not its own.
+    if (!reply || lastPrompt(answered) !== lastPrompt(interactions) || index >= reply.candidates.length) return null;
+    const last = interactions[interactions.length - 1], shown = preview?.interactions.at(-1);
+    if (index === (last.type === 'candidate' ? last.index : reply.index)) return null;
+    return preview && shown?.type === 'candidate' && shown.index === index ? preview.interactions
+      : [...interactions, {type: 'candidate', index}];
+  }
+
   /** @param {number} index of a candidate */
   function choose(index) {
-    const {reply, answered, interactions} = store.get();
-    // While a newer click is unanswered, the candidates on the page are not its own.
-    if (!reply || lastPrompt(answered) !== lastPrompt(interactions) || index >= reply.candidates.length) return;
-    const last = interactions[interactions.length - 1];
-    if (index !== (last.type === 'candidate' ? last.index : reply.index)) undoStack.push({type: 'candidate', index});
+    const next = withCandidate(index);
+    if (next) commit(next);
+  }
+
+  /** Shows the mask of a candidate; null: no longer. @param {number | null} index */
+  function previewCandidate(index) {
+    if (candidate !== null) endPreview();
+    candidate = index;
+    if (index === null) return;
+    previewTimer = setTimeout(() => {
+      const next = store.get().mode === 'clicks' && withCandidate(index);
+      if (next) showPreview(next);
+    }, PREVIEW_DELAY_MS);
+  }
+
+  /** Removes the marker under the crosshair or the pointer; whether there was one. */
+  function removeMarker() {
+    const {mode, tool} = store.get(), {target} = stage;
+    if (mode === 'masks' || tool !== 'click' || !target) return false;
+    const marker = markerAt(undoStack.interactions, target, REACH_PX.mouse, stage.scale);
+    if (marker) undoStack.replace(withoutMarker(undoStack.interactions, marker));
+    return marker !== null;
   }
 
   return {
-    undoStack, stage, showReply, choose,
+    undoStack, stage, showReply, choose, previewCandidate, removeMarker,
     /** Replaces the mask by one for the same interactions. */
     askAgain() {
+      confirmed = null;
       store.set({answered: []});
       requestMask();
     },

@@ -3,10 +3,11 @@
 /** @import {Editor} from './editor.js' */
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
-import {createObjects, hasMask, iouText, predictedIou} from '../core/objects.js';
+import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.js';
 import {element} from './page.js';
 
-/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
+/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
+ *   & {leaveName: () => void}} Actions */
 /** @typedef {ReturnType<typeof createRow>} Row */
 
 const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'
@@ -23,7 +24,13 @@ function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
   const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
   name.addEventListener('change', () => actions.rename(id, name.value));
-  name.addEventListener('keydown', ({key}) => { if (['Enter', 'Escape'].includes(key)) name.blur(); });
+  let former = '';
+  name.addEventListener('focus', () => { former = name.value; });
+  name.addEventListener('keydown', ({key, isComposing}) => {
+    if (isComposing || !['Enter', 'Escape'].includes(key)) return;
+    if (key === 'Escape') name.value = former;
+    actions.leaveName();
+  });
   const iou = element('span', {className: 'sam-iou'});
   const eye = rowButton('sam-icon sam-eye', () => actions.toggle(id));
   eye.innerHTML = EYE;
@@ -31,6 +38,9 @@ function createRow(id, maxName, actions) {
   remove.textContent = '×';
   const row = element('li', {className: 'sam-object'}, swatch, name, iou, eye, remove);
   row.addEventListener('click', () => actions.edit(id));
+  row.addEventListener('pointerenter', ({pointerType}) => { if (pointerType !== 'touch') actions.highlight(id); });
+  row.addEventListener('focusin', () => actions.highlight(id));
+  for (const type of ['pointerleave', 'focusout']) row.addEventListener(type, () => actions.highlight(0));
   return {row, swatch, name, iou, eye, remove};
 }
 
@@ -45,7 +55,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : iouText(estimate), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Predicted IoU'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -57,10 +67,12 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
 function createObjectList({refs, store, limits}, actions) {
   const rows = /** @type {Map<number, Row>} */ (new Map());
 
-  /** Deletes an object and moves the focus to its neighbour instead of the top of the page. @param {number} id */
+  /** Deletes an object; the focus within its row moves to its neighbour instead of the top of the page. @param {number} id */
   function remove(id) {
     const row = rows.get(id)?.row, next = row?.nextElementSibling ?? row?.previousElementSibling;
+    const hadFocus = row?.contains(document.activeElement);
     actions.remove(id);
+    if (!hadFocus) return;
     const neighbour = /** @type {HTMLElement | null | undefined} */ (next?.isConnected && next.querySelector('.sam-remove'));
     (neighbour || refs.marks).focus({preventScroll: true});
   }
@@ -83,6 +95,7 @@ function createObjectList({refs, store, limits}, actions) {
 
   store.subscribe((state, previous) => {
     refs.objectSection.inert = state.isOpening;
+    for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
     if (state.objects === previous.objects && state.exclusive === previous.exclusive) return;
     showRows(state);
     refs.objectList.hidden = !state.objects.length;
@@ -93,6 +106,18 @@ function createObjectList({refs, store, limits}, actions) {
     refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
   });
+
+  return {
+    remove,
+    /** Lets the user type another name. The list scrolls to it, the page does not. @param {number} id */
+    focusName(id) {
+      const {row, name} = /** @type {Row} */ (rows.get(id)), {top, bottom} = row.getBoundingClientRect();
+      const list = refs.objectList.getBoundingClientRect();
+      refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
+      name.focus({preventScroll: true});
+      name.select();
+    },
+  };
 }
 
 /** `reopen` opens a photo with its objects.
@@ -105,7 +130,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   function changed() {
     const {items, active, exclusive, clean, drawn} = objects;
     stage.setObjects(drawn, exclusive);
-    store.set({objects: items, activeId: active.id, exclusive, clean});
+    store.set({objects: items, activeId: active.id, activeColour: active.colour, exclusive, clean});
     onChange();
   }
 
@@ -115,8 +140,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   });
 
   const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
-  createObjectList(page, {
-    edit, rename: objects.rename, toggle: objects.toggle,
+  const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
+  const list = createObjectList(page, {
+    edit, highlight, rename: objects.rename, toggle: objects.toggle,
+    leaveName: () => refs.marks.focus({preventScroll: true}),
     remove(id) {
       const item = objects.remove(id);
       if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
@@ -142,12 +169,39 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
   }
 
+  /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
+  function objectAt(imagePoint) {
+    const {photo} = store.get();
+    return photo && imagePoint && isInside(imagePoint, photo) ? objects.at(imagePoint, photo) : null;
+  }
+
   /** Edits the object under the crosshair or the pointer. */
   function editThere() {
-    const {photo} = store.get(), {target} = stage;
-    const id = photo && target && isInside(target, photo) ? objects.idAt(target, photo) : null;
-    if (id !== null) edit(id);
+    const object = objectAt(stage.target);
+    if (object) edit(object.id);
   }
+
+  /** Keeps the active object, and lets a user with a keyboard name it. @param {Event} [event] */
+  function next(event) {
+    const isTouch = !store.get().hasHover || /** @type {PointerEvent} */ (event)?.pointerType === 'touch';
+    whenAnswered(() => {
+      const kept = objects.active;
+      objects.next();
+      if (objects.active !== kept && !isTouch) list.focusName(kept.id);
+    });
+  }
+
+  /** Deletes the object that is edited. */
+  function removeActive() {
+    const {activeId} = store.get();
+    if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
+  }
+
+  store.subscribe(({highlightedId, objects: items}, previous) => {
+    if (highlightedId === previous.highlightedId && items === previous.objects) return;
+    const item = items.find(({id}) => id === highlightedId);
+    stage.highlight(item && hasMask(item) ? {rle: item.reply.rle, colour: item.colour} : null);
+  });
 
   for (const control of [refs.exclusive, refs.winner]) {
     control.addEventListener('change', () => {
@@ -164,7 +218,9 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   });
 
   return {
-    objects, add, load,
+    objects, add, load, edit, objectAt, removeActive,
+    /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
+    hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     /** Call it before another photo replaces the open one, and its result afterwards. */
     leavePhoto() {
       const {photo} = store.get();
@@ -173,7 +229,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       return () => tell(`The objects of “${file.name}” were closed with it.`, () => reopen(file, snapshot), 'Go back');
     },
     commands: {
-      'next': () => whenAnswered(objects.next), 'edit': editThere, 'save-all': saveAll,
+      next, 'edit': editThere, 'save-all': saveAll,
       'load-masks': () => refs.maskFile.click(),
     },
   };

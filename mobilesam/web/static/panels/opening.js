@@ -51,6 +51,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
     refs.stage.scrollIntoView({block: 'nearest'});
     if (file.size > limits.max_mb * 1e6) return fail(`The file is larger than ${limits.max_mb} MB. Use a smaller photo.`);
     const mine = ++count, isWanted = () => mine === count;
+    const isByKeyboard = document.activeElement?.matches('button:focus-visible');
     incoming.hide();
     clearAlert();
     store.set({isOpening: true});
@@ -69,6 +70,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
       if (!isWanted()) return;
       store.set({encodeCost: encodeCost(reply)});
       onOpened(photo, reply.notes, work, photo.picture === picture ? incoming.clickedPixel(photo) : null);
+      if (isByKeyboard) refs.marks.focus({preventScroll: true});
     } catch (error) {
       if (isWanted()) fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
     } finally {

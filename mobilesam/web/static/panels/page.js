@@ -1,4 +1,5 @@
 // What the panels share: the elements and the state of the page, and messages to the user.
+import {PALETTE} from '../core/palette.js';
 import {createStore} from '../core/store.js';
 
 const NOTE_MS = 12000;
@@ -23,8 +24,11 @@ const initialState = {
   canUndo: false, canRedo: false,
   reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
   answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
+  preview: /** @type {Preview | null} */ (null),
   objects: /** @type {PhotoObject[]} */ ([]),
   activeId: 0,
+  activeColour: PALETTE[0],
+  highlightedId: 0,             // of the object under the pointer, on the photo or in the list; 0 for none
   exclusive: /** @type {Exclusive} */ (null),
   clean: true,                  // of the active object
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage

@@ -4,7 +4,7 @@ import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
 import {fitted} from '../core/geometry.js';
 import {isAnswerable} from '../core/interactions.js';
-import {iouText} from '../core/objects.js';
+import {formatIou} from '../core/objects.js';
 import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
@@ -36,13 +36,14 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
 function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
-  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${iouText(reply.predicted_iou)} · `;
+  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${formatIou(reply.predicted_iou)} · `;
   return `${estimate}${(100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0)}% of the photo`;
 }
 
-function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate} */ {rle}) {
+/** @type {(photo: HTMLCanvasElement, candidate: Candidate, colour: string) => HTMLCanvasElement} */
+function thumbnail(photo, {rle}, colour) {
   const overlay = createCanvas(1, 1);
-  paintMask(overlay, decodeRle(rle));
+  paintMask(overlay, decodeRle(rle), colour);
   const canvas = createCanvas(overlay.width, overlay.height), context = contextOf(canvas);
   context.imageSmoothingQuality = 'high';
   context.drawImage(photo, 0, 0, canvas.width, canvas.height);
@@ -50,19 +51,27 @@ function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate}
   return canvas;
 }
 
-/** @param {Page} page @param {(index: number) => void} onChoose */
-export function createResult({refs, store, limits}, onChoose) {
+/** `onPreview` is called with the candidate under the pointer or with the focus, and with null when there is none.
+ * @param {Page} page @param {(index: number) => void} onChoose @param {(index: number | null) => void} onPreview */
+export function createResult({refs, store, limits}, onChoose, onPreview) {
   /** @type {(candidate: Candidate, index: number, isChosen: boolean) => HTMLElement} */
   function candidateButton(candidate, index, isChosen) {
-    const iou = iouText(candidate.predicted_iou), key = String(index + 1);
+    const iou = formatIou(candidate.predicted_iou), key = String(index + 1);
     return element('button', {
       type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`,
       ariaPressed: String(isChosen), onclick: () => onChoose(index),
-    }, thumbnail(refs.photo, candidate), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
+      onpointerenter: (/** @type {PointerEvent} */ {pointerType}) => { if (pointerType !== 'touch') onPreview(index); },
+      onpointerleave: () => onPreview(null),
+      onfocus: (/** @type {FocusEvent} */ {target}) => {
+        if (/** @type {Element} */ (target).matches(':focus-visible')) onPreview(index);
+      },
+      onblur: () => onPreview(null),
+    }, thumbnail(refs.photo, candidate, store.get().activeColour), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
   }
 
   function showCandidates(/** @type {PageState} */ {photo, reply}) {
     if (!photo) return;
+    onPreview(null);
     const focused = Array.from(refs.candidates.children).findIndex((child) => child === document.activeElement);
     // Without candidates, empty ones take up the room: what is below must not move under the pointer.
     const empty = () => element('div', {className: 'sam-candidate sam-vacant'},
@@ -85,7 +94,7 @@ export function createResult({refs, store, limits}, onChoose) {
     refs.hint.textContent = HINTS[hintName(state)][state.hasHover ? 0 : 1];
     if (state.encodeCost) refs.encodeCost.textContent = state.encodeCost;
     if (state.modelInfo && state.modelInfo !== previous.modelInfo) showModel(state.modelInfo);
-    if (state.reply !== previous.reply || state.photo !== previous.photo) {
+    if (state.reply !== previous.reply || state.photo !== previous.photo || state.activeColour !== previous.activeColour) {
       showCandidates(state);
       refs.verdict.textContent = verdict(state);
       refs.decodeCost.textContent = state.reply ? `in ${Math.max(1, Math.round(state.reply.ms))} ms` : 'no click yet';
