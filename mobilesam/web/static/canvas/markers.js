@@ -1,6 +1,6 @@
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
 
-const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
+const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b', CHECK = '#1257cc';
 
 /** Strokes the current path with a dark rim, visible on any background.
  * @type {(context: Context, colour: string, width: number) => void} */
@@ -42,6 +42,22 @@ export function drawPoint(context, {x, y}, label) {
     context.moveTo(x, y - 3.5);
     context.lineTo(x, y + 3.5);
   }
+  context.stroke();
+}
+
+/** A check mark on a disc. @type {(context: Context, screenPoint: Point) => void} */
+export function drawCheck(context, {x, y}) {
+  context.beginPath();
+  context.arc(x, y, 10, 0, 7);
+  context.fillStyle = CHECK;
+  context.fill();
+  context.lineWidth = 2;
+  context.strokeStyle = '#fff';
+  context.stroke();
+  context.beginPath();
+  context.moveTo(x - 4.5, y + 0.5);
+  context.lineTo(x - 1.5, y + 3.5);
+  context.lineTo(x + 4.5, y - 3.5);
   context.stroke();
 }
 

@@ -4,7 +4,7 @@
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
 import {createObjects, hasMask, predictedIou} from '../core/objects.js';
-import {element} from './page.js';
+import {element, iouText} from './page.js';
 
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & {remove: (id: number) => void}} Actions */
 /** @typedef {ReturnType<typeof createRow>} Row */
@@ -45,7 +45,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : estimate.toFixed(2), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : iouText(estimate), title: estimate === null ? '' : 'Predicted IoU'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -122,9 +122,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept', more = '') {
     const undo = objects.add(masks);
-    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
+    return undo !== null;
   }
 
   async function load(/** @type {File} */ file) {

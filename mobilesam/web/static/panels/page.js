@@ -28,9 +28,18 @@ const initialState = {
   exclusive: /** @type {Exclusive} */ (null),
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
-  maskCount: 0, hoveredId: 0,
+  maskCount: 0, tickedCount: 0,
+  hovered: /** @type {GeneratedMask | null} */ (null),
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
+
+/** The decoder's estimate can exceed 1, an IoU cannot. @type {(estimate: number) => string} */
+export const iouText = (estimate) => Math.min(1, estimate).toFixed(2);
+
+/** @param {number} coverage a share, 0 to 1 @param {number | null} predictedIou */
+export const maskText = (coverage, predictedIou) => (
+  (predictedIou === null ? '' : `Predicted IoU ${iouText(predictedIou)} · `)
+  + `${(100 * coverage).toFixed(coverage < 0.1 ? 1 : 0)}% of the photo`);
 
 /** Whether Undo does what the note offers: unless users have clicked since the note appeared. */
 export const isUndoNote = (/** @type {PageState} */ {note, interactions, canUndo}) => (
@@ -63,7 +72,8 @@ const attributes = (/** @type {PageState} */ state) => ({
   objects: String(state.objects.length),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',
   masks: String(state.maskCount),
-  hovered: String(state.hoveredId),
+  ticked: String(state.tickedCount),
+  hovered: String(state.hovered?.id ?? 0),
 });
 
 /** Writes the data- attributes of the page. No script reads them. */

@@ -5,7 +5,7 @@ import {paintMask} from '../canvas/mask_painting.js';
 import {fitted} from '../core/geometry.js';
 import {isAnswerable} from '../core/interactions.js';
 import {decodeRle} from '../core/rle.js';
-import {element} from './page.js';
+import {element, iouText, maskText} from './page.js';
 
 const CANDIDATES = 3;
 const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
@@ -18,7 +18,7 @@ const HINTS = {                 // for a mouse, and for fingers
   choose: ['Did you mean one of these?', 'Did you mean one of these?'],
   refine: ['Click to add a missing area. Right-click to exclude an area.', 'Tap to add a missing area. Switch to "Remove" to exclude an area.'],
   brush: ['Paint to add to the mask. Use the right button or Shift to erase.', 'Paint to add to the mask. Switch to "Erase" to remove from it.'],
-  masks: ['Click a mask to edit it.', 'Tap a mask to edit it.'],
+  masks: ['Click masks to choose those to keep.', 'Tap masks to choose those to keep.'],
   nothing: ['Not sure. Add a click or draw a box.', 'Not sure. Add a tap or draw a box.'],
 };
 
@@ -35,8 +35,7 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
 function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
-  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${reply.predicted_iou.toFixed(2)} · `;
-  return `${estimate}${(100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0)}% of the photo`;
+  return maskText(reply.coverage, reply.predicted_iou);
 }
 
 function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate} */ {rle}) {
@@ -53,7 +52,7 @@ function thumbnail(/** @type {HTMLCanvasElement} */ photo, /** @type {Candidate}
 export function createResult({refs, store, limits}, onChoose) {
   /** @type {(candidate: Candidate, index: number, isChosen: boolean) => HTMLElement} */
   function candidateButton(candidate, index, isChosen) {
-    const iou = candidate.predicted_iou.toFixed(2), key = String(index + 1);
+    const iou = iouText(candidate.predicted_iou), key = String(index + 1);
     return element('button', {
       type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`,
       ariaPressed: String(isChosen), onclick: () => onChoose(index),
