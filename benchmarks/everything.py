@@ -24,6 +24,7 @@ from mobilesam.runtime import tune_allocator, usable_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 MATCH_IOU = 0.9
+OWN_OPTIONS = ("min_area_share", "mask_nms_thresh")  # which segment-anything does not have
 
 
 def matched(ones: Sequence[Mask], others: Sequence[Mask]) -> float:
@@ -60,7 +61,8 @@ def main() -> None:
             thresholds = f"{options.pred_iou_thresh:g}/{options.stability_score_thresh:g}"
             line = f"{path.stem:8} {thresholds:9} {len(masks):3d} regions cover {covered:4.0%}"
             if path.stem in arguments.against:
-                answer = SamAutomaticMaskGenerator(sam, **asdict(options)).generate(photo.pixels)
+                theirs_too = {k: v for k, v in asdict(options).items() if k not in OWN_OPTIONS}
+                answer = SamAutomaticMaskGenerator(sam, **theirs_too).generate(photo.pixels)
                 theirs = [record["segmentation"] for record in answer]
                 line += (
                     f", {len(theirs)} by the original; "

@@ -8,6 +8,7 @@ from functools import cache, cached_property, partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 from segment_anything.utils.amg import build_point_grid, remove_small_regions
 from torchvision.ops import box_convert, nms
 
@@ -27,6 +28,9 @@ _BATCH_PIXELS = 64 * MEGA
 """Limit on the prompts in a batch times the photo's pixels; large masks take most of the time."""
 _MAX_BYTES = 256 * MEGA
 """Size of all masks as RLE; enough for thousands of masks of large photos."""
+_MAX_COMPARED = 100_000
+"""Pairs of masks whose IoU is computed, at up to 0.1 ms each; 32 x 32 points need hundreds."""
+_TOO_MANY = "Too many masks pass the thresholds. Raise the thresholds or use fewer points."
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,11 @@ class EverythingProgress:
     def records(self) -> list[MaskRecord]:
         """The masks found so far, the highest predicted IoU first; computed on first access.
 
-        After a later batch, a better mask with the same box may take the place of one of them.
+        All masks found so far are compared, so the result does not depend on the batches. After a
+        later batch, a better mask of the same region may take the place of one of them.
+
+        Raises:
+            PromptError: there are too many masks to find the duplicates among.
         """
         return self._select()
 
@@ -94,20 +102,19 @@ def iter_everything(
     """
     height, width = embedding.original_size
     grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
-    cleaned = cache(lambda record: _without_small_regions(record, options.min_mask_region_area))
+    min_area = max(1, math.ceil(options.min_area_share * height * width))
+    selection = _Selection(options, min_area)
     found: list[MaskRecord] = []
     held_bytes = 0
     batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
     for start in range(0, len(grid_xy), batch):
         points = grid_xy[start : start + batch]
-        for record in _decode_points(backend, embedding, points, options):
+        for record in _decode_points(backend, embedding, points, options, min_area):
             found.append(record)
             held_bytes += len(record.rle["counts"])
             if held_bytes > _MAX_BYTES:
-                raise PromptError(
-                    "Too many masks pass the thresholds. Raise the thresholds or use fewer points."
-                )
-        select = partial(_select, tuple(found), options, cleaned)
+                raise PromptError(_TOO_MANY)
+        select = partial(selection.records, tuple(found))
         yield EverythingProgress(start + len(points), len(grid_xy), held_bytes, select)
 
 
@@ -116,8 +123,9 @@ def _decode_points(
     embedding: ImageEmbedding,
     points_xy: Sequence[tuple[float, float]],
     options: EverythingOptions,
+    min_area: int,
 ) -> Generator[MaskRecord, None, None]:
-    """The masks of a batch that pass the thresholds of predicted IoU and stability."""
+    """The masks of a batch that pass the thresholds of predicted IoU, stability and area."""
     prompts = [Prompt([point], [1]) for point in points_xy]
     low_res_logits, iou_predictions = run_in_new_thread(
         partial(decode_batch, backend, embedding, prompts)
@@ -132,7 +140,7 @@ def _decode_points(
         if not stability >= np.float32(options.stability_score_thresh):
             continue
         mask = full > backend.mask_threshold
-        if mask.any():
+        if np.count_nonzero(mask) >= min_area:
             yield _record(mask, predicted_iou, stability)
 
 
@@ -150,22 +158,39 @@ def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
     return MaskRecord(fields["rle"], predicted_iou, stability, bbox, fields["area"])
 
 
-def _select(
-    found: Sequence[MaskRecord],
-    options: EverythingOptions,
-    cleaned: Callable[[MaskRecord], MaskRecord],
-) -> list[MaskRecord]:
-    """Drops duplicates, removes small islands and holes, and drops the duplicates that result."""
-    kept = _distinct(found, [record.predicted_iou for record in found], options.box_nms_thresh)
-    if options.min_mask_region_area > 0:
-        clean = [cleaned(record) for record in kept]
-        unchanged = [float(one is other) for one, other in zip(kept, clean, strict=True)]
-        # At least 0.7, which is segment-anything's crop_nms_thresh.
-        kept = _distinct(clean, unchanged, max(options.box_nms_thresh, 0.7))
-    return sorted(kept, key=lambda record: record.predicted_iou, reverse=True)
+class _Selection:
+    """Drops small masks and duplicates. What it computes, it keeps for the next batch."""
+
+    def __init__(self, options: EverythingOptions, min_area: int) -> None:
+        """Drops masks of fewer than `min_area` pixels; for the rest see `options`."""
+        self._options = options
+        self._min_area = min_area
+        self._cleaned = cache(
+            partial(_without_small_regions, min_area=options.min_mask_region_area)
+        )
+        self._known_iou = cache(_mask_iou)
+
+    def records(self, found: Sequence[MaskRecord]) -> list[MaskRecord]:
+        """The records to keep of those found so far, the highest predicted IoU first."""
+        box_thresh = self._options.box_nms_thresh
+        kept = _distinct_boxes(found, [record.predicted_iou for record in found], box_thresh)
+        if self._options.min_mask_region_area > 0:
+            clean = [self._cleaned(record) for record in kept]
+            unchanged = [float(one is other) for one, other in zip(kept, clean, strict=True)]
+            # At least 0.7, which is segment-anything's crop_nms_thresh.
+            kept = _distinct_boxes(clean, unchanged, max(box_thresh, 0.7))
+        kept = [record for record in kept if record.area >= self._min_area]  # cleaned, too
+        kept.sort(key=lambda record: record.predicted_iou, reverse=True)
+        mask_thresh = self._options.mask_nms_thresh
+        return kept if mask_thresh == 1 else _distinct_masks(kept, self._iou, mask_thresh)
+
+    def _iou(self, one: MaskRecord, other: MaskRecord) -> float:
+        if self._known_iou.cache_info().currsize >= _MAX_COMPARED:
+            raise PromptError(_TOO_MANY)
+        return self._known_iou(one, other)
 
 
-def _distinct(
+def _distinct_boxes(
     records: Sequence[MaskRecord], scores: Sequence[float], box_nms_thresh: float
 ) -> list[MaskRecord]:
     """Non-maximum suppression: of records whose boxes overlap too much, the highest score stays."""
@@ -173,6 +198,35 @@ def _distinct(
     boxes_xyxy = box_convert(boxes_xywh.reshape(-1, 4), "xywh", "xyxy")
     kept = nms(boxes_xyxy, torch.tensor(scores), box_nms_thresh)
     return [records[index] for index in kept.tolist()]
+
+
+def _distinct_masks(
+    records: Sequence[MaskRecord],
+    mask_iou: Callable[[MaskRecord, MaskRecord], float],
+    mask_nms_thresh: float,
+) -> list[MaskRecord]:
+    """Non-maximum suppression by masks: drops records whose mask is nearly that of an earlier one.
+
+    Areas and boxes give an upper bound of the IoU, so `mask_iou` is called for few pairs only.
+    """
+    areas = np.array([record.area for record in records], np.int64)
+    xywh = np.array([record.bbox for record in records], np.int64).reshape(-1, 4)
+    starts, ends = xywh[:, :2], xywh[:, :2] + xywh[:, 2:] + 1
+    kept = np.zeros(len(records), bool)
+    for index, record in enumerate(records):
+        others = np.flatnonzero(kept)
+        sides = np.minimum(ends[index], ends[others]) - np.maximum(starts[index], starts[others])
+        in_both_boxes = sides.clip(0).prod(axis=1)
+        shared = np.minimum(in_both_boxes, np.minimum(areas[index], areas[others]))  # at most
+        similar = shared > mask_nms_thresh * (areas[index] + areas[others] - shared)
+        kept[index] = all(
+            mask_iou(records[other], record) <= mask_nms_thresh for other in others[similar]
+        )
+    return [record for record, is_kept in zip(records, kept, strict=True) if is_kept]
+
+
+def _mask_iou(one: MaskRecord, other: MaskRecord) -> float:
+    return float(coco_mask.iou([one.rle], [other.rle], [False])[0, 0])
 
 
 def _without_small_regions(record: MaskRecord, min_area: int) -> MaskRecord:

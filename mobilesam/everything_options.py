@@ -36,6 +36,11 @@ class EverythingOptions(Validated):
             1, 1 drops none.
         min_mask_region_area: islands and holes of fewer pixels are removed from the masks; of
             masks that become duplicates, the changed ones are dropped first; 0 to 1,000,000.
+        min_area_share: drops masks that cover less than this share of the photo; 0 to 1, 0 drops
+            none. segment-anything has no such option.
+        mask_nms_thresh: IoU of two masks above which the one with the lower predicted IoU is
+            dropped; 0 to 1, 1 drops none. It finds the duplicates that `box_nms_thresh` misses
+            because a few pixels far away make one of the boxes larger.
 
     Raises:
         PromptError: an option is unknown or not a number in its range.
@@ -47,6 +52,8 @@ class EverythingOptions(Validated):
     stability_score_offset: _Offset = 1.0
     box_nms_thresh: _Fraction = 0.7
     min_mask_region_area: _Area = 0
+    min_area_share: _Fraction = 0.0
+    mask_nms_thresh: _Fraction = 1.0
 
     @classmethod
     def for_weights(cls, kind: str, given: Mapping[str, Any]) -> Self:

@@ -66,7 +66,7 @@ def segment(args: Namespace) -> int:
         write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
     if not args.quiet:
         show(
-            f"{args.out}: {mask.mean():.1%} of the photo, predicted IoU {iou:.2f}, "
+            f"{args.out}: {mask.mean():.1%} of the photo, predicted IoU {min(iou, 1):.2f}, "
             f"{segmenter.weights.kind} weights."
         )
     return 0

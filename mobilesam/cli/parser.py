@@ -31,6 +31,10 @@ EVERYTHING_OPTIONS = {
     "box_nms_thresh": "if the bounding boxes of two masks have a higher IoU than this, 0 to 1, "
     "keep the better mask only (default: 0.7)",
     "min_mask_region_area": "remove islands and holes with fewer pixels than this (default: 0)",
+    "min_area_share": "drop masks that cover a smaller share of the photo than this, 0 to 1 "
+    "(default: 0)",
+    "mask_nms_thresh": "if two masks have a higher IoU than this, 0 to 1, keep the better mask "
+    "only; 0.8 drops near-duplicates (default: 1)",
 }
 """The help of each option of `mobilesam.EverythingOptions`, with its defaults."""
 

@@ -62,9 +62,9 @@ test('a highlighted mask that disappears is highlighted no longer', () => {
   layer.update([1, 2], [ALL, LEFT]);
   layer.hover(2);
   layer.update([1, 2], []);
-  assert.equal(layer.hovered, 2);
+  assert.equal(layer.hovered, LEFT);
   layer.update([1], []);
-  assert.equal(layer.hovered, 0);
+  assert.equal(layer.hovered, null);
 });
 
 test('an id that was never sent is left out', () => {
@@ -91,4 +91,65 @@ test('masks of full size are shown at display size and stay as they came', () =>
   assert.equal(layer.idAt({x: 2200, y: 1000}, photo), 0);
   assert.equal(layer.idAt({x: 3699, y: 1001}, photo), 9);
   assert.equal(layer.masks[0], mask);
+});
+
+test('a mask is ticked and unticked, and all at once', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2, 3], [ALL, LEFT, SPECK]);
+  layer.toggle(3);
+  layer.toggle(1);
+  assert.deepEqual(layer.ticked, [ALL, SPECK]);
+  layer.toggle(3);
+  assert.deepEqual(layer.ticked, [ALL]);
+  layer.untick();
+  assert.deepEqual(layer.ticked, []);
+});
+
+test('a tick goes over to the better mask of the same region, or goes with its mask', () => {
+  const layer = createMaskLayer(1024), better = generated(4, ['##..', '#...', '....']), other = generated(5, ['...#', '...#', '....']);
+  layer.update([2], [LEFT]);
+  layer.toggle(2);
+  layer.update([4, 5], [other, better]);
+  assert.deepEqual(layer.ticked, [better]);             // they share 3 of 4 pixels
+  layer.update([5], []);
+  assert.deepEqual(layer.ticked, []);
+  layer.update([5, 2], [LEFT]);
+  assert.deepEqual(layer.ticked, []);
+});
+
+/** Where check marks are drawn while the photo is shown at this size from (100, 10) on. */
+function checksOf(layer, width, height) {
+  const discs = [];
+  const context = new Proxy({arc: (x, y) => discs.push([x, y])}, {get: (own, name) => own[name] ?? (() => {}), set: () => true});
+  layer.draw(context, {x: 100, y: 10}, {x: 100 + width, y: 10 + height});
+  return discs;
+}
+
+test('a check mark is in the middle of the longest column of a ticked mask that shows', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2], [ALL, LEFT]);
+  assert.deepEqual(checksOf(layer, 40, 30), []);
+  layer.toggle(1);
+  layer.toggle(2);
+  assert.deepEqual(checksOf(layer, 40, 30), [[105, 20], [125, 25]]);    // columns 0 and 2; LEFT covers two of the first
+  layer.untick();
+  assert.deepEqual(checksOf(layer, 40, 30), []);
+});
+
+test('masks that are already objects are left out, whatever the size of the mask of the object', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2, 3], [ALL, LEFT, SPECK]);
+  const doubled = rleOf(['####....', '####....', '####....', '####....', '........', '........']);       // LEFT
+  assert.deepEqual(layer.without([LEFT, SPECK], [doubled]), [SPECK]);
+  assert.deepEqual(layer.without([LEFT, SPECK], [ALL.rle]), [LEFT, SPECK]);
+  assert.deepEqual(layer.without(layer.masks, []), [ALL, LEFT, SPECK]);
+  assert.deepEqual(layer.without(layer.masks, layer.masks.map(({rle}) => rle)), []);
+});
+
+test('an object whose mask was corrected is another one', () => {
+  const whole = generated(1, Array(10).fill('#'.repeat(10))), layer = createMaskLayer(1024);
+  layer.update([1], [whole]);
+  const without = (count) => rleOf([...Array(9).fill('#'.repeat(10)), '#'.repeat(10 - count).padEnd(10, '.')]);
+  assert.deepEqual(layer.without([whole], [without(4)]), []);           // 0.96
+  assert.deepEqual(layer.without([whole], [without(5)]), [whole]);      // 0.95
 });

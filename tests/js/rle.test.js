@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {coverage, decodeForDisplay, decodeRle, displaySize, hasPixel, insideRanges, parseCounts} from '../../mobilesam/web/static/core/rle.js';
+import {coverage, decodeForDisplay, decodeRle, displaySize, hasPixel, insideRanges, parseCounts, rangesIou} from '../../mobilesam/web/static/core/rle.js';
 import {discRle, rleOf, rowsOf} from './masks.js';
 
 // Made with pycocotools: `pycocotools.mask.encode(numpy.asfortranarray(mask.astype("uint8")))`.
@@ -67,6 +67,15 @@ test('coverage is the share of the pixels inside', () => {
   assert.equal(coverage(FULL), 1);
   assert.equal(coverage(COLUMNS), 20 / 48);
   assert.equal(coverage(TALL), 8401 / 12e6);
+});
+
+test('the IoU of ranges', () => {
+  assert.equal(rangesIou([0, 4], [0, 4]), 1);
+  assert.equal(rangesIou([0, 4], [2, 6]), 2 / 6);
+  assert.equal(rangesIou([0, 4, 10, 12], [3, 11]), 2 / 12);             // it touches both
+  assert.equal(rangesIou([0, 2, 4, 6, 8, 10], [5, 6, 9, 20]), 2 / 16);
+  for (const none of [[], [4, 5]]) assert.equal(rangesIou(none, [0, 4]), 0);
+  assert.equal(rangesIou([], []), 0);
 });
 
 test('a pixel is looked up in the runs', () => {

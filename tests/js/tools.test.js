@@ -221,23 +221,26 @@ test('a plain click on another object selects it, a negative one or a drag does 
 /** A layer of masks by columns of ten pixels: 1, 2, 3, and none from 30 on. */
 function createFakeLayer() {
   return {
-    hovered: 0,
+    hovered: null, toggled: [],
     idAt: ({x}) => (x < 30 ? Math.floor(x / 10) + 1 : 0),
-    hover(id) { this.hovered = id; },
+    hover(id) { this.hovered = id ? {id} : null; },
+    toggle(id) { this.toggled.push(id); },
   };
 }
 
-test('a click picks the mask there, unless it is a drag, negative or beside all masks', () => {
-  const picked = [], by = createMaskTool({layer: createFakeLayer(), onPick: (id) => picked.push(id), onHover() {}});
+test('a click ticks the mask there, unless it is a drag, negative or beside all masks', () => {
+  let told = 0;
+  const layer = createFakeLayer(), by = createMaskTool({layer, onTick() { told++; }, onHover() {}});
   click({x: 12, y: 1}, {by});
   drag({x: 12, y: 1}, {x: 25, y: 1}, {by});
   click({x: 12, y: 1}, {by, isNegative: true});
   click({x: 50, y: 1}, {by});
-  assert.deepEqual(picked, [2]);
+  assert.deepEqual(layer.toggled, [2]);
+  assert.equal(told, 1);
 });
 
 test('the mask under the pointer is highlighted, and each change is told once', () => {
-  const hovered = [], layer = createFakeLayer(), by = createMaskTool({layer, onPick() {}, onHover: (id) => hovered.push(id)});
+  const hovered = [], layer = createFakeLayer(), by = createMaskTool({layer, onTick() {}, onHover: () => hovered.push(layer.hovered?.id ?? 0)});
   for (const x of [5, 7, 15, 16, 40]) by.hover({x, y: 0}, photo);
   by.hover({x: 25, y: 0}, photo);
   by.hover(null, photo);

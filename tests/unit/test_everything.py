@@ -267,6 +267,83 @@ def test_masks_that_become_duplicates_without_their_specks_are_dropped_as_in_the
         np.testing.assert_array_equal(record.mask, rle_to_mask(rle))
 
 
+def record_of(mask: np.ndarray, predicted_iou: float) -> MaskRecord:
+    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
+    bbox = (x0, y0, x1 - 1 - x0, y1 - 1 - y0)
+    return MaskRecord(mask_to_coco_rle(mask), predicted_iou, 1.0, bbox, int(mask.sum()))
+
+
+@pytest.fixture
+def everything_of(segmenter, embedding, monkeypatch):
+    """everything_of(records, options): what is kept of these, found in one batch."""
+
+    def select(records, **options):
+        monkeypatch.setattr("mobilesam.everything._decode_points", lambda *args: iter(records))
+        return segmenter.everything(embedding, 1, box_nms_thresh=1, **options)
+
+    return select
+
+
+SHIFTED = 36 * 40 / (2 * 40 * 40 - 36 * 40 + 1)  # IoU of squares 4 pixels apart, one with a speck
+
+
+@pytest.mark.parametrize(
+    ("thresh", "kept"),
+    [
+        (1.0, [0.9, 0.8, 0.7, 0.6]),
+        (SHIFTED + 1e-9, [0.9, 0.8, 0.7, 0.6]),
+        (SHIFTED - 1e-9, [0.9, 0.8, 0.7]),  # the others' IoU is 0.5 and 0
+        (0.49, [0.9, 0.7]),
+        (0.0, [0.9, 0.7]),
+    ],
+)
+def test_of_masks_that_are_nearly_the_same_the_best_is_kept(everything_of, thresh, kept):
+    half = square(10, 10)
+    half[30:] = False
+    records = [
+        record_of(square(14, 10, speck_xy=(170, 110)), 0.6),  # a speck makes its box large
+        record_of(half, 0.8),
+        record_of(square(100, 10), 0.7),
+        record_of(square(10, 10), 0.9),
+    ]
+    records = everything_of(records, mask_nms_thresh=thresh)
+    assert [record.predicted_iou for record in records] == kept
+
+
+def test_a_better_mask_of_a_later_batch_replaces_its_near_duplicate(
+    segmenter, embedding, small_batches, monkeypatch
+):
+    batches = [[record_of(square(10, 10), 0.5)], [record_of(square(11, 10), 0.9)], []]
+    found = iter(batches)
+    monkeypatch.setattr("mobilesam.everything._decode_points", lambda *args: iter(next(found)))
+    options = EverythingOptions(3, box_nms_thresh=1, mask_nms_thresh=0.8)
+    told = [step.records for step in segmenter.iter_everything(embedding, options)]
+    assert told == [batches[0], batches[1], batches[1]]
+
+
+def test_the_work_of_comparing_masks_is_bounded(everything_of, monkeypatch):
+    monkeypatch.setattr("mobilesam.everything._MAX_COMPARED", 2)
+    noise = np.random.default_rng(0).random((4, 120, 180)) > 0.5
+    records = [record_of(mask, 0.9) for mask in noise]
+    assert len(everything_of(records[:2], mask_nms_thresh=0.5)) == 2
+    with pytest.raises(PromptError, match="Too many masks"):
+        everything_of(records, mask_nms_thresh=0.5)
+
+
+def test_masks_below_a_share_of_the_photo_are_dropped(segmenter, embedding, unfiltered):
+    areas = sorted(record.area for record in unfiltered)
+    share = (areas[9] + areas[10]) / 2 / (120 * 180)  # between two, as runs differ by rounding
+    kept = segmenter.everything(embedding, 3, **KEEP_ALL, min_area_share=share)
+    assert sorted(record.area for record in kept) == pytest.approx(areas[10:], abs=20)
+
+
+def test_a_mask_that_becomes_too_small_without_its_islands_is_dropped(everything_of):
+    records = [record_of(square(10, 10, speck_xy=(170, 110)), 0.9)]
+    share = (40 * 40 + 1) / (120 * 180)
+    assert len(everything_of(records, min_area_share=share)) == 1
+    assert everything_of(records, min_area_share=share, min_mask_region_area=5) == []
+
+
 def test_the_defaults_depend_on_the_weights_and_given_options_win():
     sams = EverythingOptions()
     assert EverythingOptions.for_weights("official", {}) == sams
@@ -279,7 +356,13 @@ def test_the_defaults_depend_on_the_weights_and_given_options_win():
     assert EverythingOptions.for_weights("bundled", given) == sams
 
 
-THRESHOLDS = ["pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"]
+THRESHOLDS = [
+    "pred_iou_thresh",
+    "stability_score_thresh",
+    "box_nms_thresh",
+    "min_area_share",
+    "mask_nms_thresh",
+]
 INVALID = [float("nan"), float("inf"), -float("inf"), "1", None, True, [], {}, 1j, -(10**400)]
 BAD_OPTIONS = [
     *(("points_per_side", value) for value in [*INVALID, 0, -1, 65, 10**400, 2.5, 16.0]),
@@ -297,7 +380,7 @@ def test_an_option_that_is_not_a_number_in_its_range_is_refused(name, value):
 
 @pytest.mark.parametrize("name", ["crop_n_layers", "self", "", "x" * 10_000])
 def test_an_unknown_option_is_refused(name):
-    with pytest.raises(PromptError, match="There is no option") as refusal:
+    with pytest.raises(PromptError, match="is not a known field") as refusal:
         EverythingOptions.for_weights("bundled", {name: 1})
     assert len(str(refusal.value)) < 300
 

@@ -148,7 +148,9 @@ class Endpoints:
 
         The options are points_per_side, pred_iou_thresh, stability_score_thresh,
         stability_score_offset, box_nms_thresh and min_mask_region_area, all optional, with the
-        meaning they have in SamAutomaticMaskGenerator.
+        meaning they have in SamAutomaticMaskGenerator; min_area_share drops masks that cover less
+        than this share of the photo, and mask_nms_thresh those whose IoU with a better one is
+        higher than this (0.8 drops near-duplicates).
 
         Args:
             image: the photo.

@@ -39,6 +39,8 @@ _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
 _MODEL_INFO_S = 20.0
+_EVERYTHING_DEFAULTS = {"min_area_share": 0.01, "mask_nms_thresh": 0.8}
+"""Of the page: users look at all masks, and would have to sort out specks and near-duplicates."""
 _MAX_GENERATION_BYTES = 256 * MEGA  # of all mask generations together
 _TRIM_EVERY = 50  # photos between two trims of the heap, which costs 1% of their time
 
@@ -78,7 +80,7 @@ class PageHandlers:
 
     @answering
     def model_info(self, _query: Mapping[str, Any]) -> Reply:
-        """Device, weights and default options; `loaded` is false while the model is loading."""
+        """Device, weights and the page's default options; `loaded` is false while the model is loading."""
         if not self._model.done():
             return {"loaded": False}
         segmenter = self._model.result()
@@ -87,7 +89,7 @@ class PageHandlers:
             "device": "CPU" if segmenter.backend.device.type == "cpu" else "GPU",
             "weights": segmenter.weights.kind,
             "reason": segmenter.weights.reason,
-            "everything": asdict(segmenter.everything_options({})),
+            "everything": asdict(segmenter.everything_options(_EVERYTHING_DEFAULTS)),
         }
 
     async def open(self, query: Any, session: str) -> Reply:

@@ -38,8 +38,8 @@ function createParts(page, call) {
   });
   const everything = createEverything(page, {
     generation, redraw: editor.stage.redrawMarks,
-    onPick: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
-    onKeep: (masks) => panel.add(masks),
+    onEdit: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
+    onKeep: (masks, more) => panel.add(masks, 'kept', more),
   });
   const opening = createOpening(page, {
     loader: createPhotoLoader(call), reserve: editor.stage.reserve, onOpening: session.setOpening,

@@ -115,7 +115,7 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
   & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
-  & Record<'setPoints' | 'format' | 'winner', HTMLSelectElement>
+  & Record<'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
   & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
     | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'

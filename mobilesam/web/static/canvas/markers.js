@@ -1,7 +1,7 @@
 // Markers on the photo, drawn in CSS pixels: they have the same size at every zoom.
 import {boxIndex, handlesOf} from '../core/markers.js';
 
-const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b';
+const POSITIVE = '#16a34a', NEGATIVE = '#dc2626', BOX = '#f59e0b', CHECK = '#1257cc';
 
 /** Strokes the current path with a dark rim, visible on any background.
  * @type {(context: Context, colour: string, width: number) => void} */
@@ -69,6 +69,22 @@ export function drawPoint(context, {x, y}, label, isHovered = false) {
     context.moveTo(x - dx, y - dy);
     context.lineTo(x + dx, y + dy);
   }
+  context.stroke();
+}
+
+/** A check mark on a disc. @type {(context: Context, screenPoint: Point) => void} */
+export function drawCheck(context, {x, y}) {
+  context.beginPath();
+  context.arc(x, y, 10, 0, 7);
+  context.fillStyle = CHECK;
+  context.fill();
+  context.lineWidth = 2;
+  context.strokeStyle = '#fff';
+  context.stroke();
+  context.beginPath();
+  context.moveTo(x - 4.5, y + 0.5);
+  context.lineTo(x - 1.5, y + 3.5);
+  context.lineTo(x + 4.5, y - 3.5);
   context.stroke();
 }
 

@@ -1,11 +1,16 @@
-// The generated masks on the photo, and the tool that picks one of them.
+// The generated masks on the photo, and the tool that ticks some of them.
 import {PALETTE, pixelOf} from '../core/palette.js';
-import {decodeRle, displaySize, insideRanges} from '../core/rle.js';
+import {decodeRle, displaySize, insideRanges, rangesIou} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
+import {drawCheck} from './markers.js';
 import {paintMask} from './mask_painting.js';
 
-const FILL_PIXELS = PALETTE.map((colour) => pixelOf(colour, 0x6b)), EDGE_PIXELS = PALETTE.map((colour) => pixelOf(colour, 0xe6));
-const colourIndex = (/** @type {number} */ id) => (id - 1) % PALETTE.length;
+const FILL = 0x6b, EDGE = 0xe6, TICKED_FILL = 0xb8;    // alpha
+const PIXELS = PALETTE.map((colour) => [FILL, EDGE, TICKED_FILL].map((alpha) => pixelOf(colour, alpha)));
+const TICKED_EDGE = 0xffffffff;
+const REPLACED_IOU = 0.5;       // a ticked mask and the better one that takes its place
+const SAME_IOU = 0.95;          // an object's mask may be of another size than the generated one
+const pixelsOf = (/** @type {number} */ id) => PIXELS[(id - 1) % PIXELS.length];
 
 /** @param {number} side the longest side at which the masks are shown */
 export function createMaskLayer(side) {
@@ -14,6 +19,21 @@ export function createMaskLayer(side) {
   let top = new Uint32Array(0);  // the id of the uppermost mask at every pixel, column by column
   const overlay = createCanvas(1, 1), highlight = createCanvas(1, 1);
   let hovered = 0;
+  const ticked = /** @type {Set<number>} */ (new Set());
+  let checks = /** @type {Point[]} */ ([]);  // the pixels at which the ticked masks have their check marks
+
+  /** The middle of the longest column of pixels of every ticked mask that shows. */
+  function placeChecks() {
+    const [height] = size, longest = /** @type {Map<number, {start: number, length: number}>} */ (new Map());
+    for (let start = 0, end = 0; start < top.length; start = end) {
+      const id = top[start], bottom = start - start % height + height;
+      while (end < bottom && top[end] === id) end++;
+      const length = end - start;
+      if (ticked.has(id) && length > (longest.get(id)?.length ?? 0)) longest.set(id, {start, length});
+    }
+    return Array.from(longest.values(), ({start, length}) => (
+      {x: Math.floor(start / height) + 0.5, y: start % height + length / 2}));
+  }
 
   /** Paints the masks, smaller ones above larger ones. */
   function paint() {
@@ -30,15 +50,41 @@ export function createMaskLayer(side) {
         if (!id) continue;
         const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
           && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
-        pixels[y * width + x] = (isWithin ? FILL_PIXELS : EDGE_PIXELS)[colourIndex(id)];
+        const [fill, edge, tickedFill] = pixelsOf(id), isTicked = ticked.has(id);
+        pixels[y * width + x] = isTicked ? (isWithin ? tickedFill : TICKED_EDGE) : isWithin ? fill : edge;
       }
     }
     paintPixels(overlay, size, pixels);
+    checks = placeChecks();
+  }
+
+  /** Removes a mask. If it is ticked, so is then the added one that took its place. */
+  function remove(/** @type {number} */ id, /** @type {GeneratedMask[]} */ added) {
+    const ranges = entries.get(id)?.ranges ?? [];
+    entries.delete(id);
+    if (!ticked.delete(id)) return;
+    const better = added.find((mask) => rangesIou(ranges, entries.get(mask.id)?.ranges ?? []) > REPLACED_IOU);
+    if (better) ticked.add(better.id);
   }
 
   return {
     get masks() { return Array.from(entries.values(), ({mask}) => mask); },
-    get hovered() { return hovered; },
+    get ticked() { return [...entries.values()].flatMap(({mask}) => (ticked.has(mask.id) ? [mask] : [])); },
+    get hovered() { return entries.get(hovered)?.mask ?? null; },
+    /** The masks that are none of these of the same photo. @type {(masks: GeneratedMask[], others: Rle[]) => GeneratedMask[]} */
+    without(masks, others) {
+      const known = others.map((rle) => insideRanges(rle, size));
+      return masks.filter(({id}) => !known.some((ranges) => rangesIou(entries.get(id)?.ranges ?? [], ranges) > SAME_IOU));
+    },
+    /** Ticks a mask, or no longer. @param {number} id */
+    toggle(id) {
+      if (!ticked.delete(id)) ticked.add(id);
+      paint();
+    },
+    untick() {
+      ticked.clear();
+      paint();
+    },
     /** Adds masks and removes those that are not in `ids`. @type {(ids: number[], added: GeneratedMask[]) => void} */
     update(ids, added) {
       for (const mask of added) {
@@ -46,7 +92,7 @@ export function createMaskLayer(side) {
         entries.set(mask.id, {mask, ranges: insideRanges(mask.rle, size)});
       }
       const removed = [...entries.keys()].filter((id) => !ids.includes(id));
-      removed.forEach((id) => entries.delete(id));
+      removed.forEach((id) => remove(id, added));
       if (!entries.has(hovered)) hovered = 0;
       if (added.length || removed.length) paint();
     },
@@ -60,7 +106,7 @@ export function createMaskLayer(side) {
     /** Highlights the whole of a mask, also where smaller ones lie on it; 0 for none. @param {number} id */
     hover(id) {
       const entry = entries.get(id);
-      if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size), PALETTE[colourIndex(id)]);
+      if (entry) paintMask(highlight, decodeRle(entry.mask.rle, size), PALETTE[(id - 1) % PALETTE.length]);
       hovered = id;
     },
     /** Draws on a photo with these corners. @type {(context: Context, from: Point, to: Point) => void} */
@@ -69,20 +115,21 @@ export function createMaskLayer(side) {
       context.imageSmoothingEnabled = width < 2 * overlay.width;
       context.drawImage(overlay, from.x, from.y, width, height);
       if (hovered) context.drawImage(highlight, from.x, from.y, width, height);
+      const [rows, columns] = size;
+      for (const {x, y} of checks) drawCheck(context, {x: from.x + x / columns * width, y: from.y + y / rows * height});
     },
   };
 }
 
-/** Creates the tool that highlights the mask under the pointer and picks it on a click; `onHover` is called with 0
- * where there is none.
- * @param {{layer: ReturnType<typeof createMaskLayer>, onPick: (id: number) => void, onHover: (id: number) => void}} options
+/** Creates the tool that highlights the mask under the pointer and ticks it on a click.
+ * @param {{layer: ReturnType<typeof createMaskLayer>, onTick: () => void, onHover: () => void}} options
  * @returns {Tool} */
-export function createMaskTool({layer, onPick, onHover}) {
+export function createMaskTool({layer, onTick, onHover}) {
   function hover(/** @type {Point | null} */ imagePoint, /** @type {Size} */ photo) {
     const id = imagePoint ? layer.idAt(imagePoint, photo) : 0;
-    if (id === layer.hovered) return;
+    if (id === (layer.hovered?.id ?? 0)) return;
     layer.hover(id);
-    onHover(id);
+    onHover();
   }
   return {
     hover,
@@ -90,7 +137,9 @@ export function createMaskTool({layer, onPick, onHover}) {
     move({to, photo}) { hover(to, photo); },
     end({from, moved, isNegative, photo}) {
       const id = layer.idAt(from, photo);
-      if (id && !moved && !isNegative) onPick(id);
+      if (!id || moved || isNegative) return;
+      layer.toggle(id);
+      onTick();
     },
     draw(context, toScreen, gesture, photo) {
       layer.draw(context, toScreen({x: 0, y: 0}), toScreen({x: photo.width, y: photo.height}));

@@ -17,6 +17,10 @@ export const predictedIou = ({reply, predicted_iou}) => reply?.predicted_iou ?? 
 /** A predicted IoU to read: the decoder's estimate may exceed 1. */
 export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed(2);
 
+/** What is known about a mask. @param {number} share of the photo, 0 to 1 @param {number | null} iou predicted */
+export const describeMask = (share, iou) => (
+  (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
+
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.
  * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,

@@ -72,6 +72,19 @@ export function coverage({size: [height, width], counts}) {
   return area / (height * width);
 }
 
+/** The intersection over union of two masks, given as ranges at the same size; 0 if both are empty.
+ * @type {(a: number[], b: number[]) => number} */
+export function rangesIou(a, b) {
+  const length = (/** @type {number[]} */ ranges) => ranges.reduce((sum, at, k) => (k % 2 ? sum + at : sum - at), 0);
+  let shared = 0;
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    shared += Math.max(0, Math.min(a[i + 1], b[j + 1]) - Math.max(a[i], b[j]));
+    if (a[i + 1] < b[j + 1]) i += 2;
+    else j += 2;
+  }
+  return shared && shared / (length(a) + length(b) - shared);
+}
+
 /** Where each run of a mask ends. */
 const runEnds = /** @type {WeakMap<Rle, Uint32Array>} */ (new WeakMap());
 

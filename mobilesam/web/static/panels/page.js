@@ -33,7 +33,8 @@ const initialState = {
   clean: true,                  // of the active object
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
-  maskCount: 0, hoveredId: 0,
+  maskCount: 0, tickedCount: 0,
+  hovered: /** @type {GeneratedMask | null} */ (null),
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
 
@@ -68,7 +69,8 @@ const attributes = (/** @type {PageState} */ state) => ({
   objects: String(state.objects.length),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',
   masks: String(state.maskCount),
-  hovered: String(state.hoveredId),
+  ticked: String(state.tickedCount),
+  hovered: String(state.hovered?.id ?? 0),
 });
 
 /** Writes the data- attributes of the page. No script reads them. */

@@ -4,7 +4,7 @@ import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {paintMask} from '../canvas/mask_painting.js';
 import {fitted} from '../core/geometry.js';
 import {isAnswerable} from '../core/interactions.js';
-import {formatIou} from '../core/objects.js';
+import {describeMask, formatIou} from '../core/objects.js';
 import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
@@ -19,7 +19,7 @@ const HINTS = {                 // for a mouse, and for fingers
   choose: ['Did you mean one of these?', 'Did you mean one of these?'],
   refine: ['Click to add a missing area. Right-click to exclude an area.', 'Tap to add a missing area. Switch to "Remove" to exclude an area.'],
   brush: ['Paint to add to the mask. Use the right button or Shift to erase.', 'Paint to add to the mask. Switch to "Erase" to remove from it.'],
-  masks: ['Click a mask to edit it.', 'Tap a mask to edit it.'],
+  masks: ['Click masks to choose those to keep.', 'Tap masks to choose those to keep.'],
   nothing: ['Not sure. Add a click or draw a box.', 'Not sure. Add a tap or draw a box.'],
 };
 
@@ -36,8 +36,7 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
 function verdict(/** @type {PageState} */ {reply}) {
   if (!reply) return '';
   if (!reply.coverage) return 'No mask';
-  const estimate = reply.predicted_iou === null ? '' : `Predicted IoU ${formatIou(reply.predicted_iou)} · `;
-  return `${estimate}${(100 * reply.coverage).toFixed(reply.coverage < 0.1 ? 1 : 0)}% of the photo`;
+  return describeMask(reply.coverage, reply.predicted_iou);
 }
 
 /** @type {(photo: HTMLCanvasElement, candidate: Candidate, colour: string) => HTMLCanvasElement} */
