@@ -138,7 +138,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
+    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges})) objects.markSaved();
   }
 
   /** Edits the object under the crosshair or the pointer. */
