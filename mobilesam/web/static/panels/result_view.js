@@ -109,20 +109,22 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
     buttons('result-save').forEach((button) => { button.title = `Download ${x1 - x0} × ${y1 - y0} pixels`; });
   }
 
+  function show(/** @type {Cutout} */ next, /** @type {CutoutFile | null} */ file = null) {
+    cutout = next;
+    ready = file;
+    view.dataset.full = file ? 'yes' : 'no';
+    draw();
+  }
+
   /** Shows the masks at once as they are on the page, and the cut-out at its own size when it comes. */
   async function refresh() {
     const {photo, objects, reply} = store.get(), rles = isAll() ? objects.filter(hasMask).map((item) => item.reply.rle) : [];
     if (!photo) return;
     if (!isAll() && reply) rles.push(reply.rle);
-    cutout = previewCutout(photo, rles, DISPLAY_SIDE);
-    ready = null;
-    draw();
+    show(previewCutout(photo, rles, DISPLAY_SIDE));
     const request = requestCutout();
     const found = await request.catch(({message}) => fail(message));
-    if (!found || store.get().view !== 'result' || request !== requestCutout()) return;
-    ready = found;
-    cutout = cutoutOf(found);
-    draw();
+    if (found && store.get().view === 'result' && request === requestCutout()) show(cutoutOf(found), found);
   }
 
   function showControls() {
@@ -267,7 +269,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
       'view-result': open, 'view-select': close, 'view-switch': () => { if (!close()) open(); },
       'result-compare': () => change(() => { isComparing = !isComparing; }),
       'result-crop': () => change(() => { isCropped = !isCropped; }),
-      'result-all': () => { wantsAll = !isAll(); showControls(); refresh(); },
+      'result-all'() { wantsAll = !isAll(); showControls(); if (store.get().view === 'result') refresh(); },
       'result-edges': () => store.set({edges: store.get().edges === 'soft' ? 'hard' : 'soft'}),
     },
   };
