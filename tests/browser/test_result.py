@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.browser.driver import Gate
 from tests.browser.object_list import press_next
-from tests.serving import BLUE, GROUND, RED, YELLOW, Disc, draw, save_rotated
+from tests.serving import BLUE, GROUND, LEFT, RED, YELLOW, Disc, draw, save_rotated
 
 LARGE, SMALL = Disc(500, 450, 300), Disc(1300, 300, 150, YELLOW)
 WIDTH, HEIGHT = 1700, 900
@@ -419,3 +419,50 @@ def test_the_cut_out_can_be_dragged_out_of_the_page(result):
     result.page.mouse.up()
     assert file == f"image/png:two-discs-cutout.png:{url}"
     assert np.array_equal(as_array(result.page.request.get(url).body()), cutout_of(result))
+
+
+# -- small screens -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390)])
+def test_the_result_and_its_controls_fit_on_a_phone(phone, width, height):
+    phone.page.set_viewport_size({"width": width, "height": height})
+    phone.click(LEFT.centre)
+    phone.page.locator("[data-do=view-result]:visible").first.tap()
+    wait_full(phone)
+    phone.page.locator("[data-background='#ffffff']").tap()
+    view = phone.part("result-view").bounding_box()
+    assert view["x"] >= 0
+    assert view["x"] + view["width"] <= width
+    assert phone.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    for command in ("view-select", "result-crop", "result-save"):
+        box = phone.page.locator(f".sam-bar [data-do={command}]").bounding_box()
+        assert box["height"] >= 44
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+    phone.page.locator(".sam-views [data-do=view-select]").tap()
+    assert phone.data("view") == "select"
+
+
+def test_two_fingers_scale_the_object_and_one_moves_it(phone):
+    phone.click(LEFT.centre)
+    phone.page.locator("[data-do=view-result]:visible").first.tap()
+    wait_full(phone)
+    phone.page.locator("[data-background='#000000']").tap()
+    box = phone.part("result-view").bounding_box()
+    session = phone.page.context.new_cdp_session(phone.page)
+
+    def touch(kind, *points):
+        places = [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch("touchStart", (x - 20, y), (x + 20, y))
+    touch("touchMove", (x - 40, y), (x + 40, y))
+    touch("touchEnd")
+    phone.wait_for("() => document.querySelector('[data-part=result-size]').value === '200'")
+    touch("touchStart", (x, y))
+    touch("touchMove", (x, y - 0.25 * box["height"]))
+    touch("touchEnd")
+    phone.settle()
+    rows = np.nonzero(phone.pixels("result-after")[..., 0] > 150)[0]
+    assert rows.max() < 170  # of 200, where its lower edge was at 200

@@ -206,7 +206,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   }
 
   at.addEventListener('input', slide);
-  size.addEventListener('input', () => move({factor: size.valueAsNumber / 100 / placement.scale}));
+  size.addEventListener('input', () => change(() => { placement = {...placement, scale: size.valueAsNumber / 100}; }));
   colour.addEventListener('input', () => setBackground(colour.value));
   colour.addEventListener('click', () => setBackground(colour.value));
   view.addEventListener('pointerdown', (event) => {
@@ -247,13 +247,12 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   store.subscribe((state, previous) => {
     if (state.photo !== previous.photo) placement = IN_PLACE;
+    const keys = /** @type {const} */ (['view', 'photo', 'reply', 'objects', 'edges', 'exclusive']);
+    const isNew = keys.some((key) => state[key] !== previous[key]);
+    if (isNew) showControls();
     if (state.view !== 'result') return;
-    if (state.isOpening || !hasResult(state)) return void close();
-    const isNew = state.view !== previous.view || state.reply !== previous.reply || state.objects !== previous.objects
-      || state.edges !== previous.edges || state.exclusive !== previous.exclusive;
-    if (!isNew) return;
-    showControls();
-    refresh();
+    if (state.isOpening || !hasResult(state)) close();
+    else if (isNew) refresh();
   });
 
   return {
