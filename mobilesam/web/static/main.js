@@ -71,14 +71,14 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     return downloads.save({kind, interactions, edges});
   }
 
-  /** Ends one of these: the sheet of a phone, opening a photo, a drag, a message, the result, the mode for generated
+  /** Ends one of these: the sheet of a phone, opening a photo, a drag, the result, a message, the mode for generated
    * masks, the interactions. */
   function escape() {
     if (store.get().isSheetOpen) return store.set({isSheetOpen: false});
     if (store.get().isOpening) return opening.end();
     if (stage.cancelGesture()) return;
-    if (store.get().alert) return clearAlert();
     if (view.close()) return;
+    if (store.get().alert) return clearAlert();
     if (!everything.leave()) undoStack.clear();
   }
 

@@ -76,6 +76,12 @@ export function previewCutout(photo, rles, side) {
   return {picture, box, bounds: boxAround(bounds)};
 }
 
+/** A cut-out with a picture whose longest side is at most `side`. @type {(cutout: Cutout, side: number) => Cutout} */
+export function displayed(cutout, side) {
+  const {width, height} = cutout.picture;
+  return {...cutout, picture: scaledTo(cutout.picture, ...fitted(width, height, side))};
+}
+
 /** What shows within a frame when the cut-out lies on a background; a background picture fills the frame.
  * @type {(photo: Photo, cutout: Cutout, background: Background, placement: Placement, frame: Box, width: number,
  *   height: number) => HTMLCanvasElement} */

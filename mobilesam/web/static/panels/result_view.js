@@ -1,60 +1,37 @@
 // The result in the place of the photo: the cut-out on a background, next to the photo if users want to compare.
 /** @import {Page, PageState} from './page.js' */
 /** @import {Background, Cutout} from './compositing.js' */
-import {contextOf} from '../canvas/canvas2d.js';
+import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
 import {screenPointOf} from '../canvas/gestures.js';
-import {clamp, fitted} from '../core/geometry.js';
+import {listenToMoves} from '../canvas/moves.js';
+import {fitted} from '../core/geometry.js';
 import {hasMask} from '../core/objects.js';
 import {IN_PLACE, moved} from '../core/placement.js';
-import {composed, framedPhoto, previewCutout, wholeOf} from './compositing.js';
+import {composed, displayed, framedPhoto, previewCutout, wholeOf} from './compositing.js';
 import {makeDraggable} from './sharing.js';
 
 const DISPLAY_SIDE = 1600;      // of what shows; the file has the photo's own size
 const STEP = 0.01, LARGE_STEP = 0.1;    // of an arrow key, as shares of the photo's longest side
-const ZOOM_PER_PX = 0.002;
 const TOO_LARGE = 'This browser cannot make a picture of that size. Crop it to the object, or download the cut-out.';
 
 /** Whether there is a result to show. */
 export const hasResult = (/** @type {PageState} */ {mode, reply, objects}) => (
   mode === 'clicks' && (Boolean(reply?.coverage) || objects.some(hasMask)));
 
-/** Moves and scales with one or two pointers and the wheel. `onMove` gets the distance in pixels of the screen.
- * @type {(view: HTMLElement, isActive: () => boolean,
- *   onMove: (change: {x: number, y: number, factor: number}) => void) => void} */
-function listenToMoves(view, isActive, onMove) {
-  const pointers = /** @type {Map<number, Point>} */ (new Map());
-  function spread() {
-    const [a, b = a] = pointers.values();
-    return {x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, length: Math.hypot(a.x - b.x, a.y - b.y)};
-  }
-  view.addEventListener('pointerdown', (event) => {
-    if (!isActive() || event.button !== 0 || pointers.size === 2) return;
-    view.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, screenPointOf(event, view));
-  });
-  view.addEventListener('pointermove', (event) => {
-    if (!pointers.has(event.pointerId)) return;
-    const before = spread();
-    pointers.set(event.pointerId, screenPointOf(event, view));
-    const now = spread();
-    onMove({x: now.x - before.x, y: now.y - before.y, factor: before.length ? now.length / before.length : 1});
-  });
-  view.addEventListener('lostpointercapture', (event) => pointers.delete(event.pointerId));
-  view.addEventListener('wheel', (event) => {
-    if (!isActive()) return;
-    event.preventDefault();
-    onMove({x: 0, y: 0, factor: Math.exp(-clamp(event.deltaY, -120, 120) * ZOOM_PER_PX)});
-  }, {passive: false});
+function put(/** @type {HTMLCanvasElement} */ canvas, /** @type {HTMLCanvasElement} */ picture) {
+  resize(canvas, picture.width, picture.height);
+  clearCanvas(canvas);
+  contextOf(canvas).drawImage(picture, 0, 0);
 }
 
 /** Asks for the cut-out of what is shown, once for each.
  * @param {(query: object) => Promise<CutoutFile>} fetchCutout */
 function createCutoutFiles(fetchCutout) {
   let lastKey = /** @type {unknown[]} */ ([]);
-  let last = /** @type {Promise<CutoutFile & {picture: ImageBitmap}> | null} */ (null);
+  let last = /** @type {Promise<CutoutFile> | null} */ (null);
   return (/** @type {unknown[]} */ key, /** @type {() => object} */ query) => {
     if (last && key.every((item, index) => item === lastKey[index])) return last;
-    const current = fetchCutout(query()).then(async (file) => ({...file, picture: await createImageBitmap(file.blob)}));
+    const current = fetchCutout(query());
     current.catch(() => { if (last === current) last = null; });
     [last, lastKey] = [current, key];
     return current;
@@ -87,24 +64,23 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
       {edges, ...(all ? objectsQuery() : {interactions: answered})}));
   }
 
-  /** @type {(file: CutoutFile & {picture: ImageBitmap}) => Cutout} */
-  function cutoutOf({corner: [x, y], picture}) {
+  /** Decodes a cut-out for a moment: at its own size it may take hundreds of megabytes.
+   * @template Result
+   * @param {CutoutFile} file @param {(cutout: Cutout) => Result} use */
+  async function withCutout({blob, corner: [x, y]}, use) {
+    const picture = await createImageBitmap(blob).catch(() => { throw new Error(TOO_LARGE); });
     const box = /** @type {Box} */ ([x, y, x + picture.width, y + picture.height]);
-    return {picture, box, bounds: box};
+    const result = use({picture, box, bounds: box});
+    picture.close();
+    return result;
   }
 
   function draw() {
     const {photo} = store.get();
     if (!photo || !cutout) return;
     const frame = frameOf(photo, cutout), [x0, y0, x1, y1] = frame, [width, height] = fitted(x1 - x0, y1 - y0, DISPLAY_SIDE);
-    const pictures = [
-      framedPhoto(photo, frame, width, height),
-      composed(photo, cutout, behind(), placementNow(), frame, width, height),
-    ];
-    [refs.resultBefore, refs.resultAfter].forEach((canvas, index) => {
-      Object.assign(canvas, {width, height});
-      contextOf(canvas).drawImage(pictures[index], 0, 0);
-    });
+    if (isComparing) put(refs.resultBefore, framedPhoto(photo, frame, width, height));
+    put(refs.resultAfter, composed(photo, cutout, behind(), placementNow(), frame, width, height));
     view.style.setProperty('--ratio', String((x1 - x0) / (y1 - y0)));
     buttons('result-save').forEach((button) => { button.title = `Download ${x1 - x0} × ${y1 - y0} pixels`; });
   }
@@ -118,25 +94,31 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   /** Shows the masks at once as they are on the page, and the cut-out at its own size when it comes. */
   async function refresh() {
-    const {photo, objects, reply} = store.get(), rles = isAll() ? objects.filter(hasMask).map((item) => item.reply.rle) : [];
+    const {photo, objects, reply} = store.get();
     if (!photo) return;
-    if (!isAll() && reply) rles.push(reply.rle);
-    show(previewCutout(photo, rles, DISPLAY_SIDE));
+    const replies = isAll() ? objects.filter(hasMask).map((item) => item.reply) : reply ? [reply] : [];
+    show(previewCutout(photo, replies.map(({rle}) => rle), DISPLAY_SIDE));
     const request = requestCutout();
-    const found = await request.catch(({message}) => fail(message));
-    if (found && store.get().view === 'result' && request === requestCutout()) show(cutoutOf(found), found);
+    try {
+      const found = await request, next = await withCutout(found, (full) => displayed(full, DISPLAY_SIDE));
+      if (store.get().view === 'result' && request === requestCutout()) show(next, found);
+    } catch (error) {
+      if (store.get().view === 'result') fail(/** @type {Error} */ (error).message);
+    }
   }
 
   function showControls() {
-    const {objects, edges} = store.get(), hasOthers = objects.filter(hasMask).length > 1;
+    const {objects, edges, reply} = store.get(), hasOthers = objects.filter(hasMask).length > 1;
     const flags = {'result-compare': isComparing, 'result-crop': isCropped, 'result-all': isAll(), 'result-edges': edges === 'soft'};
     for (const [command, flag] of Object.entries(flags)) {
       buttons(command).forEach((button) => button.setAttribute('aria-pressed', String(flag)));
     }
-    buttons('result-all').forEach((button) => { button.hidden = !hasOthers; });
+    buttons('result-all').forEach((button) => Object.assign(button, {hidden: !hasOthers, disabled: !reply?.coverage}));
     const names = Array.from(backgroundButtons, (button) => button.dataset.background);
     const name = names.includes(background) ? background : 'colour';
-    backgroundButtons.forEach((button, index) => button.setAttribute('aria-pressed', String(names[index] === name)));
+    backgroundButtons.forEach((button, index) => {
+      button.setAttribute(button instanceof HTMLButtonElement ? 'aria-pressed' : 'data-pressed', String(names[index] === name));
+    });
     Object.assign(view.dataset, {
       comparing: isComparing ? 'yes' : 'no', movable: isMovable() ? 'yes' : 'no', transparent: background === 'none' ? 'yes' : 'no',
     });
@@ -184,8 +166,10 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
     const {photo} = store.get(), on = behind(), isPlain = background === 'none' && isCropped, where = placementNow();
     const found = await requestCutout();
     if (!photo || isPlain) return found;
-    const whole = cutoutOf(found), frame = frameOf(photo, whole), [x0, y0, x1, y1] = frame;
-    const canvas = composed(photo, whole, on, where, frame, x1 - x0, y1 - y0);
+    const canvas = await withCutout(found, (full) => {
+      const frame = frameOf(photo, full), [x0, y0, x1, y1] = frame;
+      return composed(photo, full, on, where, frame, x1 - x0, y1 - y0);
+    });
     const blob = await /** @type {Promise<Blob | null>} */ (new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); }));
     if (!blob) throw new Error(TOO_LARGE);
     return {blob, name: photo.file.name.replace(/[.][^.]*$/, '') + '-picture.png'};
