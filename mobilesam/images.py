@@ -1,6 +1,7 @@
 """Decodes photos from files, PIL images and arrays to upright uint8 RGB within the limits."""
 
 import hashlib
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from mobilesam.errors import ImageError
 from mobilesam.image_file import BoundedFile, exif_orientation, read_photo_file
@@ -23,6 +24,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """The decoders of Pillow that are used; the others are an unnecessary attack surface."""
 
 _STRIP_PIXELS = MEGA
+_MAX_PROFILE_BYTES = 4 * MEGA  # of a colour profile; those of printers have up to 3 MB
 
 # Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin.
 _DECODER_BYTES = 7.5
@@ -33,7 +35,7 @@ class Photo:
     """A decoded photo.
 
     Attributes:
-        pixels: (H, W, 3) uint8 RGB, upright (EXIF orientation applied), transparency over white.
+        pixels: (H, W, 3) uint8 sRGB, upright (EXIF orientation applied), transparency over white.
         notes: sentences for the user, for example that only the first frame is used.
         browser_agrees: whether browsers show the file with exactly these pixels.
         format: Pillow's name of the file's format, such as "JPEG"; empty if it was no file.
@@ -167,8 +169,9 @@ def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     white = 65535.0
     if image.mode in {"I", "F"}:
         white = max(1.0, *(float(np.nanmax(np.asarray(cut(strip)))) for strip in strips))
+    to_srgb = _srgb_transform(image)
     for strip in strips:
-        stored[strip] = _to_rgb(cut(strip), white)
+        stored[strip] = _to_rgb(cut(strip), white, to_srgb)
     return pixels
 
 
@@ -180,7 +183,25 @@ def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8
     return view[::rows, ::columns]
 
 
-def _to_rgb(image: Image.Image, white: float) -> NDArray[np.uint8]:
+def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    """Converts colours to sRGB; None if the image has no other profile that can be used."""
+    data = image.info.get("icc_profile")
+    if not isinstance(data, bytes) or not 0 < len(data) <= _MAX_PROFILE_BYTES:
+        return None
+    mode = {"L": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return None
+        # Fails if the profile is damaged, or is one of grey for a colour image, for example.
+        return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _to_rgb(
+    image: Image.Image, white: float, to_srgb: ImageCms.ImageCmsTransform | None
+) -> NDArray[np.uint8]:
     """(H, W, 3) pixels; `white` is the value of white in modes with more than eight bits."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         values = np.asarray(image, dtype=np.float32)
@@ -190,7 +211,11 @@ def _to_rgb(image: Image.Image, white: float) -> NDArray[np.uint8]:
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    pixels: NDArray[np.uint8] = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if image.mode != "RGB" and not (to_srgb and image.mode == to_srgb.input_mode):
+        image = image.convert("RGB")
+    if to_srgb and image.mode == to_srgb.input_mode:
+        image = to_srgb.apply(image)
+    pixels: NDArray[np.uint8] = np.asarray(image)
     return pixels
 
 

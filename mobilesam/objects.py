@@ -132,6 +132,14 @@ def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObj
     return result
 
 
+def union_mask(objects: Sequence[PhotoObject]) -> Mask:
+    """The (H, W) bool mask of one or more objects together."""
+    union = np.zeros(objects[0].size_hw, np.bool_)
+    for item in objects:
+        union |= item.mask
+    return union
+
+
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:
     """Raises PromptError unless every mask has the photo's size, (H, W)."""
     for item in objects:

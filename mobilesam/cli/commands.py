@@ -63,7 +63,8 @@ def segment(args: Namespace) -> int:
         found = PhotoObject(DEFAULT_NAME, mask, iou)
         write_atomically(out, export_file("coco_rle", photo, [found], args.photo.name)[1])
     else:
-        write_atomically(out, mask_png(mask) if args.format == "mask" else cutout_png(photo, mask))
+        is_mask, soft = args.format == "mask", args.edges == "soft"
+        write_atomically(out, mask_png(mask) if is_mask else cutout_png(photo, mask, soft))
     if not args.quiet:
         show(
             f"{args.out}: {mask.mean():.1%} of the photo, predicted IoU {min(iou, 1):.2f}, "

@@ -149,6 +149,13 @@ def _add_segment(add: Add) -> None:
         help="mask: a black and white PNG; cutout: a PNG of the object, cropped, on a transparent "
         "background; coco: COCO JSON (default: mask)",
     )
+    add(
+        "--edges",
+        choices=("hard", "soft"),
+        default="hard",
+        help="of a cut-out. hard: every pixel is opaque or transparent; soft: the edge is two "
+        "pixels wide, without the colours of the background (default: hard)",
+    )
 
 
 def _add_clean(add: Add) -> None:

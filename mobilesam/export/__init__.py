@@ -7,5 +7,6 @@ from mobilesam.export.files import FILE_FORMATS as FILE_FORMATS
 from mobilesam.export.files import export_file as export_file
 from mobilesam.export.files import safe_file_stem as safe_file_stem
 from mobilesam.export.labelme import read_labelme as read_labelme
+from mobilesam.export.pictures import cutout_bounds_xyxy as cutout_bounds_xyxy
 from mobilesam.export.pictures import cutout_png as cutout_png
 from mobilesam.export.pictures import mask_png as mask_png

@@ -18,7 +18,7 @@ from mobilesam.export.pictures import cutout_png, index_png, mask_png
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
 from mobilesam.masks import mask_to_json
-from mobilesam.objects import PhotoObject, check_sizes
+from mobilesam.objects import PhotoObject, check_sizes, union_mask
 from mobilesam.polygons import count_parts_and_holes
 from mobilesam.settings import MEGA
 
@@ -26,7 +26,7 @@ MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to f
 MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
 MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
 _SUFFIXES = {
-    "mask_png": "mask.png",
+    "mask_png": "masks.png",
     "index_png": "index.png",
     "cutouts_zip": "cutouts.zip",
     "coco_rle": "coco.json",
@@ -38,12 +38,17 @@ FILE_FORMATS = tuple(_SUFFIXES)
 
 
 def export_file(
-    file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
+    file_format: str,
+    photo: Photo,
+    objects: Sequence[PhotoObject],
+    photo_name: str,
+    soft: bool = False,
 ) -> tuple[str, bytes]:
     """Exports one or more objects of a photo as a file, in one of FILE_FORMATS.
 
     `"mask_png"` is the union of all masks; `"yolo"` a ZIP of data.yaml and the label file.
     `photo_name` is the photo's file name, for annotation files and the name of the exported file.
+    `soft` gives cut-outs soft edges, see `cutout_png`.
     Returns a file name that is safe on every system, and the file's content.
 
     Raises:
@@ -59,24 +64,21 @@ def export_file(
         raise PromptError("All masks are empty, so there is nothing to export.")
     name = photo_file_name(photo_name)
     file_name = f"{safe_file_stem(PurePosixPath(name).stem)}-{_SUFFIXES[file_format]}"
-    return file_name, _content(file_format, photo, objects, name)
+    return file_name, _content(file_format, photo, objects, name, soft)
 
 
 def _content(
-    file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str
+    file_format: str, photo: Photo, objects: Sequence[PhotoObject], photo_name: str, soft: bool
 ) -> bytes:
     if file_format in ("coco_polygons", "yolo", "labelme"):
         _check_polygon_cost(objects)
     match file_format:
         case "mask_png":
-            union = np.zeros(photo.size_hw, bool)
-            for item in objects:
-                union |= item.mask
-            return mask_png(union)
+            return mask_png(union_mask(objects))
         case "index_png":
             return index_png(objects)
         case "cutouts_zip":
-            return _cutouts_zip(photo, objects)
+            return _cutouts_zip(photo, objects, soft)
         case "yolo":
             # YOLO looks for the labels of images/<photo> in labels/<stem>.txt.
             class_names = list(dict.fromkeys(item.name for item in objects))
@@ -116,7 +118,7 @@ def photo_file_name(path: str) -> str:
     return plain[-100:] if plain.strip(".") else "photo.jpg"
 
 
-def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:
+def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject], soft: bool) -> bytes:
     """Cut-outs named `<index>-<name>.png`; the index, as in `index_png`, makes names unique."""
     boxes_xywh = [mask_to_json(item.rle)["bbox"] for item in objects]
     if sum(width * height for _, _, width, height in boxes_xywh) > MAX_CUTOUT_PIXELS:
@@ -124,7 +126,7 @@ def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject]) -> bytes:
             "The cut-outs are too large for one file. Export fewer objects at a time."
         )
     files = (
-        (f"{index}-{safe_file_stem(item.name, 'object')}.png", cutout_png(photo, item.mask))
+        (f"{index}-{safe_file_stem(item.name, 'object')}.png", cutout_png(photo, item.mask, soft))
         for index, item in enumerate(objects, start=1)
         if item.area
     )

@@ -8,6 +8,12 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from mobilesam.errors import PromptError
+from mobilesam.export.soft_edges import (
+    ESTIMATE_PX,
+    SOFT_MARGIN_PX,
+    foreground_colours,
+    soft_alpha,
+)
 from mobilesam.images import Photo
 from mobilesam.masks import Mask, mask_bounds_xyxy
 from mobilesam.objects import PALETTE, PhotoObject
@@ -21,19 +27,52 @@ def mask_png(mask: Mask) -> bytes:
     return _png(Image.fromarray(mask.astype(np.uint8) * 255))
 
 
-def cutout_png(photo: Photo, mask: Mask) -> bytes:
-    """Encodes the object as an RGBA PNG, cropped to the (H, W) mask and transparent outside it.
+def cutout_bounds_xyxy(mask: Mask, soft: bool = False) -> tuple[int, int, int, int]:
+    """The part of the photo that a cut-out of an (H, W) mask shows, as (x0, y0, x1, y1).
 
     PromptError if the mask is empty.
     """
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
-    if x0 == x1:
+    bounds = mask_bounds_xyxy(mask)
+    if bounds[0] == bounds[2]:
         raise PromptError("The mask is empty, so there is nothing to cut out.")
-    inside = mask[y0:y1, x0:x1]
-    # Clear the colours outside the mask too: transparent pixels must not reveal the photo.
-    colours = photo.pixels[y0:y1, x0:x1] * inside[..., None]
-    rgba = np.dstack([colours, inside.astype(np.uint8) * 255])
+    return _grown(bounds, SOFT_MARGIN_PX if soft else 0, mask)
+
+
+def cutout_png(photo: Photo, mask: Mask, soft: bool = False) -> bytes:
+    """Encodes the object as an RGBA PNG, cropped to the (H, W) mask and transparent outside it.
+
+    The colours are sRGB. With `soft`, the edge is two pixels wide and has the colours of the object
+    only; otherwise alpha is 255 or 0 and the colours are the photo's.
+
+    PromptError if the mask is empty.
+    """
+    x0, y0, x1, y1 = cutout_bounds_xyxy(mask, soft)
+    if soft:
+        left, top, right, bottom = _grown((x0, y0, x1, y1), ESTIMATE_PX, mask)
+        alpha = soft_alpha(mask[top:bottom, left:right])
+        colours = foreground_colours(photo.pixels[top:bottom, left:right], alpha)
+        crop = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+        rgba = np.dstack([colours[crop], alpha[crop]])
+    else:
+        inside = mask[y0:y1, x0:x1]
+        # Clear the colours outside the mask too: transparent pixels must not reveal the photo.
+        colours = photo.pixels[y0:y1, x0:x1] * inside[..., None]
+        rgba = np.dstack([colours, inside.astype(np.uint8) * 255])
     return _png(Image.fromarray(rgba), compress_level=_PHOTO_COMPRESSION)
+
+
+def _grown(
+    bounds_xyxy: tuple[int, int, int, int], margin: int, mask: Mask
+) -> tuple[int, int, int, int]:
+    """Bounds with a margin in pixels, as far as the mask reaches."""
+    x0, y0, x1, y1 = bounds_xyxy
+    height, width = mask.shape
+    return (
+        max(0, x0 - margin),
+        max(0, y0 - margin),
+        min(width, x1 + margin),
+        min(height, y1 + margin),
+    )
 
 
 def index_png(objects: Sequence[PhotoObject]) -> bytes:

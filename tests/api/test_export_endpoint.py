@@ -42,7 +42,7 @@ def found(client, photo):
 def test_the_endpoint_says_what_it_takes(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/export"]
     by_name = {one["parameter_name"]: one for one in endpoint["parameters"]}
-    assert list(by_name) == ["image", "objects", "format", "name"]
+    assert list(by_name) == ["image", "objects", "format", "name", "edges"]
     assert by_name["format"]["type"]["enum"] == list(FILE_FORMATS)
     assert by_name["objects"]["type"]["type"] == "array"
 
@@ -63,9 +63,9 @@ def test_the_mask_of_segment_becomes_a_file_of_every_format(ask, found, file_for
 
 
 def test_the_file_lies_in_a_secret_folder_within_that_of_the_process(app, client, found, photo):
-    before = files_named(app, "discs-mask.png")
+    before = files_named(app, "discs-masks.png")
     client.predict(handle_file(photo), [found], "mask_png", api_name="/export")
-    (made,) = files_named(app, "discs-mask.png") - before
+    (made,) = files_named(app, "discs-masks.png") - before
     assert len(made.parent.name) == 48
     assert made.parent.parent.parent == app.files
     assert made.parent.parent.stat().st_mode & 0o777 == 0o700

@@ -34,7 +34,12 @@ _RESET = """(controls) => {
     if (button && button.getAttribute('aria-pressed') !== 'true') button.click();
   };
   root.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+  press('[data-do=view-select]');
   press('[data-background=none]');
+  press('[data-do=result-edges]');
+  for (const toggle of ['compare', 'crop', 'all']) {
+    root.querySelector(`[data-do=result-${toggle}][aria-pressed=true]`)?.click();
+  }
   press('[data-do=tool-click]');
   press('[data-do=tap-add]');
   for (const control of root.querySelectorAll(controls)) {

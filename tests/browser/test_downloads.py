@@ -9,6 +9,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt, clean_mask
+from mobilesam.export import cutout_png
+from mobilesam.images import open_photo
 from tests.serving import Disc, connect, draw
 
 LARGE = Disc(500, 450, 300)
@@ -50,21 +52,13 @@ def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(demo, app, b
     assert np.array_equal(mask == 255, clean_mask(prediction.masks[prediction.best], prompt))
 
 
-def test_the_cut_out_is_the_photo_within_the_mask_and_transparent_outside(demo, large):
+def test_the_cut_out_is_that_of_the_python_api_with_soft_edges(demo, large):
     demo.open(large)
     demo.click(LARGE.centre)
     name, data = demo.download("cutout")
-    cutout = as_array(data)
     mask = as_array(demo.download("mask")[1]) == 255
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    bounds = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert name == "große-Scheibe-1-cutout.png"
-    assert cutout.shape == (*mask[bounds].shape, 4)
-    assert np.array_equal(cutout[..., 3] == 255, mask[bounds])
-    assert set(np.unique(cutout[..., 3])) <= {0, 255}
-    photo = np.array(Image.open(large))[bounds]
-    assert np.array_equal(cutout[..., :3][mask[bounds]], photo[mask[bounds]])
-    assert not cutout[..., :3][~mask[bounds]].any()
+    assert data == cutout_png(open_photo(large), mask, soft=True)
 
 
 def test_the_file_has_the_chosen_candidate(demo, bundled, large):

@@ -48,7 +48,7 @@ def test_a_coco_file_holds_the_masks_that_the_page_showed(demo):
 @pytest.mark.parametrize(
     ("kind", "ending"),
     [
-        ("mask_png", "-mask.png"),
+        ("mask_png", "-masks.png"),
         ("cutouts_zip", "-cutouts.zip"),
         ("coco_polygons", ".json"),
         ("yolo", "-yolo.zip"),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {afterEach, mock, test} from 'node:test';
 
+import {createDownloads} from '../../mobilesam/web/static/io/downloads.js';
 import {createMaskGeneration} from '../../mobilesam/web/static/io/mask_generation.js';
 import {createPhotoLoader} from '../../mobilesam/web/static/io/photo_loader.js';
 import {createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
@@ -183,4 +184,42 @@ test('a mask generation that the server forgot begins anew, and an error pauses 
   assert.ok(onMasks.mock.calls.some(({arguments: [ids]}) => ids.length === 0));
   assert.equal(phases.at(-1), 'paused');
   assert.equal(onError.mock.calls[0].arguments[0], 'Too much.');
+});
+
+/** Downloads whose server answers, and the names that were saved. */
+function savingDownloads(t, reply = {ok: true, path: '/a/cat.png', name: 'cat.png'}) {
+  const saved = [], asked = [], failures = [];
+  globalThis.document = {createElement: () => ({click() { saved.push(this.download); }})};
+  t.after(() => { delete globalThis.document; });
+  const downloads = createDownloads({
+    async ask(_, query) { asked.push(query); return reply; }, setBusy() {}, fail(text) { failures.push(text); return null; },
+  });
+  return {downloads, saved, asked, failures};
+}
+
+test('a double click on a download asks for the file once', async (t) => {
+  const {downloads, saved} = savingDownloads(t);
+  const times = [1000, 1200, 1300, 1900];
+  mock.method(performance, 'now', () => times.shift());
+  assert.equal(await downloads.save({kind: 'mask'}), true);
+  assert.equal(await downloads.save({kind: 'mask'}), false);
+  assert.equal(await downloads.save({kind: 'cutout'}), true);    // another button
+  assert.equal(await downloads.save({kind: 'cutout'}), true);    // later
+  assert.equal(saved.length, 3);
+});
+
+test('a cut-out has its place in the photo and its pixels', async (t) => {
+  const {downloads, asked} = savingDownloads(t, {ok: true, path: '/a/cat.png', name: 'cat.png', corner: [3, 4]});
+  uploadsAnswer(200, 'pixels');
+  const {blob, ...cutout} = await downloads.cutout({interactions: []});
+  assert.deepEqual(asked, [{kind: 'cutout', interactions: []}]);
+  assert.equal(await blob.text(), 'pixels');
+  assert.match(cutout.url, /file=\/a\/cat[.]png$/);
+  assert.deepEqual([cutout.name, cutout.corner], ['cat.png', [3, 4]]);
+});
+
+test('a cut-out that cannot be made or downloaded is one sentence', async (t) => {
+  await assert.rejects(savingDownloads(t, {ok: false, error: 'The mask is empty.'}).downloads.cutout({}), /The mask is empty/);
+  uploadsAnswer(404, '');
+  await assert.rejects(savingDownloads(t).downloads.cutout({}), /could not be downloaded/);
 });

@@ -238,6 +238,10 @@ def test_segment_cuts_out(run, photo, segmenter):
     prediction = segmenter.predict(segmenter.encode(photo), Prompt([(90, 60)], [1]))
     expected = cutout_png(open_photo(photo), prediction.masks[prediction.best])
     assert Path("c.png").read_bytes() == expected
+    soft = ("--format=cutout", "--edges=soft", "--out=s.png")
+    assert run("segment", photo, "--point=90,60", *soft)[0] == 0
+    expected = cutout_png(open_photo(photo), prediction.masks[prediction.best], soft=True)
+    assert Path("s.png").read_bytes() == expected
 
 
 def test_segment_writes_coco(run, photo, segmenter):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import threading
 import tracemalloc
+import zipfile
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
+import numpy as np
 import pytest
 from gradio.processing_utils import async_move_files_to_cache
 from gradio_client.utils import json_schema_to_python_type
@@ -183,10 +186,29 @@ def test_an_export_is_called_after_the_photo_which_has_an_extension(
     call, folder, photo, upload, name, file, annotated
 ):
     path = Path(photo).rename(folder / upload)
-    exported = Path(call("export", str(path), [OBJECT], "coco_rle", name)["path"])
+    exported = Path(call("export", str(path), [OBJECT], "coco_rle", name, None)["path"])
     assert exported.name == file
     assert json.loads(exported.read_bytes())["images"][0]["file_name"] == annotated
     assert exported.is_relative_to(folder)
+
+
+def test_cut_outs_have_hard_edges_unless_soft_ones_are_asked_for(call, photo):
+    half = {"name": "half", "rle": {"size": [120, 180], "counts": [0, 10_800, 10_800]}}
+    levels = {}
+    for edges in (None, "hard", "soft"):
+        path = call("export", photo, [half], "cutouts_zip", None, edges)["path"]
+        with zipfile.ZipFile(path) as archive:
+            (name,) = archive.namelist()
+            image = Image.open(io.BytesIO(archive.read(name)))
+            levels[edges] = set(np.unique(np.array(image)[..., 3]))
+    assert levels[None] == levels["hard"] <= {0, 255}
+    assert levels["soft"] - {0, 255}
+
+
+@pytest.mark.parametrize("edges", ["blurred", 1, True, ["soft"], {}])
+def test_other_edges_are_one_sentence(call, photo, edges):
+    with pytest.raises(gr.Error, match='edges must be "soft" or "hard"'):
+        call("export", photo, [OBJECT], "cutouts_zip", None, edges)
 
 
 def test_the_extension_is_that_of_the_photo_as_it_was_read(call, folder):
@@ -196,7 +218,7 @@ def test_the_extension_is_that_of_the_photo_as_it_was_read(call, folder):
     exif = jpeg_segments(0xE1, exif_that_repeats(1000, 400_000), b"Exif\0\0")
     path.write_bytes(jpeg[:2] + exif + jpeg[20:])
     tracemalloc.start()
-    exported = Path(call("export", str(path), [OBJECT], "coco_rle", None)["path"])
+    exported = Path(call("export", str(path), [OBJECT], "coco_rle", None, None)["path"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert json.loads(exported.read_bytes())["images"][0]["file_name"] == "photo.jpg"
@@ -206,7 +228,7 @@ def test_the_extension_is_that_of_the_photo_as_it_was_read(call, folder):
 @pytest.mark.parametrize("name", [7, [], {}, True])
 def test_a_name_that_is_no_text_is_refused(call, photo, name):
     with pytest.raises(gr.Error, match="name must be"):
-        call("export", photo, [OBJECT], "coco_rle", name)
+        call("export", photo, [OBJECT], "coco_rle", name, None)
 
 
 def test_a_path_that_gradio_does_not_recognize_as_a_file_is_refused(call, folder):
@@ -216,10 +238,10 @@ def test_a_path_that_gradio_does_not_recognize_as_a_file_is_refused(call, folder
         call("segment", {"path": str(outside)}, [[1, 1, 1]], None, None, None)
 
 
-@pytest.mark.parametrize("field", [0, 1, 2, 3])
+@pytest.mark.parametrize("field", [0, 1, 2, 3, 4])
 def test_a_url_in_an_argument_that_is_no_photo_is_not_fetched(call, photo, field):
     url = {"path": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}}
-    arguments = [[OBJECT], "coco_rle", None]
+    arguments = [[OBJECT], "coco_rle", None, None]
     image = photo
     if field == 0:
         image = "http://127.0.0.1:1/a.png"

@@ -65,7 +65,7 @@ def archive(data):
 
 def test_a_mask_is_that_of_all_objects_together(export, masks):
     name, data = export("mask_png")
-    assert name == "two-cats-mask.png"
+    assert name == "two-cats-masks.png"
     assert np.array_equal(picture(data), 255 * (masks[0] | masks[1]))
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from mobilesam import Segmenter
 from mobilesam.interactions import parse_interactions
-from mobilesam.masks import mask_to_coco_rle
+from mobilesam.masks import mask_from_coco_rle, mask_to_coco_rle
 from mobilesam.model import backend as backends
 from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import photo_sessions
@@ -475,6 +475,37 @@ def test_now_and_then_free_memory_is_released_while_tabs_are_open(
         assert opened(handlers, path)["ok"]
         assert opened(handlers, path)["cached"]
     assert times == [3, 6]
+
+
+def test_a_cut_out_is_soft_unless_hard_edges_are_asked_for(handlers, photo):
+    query = {"token": opened(handlers, photo)["token"], "interactions": CLICK, "kind": "cutout"}
+    mask = np.array(Image.open(handlers.export({**query, "kind": "mask"})["path"])) == 255
+    levels = {}
+    for edges in (None, "soft", "hard"):
+        reply = handlers.export({**query, "edges": edges})
+        alpha = np.array(Image.open(reply["path"]))[..., 3]
+        levels[edges] = len(np.unique(alpha))
+        x, y = reply["corner"]
+        height, width = alpha.shape
+        place = np.s_[y : y + height, x : x + width]
+        np.testing.assert_array_equal(alpha >= 128, mask[place])
+        assert mask[place].sum() == mask.sum()
+    assert levels["hard"] == 2
+    assert levels[None] == levels["soft"] > 4
+
+
+def test_the_cut_out_of_objects_shows_all_of_them(handlers, photo):
+    token = opened(handlers, photo)["token"]
+    rles = [{"size": [120, 180], "counts": counts} for counts in ([0, 600, 21000], [20400, 1200])]
+    rles = [mask_to_coco_rle(mask_from_coco_rle(rle, (120, 180))) for rle in rles]
+    objects = [{"name": "a", "interactions": [{"type": "mask", "rle": rle}]} for rle in rles]
+    query = {"token": token, "kind": "cutout", "edges": "hard", "objects": objects}
+    reply = handlers.export(query)
+    alpha = np.array(Image.open(reply["path"]))[..., 3]
+    assert reply["corner"] == [0, 0]
+    columns = np.arange(180)
+    np.testing.assert_array_equal(alpha == 255, [(columns < 5) | (columns >= 170)] * 120)
+    assert not handlers.export({**query, "objects": []})["ok"]
 
 
 def test_closing_a_tab_removes_its_photos_and_files_and_no_others(handlers, photo):

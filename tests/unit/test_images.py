@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -111,6 +112,107 @@ def test_grey_gets_three_equal_channels(tmp_path):
 def test_cmyk_is_turned_into_rgb(tmp_path, suffix):
     path = save(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), f"inks.{suffix}")
     assert np.abs(open_photo(path).pixels.astype(int) - [255, 0, 0]).max() <= 3
+
+
+def profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile of version 4 for a screen, built from its tags."""
+    table, data = b"", b""
+    start = 132 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content + b"\0" * (-len(content) % 4)
+    body = struct.pack(">I", len(tags)) + table + data
+    header = struct.pack(">I4sI4s4s4s", 128 + len(body), b"", 0x04300000, b"mntr", space, b"XYZ ")
+    header += b"\0" * 12 + b"acsp" + b"\0" * 28
+    header += struct.pack(">3i", 63190, 65536, 54061)  # the D50 white, in 1/65536
+    return header.ljust(128, b"\0") + body
+
+
+def numbers(kind: bytes, *values: float) -> bytes:
+    return kind + b"\0" * 4 + struct.pack(f">{len(values)}i", *(round(v * 65536) for v in values))
+
+
+def text(value: str) -> bytes:
+    encoded = value.encode("utf-16-be")
+    return b"mluc" + struct.pack(">4xII4sII", 1, 12, b"enUS", len(encoded), 28) + encoded
+
+
+def display_p3(name: str = "Display P3") -> bytes:
+    """Display P3, with the primaries that Apple's own profile has, relative to D50."""
+    curve = numbers(b"para\0\0\0\0\0\3", 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    curve = b"para\0\0\0\0\0\3\0\0" + curve[14:]
+    return profile(
+        b"RGB ",
+        {
+            b"desc": text(name),
+            b"cprt": text("none"),
+            b"wtpt": numbers(b"XYZ ", 0.9642, 1, 0.8249),
+            b"rXYZ": numbers(b"XYZ ", 0.51512, 0.2412, -0.00105),
+            b"gXYZ": numbers(b"XYZ ", 0.29198, 0.69225, 0.04189),
+            b"bXYZ": numbers(b"XYZ ", 0.1571, 0.06657, 0.78407),
+            b"rTRC": curve,
+            b"gTRC": curve,
+            b"bTRC": curve,
+        },
+    )
+
+
+def grey_of_gamma_1() -> bytes:
+    linear = b"curv\0\0\0\0\0\0\0\0"
+    white = numbers(b"XYZ ", 0.9642, 1, 0.8249)
+    return profile(b"GRAY", {b"desc": text("Linear"), b"wtpt": white, b"kTRC": linear})
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+def test_the_colours_of_another_profile_become_srgb(tmp_path, suffix):
+    stored = np.array([[[200, 100, 50], [90, 140, 120], [255, 255, 255], [0, 0, 0]]], np.uint8)
+    options = {"lossless": True} if suffix == "webp" else {}
+    image = Image.fromarray(stored)
+    path = save(tmp_path, image, f"p3.{suffix}", icc_profile=display_p3(), **options)
+    # CSS Color 4: both have the curve of sRGB; linear P3 becomes linear sRGB by this matrix.
+    matrix = [[1.22494, -0.22494, 0], [-0.04206, 1.04206, 0], [-0.01964, -0.07864, 1.09827]]
+    encoded = stored / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    light = np.clip(linear @ np.transpose(matrix), 0, 1)
+    expected = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    pixels = open_photo(path).pixels
+    assert np.abs(pixels - 255 * expected).max() <= 1.5
+    assert np.abs(pixels.astype(int) - stored).max() >= 10
+
+
+def test_grey_of_another_profile_becomes_srgb(tmp_path):
+    path = save(tmp_path, Image.new("L", (4, 4), 55), "grey.png", icc_profile=grey_of_gamma_1())
+    # Linear light of 55 / 255 is 1.055 * 0.2157 ** (1 / 2.4) - 0.055 = 0.502 in sRGB.
+    assert np.abs(open_photo(path).pixels.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x" * 200,
+        display_p3()[:150],
+        display_p3("sRGB IEC61966-2.1"),
+        grey_of_gamma_1(),
+        display_p3() + b"\0" * 5_000_000,
+    ],
+    ids=["no profile", "truncated", "sRGB", "grey, for colours", "huge"],
+)
+def test_a_profile_that_is_srgb_or_of_no_use_changes_nothing(disc, tmp_path, data):
+    path = save(tmp_path, Image.fromarray(disc), "disc.tiff", icc_profile=data)
+    np.testing.assert_array_equal(open_photo(path).pixels, disc)
+
+
+def test_a_photo_with_a_profile_keeps_its_orientation(tmp_path):
+    upright = np.full((12, 20, 3), 128, np.uint8)
+    upright[:4] = 200, 100, 50
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    image = Image.fromarray(STORED[6](upright))
+    path = save(tmp_path, image, "turned.png", exif=exif, icc_profile=display_p3())
+    pixels = open_photo(path).pixels
+    assert pixels.shape == upright.shape
+    assert (pixels[:4, :, 0] > 205).all()
+    assert (np.abs(pixels[4:].astype(int) - 128) <= 1).all()
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])

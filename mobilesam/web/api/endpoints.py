@@ -184,7 +184,9 @@ class Endpoints:
             ],
         }
 
-    def export(self, image: str | None, objects: Any, format: Any, name: Any = None) -> str:
+    def export(
+        self, image: str | None, objects: Any, format: Any, name: Any = None, edges: Any = None
+    ) -> str:
         """Exports masks of one photo as a file: a picture, cut-outs, or annotations.
 
         The formats are mask_png (all masks in one black and white picture), index_png (a pixel's
@@ -196,6 +198,8 @@ class Endpoints:
             objects: [{"name": text, "rle": a mask of /segment or /everything}, ...]
             format: one of the formats.
             name: the photo's file name in the annotations, or null for the name of the upload.
+            edges: of cut-outs. "soft" makes edges two pixels wide, without the colours of the
+                background; with "hard" or null a pixel is opaque or transparent.
 
         Returns:
             The file.
@@ -203,7 +207,10 @@ class Endpoints:
         path = checked_upload(image)
         photo = open_photo(path, self._limits)
         named = read_objects(objects, photo.size_hw, CpuBudget(_EXPORT_CPU_S))
-        file_name, data = export_file(format, photo, named, _photo_name(name, path, photo.format))
+        if edges not in ("soft", "hard", None):
+            raise PromptError('edges must be "soft" or "hard", or null.')
+        photo_name = _photo_name(name, path, photo.format)
+        file_name, data = export_file(format, photo, named, photo_name, soft=edges == "soft")
         return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
@@ -242,8 +249,9 @@ def add_endpoints(
     format_schema = {"type": "string", "enum": list(FILE_FORMATS)}
     file_format = _json_input("format", format_schema, "coco_rle", is_optional=False)
     name = _json_input("name", {"type": "string"})
+    edges = _json_input("edges", {"type": "string", "enum": ["soft", "hard"]})
     export = in_queue(endpoints.export, queues.full_size)
-    add(export, [objects, file_format, name], gr.File(visible=False, label="file"))
+    add(export, [objects, file_format, name, edges], gr.File(visible=False, label="file"))
 
 
 def _json_input(

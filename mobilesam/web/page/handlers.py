@@ -19,10 +19,18 @@ from PIL import Image
 
 import mobilesam
 from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import FILE_FORMATS, cutout_png, export_file, mask_png, safe_file_stem
+from mobilesam.export import (
+    FILE_FORMATS,
+    cutout_bounds_xyxy,
+    cutout_png,
+    export_file,
+    mask_png,
+    safe_file_stem,
+)
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
-from mobilesam.masks import mask_to_coco_rle, rle_area
+from mobilesam.masks import Mask, mask_to_coco_rle, rle_area
+from mobilesam.objects import PhotoObject, union_mask
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
 from mobilesam.web.page.mask_generation import MaskGeneration
@@ -80,7 +88,7 @@ class PageHandlers:
 
     @answering
     def model_info(self, _query: Mapping[str, Any]) -> Reply:
-        """Device, weights and the page's default options; `loaded` is false while the model is loading."""
+        """Device, weights and the page's default options; `loaded` is false until the model is."""
         if not self._model.done():
             return {"loaded": False}
         segmenter = self._model.result()
@@ -169,25 +177,30 @@ class PageHandlers:
     def export(self, query: Mapping[str, Any]) -> Reply:
         """Makes a file at the photo's own size; replies its path and the name to save it under.
 
-        `kind` is "mask" or "cutout" for the mask of the `interactions`, or a file format for all
-        `objects`; `clean` is as in `segment`, and each object has its own; `exclusive` says which
-        object gets a shared pixel.
+        `kind` is "mask" or "cutout" for the mask of the `interactions`, or that of all `objects`
+        together if they are given; or a file format for all `objects`. `clean` is as in `segment`,
+        and each object has its own. `exclusive` says which object gets a shared pixel, `edges`
+        whether those of cut-outs are "soft", the default, or "hard". The reply has a cut-out's
+        upper left `corner` in the photo, [x, y].
         """
         photo = self.photos.get(query.get("token"))
         embedding = self._embedding(photo)
-        kind = query.get("kind")
+        kind, soft = query.get("kind"), query.get("edges") != "hard"
+        more: Reply = {}
         if kind in ("mask", "cutout"):
-            mask = self._answer(embedding, query).mask(clean=is_clean(query))
+            mask = self._mask(embedding, query)
             name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
-            data = mask_png(mask) if kind == "mask" else cutout_png(self._pixels(photo), mask)
+            if kind == "cutout":
+                more["corner"] = list(cutout_bounds_xyxy(mask, soft)[:2])
+                data = cutout_png(self._pixels(photo), mask, soft)
+            else:
+                data = mask_png(mask)
         elif kind in FILE_FORMATS:
-            objects = objects_to_export(
-                self._model.result(), embedding, query.get("objects"), query.get("exclusive")
-            )
-            name, data = export_file(kind, self._pixels(photo), objects, photo.file_name)
+            objects = self._objects(embedding, query)
+            name, data = export_file(kind, self._pixels(photo), objects, photo.file_name, soft)
         else:
             raise PromptError("This kind of file cannot be exported. Reload the page.")
-        return {"path": str(new_file(photo.folder, name, data)), "name": name}
+        return {"path": str(new_file(photo.folder, name, data)), "name": name, **more}
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
@@ -272,6 +285,19 @@ class PageHandlers:
     def _answer(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Answer:
         interactions = parse_interactions(query.get("interactions"))
         return self._model.result().answer(embedding, interactions)
+
+    def _objects(
+        self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]
+    ) -> list[PhotoObject]:
+        return objects_to_export(
+            self._model.result(), embedding, query.get("objects"), query.get("exclusive")
+        )
+
+    def _mask(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Mask:
+        """The mask of all objects together, or of the interactions, at the photo's own size."""
+        if "objects" in query:
+            return union_mask(self._objects(embedding, query))
+        return self._answer(embedding, query).mask(clean=is_clean(query))
 
     def _start_generation(self, photo: PhotoSession, options: Any) -> str:
         segmenter = self._model.result()

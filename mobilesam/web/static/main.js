@@ -1,11 +1,10 @@
 // Composes the page.
 /** @import {Page} from './panels/page.js' */
-import {createDownloads, isMaskFile, saveAs} from './io/downloads.js';
+import {createDownloads, isMaskFile, saveBlob} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createSessionStore} from './io/session_store.js';
-import {createCompare} from './panels/compare.js';
 import {createControls} from './panels/controls.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
@@ -13,6 +12,8 @@ import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
 import {createPage, isUndoNote} from './panels/page.js';
 import {createResult} from './panels/result.js';
+import {createResultView} from './panels/result_view.js';
+import {createSharing} from './panels/sharing.js';
 import {createSources} from './panels/sources.js';
 
 /** @typedef {ReturnType<typeof createParts>} Parts */
@@ -63,14 +64,22 @@ function createParts(page, call) {
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
   const {store, refs, clearAlert, actOnNote} = page;
-  const query = () => ({interactions: store.get().interactions, clean: panel.objects.clean});
-  const save = (/** @type {string} */ kind) => downloads.save({kind, ...query()});
+  const view = createResultView(page, {
+    fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
+  });
 
-  /** Ends one of these: the sheet of a phone, opening a photo, a drag, a message, the mode for generated masks, the interactions. */
+  function save(/** @type {string} */ kind) {
+    const {interactions, clean, edges} = store.get();
+    return downloads.save({kind, interactions, clean, edges});
+  }
+
+  /** Ends one of these: the sheet of a phone, opening a photo, a drag, the result, a message, the mode for generated
+   * masks, the interactions. */
   function escape() {
     if (store.get().isSheetOpen) return store.set({isSheetOpen: false});
     if (store.get().isOpening) return opening.end();
     if (stage.cancelGesture()) return;
+    if (view.close()) return;
     if (store.get().alert) return clearAlert();
     if (!everything.leave()) undoStack.clear();
   }
@@ -78,7 +87,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
     ...createSources(page, fetchExample, (file, click) => (isMaskFile(file) ? panel.load(file) : opening.open(file, {click}))).commands,
-    ...createCompare(page, () => downloads.maskPicture(query()), saveAs).commands,
+    ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
     'delete': () => editor.removeMarker() || panel.removeActive(),

@@ -86,6 +86,12 @@ type Tool = {
   marker?: Marker | null,
 };
 
+/** How an object was moved on another background, in pixels of the photo, and scaled about its centre. */
+type Placement = Point & {scale: number};
+/** A cut-out at the photo's own size: its address on the server, and its upper left corner in the photo. */
+type CutoutFile = {url: string, name: string, corner: [x: number, y: number], blob: Blob};
+type NamedBlob = {name: string, blob: Blob};
+
 type ToolName = 'click' | 'brush';
 /** The outline of a mask, in pixels of the mask. */
 type MaskPath = {path: Path2D, size: [height: number, width: number]};
@@ -112,13 +118,12 @@ type ObjectsSnapshot = {items: PhotoObject[], active: number, exclusive: Exclusi
 type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isShown: boolean};
 
 /** The elements with a data-part, by that name. */
-type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'compareBefore' | 'compareAfter', HTMLCanvasElement>
-  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'compareAt' | 'compareFile' | 'setArea' | 'setIou'
+type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>
+  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
   & Record<'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
-  & Record<'help' | 'compare' | 'camera', HTMLDialogElement>
+  & Record<'help' | 'camera', HTMLDialogElement>
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
     | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
-    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'compareView'
-    | 'compareNote', HTMLElement>
+    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

@@ -4,6 +4,7 @@
 import {hasMask} from '../core/objects.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
+import {hasResult} from './result_view.js';
 
 /** @typedef {Record<string, (event?: Event) => unknown>} Commands */
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
@@ -21,11 +22,12 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
     const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
     applyAll({
       'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
-      'cutout': isMask, 'mask': isMask, 'compare': isMask, 'next': isMask,
+      'cutout': isMask, 'mask': isMask, 'next': isMask, 'copy': isMask || state.view === 'result', 'view-result': hasResult(state),
       'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
     }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
     applyAll({
       'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
+      'view-select': state.view === 'select', 'view-result': state.view === 'result',
     }, (button, isPressed) => button.setAttribute('aria-pressed', String(isPressed)));
     applyAll({
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
@@ -40,7 +42,7 @@ function listenToButtons(/** @type {Page} */ {root, refs, store}, /** @type {Com
   refs.marks.addEventListener('pointerdown', () => store.set({isSheetOpen: false}));
   root.addEventListener('click', (event) => {
     const {target} = event;
-    for (const dialog of [refs.help, refs.compare]) if (target === dialog) return dialog.close();      // its backdrop
+    if (target === refs.help) return refs.help.close();      // its backdrop
     const button = /** @type {HTMLButtonElement | null} */ (/** @type {Element} */ (target).closest('[data-do]'));
     if (!button || button.disabled) return;
     const command = button.dataset.do ?? '';
@@ -66,11 +68,11 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
     '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
-    'n': commands.next, 'e': commands.edit, 'delete': commands.delete, 'backspace': commands.delete,
+    'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
     '?': commands.help, 'escape': commands.escape,
   };
   /** @type {Keys} */
-  const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo};
+  const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo, 'c': commands.copy};
 
   document.addEventListener('keydown', (event) => {
     const {target} = event;
@@ -78,6 +80,7 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
     const key = event.key.toLowerCase(), isCommand = event.ctrlKey || event.metaKey;
     if (store.get().isOpening && key !== 'escape') return;
+    if (isCommand && key === 'c' && (event.shiftKey || !getSelection()?.isCollapsed)) return;       // the browser's own
     const act = isCommand ? withCtrl[key] : !event.altKey && ((target === refs.marks && onPhoto[key]) || anywhere[key]);
     if (!act) return;
     act(event);

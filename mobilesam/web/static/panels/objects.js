@@ -167,7 +167,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value})) objects.markSaved();
+    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges})) objects.markSaved();
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */

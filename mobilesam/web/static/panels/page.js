@@ -19,6 +19,8 @@ const initialState = {
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
   isSheetOpen: false,           // on phones
+  view: /** @type {'select' | 'result'} */ ('select'),
+  edges: /** @type {'soft' | 'hard'} */ ('soft'),               // of cut-outs
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
   canUndo: false, canRedo: false,
@@ -65,6 +67,7 @@ const attributes = (/** @type {PageState} */ state) => ({
   tool: state.tool,
   mode: state.mode,
   sheet: yesOrNo(state.isSheetOpen),
+  view: state.view,
   zoom: state.zoom.toFixed(3),
   objects: String(state.objects.length),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',
