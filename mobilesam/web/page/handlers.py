@@ -232,7 +232,10 @@ class PageHandlers:
 
     def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
         """Moves an upload to its own folder and queues it under a new token."""
-        upload, name = checked_upload(query.get("path")), str(query.get("name"))
+        path, name = query.get("path"), query.get("name")
+        if not (isinstance(path, str) and isinstance(name, str)):
+            raise PromptError("The server does not understand the request. Reload the page.")
+        upload = checked_upload(path)
         photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
         photo.folder.mkdir()
         upload.replace(photo.path)

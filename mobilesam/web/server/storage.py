@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
@@ -96,12 +95,12 @@ def upload_folder() -> Path:
     return Path(get_upload_folder()).resolve()
 
 
-def checked_upload(path: Any) -> Path:
+def checked_upload(path: str) -> Path:
     """The resolved path of an upload; ExpiredError if it is no file in the upload folder.
 
     Gradio does not check paths in JSON that it does not recognize as a file.
     """
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError):
         resolved = Path(path).resolve()
         if resolved.is_relative_to(upload_folder()) and resolved.is_file():
             return resolved
