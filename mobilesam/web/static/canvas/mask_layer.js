@@ -9,7 +9,7 @@ const COLOURS = [
   0x4b19e6, 0x4bb43c, 0x19e1ff, 0xd86343, 0x3182f5, 0xb41e91, 0xf4d442, 0xe632f0, 0x45efbf, 0xd4befa, 0x909946, 0xffbedc,
 ];
 const FILL_ALPHA = 0x6b000000, EDGE_ALPHA = 0xe6000000;
-const TICKED_ALPHA = 0xb8000000, TICKED_EDGE = 0xffffffff;
+const TICKED_ALPHA = 0xa0000000, TICKED_EDGE = 0xffffffff;
 const REPLACED_IOU = 0.5;       // a ticked mask and the better one that takes its place
 const SAME_IOU = 0.95;          // an object's mask may be of another size than the generated one
 
