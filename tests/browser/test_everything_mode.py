@@ -1,6 +1,7 @@
-"""Finding everything: masks arrive while it runs, are highlighted, and a click edits one."""
+"""Finding everything: masks are shown as they come, ticked, then kept or edited."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def set_up(demo, **settings):
         demo.page.locator(".sam-everything summary").click()
     for name, value in {**POINTS_8, **settings}.items():
         field = demo.part(name)
-        field.select_option(value) if name == "set-points" else field.fill(value)
+        is_list = name in ("set-points", "set-share", "set-duplicates")
+        field.select_option(value) if is_list else field.fill(value)
 
 
 def press(demo, command):
@@ -84,10 +86,14 @@ def test_the_settings_begin_with_the_defaults_of_the_weights_and_are_sent(masks_
     assert masks_demo.part("set-points").input_value() == "16"
     assert masks_demo.part("set-iou").input_value() == "0.4"
     assert masks_demo.part("set-stability").input_value() == "0.3"
+    assert masks_demo.part("set-share").input_value() == "0.01"
+    assert masks_demo.part("set-duplicates").input_value() == "0.8"
     set_up(masks_demo, **{"set-area": "50"})
     find(masks_demo)
     assert masks_demo.sent("everything")[0]["options"] == {
         "points_per_side": 8,
+        "min_area_share": 0.01,
+        "mask_nms_thresh": 0.8,
         "min_mask_region_area": 50,
         "pred_iou_thresh": 0.3,
         "stability_score_thresh": 0.2,
@@ -138,12 +144,132 @@ def test_the_mask_under_the_pointer_is_highlighted(masks_demo):
     assert np.array_equal(masks_demo.pixels("marks"), plain)
 
 
-def test_a_click_edits_a_mask_another_corrects_it_and_undo_restores_what_was_before(masks_demo):
+def test_the_status_tells_the_size_and_the_predicted_iou_of_the_mask_under_the_pointer(masks_demo):
+    find(masks_demo)
+    count = masks_demo.text("generation-status")
+    box = masks_demo.part("generation").bounding_box()
+    hover(masks_demo, LEFT.centre)
+    share = 100 * LEFT.mask().mean()
+    told = re.fullmatch(
+        r"Predicted IoU (\d\.\d\d) · ([\d.]+)% of the photo", masks_demo.text("generation-status")
+    )
+    assert 0.3 <= float(told[1]) <= 1
+    assert float(told[2]) == pytest.approx(share, rel=0.15)
+    assert masks_demo.part("generation").bounding_box() == box
+    masks_demo.page.mouse.move(2, 2)
+    masks_demo.wait_for(
+        "(text) => document.querySelector('[data-part=generation-status]').textContent === text",
+        count,
+    )
+
+
+def test_small_masks_and_near_duplicates_are_left_out_unless_they_are_wanted(masks_demo):
+    find(masks_demo)
+    few = masks_demo.count("masks")
+    set_up(masks_demo, **{"set-duplicates": "1"})
+    find(masks_demo)
+    assert masks_demo.count("masks") >= few
+    set_up(masks_demo, **{"set-share": "0.05"})  # a disc has at most 3%
+    find(masks_demo)
+    for disc in (LEFT, RIGHT, BOTTOM):
+        hover(masks_demo, disc.centre)
+        told = masks_demo.text("generation-status")
+        assert "of the photo" not in told or float(told.split(" · ")[1].split("%")[0]) >= 5
+
+
+def test_ticked_masks_are_kept_and_the_button_tells_how_many(masks_demo):
+    find(masks_demo)
+    keep = masks_demo.button("everything-keep")
+    count, box = masks_demo.count("masks"), keep.bounding_box()
+    assert keep.inner_text() == f"Keep all {count} as objects"
+    plain = masks_demo.pixels("marks")
+    for disc in (LEFT, RIGHT, BOTTOM):
+        masks_demo.press(disc.centre)
+    assert masks_demo.count("ticked") == 3
+    masks_demo.press(BOTTOM.centre)  # no longer
+    assert keep.inner_text() == "Keep 2 as objects"
+    assert keep.bounding_box() == box
+    masks_demo.page.mouse.move(2, 2)
+    masks_demo.wait_for("() => document.querySelector('.sam').dataset.hovered === '0'")
+    changed = (masks_demo.pixels("marks") != plain).any(axis=2)
+    height, width = changed.shape
+    seen = [changed[d.y * height // 200, d.x * width // 300] for d in (LEFT, RIGHT, BOTTOM)]
+    assert seen == [True, True, False]
+    keep.click()
+    masks_demo.wait_for_objects(2)
+    assert masks_demo.data("everything") == "off"
+    assert masks_demo.text("note-text") == "2 objects were kept."
+    assert masks_demo.count("ticked") == 0
+
+
+def test_what_is_already_an_object_is_not_kept_again(masks_demo):
+    find(masks_demo)
+    masks_demo.press(LEFT.centre)
+    press(masks_demo, "everything-keep")
+    masks_demo.wait_for_objects(1)
+    assert masks_demo.text("note-text") == "1 object was kept."
+    find(masks_demo)
+    count = masks_demo.count("masks")
+    press(masks_demo, "everything-keep")
+    masks_demo.wait_for_objects(count)
+    told = masks_demo.text("note-text")
+    assert told.endswith(f"{'was' if count == 2 else 'were'} kept. 1 was already an object.")
+    find(masks_demo)
+    press(masks_demo, "everything-keep")
+    assert masks_demo.alert() == f"Nothing to keep: {count} were already objects."
+    assert masks_demo.count("objects") == count
+    assert masks_demo.complaints == []
+
+
+@pytest.mark.parametrize("command", ["everything-keep", "everything-edit", "everything-done"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_second_half_of_a_double_click_hits_nothing_and_nothing_moves(
+    masks_demo, command, width
+):
+    masks_demo.page.set_viewport_size({"width": width, "height": 900})
+    masks_demo.settle()
+    tool, canvas = masks_demo.button("tool-click"), masks_demo.part("marks")
+    places = tool.bounding_box(), canvas.bounding_box()
+    masks_demo.page.evaluate("document.querySelector('[data-do=everything]').click()")
+    wait_phase(masks_demo, "finished")
+    assert not tool.is_visible()
+    assert canvas.bounding_box() == places[1]
+    buttons = masks_demo.page.locator(".sam-generation button").all()
+    boxes = [button.bounding_box() for button in buttons]
+    assert max(box["x"] + box["width"] for box in boxes) <= width
+    masks_demo.press(LEFT.centre)
+    assert [button.bounding_box() for button in buttons] == boxes
+    masks_demo.page.evaluate(
+        "() => { window.hit = []; document.querySelector('.sam').addEventListener('click', "
+        "({target}) => window.hit.push(target.closest('[data-do]')?.dataset.do ?? null)); }"
+    )
+    masks_demo.button(command).dblclick()
+    assert set(masks_demo.page.evaluate("() => window.hit")) <= {command, None}
+    assert masks_demo.data("everything") == "off"
+    note, row = (masks_demo.part(name).bounding_box() for name in ("note", "generation"))
+    if note:
+        is_above, is_below = (
+            note["y"] + note["height"] <= row["y"],
+            note["y"] >= row["y"] + row["height"],
+        )
+        assert is_above or is_below
+    tool.wait_for(state="visible")
+    assert (tool.bounding_box(), canvas.bounding_box()) == places
+
+
+def test_a_mask_is_edited_another_click_corrects_it_and_undo_restores_what_was_before(masks_demo):
     masks_demo.click(RIGHT.centre)
     before = masks_demo.pixels("mask")
     find(masks_demo)
     assert not masks_demo.mask().any()  # the found masks are shown instead
-    masks_demo.click(LEFT.centre)
+    edit = masks_demo.button("everything-edit")
+    assert edit.is_disabled()
+    for disc in (RIGHT, LEFT):
+        masks_demo.press(disc.centre)
+    assert edit.is_disabled()  # which one?
+    masks_demo.press(RIGHT.centre)
+    with masks_demo.answered():
+        edit.click()
     assert masks_demo.data("everything") == "off"
     ((taken,),) = masks_demo.interactions()[-1:]
     assert taken["type"] == "mask"
@@ -242,23 +368,26 @@ def test_an_expired_generation_is_started_again(masks_demo):
     assert [call["generation"] for call in calls].count(None) == 2
     assert calls[-1]["token"] != refused[0]
     assert masks_demo.alert() == ""
-    masks_demo.click(LEFT.centre)
-    assert masks_demo.mask()[LEFT.y, LEFT.x]
+    masks_demo.press(LEFT.centre)
+    assert masks_demo.count("ticked") == 1
 
 
-def test_a_tap_edits_a_mask(new_demo, three):
+def test_a_tap_ticks_a_mask(new_demo, three):
     demo = new_demo(has_touch=True, viewport={"width": 390, "height": 844})
     demo.open(three)
     demo.wait_for_model()
+    demo.page.locator(".sam-actions [data-do=sheet]").tap()
     set_up(demo)
     find(demo)
     demo.part("photo").scroll_into_view_if_needed()
+    demo.page.touchscreen.tap(*demo.place(*RIGHT.centre))
+    assert demo.count("ticked") == 1
     with demo.answered():
-        demo.page.touchscreen.tap(*demo.place(*RIGHT.centre))
+        demo.page.locator("[data-do=everything-edit]").tap()
     assert iou(demo.mask(), RIGHT.mask()) > 0.9
 
 
-def test_the_keyboard_finds_everything_and_edits_a_mask(masks_demo):
+def test_the_keyboard_finds_everything_and_ticks_and_edits_a_mask(masks_demo):
     masks_demo.page.locator("[data-do=everything]").focus()
     masks_demo.page.keyboard.press("Enter")
     wait_phase(masks_demo, "finished")
@@ -266,6 +395,9 @@ def test_the_keyboard_finds_everything_and_edits_a_mask(masks_demo):
     masks_demo.page.keyboard.press("ArrowRight")
     for _ in range(2):
         masks_demo.page.keyboard.press("Shift+ArrowLeft")
+    masks_demo.page.keyboard.press("Enter")
+    assert masks_demo.count("ticked") == 1
+    masks_demo.button("everything-edit").focus()
     with masks_demo.answered():
         masks_demo.page.keyboard.press("Enter")
     assert [step["type"] for step in masks_demo.interactions()[-1]] == ["mask"]

@@ -250,7 +250,10 @@ def test_a_finished_one_has_the_masks_of_the_python_api(handlers, segmenter, ope
 def test_the_page_is_told_the_options_that_suit_the_weights(handlers, segmenter):
     options = handlers.model_info({})["everything"]
     assert options["points_per_side"] == 16
-    assert options["pred_iou_thresh"] == segmenter.everything_options({}).pred_iou_thresh
+    plain = segmenter.everything_options({})
+    assert options["pred_iou_thresh"] == plain.pred_iou_thresh
+    assert (options["min_area_share"], options["mask_nms_thresh"]) == (0.01, 0.8)
+    assert (plain.min_area_share, plain.mask_nms_thresh) == (0, 1)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class PageHandlers:
 
     @answering
     def model_info(self, _query: Mapping[str, Any]) -> Reply:
-        """Device, weights and the page's default options; `loaded` is false until the model is."""
+        """Device, weights, the page's default options; until the model is loaded only `loaded`."""
         if not self._model.done():
             return {"loaded": False}
         segmenter = self._model.result()

@@ -5,7 +5,7 @@ import {createCanvas, paintPixels} from './canvas2d.js';
 import {drawCheck} from './markers.js';
 import {paintMask} from './mask_painting.js';
 
-const FILL = 0x6b, EDGE = 0xe6, TICKED_FILL = 0xb8;    // alpha
+const FILL = 0x6b, EDGE = 0xe6, TICKED_FILL = 0xa0;    // alpha
 const PIXELS = PALETTE.map((colour) => [FILL, EDGE, TICKED_FILL].map((alpha) => pixelOf(colour, alpha)));
 const TICKED_EDGE = 0xffffffff;
 const REPLACED_IOU = 0.5;       // a ticked mask and the better one that takes its place
