@@ -102,14 +102,13 @@ def iter_everything(
     """
     height, width = embedding.original_size
     grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
-    min_area = max(1, math.ceil(options.min_area_share * height * width))
-    selection = _Selection(options, min_area)
+    selection = _Selection(options, options.min_area_share * height * width)
     found: list[MaskRecord] = []
     held_bytes = 0
     batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
     for start in range(0, len(grid_xy), batch):
         points = grid_xy[start : start + batch]
-        for record in _decode_points(backend, embedding, points, options, min_area):
+        for record in _decode_points(backend, embedding, points, options):
             found.append(record)
             held_bytes += len(record.rle["counts"])
             if held_bytes > _MAX_BYTES:
@@ -123,9 +122,8 @@ def _decode_points(
     embedding: ImageEmbedding,
     points_xy: Sequence[tuple[float, float]],
     options: EverythingOptions,
-    min_area: int,
 ) -> Generator[MaskRecord, None, None]:
-    """The masks of a batch that pass the thresholds of predicted IoU, stability and area."""
+    """The masks of a batch that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
     low_res_logits, iou_predictions = run_in_new_thread(
         partial(decode_batch, backend, embedding, prompts)
@@ -140,7 +138,7 @@ def _decode_points(
         if not stability >= np.float32(options.stability_score_thresh):
             continue
         mask = full > backend.mask_threshold
-        if np.count_nonzero(mask) >= min_area:
+        if mask.any():
             yield _record(mask, predicted_iou, stability)
 
 
@@ -161,7 +159,7 @@ def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
 class _Selection:
     """Drops small masks and duplicates. What it computes, it keeps for the next batch."""
 
-    def __init__(self, options: EverythingOptions, min_area: int) -> None:
+    def __init__(self, options: EverythingOptions, min_area: float) -> None:
         """Drops masks of fewer than `min_area` pixels; for the rest see `options`."""
         self._options = options
         self._min_area = min_area
@@ -173,13 +171,15 @@ class _Selection:
     def records(self, found: Sequence[MaskRecord]) -> list[MaskRecord]:
         """The records to keep of those found so far, the highest predicted IoU first."""
         box_thresh = self._options.box_nms_thresh
-        kept = _distinct_boxes(found, [record.predicted_iou for record in found], box_thresh)
+        # First, so that a small mask, such as an outline, does not take the place of a large one.
+        large = [record for record in found if record.area >= self._min_area]
+        kept = _distinct_boxes(large, [record.predicted_iou for record in large], box_thresh)
         if self._options.min_mask_region_area > 0:
             clean = [self._cleaned(record) for record in kept]
             unchanged = [float(one is other) for one, other in zip(kept, clean, strict=True)]
             # At least 0.7, which is segment-anything's crop_nms_thresh.
             kept = _distinct_boxes(clean, unchanged, max(box_thresh, 0.7))
-        kept = [record for record in kept if record.area >= self._min_area]  # cleaned, too
+            kept = [record for record in kept if record.area >= self._min_area]
         kept.sort(key=lambda record: record.predicted_iou, reverse=True)
         mask_thresh = self._options.mask_nms_thresh
         return kept if mask_thresh == 1 else _distinct_masks(kept, self._iou, mask_thresh)

@@ -279,7 +279,7 @@ def everything_of(segmenter, embedding, monkeypatch):
 
     def select(records, **options):
         monkeypatch.setattr("mobilesam.everything._decode_points", lambda *args: iter(records))
-        return segmenter.everything(embedding, 1, box_nms_thresh=1, **options)
+        return segmenter.everything(embedding, 1, **{"box_nms_thresh": 1, **options})
 
     return select
 
@@ -335,6 +335,15 @@ def test_masks_below_a_share_of_the_photo_are_dropped(segmenter, embedding, unfi
     share = (areas[9] + areas[10]) / 2 / (120 * 180)  # between two, as runs differ by rounding
     kept = segmenter.everything(embedding, 3, **KEEP_ALL, min_area_share=share)
     assert sorted(record.area for record in kept) == pytest.approx(areas[10:], abs=20)
+
+
+def test_a_small_mask_with_the_box_of_a_large_one_does_not_take_its_place(everything_of):
+    outline = square(10, 10)
+    outline[11:49, 11:49] = False
+    records = [record_of(outline, 0.9), record_of(square(10, 10), 0.5)]
+    for share, kept in ((0, [0.9]), (0.05, [0.5])):  # the photo has 21,600 pixels, the square 1,600
+        found = everything_of(records, box_nms_thresh=0.7, min_area_share=share)
+        assert [record.predicted_iou for record in found] == kept
 
 
 def test_a_mask_that_becomes_too_small_without_its_islands_is_dropped(everything_of):
