@@ -4,7 +4,7 @@
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
 import {element} from './page.js';
 
-const FIRST = {name: 'dog', click: {x: 0.53, y: 0.42}};       // what the picture of the empty page shows
+const FIRST = {name: 'dog', click: {x: 0.39, y: 0.56}};       // what the picture of the empty page shows
 
 /** `onFile` also receives where to click, as shares of the photo's width and height.
  * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
