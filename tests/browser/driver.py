@@ -12,6 +12,7 @@ from playwright.sync_api import TimeoutError
 
 WAIT_MS = 30_000
 VIEWPORT = {"width": 1280, "height": 900}
+FILLED_HEIGHT = 760  # of the window, for a photo of 3:2 without a margin above and below it
 SERVER_CALLS = re.compile(r"/component_server/?$")
 
 _SETTLED = """(asked) => {
@@ -263,6 +264,11 @@ class Demo:
 
     def choose_file(self, path):
         self.page.locator("input[data-part=file]").set_input_files(str(path))
+
+    def fill_stage(self):
+        """Gives the stage the shape of the photo, so that zooming keeps the pointer's place."""
+        self.page.set_viewport_size({"width": VIEWPORT["width"], "height": FILLED_HEIGHT})
+        self.settle()
 
     def place(self, x, y):
         """Where the middle of a photo's pixel lies on the page, while the whole photo shows."""

@@ -162,6 +162,7 @@ def test_a_click_after_a_stroke_keeps_the_stroke(painter):
 
 
 def test_a_stroke_zoomed_in_is_in_pixels_of_the_photo(painter):
+    painter.fill_stage()
     zoom_to(painter, 3, RIGHT.centre)
     scale = painter.scale()
     x, y = painter.place(*RIGHT.centre)  # the wheel keeps it where it was

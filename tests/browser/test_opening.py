@@ -121,7 +121,7 @@ def test_the_65th_point_is_refused_and_the_others_stay(demo):
     gate = Gate(demo, Gate.hold)
     x, y = demo.place(10, 10)
     for index in range(64):
-        demo.page.mouse.click(x + 5 * index, y + 2 * index)
+        demo.page.mouse.click(x + 25 * (index % 32), y + 30 * (index // 32))
     assert demo.alert() == ""
     demo.page.mouse.click(*demo.place(200, 100))
     assert "64 points" in demo.alert()

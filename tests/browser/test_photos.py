@@ -106,11 +106,11 @@ def test_a_tiny_photo_can_be_clicked_and_boxed(demo, tmp_path, size):
     draw(width, height, [Disc(width // 2, height // 2, width // 3)]).save(tmp_path / "tiny.png")
     demo.open(tmp_path / "tiny.png")
     demo.click((width // 2, height // 2))
+    point = {"type": "point", "x": width // 2, "y": height // 2, "label": 1}
+    assert demo.interactions()[-1] == [point]
+    demo.do("clear")  # in a tiny photo the drag would take hold of the point
     demo.drag((0, 0), (width - 1 + 0.4, height - 1 + 0.4))
-    assert demo.interactions()[-1] == [
-        {"type": "point", "x": width // 2, "y": height // 2, "label": 1},
-        {"type": "box", "box": [0, 0, width, height]},
-    ]
+    assert demo.interactions()[-1] == [{"type": "box", "box": [0, 0, width, height]}]
     assert demo.mask().shape == (height, width)
     assert demo.alert() == ""
 

@@ -263,8 +263,8 @@ def test_a_refused_click_shows_the_servers_sentence_and_can_be_undone(demo):
     with demo.refused():
         demo.press(RIGHT.centre)
     assert demo.alert() == "Not this one."
-    with demo.answered():
-        demo.do("undo")
+    demo.do("undo")
+    demo.settle()
     assert demo.alert() == ""
     assert np.array_equal(demo.pixels("mask"), before)
 

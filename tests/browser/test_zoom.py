@@ -45,6 +45,7 @@ def specked(demo, tmp_path):
     photo.putpixel(SPECK, WHITE)
     photo.save(tmp_path / "speck.png")
     demo.open(tmp_path / "speck.png")
+    demo.fill_stage()
     return demo
 
 
@@ -62,6 +63,7 @@ def test_the_pixel_that_is_seen_is_the_pixel_that_is_sent_zoomed_in_and_moved(sp
             specked.page.mouse.click(x + dx * width, y + dy * height)
         step = specked.interactions()[-1][-1]
         assert (step["x"] - SPECK[0], step["y"] - SPECK[1]) == pixel
+        specked.do("clear")  # the next click would hit the marker
 
 
 def test_a_click_zoomed_in_gives_the_mask_of_the_same_click_at_fit(demo):
@@ -117,8 +119,8 @@ def test_the_wheel_zooms_towards_the_pointer(specked):
     at = specked.place(*SPECK)
     zoom_to(specked, 2, SPECK)
     spot, (width, _) = specked.find(WHITE)
-    assert abs(spot[0] - at[0]) <= 1
-    assert abs(spot[1] - at[1]) <= 1
+    assert abs(spot[0] - at[0]) <= 1.5
+    assert abs(spot[1] - at[1]) <= 1.5
     scale = specked.scale()
     assert abs(width - scale) <= 1
 

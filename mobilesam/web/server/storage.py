@@ -95,13 +95,13 @@ def upload_folder() -> Path:
     return Path(get_upload_folder()).resolve()
 
 
-def checked_upload(path: str) -> Path:
+def checked_upload(path: object) -> Path:
     """The resolved path of an upload; ExpiredError if it is no file in the upload folder.
 
     Gradio does not check paths in JSON that it does not recognize as a file.
     """
-    with suppress(OSError, ValueError):
-        resolved = Path(path).resolve()
+    with suppress(OSError, ValueError, TypeError):
+        resolved = Path(path).resolve()  # type: ignore[arg-type]
         if resolved.is_relative_to(upload_folder()) and resolved.is_file():
             return resolved
     raise ExpiredError("The server does not have the photo. Upload it and try again.")

@@ -51,7 +51,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     store.set({slowText: ''});
     if (isClean() !== clean) return;            // asked again
     if (store.get().interactions === wanted) receive(reply);
-    else receivePreview(reply, wanted, mine === previews);
+    else if (preview) receivePreview(reply, wanted, mine === previews);
   });
 
   const undoStack = createUndoStack((interactions) => {
@@ -59,6 +59,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     stopPreview();
     store.set({interactions, canUndo: undoStack.canUndo, canRedo: undoStack.canRedo});
     if (!isAnswerable(interactions)) showReply(null);
+    if (interactions === confirmed) clearAlert();       // of what was undone
     requestMask();
   });
 
