@@ -25,6 +25,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 _STRIP_PIXELS = MEGA
 _MAX_PROFILE_BYTES = 4 * MEGA  # of a colour profile; those of printers have up to 3 MB
+_MAX_PROFILE_TAGS = 100  # as in lcms2, which reads no profile that has more
 
 # Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin.
 _DECODER_BYTES = 7.5
@@ -188,6 +189,8 @@ def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     data = image.info.get("icc_profile")
     if not isinstance(data, bytes) or not 0 < len(data) <= _MAX_PROFILE_BYTES:
         return None
+    if _has_multi_process_elements(data):
+        return None
     mode = {"L": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
@@ -197,6 +200,20 @@ def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
         return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
+
+
+def _has_multi_process_elements(profile: bytes) -> bool:
+    """Whether a profile of the ICC has elements of the type "mpet" (ICC.1:2022, 10.16).
+
+    A few hundred bytes of them can take hours: thousands of entries may name the same matrix.
+    """
+    count = int.from_bytes(profile[128:132], "big")
+    table = profile[132 : 132 + 12 * min(count, _MAX_PROFILE_TAGS)]
+    for at in range(0, len(table), 12):
+        signature, offset = table[at : at + 4], int.from_bytes(table[at + 4 : at + 8], "big")
+        if signature[:3] in (b"D2B", b"B2D") or profile[offset : offset + 4] == b"mpet":
+            return True
+    return False
 
 
 def _to_rgb(

@@ -139,6 +139,15 @@ def test_the_folder_of_a_file_cannot_be_guessed_or_listed(http, mine, photo):
             assert served(http, str(path).replace(secret, guess)).status_code == 403
 
 
+def test_the_path_of_an_export_does_not_lead_to_the_photo(http, mine):
+    """A user may pass on the link of a cut-out, which must not show what was cut away."""
+    folder = mine["export"].parents[1]
+    for name in ("photo", "", mine["upload"].name):
+        assert served(http, folder / name).status_code in {403, 404}
+    (stored,) = [path for path in folder.iterdir() if path.is_file()]
+    assert re.fullmatch("[0-9a-f]{48}", stored.name)
+
+
 def test_two_uploads_of_one_name_lie_apart(page, mine, tmp_path, photo):
     other = tmp_path / photo.name
     other.write_bytes(photo.read_bytes() + b"\0")

@@ -189,7 +189,7 @@ def test_only_so_many_photos_wait_for_the_model(folder, photo, another, monkeypa
     first, refused = run_async(scene())
     assert first["state"] == "loading_model"
     assert refused["error"] == BUSY
-    assert files_in(folder) == ["photo"]
+    assert len(files_in(folder)) == 1
 
 
 def test_model_info_says_that_the_model_is_loading_and_then_which_it_is(
@@ -229,7 +229,7 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
     refused, reply = run_async(scene())
     assert refused["error"] == BUSY
     assert reply["state"] == "done"
-    assert files_in(folder) == ["photo"]
+    assert len(files_in(folder)) == 1
     assert len(handlers.photos) == 1
 
 
@@ -252,7 +252,7 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
     assert reply["state"] == "done"
     assert abandoned["expired"]
     assert stub_sam.image_encoder.calls == 1
-    assert files_in(folder) == ["photo"]
+    assert len(files_in(folder)) == 1
     assert len(handlers.photos) == 1
 
 
@@ -321,7 +321,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_file(handlers, folder, photo,
         reply = handlers.export(query)
     assert not reply["ok"]
     assert "disk is full" in reply["error"]
-    assert files_in(folder) == ["photo"]
+    assert len(files_in(folder)) == 1
     assert handlers.export(query)["ok"]
 
 
@@ -358,7 +358,7 @@ def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
 
     assert run_async(scene()) == (2, 1, True)
     assert stub_sam.image_encoder.calls == 2
-    assert files_in(folder) == ["photo"] * 2
+    assert len(files_in(folder)) == 2
 
 
 def test_opening_a_photo_is_logged_once_when_it_ends(handlers, photo, held, caplog, monkeypatch):

@@ -157,6 +157,13 @@ def display_p3(name: str = "Display P3") -> bytes:
     )
 
 
+def halving_elements() -> bytes:
+    """A multi-process element that halves all channels."""
+    matrix = [0.5 if row == column else 0.0 for row in range(3) for column in range(3)]
+    stage = b"matf" + struct.pack(">4x2H12f", 3, 3, *matrix, 0, 0, 0)
+    return b"mpet" + struct.pack(">4x2HI2I", 3, 3, 1, 24, len(stage)) + stage
+
+
 def grey_of_gamma_1() -> bytes:
     linear = b"curv\0\0\0\0\0\0\0\0"
     white = numbers(b"XYZ ", 0.9642, 1, 0.8249)
@@ -434,3 +441,13 @@ def test_browser_agrees_only_if_browsers_show_the_same_pixels(tmp_path):
         "rgb.tiff": False,
         "inks.jpg": False,
     }
+
+
+def test_a_profile_with_multi_process_elements_is_not_used(tmp_path):
+    """Some hundred bytes of them can keep the processor busy for hours."""
+    data = profile(
+        b"RGB ",
+        {b"desc": text("Half"), b"wtpt": numbers(b"XYZ ", 1, 1, 1), b"D2B0": halving_elements()},
+    )
+    path = save(tmp_path, Image.new("RGB", (4, 4), (200, 100, 50)), "a.png", icc_profile=data)
+    assert (open_photo(path).pixels == (200, 100, 50)).all()

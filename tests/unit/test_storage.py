@@ -168,3 +168,9 @@ def test_a_new_file_has_a_secret_folder(uploads):
     assert (path.parent.parent, path.name) == (uploads, "photo.png")
     assert len(path.parent.name) == 48
     assert other.parent != path.parent
+
+
+def test_no_file_is_stored_for_a_photo_that_was_closed_meanwhile(uploads):
+    with pytest.raises(ExpiredError, match="no longer has this photo"):
+        new_file(uploads / "closed", "cutout.png", b"data")
+    assert not (uploads / "closed").exists()

@@ -185,7 +185,10 @@ class PageHandlers:
         """
         photo = self.photos.get(query.get("token"))
         embedding = self._embedding(photo)
-        kind, soft = query.get("kind"), query.get("edges") != "hard"
+        kind, edges = query.get("kind"), query.get("edges")
+        if edges not in (None, "soft", "hard"):
+            raise PromptError('edges must be "soft" or "hard".')
+        soft = edges != "hard"
         more: Reply = {}
         if kind in ("mask", "cutout"):
             mask = self._mask(embedding, query)

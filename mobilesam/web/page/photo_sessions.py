@@ -23,6 +23,7 @@ class PhotoSession:
     Attributes:
         file_name: the user's name for the file.
         folder: unguessable; contains the photo and the files exported from it until it is closed.
+        stored_name: of the photo's file.
         session: Gradio's session hash of the tab.
         embedding_key: key of its embedding; empty until it is encoded.
         opening: the last reply to `open`.
@@ -32,6 +33,7 @@ class PhotoSession:
     file_name: str
     folder: Path
     session: str
+    stored_name: str = field(default_factory=lambda: secrets.token_hex(24))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
     opening: Future[Reply] = field(default_factory=Future)
@@ -40,8 +42,8 @@ class PhotoSession:
 
     @property
     def path(self) -> Path:
-        """The uploaded file."""
-        return self.folder / "photo"
+        """The uploaded file; its name is not in the paths of exports, which users may pass on."""
+        return self.folder / self.stored_name
 
 
 class PhotoSessions:

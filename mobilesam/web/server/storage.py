@@ -108,9 +108,15 @@ def checked_upload(path: object) -> Path:
 
 
 def new_file(parent: Path, name: str, data: bytes) -> Path:
-    """Stores a file in a new and unguessable folder, so that files of one name do not collide."""
+    """Stores a file in a new and unguessable folder, so that files of one name do not collide.
+
+    ExpiredError if the parent is gone: that of a photo goes when its tab is closed.
+    """
     folder = parent / secrets.token_hex(24)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        raise ExpiredError("The server no longer has this photo. Open it again.") from None
     try:
         (folder / name).write_bytes(data)
     except OSError:

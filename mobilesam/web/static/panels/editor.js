@@ -220,13 +220,12 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     /** Replaces the mask by one for the same interactions. */
     askAgain() {
       confirmed = null;
-      store.set({answered: []});
       requestMask();
     },
     /** Does something as soon as the newest interactions are answered, unless they change before. */
     whenAnswered(/** @type {() => void} */ act) {
       const {interactions, answered} = store.get();
-      if (answered === interactions || !isAnswerable(interactions)) return act();
+      if ((answered === interactions && confirmed === interactions) || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};
       requestMask();
     },

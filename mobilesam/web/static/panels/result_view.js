@@ -140,7 +140,6 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   async function choosePicture(/** @type {File} */ picked) {
     const picture = await createImageBitmap(picked).catch(() => null);
     if (!picture) return fail('The browser cannot show this file as a picture. Choose a JPEG, PNG or WebP.');
-    chosen?.close();
     chosen = picture;
     setBackground('picture');
   }
