@@ -238,12 +238,12 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
     handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
     monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
-    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 1.5)
 
     async def scene():
         first = await start(handlers, photo)
         abandoned = await start(handlers, another(1), "two")
-        for _ in range(10):  # longer than the timeout
+        for _ in range(40):  # longer than the timeout
             first = await ask(handlers, first)
         held.released.set()
         return await poll(handlers, first), await ask(handlers, abandoned)
@@ -258,11 +258,11 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
 
 @pytest.mark.slow
 def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch):
-    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 1.5)
 
     async def scene():
         reply = await poll(handlers, await start(handlers, photo))
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(2)
         return reply
 
     token = run_async(scene())["token"]
