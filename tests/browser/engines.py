@@ -10,7 +10,6 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -21,9 +20,10 @@ from tests.serving import free_port
 
 WAIT_S = WAIT_MS / 1000
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element in WebDriver's JSON
-MINI_BROWSER = "/usr/lib/*/webkit2gtk-4.*/MiniBrowser"
+CAPABILITIES = {"pageLoadStrategy": "none"}  # do not wait: complaints are listened for at once
 
-# All hosts but this one are behind a proxy that does not exist: the tests run offline.
+# A port that the system chooses; and all hosts but this one behind a proxy that does not exist, as
+# the tests run offline.
 _FIREFOX_PREFERENCES = """
 user_pref("marionette.port", 0);
 user_pref("network.proxy.type", 1);
@@ -32,14 +32,25 @@ user_pref("network.proxy.http_port", 9);
 user_pref("network.proxy.ssl", "127.0.0.1");
 user_pref("network.proxy.ssl_port", 9);
 """
-_FIREFOX_COMPLAINTS = """
-const [url] = arguments;
-const {warningFlag, infoFlag} = Ci.nsIScriptError;
-const uncaught = Services.console.getMessageArray().filter((one) => one instanceof Ci.nsIScriptError
-  && !(one.flags & (warningFlag | infoFlag)) && one.sourceName.startsWith(url));
-const printed = Cc['@mozilla.org/consoleAPI-storage;1'].getService(Ci.nsIConsoleAPIStorage)
-  .getEvents().filter((one) => one.level === 'error' && one.filename.startsWith(url));
-return [...uncaught.map((one) => one.errorMessage), ...printed.map((one) => `${one.arguments}`)];
+# False until the page at the address has begun. The script element runs as a script of the page.
+_LISTEN = r"""const [url] = arguments;
+if (location.href !== url || !document.documentElement) return false;
+const script = document.createElement('script');
+script.textContent = `{
+  window.complaints = [];
+  for (const type of ['error', 'unhandledrejection', 'securitypolicyviolation']) {
+    addEventListener(type, (event) => {
+      complaints.push(type + ': ' + (event.message ?? event.reason ?? event.blockedURI));
+    });
+  }
+  const {error} = console;
+  console.error = (...values) => {
+    complaints.push('console: ' + values.join(' '));
+    error.apply(console, values);
+  };
+}`;
+document.documentElement.append(script);
+return true;
 """
 _BOX = """const [css, visible] = arguments;
 for (const node of document.querySelectorAll(css)) {
@@ -65,25 +76,30 @@ def wait_until(condition, what):
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {WAIT_S:.0f} s")
-        time.sleep(0.05)
+        time.sleep(0.02)
     return value
 
 
+def downloads_of(home):
+    """The folder for downloads in a home folder."""
+    return home / "Downloads"
+
+
 def prepare_home(home):
-    """Says in a home folder where downloads go: the folder, which both engines find that way."""
-    downloads = home / "Downloads"
-    downloads.mkdir()
+    """Tells the engines, in a new home folder, where downloads go."""
+    downloads_of(home).mkdir()
     (home / ".config").mkdir()
-    (home / ".config" / "user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="{downloads}"\n')
-    return downloads
+    setting = f'XDG_DOWNLOAD_DIR="{downloads_of(home)}"\n'
+    (home / ".config" / "user-dirs.dirs").write_text(setting)
 
 
 @contextmanager
-def running(arguments, home, **options):
+def running(arguments, home, stdout=subprocess.DEVNULL, **env):
     """A process with a home folder of its own, which is ended at the end."""
     folders = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
-    env = {**os.environ, **folders, **options.pop("env", {})}
-    with subprocess.Popen(arguments, env=env, stderr=subprocess.STDOUT, **options) as process:
+    env = {**os.environ, **folders, **env}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(arguments, env=env, stdout=stdout, stderr=quiet) as process:
         try:
             yield process
         finally:
@@ -98,24 +114,14 @@ class Firefox:
     """A session with a Firefox by its own protocol, Marionette: WebDriver's commands over TCP."""
 
     def __init__(self, connection):
-        self._connection = connection
         self._stream = connection.makefile("rwb")
         self._count = 0
         self._receive()  # the greeting
-        self.send("NewSession", capabilities={})
+        self.send("NewSession", **CAPABILITIES)
 
     def send(self, command, **parameters):
-        return self._send(f"WebDriver:{command}", parameters)
-
-    def complaints(self, url):
-        self._send("Marionette:SetContext", {"value": "chrome"})
-        found = self.send("ExecuteScript", script=_FIREFOX_COMPLAINTS, args=[url])
-        self._send("Marionette:SetContext", {"value": "content"})
-        return found
-
-    def _send(self, command, parameters):
         self._count += 1
-        message = json.dumps([0, self._count, command, parameters]).encode()
+        message = json.dumps([0, self._count, f"WebDriver:{command}", parameters]).encode()
         self._stream.write(b"%d:%s" % (len(message), message))
         self._stream.flush()
         _, _, error, reply = self._receive()
@@ -136,10 +142,9 @@ def firefox(home):
     profile.mkdir()
     (profile / "user.js").write_text(_FIREFOX_PREFERENCES)
     port = profile / "MarionetteActivePort"
-    # The last flag allows the look into the browser's own log that `complaints` takes.
-    flags = ["--headless", "--marionette", "--no-remote", "--remote-allow-system-access"]
+    flags = ["--headless", "--marionette", "--no-remote"]
     arguments = [program, *flags, "--profile", str(profile)]
-    with running(arguments, home, stdout=subprocess.DEVNULL):
+    with running(arguments, home):
         wait_until(lambda: port.exists() and port.read_text(), "Firefox's port")
         address = ("127.0.0.1", int(port.read_text()))
         with socket.create_connection(address, WAIT_S) as connection:
@@ -158,22 +163,14 @@ WEBKIT_PATHS = {
 class WebKit:
     """A session with a MiniBrowser of WebKitGTK by WebDriver over HTTP."""
 
-    def __init__(self, client, log, browser):
+    def __init__(self, client):
         self._client = client
-        self._log = log
-        flags = ["--automation", "--enable-write-console-messages-to-stdout=true"]
-        options = {"binary": browser, "args": flags}
-        capabilities = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
-        session = self._post("/session", {"capabilities": capabilities})
+        session = self._post("/session", {"capabilities": {"alwaysMatch": CAPABILITIES}})
         self._path = f"/session/{session['sessionId']}"
 
     def send(self, command, **parameters):
         path = WEBKIT_PATHS[command].format(**parameters)
         return self._post(f"{self._path}/{path}", parameters)
-
-    def complaints(self, url):
-        lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if line.startswith("CONSOLE") and " ERROR " in line]
 
     def close(self):
         self._client.delete(self._path)
@@ -205,16 +202,14 @@ def answers(client):
 @contextmanager
 def webkit(home):
     program = required("WebKitWebDriver", "webkit2gtk-driver")
-    browsers = sorted(Path("/").glob(MINI_BROWSER.lstrip("/")))
-    port, log = free_port(), home / "log"
+    port = free_port()
     with (
         virtual_screen(home) as screen,
-        log.open("wb") as out,
-        running([program, f"--port={port}"], home, stdout=out, env={"DISPLAY": f":{screen}"}),
+        running([program, f"--port={port}"], home, DISPLAY=f":{screen}"),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client,
     ):
         wait_until(lambda: answers(client), "WebKitWebDriver")
-        session = WebKit(client, log, str(browsers[-1]))
+        session = WebKit(client)
         try:
             yield session
         finally:
@@ -230,25 +225,26 @@ class Mouse:
     def __init__(self, session):
         self._session = session
 
-    def _act(self, *actions):
+    def _act(self, action):
         pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}}
-        self._session.send("PerformActions", actions=[{**pointer, "actions": actions}])
+        self._session.send("PerformActions", actions=[{**pointer, "actions": [action]}])
 
     def move(self, x, y, steps=1):
         """Moves it at once, or, in many steps, gradually."""
         place = {"x": round(x), "y": round(y), "origin": "viewport"}
         self._act({"type": "pointerMove", "duration": 20 * (steps - 1), **place})
 
-    def down(self, button="left"):
-        self._act({"type": "pointerDown", "button": 2 if button == "right" else 0})
+    def down(self):
+        self._act({"type": "pointerDown", "button": 0})
 
-    def up(self, button="left"):
-        self._act({"type": "pointerUp", "button": 2 if button == "right" else 0})
+    def up(self):
+        self._act({"type": "pointerUp", "button": 0})
 
     def click(self, x, y, button="left"):
+        assert button == "left"  # WebKitWebDriver never releases another
         self.move(x, y)
-        self.down(button)
-        self.up(button)
+        self.down()
+        self.up()
 
 
 class Locator:
@@ -300,7 +296,9 @@ class Page:
         return self.session.send("ExecuteScript", script=script, args=arguments)
 
     def goto(self, url):
+        """Goes to a page, whose complaints are listened for before it has loaded its scripts."""
         self.session.send("Navigate", url=url)
+        wait_until(lambda: self.run(_LISTEN, url), url)
 
     def evaluate(self, function, argument=None):
         return self.run(f"return ({function})(arguments[0])", argument)
@@ -318,21 +316,18 @@ class Page:
 class EngineDemo(Demo):
     """The demo in another engine; its requests are not recorded."""
 
-    def __init__(self, session, url, downloads):
+    def __init__(self, session, home):
         self.page = Page(session)
         self.calls = []
-        self._session = session
-        self._url = url
-        self._downloads = downloads
-        self.load(url)
+        self._home = home
 
     @property
     def complaints(self):
-        return self._session.complaints(self._url)
+        return self.page.evaluate("() => window.complaints")
 
     def download(self, command):
         self.do(command)
-        file = wait_until(lambda: saved_file(self._downloads), "the download")
+        file = wait_until(lambda: saved_file(downloads_of(self._home)), "the download")
         return file.name, file.read_bytes()
 
 

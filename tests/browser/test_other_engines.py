@@ -12,9 +12,12 @@ from tests.serving import LEFT, RIGHT, iou
 @pytest.fixture(params=ENGINES)
 def visit(request, app, tmp_path):
     """The demo in another engine, which saves files below a home folder of its own."""
-    downloads = prepare_home(tmp_path)
+    prepare_home(tmp_path)
     with ENGINES[request.param](tmp_path) as session:
-        yield EngineDemo(session, app.url, downloads)
+        demo = EngineDemo(session, tmp_path)
+        demo.load(app.url)
+        demo.wait_for_model()
+        yield demo
 
 
 def test_a_visit_goes_as_in_chromium(visit, photo):
@@ -38,6 +41,8 @@ def test_a_visit_goes_as_in_chromium(visit, photo):
     assert name == "discs-cutout.png"
     assert data == cutout_png(open_photo(photo), clicked, soft=True)
     assert visit.complaints == []
+    visit.page.run("console.error('one')")
+    assert visit.complaints == ["console: one"]  # so any others would have been there
 
 
 def box_around(disc):
