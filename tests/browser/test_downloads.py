@@ -84,4 +84,5 @@ def test_a_refined_mask_starts_from_the_logits_of_the_last_one(demo, bundled, la
     logits = first.low_res_logits[first.best : first.best + 1]
     prompt = Prompt([LARGE.centre, (300, 300)], [1, 0])
     refined = bundled.predict(embedding, prompt, logits).masks[0]
-    assert np.array_equal(mask == 255, clean_mask(refined, prompt))
+    # The processes may add in another order; the logits of another candidate change 137 pixels.
+    assert ((mask == 255) != clean_mask(refined, prompt)).sum() <= 30
