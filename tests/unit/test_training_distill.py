@@ -213,27 +213,28 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(photos, tmp
 
 
 @pytest.mark.slow
-def test_two_processes_learn_as_one_with_twice_the_batches_per_step(run, photos, tmp_path):
+def test_two_processes_learn_as_one_with_twice_the_batches_per_step(photos, tmp_path):
     """As `accelerate launch` starts them on two GPUs; only the first one speaks."""
-    out = tmp_path / "two.safetensors"
-    command = f"""
-        -m torch.distributed.run --standalone --nproc-per-node 2
-        -m mobilesam distill --teacher bundled --photos {photos} --scheme decoupled --size 64
-        --batch 2 --steps 2 --held-out 0 --out {out}
-    """.split()
     env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    launched = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-    )
-    assert launched.returncode == 0, launched.stderr
-    assert launched.stderr.count("Photos: 2 to learn from, ") == 1
-    assert launched.stderr.count(f"{out} is ready after 2 steps") == 1
-    one, two = load_file(run("decoupled", loop={"accumulate": 2})), load_file(out)
+
+    def learn(out: Path, launcher: str, more: str) -> str:
+        command = f"""
+            {launcher} -m mobilesam distill --teacher bundled --photos {photos} --scheme decoupled
+            --size 64 --batch 2 --steps 2 --held-out 0 --out {out} {more}
+        """.split()
+        arguments = [sys.executable, *command]
+        done = subprocess.run(
+            arguments, cwd=ROOT, env=env, capture_output=True, text=True, timeout=WAIT_S
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    both, single = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
+    said = learn(both, "-m torch.distributed.run --standalone --nproc-per-node 2", "")
+    assert said.count("Photos: 2 to learn from, ") == 1
+    assert said.count(f"{both} is ready after 2 steps") == 1
+    learn(single, "", "--accumulate 2")
+    one, two = load_file(single), load_file(both)
     # The statistics of BatchNorm, "running_*", are those of the first process's photos.
     learned = [name for name in one if "running_" not in name]
     differences = torch.cat([(one[name] - two[name]).abs().flatten() for name in learned])
