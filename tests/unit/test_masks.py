@@ -14,6 +14,7 @@ from mobilesam.masks import (
     mask_from_coco_rle,
     mask_to_coco_rle,
     mask_to_json,
+    scaled_mask,
 )
 
 
@@ -187,3 +188,9 @@ def test_damaged_text_never_gets_past_the_counts():
             assert mask_from_coco_rle(rle, (40, 30)).shape == (40, 30)
         except AnnotationError:
             continue
+
+
+def test_a_scaled_mask_has_the_pixels_that_are_half_covered():
+    mask = np.zeros((2, 8), bool)
+    mask[:, :3] = mask[0, 4:6] = mask[1, 6] = True  # a full block, a half, a half and a quarter
+    np.testing.assert_array_equal(scaled_mask(mask, (1, 4)), [[True, True, True, False]])
