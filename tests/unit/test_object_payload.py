@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from mobilesam.interactions import parse_interactions
 from mobilesam.web.page import object_payload
 from mobilesam.web.page.handlers import PageHandlers
-from mobilesam.web.page.object_payload import MAX_OBJECTS
+from mobilesam.web.page.object_payload import MAX_OBJECTS, objects_from_file
 from tests.opening import new_handlers, opened
 
 POINT = {"type": "point", "x": 90, "y": 60, "label": 1}
@@ -270,3 +270,23 @@ def test_more_objects_than_the_page_can_hold_are_refused(handlers, token):
     assert handlers.load_masks(
         {"token": token, "text": json.dumps({"shapes": [shape] * MAX_OBJECTS})}
     )["ok"]
+
+
+def test_empty_masks_of_a_file_are_left_out():
+    """Runs begin outside: 6 of them are an empty mask, 2 and then 4 are not."""
+    annotations = [
+        {
+            "id": number,
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": {"size": [2, 3], "counts": runs},
+        }
+        for number, runs in enumerate([[6], [2, 4]], start=1)
+    ]
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 3, "height": 2}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "cup"}],
+    }
+    (loaded,) = objects_from_file(json.dumps(document), (2, 3), "a.png")
+    assert loaded.area == 4
