@@ -44,7 +44,7 @@ class Page:
         return self.http.post("gradio_api/component_server", content=body, headers=headers)
 
     def upload(self, path, name=None):
-        """Uploads a file, like the page under a name of its own: its path on the server."""
+        """Uploads a file under a random name, as the page does; returns its path on the server."""
         files = {"files": (name or f"{secrets.token_hex(8)}{path.suffix}", path.read_bytes())}
         return self.http.post("gradio_api/upload", files=files).json()[0]
 
