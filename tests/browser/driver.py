@@ -24,7 +24,7 @@ _PIXELS = """(name) => {
   return c.toDataURL('image/png');
 }"""
 # What keeps a value that the user has set; the names of objects go with their photo.
-CONTROLS = "input:is([type=range], [type=number], [type=checkbox]), select"
+CONTROLS = "input:is([type=range], [type=number], [type=checkbox], [type=color]), select"
 BARS = (".sam-head", ".sam-bar", ".sam-panel")
 HELD_KEYS = ("Alt", "Control", "Meta", "Shift", "Space")  # a test may leave them pressed
 # Back to what a new page shows. Opening a photo does the rest.
@@ -36,7 +36,6 @@ _RESET = """(controls) => {
   };
   root.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
   press('[data-do=view-select]');
-  press('[data-background=none]');
   press('[data-do=result-edges]');
   for (const toggle of ['compare', 'crop', 'all']) {
     root.querySelector(`[data-do=result-${toggle}][aria-pressed=true]`)?.click();
@@ -50,6 +49,7 @@ _RESET = """(controls) => {
     else control.value = chosen ? chosen.value : control.defaultValue;
     for (const type of ['input', 'change']) control.dispatchEvent(new Event(type, {bubbles: true}));
   }
+  press('[data-background=none]');       // after the colour, which chooses itself
   root.querySelector('[data-do=everything-defaults]').click();
   root.querySelectorAll('details').forEach((details) => { details.open = false; });
   document.activeElement.blur();
