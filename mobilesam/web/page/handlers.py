@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import functools
 import io
 import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from anyio import to_thread
 from PIL import Image
 
 import mobilesam
-from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.errors import PromptError
 from mobilesam.export import (
     FILE_FORMATS,
     cutout_bounds_xyxy,
@@ -35,9 +38,16 @@ from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
-from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
+from mobilesam.web.page.photo_sessions import MAX_OPEN_PHOTOS, PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
-from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal
+from mobilesam.web.server.replies import (
+    BusyError,
+    ExpiredError,
+    Reply,
+    answered,
+    answering,
+    refusal,
+)
 from mobilesam.web.server.storage import checked_upload, new_file
 
 DISPLAY_SIDE = 1024  # the largest long side of a mask to display
@@ -46,6 +56,8 @@ OPEN_TIMEOUT_S = 15.0  # how long a waiting photo is kept without a poll of the 
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
+_IDLE_S = 0.5  # without a click, before a photo is encoded ahead of time
+_IDLE_CHECKS = 10  # in a poll
 _MODEL_INFO_S = 20.0
 _EVERYTHING_DEFAULTS = {"min_area_share": 0.01, "mask_nms_thresh": 0.8}
 """Of the page: users look at all masks, and would have to sort out specks and near-duplicates."""
@@ -77,9 +89,13 @@ class PageHandlers:
             await wait_until_done(self._model, _MODEL_INFO_S)
             return self.model_info(query)
 
+        async def close(query: Any) -> Reply:
+            return self.close(query)
+
         full_size = (self.export, self.load_masks, self.preview)
         return [
             open,
+            close,
             model_info,
             self._queues.clicks.serving(self.segment),
             self._queues.others.serving(self.everything),
@@ -105,19 +121,21 @@ class PageHandlers:
 
         The page calls it until `state` is "done"; each call returns within a second. Until then,
         `state` is "loading_model", "queued" or "encoding", and `position` the number of photos
-        ahead.
+        ahead. With `ahead`, the photo is only encoded once the server has nothing else to do.
         """
         try:
             is_open = "token" in query
             photo = self.photos.get(query["token"]) if is_open else self._admit(query, session)
             self.photos.close_later(photo, OPEN_TIMEOUT_S)
-            is_done = await wait_until_done(photo.opening, _POLL_S)
+            if not query.get("ahead") or await self._is_idle():
+                self._start(photo)
+            is_done = not photo.encode and await wait_until_done(photo.opening, _POLL_S)
             self.photos.get(photo.token)  # it may have been closed meanwhile
         except Exception as error:
             return refusal("open", query, error)
         if not is_done:
-            position = self._queues.photos.position(photo.opening)
-            waiting_state = "queued" if position else "encoding"
+            position = 0 if photo.encode else self._queues.photos.position(photo.opening)
+            waiting_state = "queued" if position or photo.encode else "encoding"
             state = waiting_state if self._model.done() else "loading_model"
             return {"ok": True, "token": photo.token, "state": state, "position": position}
         self.photos.keep(photo)
@@ -225,6 +243,15 @@ class PageHandlers:
         height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
         return {"url": jpeg_url(Image.fromarray(photo.pixels).resize((width, height)))}
 
+    @answering
+    def close(self, query: Mapping[str, Any]) -> Reply:
+        """Closes photos that the page does not need any more, by their `tokens`."""
+        tokens = query.get("tokens")
+        for token in tokens[:MAX_OPEN_PHOTOS] if isinstance(tokens, list) else ():
+            with suppress(ExpiredError):
+                self.photos.close(self.photos.get(token))
+        return {}
+
     async def unload(self, request: gr.Request) -> None:
         """Closes all photos of a tab that was closed."""
         closed = self.photos.of_session(request.session_hash)
@@ -247,13 +274,24 @@ class PageHandlers:
             wait([self._model])  # the log counts this as waiting
             return answered("open", query, lambda: self._encode(photo))
 
+        photo.encode = functools.partial(self._queues.photos.submit, encode)
+        self.photos.add(photo)
+        return photo
+
+    def _start(self, photo: PhotoSession) -> None:
         try:
-            self.photos.add(photo)
-            photo.opening = self._queues.photos.submit(encode)
-        except MobileSamError:  # too many photos are waiting
+            photo.start()
+        except BusyError:
             self.photos.close(photo)
             raise
-        return photo
+
+    async def _is_idle(self) -> bool:
+        """Waits up to a second until nobody opens or clicks a photo; whether that came true."""
+        for _ in range(_IDLE_CHECKS):
+            if self._queues.photos.is_idle(0) and self._queues.clicks.is_idle(_IDLE_S):
+                return self._model.done()
+            await asyncio.sleep(_POLL_S / _IDLE_CHECKS)
+        return False
 
     def _encode(self, session: PhotoSession) -> Reply:
         """Encodes a photo, or finds its embedding in the cache."""

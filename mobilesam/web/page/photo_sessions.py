@@ -5,6 +5,7 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ class PhotoSession:
         stored_name: of the photo's file.
         session: Gradio's session hash of the tab.
         embedding_key: key of its embedding; empty until it is encoded.
+        encode: queues the work of opening it; None once it is queued.
         opening: the last reply to `open`.
         expiry: closes the photo when the page stops polling.
     """
@@ -36,6 +38,7 @@ class PhotoSession:
     stored_name: str = field(default_factory=lambda: secrets.token_hex(24))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
+    encode: Callable[[], Future[Reply]] | None = None
     opening: Future[Reply] = field(default_factory=Future)
     expiry: asyncio.TimerHandle | None = None
     generation: MaskGeneration | None = None
@@ -44,6 +47,12 @@ class PhotoSession:
     def path(self) -> Path:
         """The uploaded file; its name is not in the paths of exports, which users may pass on."""
         return self.folder / self.stored_name
+
+    def start(self) -> None:
+        """Opens the photo, unless that has begun; BusyError if too many photos are waiting."""
+        if self.encode:
+            self.opening = self.encode()
+            self.encode = None
 
 
 class PhotoSessions:

@@ -1,16 +1,20 @@
 // Composes the page.
 /** @import {Page} from './panels/page.js' */
+import {thumbnail} from './canvas/thumbnail.js';
+import {contentKey} from './io/content_key.js';
 import {createDownloads, isMaskFile, saveBlob} from './io/downloads.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
-import {createSessionStore} from './io/session_store.js';
+import {createWorkStore} from './io/work_store.js';
 import {createControls} from './panels/controls.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
 import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
 import {createPage, isUndoNote} from './panels/page.js';
+import {createPhotoSet} from './panels/photo_set.js';
+import {createPhotoStrip} from './panels/photo_strip.js';
 import {createResult} from './panels/result.js';
 import {createResultView} from './panels/result_view.js';
 import {createSharing} from './panels/sharing.js';
@@ -28,10 +32,8 @@ function createParts(page, call) {
     onHover: (imagePoint) => panel.hover(imagePoint),
   });
   const downloads = createDownloads({ask, setBusy, fail});
-  const session = createSessionStore(() => panel.objects.snapshot());
-  const panel = createObjectsPanel(page, editor, {
-    downloads, onChange: session.touch, reopen: (file, snapshot) => opening.open(file, {work: snapshot}),
-  });
+  const panel = createObjectsPanel(page, editor, {downloads, onChange: () => photoSet.touch()});
+  const loader = createPhotoLoader(call);
   const generation = createMaskGeneration({
     ask, onError: fail,
     onProgress: (progress) => everything.showProgress(progress),
@@ -43,26 +45,42 @@ function createParts(page, call) {
     onKeep: (masks, more) => panel.add(masks, 'kept', more),
   });
   const opening = createOpening(page, {
-    loader: createPhotoLoader(call), reserve: editor.stage.reserve, onOpening: session.setOpening,
+    loader, reserve: editor.stage.reserve,
     onOpened(photo, notes, work, click) {
-      const tellOfLast = panel.leavePhoto();
-      store.set({photo, isRemoving: false});
-      everything.reset();
-      panel.objects.reset();
+      leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
       if (work) panel.objects.restore(work);
-      session.setPhoto(photo.file);
-      tellOfLast();
+      photoSet.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
       if (click && !work) editor.undoStack.push({type: 'point', ...click, label: 1});
       store.set({openedCount: store.get().openedCount + 1});
     },
   });
-  return {editor, downloads, session, panel, everything, opening};
+
+  /** Another photo replaces the open one, or null. @param {Photo | null} photo */
+  function leavePhoto(photo) {
+    photoSet.leave();
+    store.set({photo, isRemoving: false, note: null});
+    everything.reset();
+    panel.objects.reset();
+  }
+
+  const photoSet = createPhotoSet(page, {
+    workStore: createWorkStore(), contentKey, thumbnail, prepare: loader.prepare,
+    capture: () => panel.objects.snapshot(), restore: (work) => panel.objects.restore(work),
+    open: opening.open, cancel: opening.end,
+    close() {
+      opening.end();
+      leavePhoto(null);
+      editor.stage.clear();
+    },
+  });
+  createPhotoStrip(page, photoSet);
+  return {editor, downloads, panel, everything, opening, photoSet};
 }
 
 /** @param {Page} page @param {Parts} parts */
-function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening}) {
+function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet}) {
   const {store, refs, clearAlert, actOnNote} = page;
   const view = createResultView(page, {
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
@@ -71,6 +89,13 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   function save(/** @type {string} */ kind) {
     const {interactions, clean, edges} = store.get();
     return downloads.save({kind, interactions, clean, edges});
+  }
+
+  /** @type {(files: File[], click?: Point) => Promise<void>} */
+  async function takeFiles(files, click) {
+    const [masks, photos] = [files.filter(isMaskFile), files.filter((file) => !isMaskFile(file))];
+    if (photos.length) await photoSet.add(photos, click);
+    if (masks.length) await panel.load(masks[0]);
   }
 
   /** Ends one of these: the sheet of a phone, opening a photo, a drag, the result, a message, the mode for generated
@@ -86,7 +111,8 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, fetchExample, (file, click) => (isMaskFile(file) ? panel.load(file) : opening.open(file, {click}))).commands,
+    ...createSources(page, fetchExample, takeFiles).commands,
+    ...photoSet.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
@@ -102,13 +128,10 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 export function mount({element, props, server}) {
   const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props), {store} = page;
   const call = createCall(server);
-  const parts = createParts(page, call), {editor, opening, session} = parts;
+  const parts = createParts(page, call), {editor, photoSet} = parts;
   createResult(page, editor.choose, editor.previewCandidate);
   createControls(page, editor.stage.crosshair, createCommands(page, parts));
   page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
-  session.load().then((kept) => {
-    const {photo, isOpening} = store.get();
-    if (kept && !photo && !isOpening) opening.open(kept.file, {work: kept.work, isRestored: true});
-  });
+  photoSet.load();
 }

@@ -38,11 +38,22 @@ type Limits = {
 
 type Picture = HTMLCanvasElement | ImageBitmap;
 /** The open photo; the picture may be smaller. */
-type Photo = Size & {token: string, file: File, picture: ImageBitmap};
+type Photo = Size & {key: string, token: string, file: File, picture: ImageBitmap};
+/** A photo of the set, known by its content; the file is null where the browser does not have it any more. */
+type SetPhoto = {
+  key: string, name: string, file: File | null, thumbnail: Blob | null,
+  count: number,                  // of its objects
+  isDone: boolean,                // the user says so
+};
+/** What the browser keeps of the work in a photo; `writer` is the page that kept it. */
+type Work = {name: string, work: ObjectsSnapshot, count: number, isDone: boolean, writer: string};
+type KeptWork = Work & {savedAt: number};
 type Example = {name: string, path: string, thumbnail: string};
 
 type PhotoLoader = {
   open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>,
+  prepare: (file: File) => Promise<void>,
+  forget: (file: File) => void,
   preview: (token: string) => Promise<ImageBitmap>,
 };
 
@@ -124,6 +135,6 @@ type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming'
   & Record<'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
   & Record<'help' | 'camera', HTMLDialogElement>
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
-    | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
+    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
     | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

@@ -195,6 +195,11 @@ export function createStage(refs, {tool, displaySide, onView}) {
       strokes = [];
       drawMask();
     },
+    /** No photo is open any more. */
+    clear() {
+      frame.removeAttribute('style');
+      pictures = [];
+    },
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },

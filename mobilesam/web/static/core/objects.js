@@ -30,7 +30,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
   let lastId = 0;
   let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
   let exclusive = /** @type {Exclusive} */ (null);
-  let isChanged = false;        // since the last export
   let clean = true;             // of new objects
   let active = create();
 
@@ -52,11 +51,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     };
     items = [...items, item];
     return item;
-  }
-
-  function changed() {
-    isChanged = true;
-    onChange();
   }
 
   /** Ends editing. Without a mask the active object becomes what it was before; a new one disappears. */
@@ -83,13 +77,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     get items() { return listed(); },
     get active() { return active; },
     get exclusive() { return exclusive; },
-    set exclusive(next) { exclusive = next; changed(); },
+    set exclusive(next) { exclusive = next; onChange(); },
     /** Of the active object, and of those that are begun after it. */
     get clean() { return active.clean; },
-    set clean(next) { clean = active.clean = next; changed(); },
-    /** Whether opening another photo would lose objects that were not exported. */
-    get isUnsaved() { return isChanged && listed().some((item) => item !== active || item.original); },
-    markSaved() { isChanged = false; },
+    set clean(next) { clean = active.clean = next; onChange(); },
     /** For the stage, which draws the mask that is edited itself. @returns {DrawnObject[]} */
     get drawn() {
       return items.filter(hasMask).map((item) => ({
@@ -118,14 +109,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     setReply(reply) {
       if (active.reply === reply) return;
       active.reply = reply;
-      changed();
+      onChange();
     },
     /** Keeps the active object and begins another one. */
     next() {
       if (!hasMask(active) || !hasRoomFor(1)) return;
       leave();
       activate(create());
-      changed();
+      onChange();
     },
     edit(/** @type {number} */ id) {
       const item = find(id);
@@ -134,21 +125,21 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       item.visible = true;
       item.original = {undo: item.undo, reply: item.reply, clean: item.clean};
       activate(item);
-      changed();
+      onChange();
     },
     /** Renames an object; an empty name changes nothing. @type {(id: number, name: string) => void} */
     rename(id, name) {
       const item = find(id);
       if (!item) return;
       item.name = name.trim() || item.name;
-      changed();
+      onChange();
     },
     /** Shows or hides an object, unless it is active. @param {number} id */
     toggle(id) {
       const item = find(id);
       if (!item || item === active) return;
       item.visible = !item.visible;
-      changed();
+      onChange();
     },
     /** Deletes an object; `restoreRemoved` brings it back. @param {number} id */
     remove(id) {
@@ -159,14 +150,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       items = items.filter((other) => other !== item);
       removed = {item, index};
       if (item === active) activate(create());
-      changed();
+      onChange();
       return item;
     },
     restoreRemoved() {
       if (!removed) return;
       items = [...items.slice(0, removed.index), removed.item, ...items.slice(removed.index)];
       removed = null;
-      changed();
+      onChange();
     },
     /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
      * there is no room. */
@@ -179,10 +170,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       }));
       // An object that was not begun yet comes after them.
       if (!hasMask(active) && !active.original) items = [...items.filter((item) => item !== active), active];
-      changed();
+      onChange();
       return () => {
         items = items.filter((item) => item === active || !added.includes(item));
-        changed();
+        onChange();
       };
     },
     /** Another photo: no objects, no interactions. */
@@ -190,7 +181,6 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       items = [];
       removed = exclusive = null;
       activate(create());
-      isChanged = false;
       onChange();
     },
     snapshot() {
@@ -202,7 +192,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       exclusive = snapshot.exclusive;
       lastId = Math.max(...items.map(({id}) => id));
       activate(find(snapshot.active) ?? create());
-      changed();
+      onChange();
     },
   };
 }

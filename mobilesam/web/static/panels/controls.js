@@ -68,6 +68,8 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
     '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
+    'a': commands['photo-previous'], 'pageup': commands['photo-previous'],
+    'd': commands['photo-next'], 'pagedown': commands['photo-next'], 'f': commands['photo-done'],
     'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
     '?': commands.help, 'escape': commands.escape,
   };

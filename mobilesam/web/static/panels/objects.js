@@ -120,11 +120,10 @@ function createObjectList({refs, store, limits}, actions) {
   };
 }
 
-/** `reopen` opens a photo with its objects.
- * @param {Page} page @param {Editor} editor
+/** @param {Page} page @param {Editor} editor
  * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
- *   onChange: () => void, reopen: (file: File, snapshot: ObjectsSnapshot) => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, onChange, reopen}) {
+ *   onChange: () => void}} options */
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, onChange}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
@@ -167,7 +166,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges})) objects.markSaved();
+    await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges});
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
@@ -222,13 +221,6 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     objects, add, load, edit, objectAt, removeActive,
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
-    /** Call it before another photo replaces the open one, and its result afterwards. */
-    leavePhoto() {
-      const {photo} = store.get();
-      if (!photo || !objects.isUnsaved) return () => store.set({note: null});
-      const {file} = photo, snapshot = objects.snapshot();
-      return () => tell(`The objects of “${file.name}” were closed with it.`, () => reopen(file, snapshot), 'Go back');
-    },
     commands: {
       next, 'edit': editThere, 'save-all': saveAll,
       'load-masks': () => refs.maskFile.click(),

@@ -9,6 +9,8 @@ const initialState = {
   hasHover: window.matchMedia('(any-hover: hover)').matches,
   modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
   photo: /** @type {Photo | null} */ (null),
+  photos: /** @type {SetPhoto[]} */ ([]),                       // of the set
+  isKept: true,                 // whether the browser has the work in the open photo on disk
   isOpening: false,
   encodeCost: '',
   openedCount: 0, failureCount: 0, askedSeq: 0, shownSeq: 0,    // for tests
@@ -70,6 +72,8 @@ const attributes = (/** @type {PageState} */ state) => ({
   view: state.view,
   zoom: state.zoom.toFixed(3),
   objects: String(state.objects.length),
+  photos: String(state.photos.length),
+  set: yesOrNo(state.photos.length > 1),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',
   masks: String(state.maskCount),
   ticked: String(state.tickedCount),

@@ -6,26 +6,25 @@ import {element} from './page.js';
 
 const FIRST = {name: 'dog', click: {x: 0.39, y: 0.56}};       // what the picture of the empty page shows
 
-/** `onFile` also receives where to click, as shares of the photo's width and height.
+/** `onFiles` also receives where to click, as shares of the photo's width and height.
  * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
- * @param {(file: File, click?: Point) => void} onFile */
-export function createSources({refs, limits, examples, fail}, fetchExample, onFile) {
+ * @param {(files: File[], click?: Point) => void} onFiles */
+export function createSources({refs, limits, examples, fail}, fetchExample, onFiles) {
   const {stage, file: chooser, capture, camera, video} = refs;
   let stream = /** @type {MediaStream | null} */ (null);
   let dragDepth = 0;
 
   function take(/** @type {FileList | null | undefined} */ files) {
     const all = Array.from(files ?? []);
-    const file = all.find(({type}) => type.startsWith('image/')) ?? all[0];
-    if (file) onFile(file);
-    return Boolean(file);
+    if (all.length) onFiles(all);
+    return all.length > 0;
   }
 
   async function paste() {
     try {
       for (const item of await navigator.clipboard.read()) {
         const type = item.types.find((name) => name.startsWith('image/'));
-        if (type) return onFile(new File([await item.getType(type)], 'pasted.' + type.split('/')[1], {type}));
+        if (type) return onFiles([new File([await item.getType(type)], 'pasted.' + type.split('/')[1], {type})]);
       }
       fail('There is no picture in the clipboard. Copy one and paste again.');
     } catch {
@@ -58,13 +57,13 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
     const canvas = createCanvas(video.videoWidth, video.videoHeight);
     contextOf(canvas).drawImage(video, 0, 0);
     closeCamera();
-    canvas.toBlob((blob) => blob && onFile(new File([blob], 'camera.jpg', {type: 'image/jpeg'})), 'image/jpeg', 0.95);
+    canvas.toBlob((blob) => blob && onFiles([new File([blob], 'camera.jpg', {type: 'image/jpeg'})]), 'image/jpeg', 0.95);
   }
 
   refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
   refs.first.src = new URL('../first.webp', import.meta.url).href;
   /** @type {(example: Example, click?: Point) => Promise<void>} */
-  const openExample = (example, click) => fetchExample(example).then((file) => onFile(file, click),
+  const openExample = (example, click) => fetchExample(example).then((file) => onFiles([file], click),
     () => { fail('The example could not be loaded. Check the connection and try again.'); });
   refs.examples.append(...examples.map((example) => {
     const picture = element('img', {src: example.thumbnail, alt: 'Example photo: ' + example.name, draggable: false});

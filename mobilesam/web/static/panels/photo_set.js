@@ -1,0 +1,222 @@
+// The photos of this tab: adding and showing them, and keeping what is done in each.
+/** @import {Page} from './page.js' */
+import {neighbour, withChange, withPhotos, without} from '../core/photo_set.js';
+
+const NOT_KEPT = 'The browser has no room for your work, or keeps none. Download it before you close the page.';
+const PHOTO_NOT_KEPT = 'The browser has no room for all photos. Your objects are kept: after a reload, open the photos again.';
+
+/** @typedef {{
+ *   work: (key: string) => Promise<KeptWork | null>, saveWork: (key: string, work: Work) => Promise<void>,
+ *   photo: (key: string) => Promise<{file: File, thumbnail: Blob | null} | null>,
+ *   savePhoto: (key: string, photo: {file: File, thumbnail: Blob | null}, own: Set<string>) => Promise<boolean>,
+ *   saveSet: (photos: SetPhoto[], current: string) => Promise<void>,
+ *   loadSet: () => Promise<{current: string, photos: {key: string, name: string}[]} | null>,
+ *   removeOld: () => Promise<void>, removeAll: () => Promise<void>}} WorkStore */
+
+/** `capture` returns the work in the open photo, which `restore` replaces by what another tab has kept; `open` opens a photo
+ * and returns whether that worked, `cancel` ends opening, `close` closes the open photo; `thumbnail` makes a small picture of a file.
+ * @param {Page} page
+ * @param {{workStore: WorkStore, contentKey: (file: File) => Promise<string>, thumbnail: (file: Blob) => Promise<Blob | null>,
+ *   capture: () => ObjectsSnapshot, restore: (work: ObjectsSnapshot) => void, cancel: () => void, close: () => void,
+ *   open: (file: File, options: {key: string, work: ObjectsSnapshot | null, click?: Point}) => Promise<boolean>,
+ *   prepare: (file: File) => void}} options */
+export function createPhotoSet({store, limits, fail, tell, setBusy}, {
+  workStore, contentKey, thumbnail, capture, restore, cancel, close, open, prepare,
+}) {
+  const writer = crypto.randomUUID?.() ?? String(Math.random());
+  let openKey = '';             // of the photo whose work is kept; none while one replaces another
+  let savedAt = 0;              // of that work
+  let isStale = false, isSaving = false, hasWarned = false;
+  let shows = 0;                // the newest photo to show wins
+  let filling = Promise.resolve();      // thumbnails, one after the other
+
+  const keys = () => new Set(store.get().photos.map(({key}) => key));
+  const find = (/** @type {string} */ key) => store.get().photos.find((photo) => photo.key === key);
+
+  function setPhotos(/** @type {SetPhoto[]} */ photos) {
+    store.set({photos});
+    workStore.saveSet(photos, openKey);
+  }
+
+  /** @type {(key: string, change: Partial<SetPhoto>) => void} */
+  const change = (key, fields) => store.set({photos: withChange(store.get().photos, key, fields)});
+
+  /** Keeps the work in the open photo as it is now. */
+  async function saveNow() {
+    const {photo, objects} = store.get();
+    isStale = false;
+    savedAt = Date.now();
+    try {
+      const isDone = find(openKey)?.isDone ?? false;
+      await workStore.saveWork(openKey, {name: photo?.file.name ?? '', work: capture(), count: objects.length, isDone, writer});
+      store.set({isKept: true});
+    } catch {
+      store.set({isKept: false});
+      if (!hasWarned) fail(NOT_KEPT);
+      hasWarned = true;
+    }
+  }
+
+  /** Keeps the work soon: the newest state, once the one before is on disk. */
+  async function touch() {
+    const {objects} = store.get();
+    if (!openKey) return;
+    if (find(openKey)?.count !== objects.length) change(openKey, {count: objects.length});
+    isStale = true;
+    if (isSaving) return;
+    isSaving = true;
+    while (isStale) await saveNow();
+    isSaving = false;
+  }
+
+  function saveAtOnce() {
+    if (isStale) saveNow();
+  }
+
+  /** What another tab has done in the open photo since then shows here too, when the user comes back. */
+  async function catchUp() {
+    const key = openKey;
+    if (!key || document.hidden) return;
+    const kept = await workStore.work(key);
+    if (!kept || kept.writer === writer || kept.savedAt <= savedAt || openKey !== key) return;
+    savedAt = kept.savedAt;
+    restore(kept.work);
+  }
+
+  /** Shows a photo of the set with the work in it; `click` is where to click, as shares of its width and height.
+   * @type {(key: string, click?: Point) => Promise<boolean>} */
+  async function show(key, click) {
+    const mine = ++shows, photo = find(key);
+    if (!photo) return false;
+    if (key === openKey) {
+      cancel();
+      return true;
+    }
+    const [file, kept] = await Promise.all([photo.file ?? workStore.photo(key).then((one) => one?.file), workStore.work(key)]);
+    if (mine !== shows) return false;
+    if (!file) return Boolean(fail(`The browser does not have “${photo.name}” any more. Open its file again; your objects are kept.`));
+    change(key, {file});
+    workStore.saveSet(store.get().photos, key);
+    const isOpen = await open(file, {key, work: kept?.work ?? null, click});
+    if (isOpen) prepareNext();
+    return isOpen;
+  }
+
+  function prepareNext() {
+    const next = neighbour(store.get().photos, openKey, 1);
+    if (next?.file) prepare(next.file);
+  }
+
+  async function step(/** @type {number} */ places) {
+    const next = neighbour(store.get().photos, openKey, places);
+    if (next) await show(next.key);
+  }
+
+  /** Keeps a photo that was added, with its thumbnail and what is known of it. @param {string} key */
+  async function fill(key) {
+    const photo = find(key);
+    if (!photo?.file) return;
+    const [picture, kept] = await Promise.all([thumbnail(photo.file), workStore.work(key)]);
+    change(key, {thumbnail: picture, ...(kept && key !== openKey && {count: kept.count, isDone: kept.isDone})});
+    if (!await workStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys()) && !hasWarned) {
+      hasWarned = true;
+      store.set({alert: {text: PHOTO_NOT_KEPT, kind: 'note'}});
+    }
+  }
+
+  /** Adds photos and shows the first of them; `click` as for `show`.
+   * @type {(files: File[], click?: Point) => Promise<void>} */
+  async function add(files, click) {
+    let first = '', isNew = false;
+    for (const [index, file] of files.entries()) {
+      if (file.size > limits.max_mb * 1e6) {
+        fail(`“${file.name}” is larger than ${limits.max_mb} MB. Use a smaller photo.`);
+        continue;
+      }
+      if (index > 0) setBusy(`Adding photos: ${index + 1} of ${files.length}…`);
+      const key = await contentKey(file).catch(() => null);
+      if (!key) {
+        fail(`“${file.name}” could not be read. Choose it again.`);
+        continue;
+      }
+      const isKnown = Boolean(find(key));
+      if (isKnown) change(key, {file});
+      else store.set({photos: withPhotos(store.get().photos, [{key, name: file.name, file, thumbnail: null, count: 0, isDone: false}])});
+      if (first) continue;
+      first = key;
+      isNew = !isKnown;
+      const shown = show(key, click);
+      if (files.length === 1 && !await shown && isNew && !find(key)?.count) drop(key);
+    }
+    if (files.length > 1 && !store.get().isOpening) setBusy('');
+    setPhotos(store.get().photos);
+    prepareNext();
+    for (const {key, thumbnail: picture} of store.get().photos) {
+      if (!picture) filling = filling.then(() => fill(key));
+    }
+  }
+
+  const drop = (/** @type {string} */ key) => setPhotos(without(store.get().photos, key));
+
+  /** Takes a photo out of the set; what was done in it stays in the browser. @param {string} key */
+  async function remove(key) {
+    const {photos} = store.get(), removed = find(key);
+    if (!removed) return;
+    const next = neighbour(photos, key, 1) ?? neighbour(photos, key, -1);
+    if (key === openKey) {
+      if (!next) close();
+      else if (!await show(next.key)) return;
+    }
+    drop(key);
+    tell(`“${removed.name}” was removed from the set.`, () => setPhotos(photos));
+  }
+
+  function toggleDone() {
+    if (!openKey) return;
+    change(openKey, {isDone: !find(openKey)?.isDone});
+    touch();
+  }
+
+  /** Deletes all that the browser keeps, and closes all photos. */
+  async function forget() {
+    shows++;
+    close();
+    store.set({photos: []});
+    await workStore.removeAll();
+  }
+
+  window.addEventListener('pagehide', saveAtOnce);
+  window.addEventListener('focus', catchUp);
+  document.addEventListener('visibilitychange', () => (document.hidden ? saveAtOnce() : catchUp()));
+  window.addEventListener('beforeunload', (event) => { if (!store.get().isKept) event.preventDefault(); });
+
+  return {
+    add, show, remove, touch,
+    /** To be called before another photo replaces the open one. */
+    leave() {
+      saveAtOnce();
+      openKey = '';
+    },
+    /** To be called once a photo is open, with its work. @param {string} key */
+    arrive(key) {
+      openKey = key;
+      touch();
+    },
+    /** Brings back the set that an earlier page of this tab had. */
+    async load() {
+      await workStore.removeOld();
+      const kept = await workStore.loadSet();
+      if (!kept || store.get().photos.length) return;
+      const photos = await Promise.all(kept.photos.map(async ({key, name}) => {
+        const [photo, work] = await Promise.all([workStore.photo(key), workStore.work(key)]);
+        return {
+          key, name, file: photo?.file ?? null, thumbnail: photo?.thumbnail ?? null, count: work?.count ?? 0, isDone: work?.isDone ?? false,
+        };
+      }));
+      if (store.get().photos.length) return;
+      store.set({photos});
+      if (photos.some(({key}) => key === kept.current)) await show(kept.current);
+    },
+    commands: {'forget': forget, 'photo-previous': () => step(-1), 'photo-next': () => step(1), 'photo-done': toggleDone},
+  };
+}
