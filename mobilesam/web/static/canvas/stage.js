@@ -197,8 +197,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
     },
     /** No photo is open any more. */
     clear() {
+      viewport.fit();
       frame.removeAttribute('style');
-      pictures = [];
     },
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
