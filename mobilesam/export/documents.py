@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle
+from mobilesam.masks import CocoRle, Mask, checked_rle
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.polygons import outline_length
 from mobilesam.schemas import Number, validate
@@ -30,8 +30,8 @@ _BAD_POLYGON = "A polygon must have at least three points, each of two numbers."
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
-NamedMask: TypeAlias = tuple[str, Mask, float | None]
-"""The name, the (H, W) mask and the predicted IoU of an object."""
+NamedMask: TypeAlias = tuple[str, Mask | CocoRle, float | None]
+"""The name, the (H, W) mask or its checked RLE, and the predicted IoU of an object."""
 Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
 
@@ -88,7 +88,7 @@ def read_objects(
     counts = [row.rle.get("counts") for row in sent]
     if sum(len(item) for item in counts if isinstance(item, (str, list))) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together. Send fewer objects at a time.")
-    found = ((row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
+    found = ((row.name, checked_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
     return ObjectReader(size_hw, budget).objects(found, len(sent))
 
 
