@@ -3,19 +3,22 @@
 import codecs
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.documents import Items, parse_document, validate_file
 from mobilesam.objects import checked_name
+from mobilesam.schemas import validate
 
 MAX_CLASSES = 1000
 MAX_LIST_BYTES = 200_000  # of text or YAML; COCO files contain more than their categories
 DEFAULT_NAME = "object"
 """The class of objects without a name."""
+
+_NAMES = TypeAdapter(Annotated[list[str], Field(strict=True, max_length=MAX_CLASSES)] | None)
 
 
 class ClassList:
@@ -33,6 +36,16 @@ class ClassList:
             if clean in self._ids:
                 raise PromptError(f'The class list contains "{clean}" twice. Remove one of them.')
             self.id_of(clean)
+
+    @classmethod
+    def from_json(cls, raw: object) -> Self:
+        """The class list that a client sends: a list of names, or None for an empty one.
+
+        Raises:
+            PromptError: it is anything else, or a name is invalid or is there twice.
+        """
+        names = validate(_NAMES, raw, name="classes")
+        return cls(names or ())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,7 +83,7 @@ def read_class_names(data: bytes | str, file_name: str) -> list[str]:
         PromptError: a name is invalid or is there twice, or there are too many.
     """
     suffix = PurePath(file_name).suffix.lower()
-    text = data if isinstance(data, str) else _decoded(data)
+    text = (data if isinstance(data, str) else _decoded(data)).removeprefix("\ufeff")
     if suffix != ".json" and len(text) > MAX_LIST_BYTES:
         raise AnnotationError("This file is too long for a class list. Give one name per line.")
     names: Iterable[object]
@@ -90,7 +103,7 @@ def read_class_names(data: bytes | str, file_name: str) -> list[str]:
 def _decoded(data: bytes) -> str:
     is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+        return data.decode("utf-16" if is_utf_16 else "utf-8")
     except UnicodeDecodeError:
         raise AnnotationError("The class list is not text in UTF-8. Save it as UTF-8.") from None
 

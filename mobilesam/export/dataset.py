@@ -36,6 +36,13 @@ DATASET_FORMATS = ("coco_rle", "coco_polygons", "yolo", "labelme", "class_png")
 _MAX_STEM_BYTES = 240  # file systems allow 255 for a name with its extension
 
 
+def checked_format(value: object) -> str:
+    """One of DATASET_FORMATS; PromptError if it is anything else."""
+    if isinstance(value, str) and value in DATASET_FORMATS:
+        return value
+    raise PromptError(f"The format must be one of {', '.join(DATASET_FORMATS)}.")
+
+
 class DatasetWriter:
     """Writes a data set as a ZIP, one photo at a time; memory does not grow with the masks.
 
@@ -55,11 +62,9 @@ class DatasetWriter:
         Names that are not among `classes` are appended to them. Polygons are simplified by
         `tolerance` pixels. PromptError if the format is not one of DATASET_FORMATS.
         """
-        if file_format not in DATASET_FORMATS:
-            raise PromptError(f"The format must be one of {', '.join(DATASET_FORMATS)}.")
         self.photos = self.objects = 0
         self._file = file
-        self._format = file_format
+        self._format = checked_format(file_format)
         self._classes = classes
         self._tolerance = tolerance
         self._archive = zipfile.ZipFile(file, "w")
