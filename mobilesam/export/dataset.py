@@ -55,15 +55,14 @@ class DatasetWriter:
     """
 
     def __init__(
-        self, file: IO[bytes], file_format: str, classes: ClassList, tolerance: float = 0.0
+        self, file: Path | IO[bytes], file_format: str, classes: ClassList, tolerance: float = 0.0
     ) -> None:
-        """Writes to a file that can seek.
+        """Writes to a path, or to an open file that can seek.
 
         Names that are not among `classes` are appended to them. Polygons are simplified by
         `tolerance` pixels. PromptError if the format is not one of DATASET_FORMATS.
         """
         self.photos = self.objects = 0
-        self._file = file
         self._format = checked_format(file_format)
         self._classes = classes
         self._tolerance = tolerance
@@ -81,8 +80,9 @@ class DatasetWriter:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk so far."""
-        return self._file.tell() + sum(part.annotations.tell() for part in self._coco.values())
+        """Bytes on disk so far, until it is finished or closed."""
+        archive = self._archive.fp.tell() if self._archive.fp else 0
+        return archive + sum(part.annotations.tell() for part in self._coco.values())
 
     def add(
         self,
@@ -107,6 +107,8 @@ class DatasetWriter:
         objects = [item for item in objects if item.area]
         if self._format in POLYGON_FORMATS:
             check_polygon_cost(objects)
+        for item in objects:
+            self._classes.id_of(item.name)
         file_name = self._unique_name(photo_file_name(name))
         stem = PurePosixPath(file_name).stem
         source = photo.open("rb") if photo else None
@@ -149,7 +151,7 @@ class DatasetWriter:
         self._archive.close()
 
     def close(self) -> None:
-        """Releases the files, finished or not, except the one that it writes to."""
+        """Releases the files, finished or not, except an open one that it was given."""
         with suppress(OSError, ValueError):  # of an unfinished archive
             self._archive.close()
         for part in self._coco.values():

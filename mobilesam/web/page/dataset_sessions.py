@@ -87,8 +87,7 @@ class DatasetSession:
         self._lock = threading.Lock()
         folder.mkdir()
         self._path = folder / f"dataset-{file_format.replace('_', '-')}.zip"
-        self._file = self._path.open("xb+")
-        self._writer = DatasetWriter(self._file, file_format, classes, tolerance)
+        self._writer = DatasetWriter(self._path, file_format, classes, tolerance)
 
     def add(self, n: object, raw: object, max_pixels: int, photo_file: PhotoFile) -> Reply:
         """Adds photo number `n`, unless it is there already.
@@ -119,7 +118,6 @@ class DatasetSession:
             self._check_open()
             if not self.is_finished:
                 self._writer.finish()
-                self._file.close()
                 self.is_finished = True
             return {
                 "path": str(self._path),
@@ -161,7 +159,6 @@ class DatasetSession:
 
     def _discard(self) -> None:
         self._writer.close()
-        self._file.close()
         shutil.rmtree(self._path.parent, ignore_errors=True)
 
 
@@ -210,14 +207,15 @@ class DatasetSessions:
 
     def close_tab(self, tab: str | None) -> None:
         """Closes the data sets of a tab."""
-        self._close_where(lambda one: one.tab == tab)
+        self.close_where(lambda one: one.tab == tab)
 
     def close_silent(self) -> None:
         """Closes the data sets whose pages have not called for SILENCE_S."""
         oldest = time.monotonic() - SILENCE_S
-        self._close_where(lambda one: one.used_at < oldest)
+        self.close_where(lambda one: one.used_at < oldest)
 
-    def _close_where(self, condition: Callable[[DatasetSession], bool]) -> None:
+    def close_where(self, condition: Callable[[DatasetSession], bool]) -> None:
+        """Closes the data sets for which a condition holds."""
         with self._lock:
             found = [one for one in self._datasets.values() if condition(one)]
         self._close(found)
