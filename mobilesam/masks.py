@@ -58,6 +58,34 @@ def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
     return {"rle": rle, "bbox": bbox, "area": rle_area(rle), **extra}
 
 
+def checked_rle(rle: object, size_hw: tuple[int, int]) -> CocoRle:
+    """Like `mask_from_coco_rle`, but returns the mask as the RLE that `mask_to_coco_rle` makes.
+
+    It takes time for each run, not for each pixel.
+    """
+    height, width = size_hw
+    positions, counts = np.unique(_runs(rle, size_hw).cumsum(), return_counts=True)
+    # Runs of length 0 toggle twice at one position, which some readers of `counts` do not expect.
+    toggles = positions[(counts % 2 == 1) & (positions < height * width)]
+    runs = np.diff(toggles, prepend=0, append=height * width)
+    clean = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return {"size": [height, width], "counts": clean["counts"].decode("ascii")}
+
+
+def mask_crop(rle: CocoRle) -> tuple[tuple[int, int], Mask]:
+    """The mask of a trusted RLE within its bounding box, and the (x, y) of its upper left pixel.
+
+    It takes time for the box's columns only. The crop of an empty mask has no pixels.
+    """
+    height = rle["size"][0]
+    x, y, box_width, box_height = (int(number) for number in coco_mask.toBbox(rle))
+    ends = _decompressed(rle["counts"], height * rle["size"][1]).cumsum()
+    ends = np.clip(ends, x * height, (x + box_width) * height)
+    runs = np.diff(ends, prepend=x * height)
+    columns = np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(box_width, height)
+    return (x, y), np.ascontiguousarray(columns[:, y : y + box_height].T)
+
+
 def rle_area(rle: CocoRle) -> int:
     """Number of pixels in the mask of a trusted RLE."""
     return int(coco_mask.area(rle))
@@ -71,6 +99,15 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     Raises:
         AnnotationError: `rle` is not an RLE of this (H, W), or its counts do not fill it.
     """
+    height, width = size_hw
+    runs = _runs(rle, size_hw)
+    inside = np.arange(runs.size) % 2 == 1
+    columns = np.repeat(inside, runs).reshape(width, height)
+    return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
+
+
+def _runs(rle: object, size_hw: tuple[int, int]) -> NDArray[np.int64]:
+    """The run lengths of an untrusted RLE; they are not negative and fill (H, W) pixels."""
     height, width = size_hw
     size = height * width
     misfit = AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
@@ -87,9 +124,7 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
         raise AnnotationError("A run-length mask's counts must be text or a list of integers.")
     if (runs < 0).any() or runs.sum() != size:
         raise misfit
-    inside = np.arange(runs.size) % 2 == 1
-    columns = np.repeat(inside, runs).reshape(width, height)
-    return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
+    return runs
 
 
 def _decompressed(text: str, most: int) -> NDArray[np.int64]:

@@ -9,7 +9,14 @@ from pydantic import Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
+from mobilesam.masks import (
+    CocoRle,
+    Mask,
+    mask_crop,
+    mask_from_coco_rle,
+    mask_to_coco_rle,
+    rle_area,
+)
 from mobilesam.schemas import Number, Plain, expected, validate
 
 MAX_NAME = 80  # characters
@@ -49,22 +56,24 @@ class PhotoObject:
     def __init__(
         self,
         name: str,
-        mask: Mask,
+        mask: Mask | CocoRle,
         predicted_iou: float | None = None,
         budget: CpuBudget | None = None,
         colour: str | None = None,
     ) -> None:
-        """Checks the arguments and encodes the mask.
+        """Checks the arguments and encodes the mask, unless it is an RLE of `checked_rle`.
 
         Raises:
             PromptError: the name is empty or too long, the mask is not (H, W) bool, predicted_iou
                 is not a finite number, the colour is not "#rrggbb", or the budget is spent.
         """
-        is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
-        if not (is_mask and mask.size):
-            raise PromptError("An object's mask must be an (H, W) bool array with pixels.")
+        if not isinstance(mask, dict):
+            is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
+            if not (is_mask and mask.size):
+                raise PromptError("An object's mask must be an (H, W) bool array with pixels.")
+            mask = mask_to_coco_rle(mask)
         self.name = checked_name(name)
-        self.rle = mask_to_coco_rle(mask)
+        self.rle = mask
         self.predicted_iou = validate(_PREDICTED_IOU, predicted_iou, name="A predicted IoU")
         self.colour = validate(_COLOUR, colour, name="A colour")
         self.budget = budget
@@ -88,6 +97,12 @@ class PhotoObject:
         if self.budget:
             self.budget.check()
         return mask_from_coco_rle(self.rle, self.size_hw)
+
+    def crop(self) -> tuple[tuple[int, int], Mask]:
+        """The mask within its bounding box, and the box's corner, as `mask_crop` returns them."""
+        if self.budget:
+            self.budget.check()
+        return mask_crop(self.rle)
 
 
 def checked_name(name: object) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.simplification import kept_vertices
 
 Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
@@ -23,10 +24,18 @@ Outline: TypeAlias = NDArray[np.int64]
 _MAX_BRIDGE_ENDS = 2048
 _Bridge: TypeAlias = tuple[int, int, int, int]
 """An outline and its vertex; the outline that it is inserted into and the vertex there."""
+_Group: TypeAlias = tuple[list[int], list[_Bridge]]
+"""The outlines of one part, the outer one first, and the bridges between them."""
 
 
-def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outline]:
-    """Traces the outline of every 8-connected part of a mask, exact to the pixel.
+def mask_outlines(
+    mask: Mask, frame: Literal["edges", "centres"], tolerance: float = 0.0
+) -> list[Outline]:
+    """Traces the outline of every 8-connected part of a mask.
+
+    It is exact to the pixel, or, with a `tolerance` above 0, has far fewer vertices: the others are
+    at most `tolerance` pixels away from it. Parts and holes stay, and outlines that did not touch
+    still do not, see `kept_vertices`.
 
     Holes are connected to the outline by bridges: the outline runs through the part to the hole,
     around it, and back the same way. A bridge encloses no area, so it adds no pixel.
@@ -43,16 +52,20 @@ def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outlin
         # either side of edge X, and (n + 1) // 2 below maps both to X.
         pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
     contours, hierarchy = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cycles = [contour.reshape(-1, 2).astype(np.int64) for contour in contours]
     parents = hierarchy[0][:, 3]
-    outlines = []
+    cycles = [contour.reshape(-1, 2).astype(np.int64) for contour in contours]
+    groups = []
     for outer in np.flatnonzero(parents < 0).tolist():
-        holes = [cycles[hole] for hole in np.flatnonzero(parents == outer)]
-        outline = _with_holes(pixels, cycles[outer], holes) if holes else cycles[outer]
-        if frame == "edges":
-            outline = (outline + 1) // 2
-        outlines.append(_without_collinear(outline) + np.array([x0, y0]))
-    return outlines
+        part = [outer, *np.flatnonzero(parents == outer).tolist()]
+        groups.append((part, _bridges_to_holes(pixels, [cycles[index] for index in part])))
+    if frame == "edges":
+        cycles = [(cycle + 1) // 2 for cycle in cycles]
+    if tolerance > 0:
+        cycles, groups = _simplified(cycles, groups, tolerance)
+    return [
+        _without_collinear(_joined([cycles[index] for index in part], bridges)) + np.array([x0, y0])
+        for part, bridges in groups
+    ]
 
 
 def count_parts_and_holes(mask: Mask) -> tuple[int, int]:
@@ -132,15 +145,16 @@ def outline_length(polygon: NDArray[np.float64]) -> float:
     return float(steps.max(axis=1).sum())
 
 
-def _with_holes(pixels: NDArray[np.uint8], outer: Outline, holes: Sequence[Outline]) -> Outline:
-    """Connects all holes of a part to its outer outline.
+def _bridges_to_holes(pixels: NDArray[np.uint8], cycles: Sequence[Outline]) -> list[_Bridge]:
+    """Connects the holes of a part to its outer outline, which is the first of `cycles`.
 
     The bridge of a hole runs left from its leftmost vertex, through the part, up to the background.
     There it meets the outer outline or that of a hole that begins further left, so the bridges form
     a tree.
     """
-    cycles = [outer, *holes]
-    left_ends = np.array([-1, *(hole[:, 0].min() for hole in holes)])
+    if len(cycles) == 1:
+        return []
+    left_ends = np.array([-1, *(hole[:, 0].min() for hole in cycles[1:])])
     keys = np.concatenate([cycle[:, 1] * pixels.shape[1] + cycle[:, 0] for cycle in cycles])
     cycle_of = np.repeat(np.arange(len(cycles)), [len(cycle) for cycle in cycles])
     vertex_of = np.concatenate([np.arange(len(cycle)) for cycle in cycles])
@@ -156,7 +170,33 @@ def _with_holes(pixels: NDArray[np.uint8], outer: Outline, holes: Sequence[Outli
         met = order[first:last]
         anchor = met[left_ends[cycle_of[met]].argmin()]
         bridges.append((hole, start, int(cycle_of[anchor]), int(vertex_of[anchor])))
-    return _joined(cycles, bridges)
+    return bridges
+
+
+def _simplified(
+    cycles: Sequence[Outline], groups: Sequence[_Group], tolerance: float
+) -> tuple[list[Outline], list[_Group]]:
+    """Removes vertices from the outlines of a mask, but not the ends of bridges."""
+    ends: list[list[int]] = [[] for _ in cycles]
+    for part, bridges in groups:
+        for child, start, parent, at in bridges:
+            ends[part[child]].append(start)
+            ends[part[parent]].append(at)
+    kept = kept_vertices(cycles, ends, tolerance)
+
+    def moved(part: Sequence[int], index: int, vertex: int) -> int:
+        return int(np.searchsorted(kept[part[index]], vertex))
+
+    return [cycle[indices] for cycle, indices in zip(cycles, kept, strict=True)], [
+        (
+            part,
+            [
+                (child, moved(part, child, start), parent, moved(part, parent, at))
+                for child, start, parent, at in bridges
+            ],
+        )
+        for part, bridges in groups
+    ]
 
 
 def _joined(cycles: Sequence[Outline], bridges: Iterable[_Bridge]) -> Outline:
@@ -181,9 +221,10 @@ def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], star
 
 
 def _without_collinear(outline: Outline) -> Outline:
-    """Removes vertices between collinear neighbours; all steps have one of eight directions."""
+    """Removes vertices between collinear neighbours, unless the outline turns back there."""
     steps = outline - np.roll(outline, 1, axis=0)
     outline = outline[steps.any(axis=1)] if steps.any() else outline[:1]
-    heading = np.sign(outline - np.roll(outline, 1, axis=0))
-    turns = (np.roll(heading, -1, axis=0) != heading).any(axis=1)
+    before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
+    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
+    turns |= (before * after).sum(axis=1) < 0
     return outline[turns] if turns.any() else outline

@@ -12,10 +12,12 @@ from pydantic import BaseModel, Field
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
+from mobilesam.export.classes import ClassList
 from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
+from mobilesam.export.outlines import object_outlines
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.objects import PhotoObject
-from mobilesam.polygons import fill_edges, mask_outlines
+from mobilesam.polygons import fill_edges
 from mobilesam.schemas import Number, WholeNumber, expected
 
 
@@ -28,53 +30,70 @@ class CocoPhoto:
     annotations: tuple[JsonObject, ...]
 
 
-def coco_annotation(item: PhotoObject, as_polygons: bool = False) -> JsonObject:
+def coco_annotation(
+    item: PhotoObject, as_polygons: bool = False, tolerance: float = 0.0
+) -> JsonObject:
     """Describes an object as a COCO annotation, with its name as `category` in place of ids.
 
     The mask becomes a compressed RLE or one polygon per part, with holes connected by bridges;
-    pycocotools decodes both to exactly the mask. A predicted IoU is stored as predicted_iou and as
-    score, the name that COCO's evaluation uses. PromptError if the mask is empty.
+    pycocotools decodes both to exactly the mask, unless polygons are simplified by `tolerance`
+    pixels. A predicted IoU is stored as predicted_iou and as score, the name that COCO's evaluation
+    uses. PromptError if the mask is empty.
     """
     if not item.area:
         raise PromptError(f'The mask of "{item.name}" is empty, so there is nothing to annotate.')
     fields = mask_to_json(item.rle, iscrowd=0)
     annotation = {"category": item.name, "segmentation": fields.pop("rle"), **fields}
     if as_polygons:
-        outlines = mask_outlines(item.mask, "edges")
+        outlines = object_outlines(item, "edges", tolerance)
         annotation["segmentation"] = [outline.ravel().tolist() for outline in outlines]
     if item.predicted_iou is not None:
         annotation["predicted_iou"] = annotation["score"] = item.predicted_iou
     return annotation
 
 
-def coco_document(photos: Iterable[CocoPhoto]) -> JsonObject:
+def coco_document(photos: Iterable[CocoPhoto], classes: ClassList | None = None) -> JsonObject:
     """Combines photos into a COCO document, ready for json.dump.
 
-    Ids start at 1, in order; each distinct name is a category. See the module about rotated photos.
+    Ids start at 1, in order. The categories are `classes`, and names that are not among these are
+    appended to them. See the module about rotated photos.
     """
+    classes = ClassList() if classes is None else classes
     images: list[JsonObject] = []
     annotations: list[JsonObject] = []
-    category_ids: dict[str, int] = {}
     for image_id, photo in enumerate(photos, start=1):
-        height, width = photo.size_hw
-        images.append(
-            {"id": image_id, "file_name": photo.file_name, "height": height, "width": width}
-        )
+        images.append(coco_image(image_id, photo.file_name, photo.size_hw))
         for annotation in photo.annotations:
-            fields = dict(annotation)
-            category_id = category_ids.setdefault(fields.pop("category"), len(category_ids) + 1)
-            ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": category_id}
-            annotations.append(ids | fields)
+            ids = {"id": len(annotations) + 1, "image_id": image_id}
+            annotations.append(ids | with_category_id(annotation, classes))
     return {
-        "info": {"description": "Made with the MobileSAM demo"},
-        "licenses": [],
+        **COCO_HEADER,
         "images": images,
         "annotations": annotations,
-        "categories": [
-            {"id": category_id, "name": name, "supercategory": ""}
-            for name, category_id in category_ids.items()
-        ],
+        "categories": coco_categories(classes),
     }
+
+
+COCO_HEADER: JsonObject = {"info": {"description": "Made with the MobileSAM demo"}, "licenses": []}
+
+
+def coco_image(image_id: int, file_name: str, size_hw: tuple[int, int]) -> JsonObject:
+    """A photo of size (H, W) in a COCO document."""
+    return {"id": image_id, "file_name": file_name, "height": size_hw[0], "width": size_hw[1]}
+
+
+def coco_categories(classes: ClassList) -> list[JsonObject]:
+    """The categories of a COCO document."""
+    return [
+        {"id": category_id, "name": name, "supercategory": ""}
+        for category_id, name in enumerate(classes.names, start=1)
+    ]
+
+
+def with_category_id(annotation: JsonObject, classes: ClassList) -> JsonObject:
+    """A `coco_annotation` with its `category_id` in place of the name."""
+    fields = dict(annotation)
+    return {"category_id": classes.id_of(fields.pop("category")), **fields}
 
 
 CocoId = Annotated[WholeNumber | str, expected("an id: a whole number or text")]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle
+from mobilesam.masks import CocoRle, Mask, checked_rle
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.polygons import outline_length
 from mobilesam.schemas import Number, validate
@@ -30,8 +30,8 @@ _BAD_POLYGON = "A polygon must have at least three points, each of two numbers."
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
-NamedMask: TypeAlias = tuple[str, Mask, float | None]
-"""The name, the (H, W) mask and the predicted IoU of an object."""
+NamedMask: TypeAlias = tuple[str, Mask | CocoRle, float | None]
+"""The name, the (H, W) mask or its checked RLE, and the predicted IoU of an object."""
 Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
 
@@ -73,12 +73,15 @@ def validate_file(model: type[T], document: object, file_format: str) -> T:
 
 
 def read_objects(
-    rows: object, size_hw: tuple[int, int], budget: CpuBudget | None = None
+    rows: object,
+    size_hw: tuple[int, int],
+    budget: CpuBudget | None = None,
+    default_name: str = "",
 ) -> list[PhotoObject]:
     """Reads the objects that a client sends for a photo of size (H, W).
 
-    `rows` is parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional.
-    `budget`: see `PhotoObject`.
+    `rows` is parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional. Blank
+    names become the `default_name`. `budget`: see `PhotoObject`.
 
     Raises:
         AnnotationError: the list cannot be read, or a mask has another size.
@@ -88,8 +91,27 @@ def read_objects(
     counts = [row.rle.get("counts") for row in sent]
     if sum(len(item) for item in counts if isinstance(item, (str, list))) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together. Send fewer objects at a time.")
-    found = ((row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
-    return ObjectReader(size_hw, budget).objects(found, len(sent))
+    if len(sent) > MAX_DOCUMENT_OBJECTS:
+        raise AnnotationError(
+            f"There are {len(sent)} objects; at most {MAX_DOCUMENT_OBJECTS} can be read at a time."
+        )
+    found = (
+        (row.name.strip() or default_name, checked_rle(row.rle, size_hw), row.predicted_iou)
+        for row in sent
+    )
+    return _checked_objects(found, budget)
+
+
+def _checked_objects(found: Iterable[NamedMask], budget: CpuBudget | None) -> list[PhotoObject]:
+    """Makes the objects one by one; AnnotationError if a name is invalid."""
+    objects = []
+    for name, mask, predicted_iou in found:
+        try:
+            clean = checked_name(name)
+        except PromptError as error:
+            raise AnnotationError(f"An object cannot be used: {error}") from None
+        objects.append(PhotoObject(clean, mask, predicted_iou, budget))
+    return objects
 
 
 @dataclass
@@ -118,14 +140,7 @@ class ObjectReader:
             raise AnnotationError(
                 f"There are {count} objects; at most {most} can be read for a photo of this size."
             )
-        objects = []
-        for name, mask, predicted_iou in found:
-            try:
-                clean = checked_name(name)
-            except PromptError as error:
-                raise AnnotationError(f"An object cannot be used: {error}") from None
-            objects.append(PhotoObject(clean, mask, predicted_iou, self.budget))
-        return objects
+        return _checked_objects(found, self.budget)
 
     def polygon(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
         """Like `corners`, but counts the length; AnnotationError above MAX_OUTLINE_PX."""

@@ -13,27 +13,32 @@ from pydantic import BaseModel, FailFast
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
+from mobilesam.export.outlines import object_outlines
 from mobilesam.export.pictures import mask_png
 from mobilesam.image_file import BoundedFile
-from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.masks import Mask
 from mobilesam.objects import PhotoObject
-from mobilesam.polygons import count_parts_and_holes, fill_centres, mask_outlines
+from mobilesam.polygons import count_parts_and_holes, fill_centres
 from mobilesam.schemas import Number, expected
 
 
 def labelme_document(
-    file_name: str, size_hw: tuple[int, int], objects: Sequence[PhotoObject]
+    file_name: str,
+    size_hw: tuple[int, int],
+    objects: Sequence[PhotoObject],
+    tolerance: float = 0.0,
 ) -> JsonObject:
     """Describes a photo's objects as a labelme document, ready for json.dump.
 
     A mask in one part without holes becomes a `polygon`, which can be edited in labelme; any other
-    mask, and one too thin for three vertices, becomes a `mask`. Both are exact. Empty masks are
-    skipped. labelme looks for `file_name` beside the document.
+    mask, and one too thin for three vertices, becomes a `mask`. Both are exact, unless polygons are
+    simplified by `tolerance` pixels. Empty masks are skipped. labelme looks for `file_name` beside
+    the document.
     """
     return {
         "version": "5.5.0",  # a release that reads everything written here
         "flags": {},
-        "shapes": [_to_shape(item) for item in objects if item.area],
+        "shapes": [_to_shape(item, tolerance) for item in objects if item.area],
         "imagePath": file_name,
         "imageData": None,
         "imageHeight": size_hw[0],
@@ -41,20 +46,21 @@ def labelme_document(
     }
 
 
-def _to_shape(item: PhotoObject) -> JsonObject:
+def _to_shape(item: PhotoObject, tolerance: float) -> JsonObject:
     shape: JsonObject = {"label": item.name, "group_id": None, "description": "", "flags": {}}
     if item.predicted_iou is not None:
         shape["predicted_iou"] = item.predicted_iou
-    mask = item.mask
-    outlines = mask_outlines(mask, "centres")
-    if len(outlines[0]) >= 3 and count_parts_and_holes(mask) == (1, 0):
-        points = outlines[0].tolist()
-        return shape | {"shape_type": "polygon", "points": points, "mask": None}
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
+    (x, y), mask = item.crop()
+    if count_parts_and_holes(mask) == (1, 0):
+        (outline,) = object_outlines(item, "centres", tolerance)
+        if len(outline) >= 3:
+            points = outline.tolist()
+            return shape | {"shape_type": "polygon", "points": points, "mask": None}
+    height, width = mask.shape
     return shape | {
         "shape_type": "mask",
-        "points": [[x0, y0], [x1 - 1, y1 - 1]],
-        "mask": base64.b64encode(mask_png(mask[y0:y1, x0:x1])).decode("ascii"),
+        "points": [[x, y], [x + width - 1, y + height - 1]],
+        "mask": base64.b64encode(mask_png(mask)).decode("ascii"),
     }
 
 

@@ -9,9 +9,9 @@ import io
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ import mobilesam
 from mobilesam.errors import PromptError
 from mobilesam.export import (
     FILE_FORMATS,
+    ClassList,
     cutout_bounds_xyxy,
     cutout_png,
     export_file,
     mask_png,
+    read_class_names,
     safe_file_stem,
 )
 from mobilesam.images import Photo, scaled_size
@@ -36,6 +38,12 @@ from mobilesam.masks import Mask, mask_to_coco_rle, rle_area
 from mobilesam.objects import PhotoObject, union_mask
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
+from mobilesam.web.page.dataset_sessions import (
+    SILENCE_S,
+    DatasetSession,
+    DatasetSessions,
+    SentPhoto,
+)
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
 from mobilesam.web.page.photo_sessions import MAX_OPEN_PHOTOS, PhotoSession, PhotoSessions
@@ -74,6 +82,7 @@ class PageHandlers:
         self._files = files
         self._queues = queues
         self.photos = PhotoSessions()
+        self.datasets = DatasetSessions()
         self._generating = threading.Lock()
         self._encodes = 0
 
@@ -92,11 +101,16 @@ class PageHandlers:
         async def close(query: Any) -> Reply:
             return self.close(query)
 
-        full_size = (self.export, self.load_masks, self.preview)
+        async def dataset(query: Any, request: gr.Request) -> Reply:
+            body = await request.json()
+            return await self.dataset(query, str(body.get("session_hash")))
+
+        full_size = (self.export, self.masks, self.load_masks, self.preview, self.read_classes)
         return [
             open,
             close,
             model_info,
+            dataset,
             self._queues.clicks.serving(self.segment),
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
@@ -198,8 +212,9 @@ class PageHandlers:
         `kind` is "mask" or "cutout" for the mask of the `interactions`, or that of all `objects`
         together if they are given; or a file format for all `objects`. `clean` is as in `segment`,
         and each object has its own. `exclusive` says which object gets a shared pixel, `edges`
-        whether those of cut-outs are "soft", the default, or "hard". The reply has a cut-out's
-        upper left `corner` in the photo, [x, y].
+        whether those of cut-outs are "soft", the default, or "hard". `classes` is a list of names
+        whose ids are fixed, and `tolerance` says by how many pixels polygons are simplified. The
+        reply has a cut-out's upper left `corner` in the photo, [x, y].
         """
         photo = self.photos.get(query.get("token"))
         embedding = self._embedding(photo)
@@ -217,11 +232,59 @@ class PageHandlers:
             else:
                 data = mask_png(mask)
         elif kind in FILE_FORMATS:
+            classes = ClassList.from_json(query.get("classes"))
+            tolerance = query.get("tolerance", 0)
             objects = self._objects(embedding, query)
-            name, data = export_file(kind, self._pixels(photo), objects, photo.file_name, soft)
+            name, data = export_file(
+                kind, self._pixels(photo), objects, photo.file_name, soft, classes, tolerance
+            )
         else:
             raise PromptError("This kind of file cannot be exported. Reload the page.")
         return {"path": str(new_file(photo.folder, name, data)), "name": name, **more}
+
+    @answering
+    def masks(self, query: Mapping[str, Any]) -> Reply:
+        """The masks of all `objects` at the photo's own size, as `export` would write them.
+
+        The reply has `rles`, and `predicted_ious` with null for objects without one, in the order
+        of the objects; `exclusive` is as in `export`.
+        """
+        objects = self._objects(self._embedding(self.photos.get(query.get("token"))), query)
+        return {
+            "rles": [item.rle for item in objects],
+            "predicted_ious": [item.predicted_iou for item in objects],
+        }
+
+    async def dataset(self, query: Any, tab: str) -> Reply:
+        """Writes a data set of many photos in several calls, each of which may be repeated.
+
+        The first call has `format`, one of DATASET_FORMATS; `classes`, a list of names; `split`,
+        the shares of train, val and test; `seed`; `tolerance`, see `export`; and `photos`, a key
+        for each photo, such as the digest of its content. The reply has an id, `dataset`.
+
+        The next calls have `dataset`; `n`, the place of a photo among the keys; and `photo`, its
+        `name`, `size`, [H, W], and `objects`, [{"name", "rle", "predicted_iou"}, ...]. To include
+        the photo it has the `path` of an upload, or the `token` of an open photo; the reply is
+        `expired` if the server does not have the file. The reply has the number of `photos`.
+
+        The last call has `dataset` and `finish`. Its reply has `path`, `name`, `photos` and
+        `objects`.
+        """
+        work = functools.partial(answered, "dataset", query, lambda: self._dataset(query, tab))
+        try:
+            reply = await self._queues.full_size.run(work)
+        except BusyError as error:
+            return refusal("dataset", query, error)
+        asyncio.get_running_loop().call_later(SILENCE_S + 1, self.datasets.close_silent)
+        return reply
+
+    @answering
+    def read_classes(self, query: Mapping[str, Any]) -> Reply:
+        """The class `names` in the `text` of a file called `name`, see `read_class_names`."""
+        text, name = query.get("text"), query.get("name")
+        if not (isinstance(text, str) and isinstance(name, str)):
+            raise PromptError("The server does not understand the request. Reload the page.")
+        return {"names": read_class_names(text, name)}
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
@@ -253,7 +316,8 @@ class PageHandlers:
         return {}
 
     async def unload(self, request: gr.Request) -> None:
-        """Closes all photos of a tab that was closed."""
+        """Closes all photos and data sets of a tab that was closed."""
+        await to_thread.run_sync(self.datasets.close_tab, request.session_hash)
         closed = self.photos.of_session(request.session_hash)
         for photo in closed:
             self.photos.close(photo)
@@ -315,6 +379,39 @@ class PageHandlers:
             "preview": not photo.browser_agrees,
         }
 
+    def _dataset(self, query: Mapping[str, Any], tab: str) -> Reply:
+        """Starts, continues or finishes a data set."""
+        if not self._model.done():
+            raise BusyError("The model is still loading. Try again in a minute.")
+        if "dataset" not in query:
+            dataset = DatasetSession(query, self._files / secrets.token_hex(24), tab)
+            self.datasets.add(dataset)
+            return {"dataset": dataset.id}
+        dataset = self.datasets.get(query["dataset"])
+        if query.get("finish"):
+            return dataset.finish()
+        self.datasets.check_room()
+        max_pixels = self._model.result().settings.limits.max_pixels
+        return dataset.add(query.get("n"), query.get("photo"), max_pixels, self._photo_file)
+
+    @contextmanager
+    def _photo_file(self, sent: SentPhoto) -> Iterator[Path | None]:
+        """The file of a photo of a data set, if it is to be included; removes an upload then."""
+        if sent.token is not None:
+            opened = self.photos.get(sent.token)
+            self._check_file(opened)
+            yield opened.path
+        elif sent.path is not None:
+            upload = checked_upload(sent.path)
+            yield upload
+            upload.unlink(missing_ok=True)
+        else:
+            yield None
+
+    def _check_file(self, photo: PhotoSession) -> None:
+        if not photo.path.is_file():
+            raise ExpiredError("The server no longer has this photo. Open it again.")
+
     def _embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
         embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
         if not embedding:
@@ -322,8 +419,7 @@ class PageHandlers:
         return embedding
 
     def _pixels(self, photo: PhotoSession) -> Photo:
-        if not photo.path.is_file():
-            raise ExpiredError("The server no longer has this photo. Open it again.")
+        self._check_file(photo)
         return self._model.result().open(photo.path)
 
     def _answer(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Answer:
