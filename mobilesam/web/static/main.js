@@ -1,13 +1,18 @@
 // Composes the page.
 /** @import {Page} from './panels/page.js' */
 import {thumbnail} from './canvas/thumbnail.js';
+import {isProjectFile} from './core/project_file.js';
 import {contentKey} from './io/content_key.js';
-import {createDownloads, isMaskFile, saveBlob} from './io/downloads.js';
+import {createDataSetExport} from './io/data_set.js';
+import {createDownloads, isMaskFile, saveBlob, saveFile} from './io/downloads.js';
+import {createExactMasks} from './io/exact_masks.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, waitForModel} from './io/server.js';
 import {createWorkStore} from './io/work_store.js';
+import {createClasses} from './panels/classes.js';
 import {createControls} from './panels/controls.js';
+import {createDataSet} from './panels/data_set.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
 import {createObjectsPanel} from './panels/objects.js';
@@ -32,7 +37,15 @@ function createParts(page, call) {
     onHover: (imagePoint) => panel.hover(imagePoint),
   });
   const downloads = createDownloads({ask, setBusy, fail});
-  const panel = createObjectsPanel(page, editor, {downloads, onChange: () => photoSet.touch()});
+  const workStore = createWorkStore();
+  const classes = createClasses(page, {
+    call, load: workStore.classes, save: workStore.saveClasses,
+    rename(from, to) {
+      panel.objects.renameClass(from, to);
+      photoSet.renameClass(from, to);
+    },
+  });
+  const panel = createObjectsPanel(page, editor, {downloads, classes, onChange: () => photoSet.touch()});
   const loader = createPhotoLoader(call);
   const generation = createMaskGeneration({
     ask, onError: fail,
@@ -66,7 +79,7 @@ function createParts(page, call) {
   }
 
   const photoSet = createPhotoSet(page, {
-    workStore: createWorkStore(), contentKey, thumbnail, prepare: loader.prepare,
+    workStore, contentKey, thumbnail, prepare: loader.prepare,
     capture: () => panel.objects.snapshot(), restore: (work) => panel.objects.restore(work),
     open: opening.open, cancel: opening.end,
     close() {
@@ -76,11 +89,16 @@ function createParts(page, call) {
     },
   });
   createPhotoStrip(page, photoSet);
-  return {editor, downloads, panel, everything, opening, photoSet};
+  const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, ask, loader, workStore})});
+  const dataSet = createDataSet(page, {
+    ask, exportDataSet, saveFile, saveBlob, work: photoSet.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
+    useClasses: (names) => names.forEach(classes.use), keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
+  });
+  return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet};
 }
 
 /** @param {Page} page @param {Parts} parts */
-function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet}) {
+function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet, classes, dataSet}) {
   const {store, refs, clearAlert, actOnNote} = page;
   const view = createResultView(page, {
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
@@ -93,6 +111,8 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   /** @type {(files: File[], click?: Point) => Promise<void>} */
   async function takeFiles(files, click) {
+    const project = files.find(isProjectFile);
+    if (project) return dataSet.openProject(project);
     const [masks, photos] = [files.filter(isMaskFile), files.filter((file) => !isMaskFile(file))];
     if (photos.length) await photoSet.add(photos, click);
     if (masks.length) await panel.load(masks[0]);
@@ -112,7 +132,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
     ...createSources(page, fetchExample, takeFiles).commands,
-    ...photoSet.commands,
+    ...photoSet.commands, ...classes.commands, ...dataSet.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
@@ -128,10 +148,11 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 export function mount({element, props, server}) {
   const page = createPage(/** @type {HTMLElement} */ (element.querySelector('.sam')), props), {store} = page;
   const call = createCall(server);
-  const parts = createParts(page, call), {editor, photoSet} = parts;
+  const parts = createParts(page, call), {editor, photoSet, classes} = parts;
   createResult(page, editor.choose, editor.previewCandidate);
   createControls(page, editor.stage.crosshair, createCommands(page, parts));
   page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
+  classes.restore();
   photoSet.load();
 }

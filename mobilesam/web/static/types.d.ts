@@ -46,7 +46,9 @@ type SetPhoto = {
   isDone: boolean,                // the user says so
 };
 /** What the browser keeps of the work in a photo; `writer` is the page that kept it. */
-type Work = {name: string, work: ObjectsSnapshot, count: number, isDone: boolean, writer: string};
+type Work = {
+  name: string, size: [height: number, width: number], work: ObjectsSnapshot, count: number, isDone: boolean, writer: string,
+};
 type KeptWork = Work & {savedAt: number};
 type Example = {name: string, path: string, thumbnail: string};
 
@@ -130,11 +132,13 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>
-  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'setArea' | 'setIou'
+  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
+    | 'projectFile' | 'projectPhotos' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
-  & Record<'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
-  & Record<'help' | 'camera', HTMLDialogElement>
+  & Record<'setFormat' | 'setTolerance' | 'keepDays' | 'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
+  & Record<'help' | 'camera' | 'set', HTMLDialogElement>
+  & {classForm: HTMLFormElement, classNames: HTMLDataListElement}
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
-    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
+    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'classList' | 'setProgress' | 'setVertices' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
     | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

@@ -21,11 +21,20 @@ export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed
 export const describeMask = (share, iou) => (
   (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
 
+/** The objects with a mask as the server functions read them, visible or not. @param {ObjectsSnapshot} snapshot */
+export const exportedObjects = ({items}) => items.filter(hasMask).map(({name, colour, undo: {states, index}, clean, predicted_iou}) => (
+  {name, colour, interactions: states[index], clean, predicted_iou}));
+
+/** Whether users gave an object its name. @param {string} name */
+export const isNamed = (name) => !DEFAULT_NAME.test(name);
+
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.
- * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,
- *   onFull: () => void}} options */
-export function createObjects({undoStack, maxObjects, onShow, onChange, onFull}) {
+ * `classColour` returns the colour of a class, or null for a name that is none; `defaultClass` the name of a kept object
+ * that has no name yet, '' for none.
+ * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void, onFull: () => void,
+ *   classColour?: (name: string) => string | null, defaultClass?: () => string}} options */
+export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, classColour = () => null, defaultClass = () => ''}) {
   let items = /** @type {PhotoObject[]} */ ([]);
   let lastId = 0;
   let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
@@ -47,10 +56,15 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       predicted_iou: null, ...given,
       id: ++lastId,
       name: given.name || 'Object ' + (Math.max(0, ...numbers) + 1),
-      colour: PALETTE[uses.indexOf(Math.min(...uses))],
+      colour: classColour(given.name ?? '') ?? PALETTE[uses.indexOf(Math.min(...uses))],
     };
     items = [...items, item];
     return item;
+  }
+
+  function setName(/** @type {PhotoObject} */ item, /** @type {string} */ name) {
+    if (!name) return;
+    Object.assign(item, {name, colour: classColour(name) ?? item.colour});
   }
 
   /** Ends editing. Without a mask the active object becomes what it was before; a new one disappears. */
@@ -65,6 +79,11 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     active = item;
     undoStack.restore(undo);
     if (reply) onShow(reply);
+  }
+
+  function snapshot() {
+    active.undo = undoStack.save();
+    return {items: items.map((item) => ({...item})), active: active.id, exclusive};
   }
 
   function hasRoomFor(/** @type {number} */ count) {
@@ -88,14 +107,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       }));
     },
     /** For the server: all objects with a mask, visible or not. */
-    get exported() {
-      return items.filter(hasMask).map((item) => {
-        const {states, index} = item === active ? undoStack.save() : item.undo;
-        return {
-          name: item.name, colour: item.colour, interactions: states[index], clean: item.clean, predicted_iou: item.predicted_iou,
-        };
-      });
-    },
+    get exported() { return exportedObjects(snapshot()); },
     /** The uppermost object that shows at an imagePoint within the photo and is not active, or null. */
     at(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
       const hit = items.filter(hasMask).filter((item) => {
@@ -114,6 +126,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     /** Keeps the active object and begins another one. */
     next() {
       if (!hasMask(active) || !hasRoomFor(1)) return;
+      if (!active.original && !isNamed(active.name)) setName(active, defaultClass());
       leave();
       activate(create());
       onChange();
@@ -131,7 +144,12 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     rename(id, name) {
       const item = find(id);
       if (!item) return;
-      item.name = name.trim() || item.name;
+      setName(item, name.trim());
+      onChange();
+    },
+    /** Gives all objects of a class another name. @type {(from: string, to: string) => void} */
+    renameClass(from, to) {
+      items.filter(({name}) => name === from).forEach((item) => setName(item, to));
       onChange();
     },
     /** Shows or hides an object, unless it is active. @param {number} id */
@@ -183,10 +201,7 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       activate(create());
       onChange();
     },
-    snapshot() {
-      active.undo = undoStack.save();
-      return {items: items.map((item) => ({...item})), active: active.id, exclusive};
-    },
+    snapshot,
     restore(/** @type {ObjectsSnapshot} */ snapshot) {
       items = snapshot.items.map((item) => ({...item}));
       exclusive = snapshot.exclusive;

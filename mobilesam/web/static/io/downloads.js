@@ -22,6 +22,9 @@ export function saveBlob(/** @type {Blob} */ blob, /** @type {string} */ name) {
   setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
 }
 
+/** Saves a file of the server. @param {{path: string, name: string}} reply */
+export const saveFile = ({path, name}) => saveAs(fileUrl(path), name);
+
 /** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
 export function createDownloads({ask, setBusy, fail}) {
   let isBusy = false;
@@ -50,7 +53,7 @@ export function createDownloads({ask, setBusy, fail}) {
     async save(query) {
       if (isRepeated(query)) return false;
       const reply = await askBusy('Preparing the file…', 'export', query);
-      if (reply) saveAs(fileUrl(reply.path), reply.name);
+      if (reply) saveFile(reply);
       return reply !== null;
     },
     /** The cut-out of interactions or objects at the photo's own size. @type {(query: object) => Promise<CutoutFile>} */

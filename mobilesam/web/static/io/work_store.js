@@ -43,8 +43,18 @@ export function createWorkStore() {
     work: (key) => read('works', key),
     /** Keeps the work in a photo; rejects if the browser cannot. @type {(key: string, work: Work) => Promise<void>} */
     saveWork: (key, work) => write('works', key, work),
-    /** @param {string} key */
-    removeWork: (key) => use('works', 'readwrite', (table) => { table.delete(key); }).catch(() => {}),
+    /** Changes the kept work in all photos. @param {(work: KeptWork) => KeptWork} change */
+    changeWorks: (change) => use('works', 'readwrite', async (table) => {
+      const request = table.openCursor();
+      for (let cursor = await settled(request); cursor; cursor = await settled(request)) {
+        cursor.update(change(cursor.value));
+        cursor.continue();
+      }
+    }).catch(() => {}),
+    /** The masks of a photo's objects at its own size. @type {(key: string) => Promise<any>} */
+    masks: (key) => read('masks', key),
+    /** @param {string} key @param {object} masks */
+    saveMasks: (key, masks) => write('masks', key, masks).catch(() => {}),
 
     /** @type {(key: string) => Promise<{file: File, thumbnail: Blob | null} | null>} */
     photo: (key) => read('photos', key),
@@ -70,21 +80,21 @@ export function createWorkStore() {
     keepDays,
     /** @param {number} days after which work that was not opened again is deleted */
     setKeepDays: (days) => write('settings', 'keep', {days}).catch(() => {}),
-    /** @type {() => Promise<any>} */
-    classes: () => read('settings', 'classes'),
-    /** @param {object} classes */
-    saveClasses: (classes) => write('settings', 'classes', classes),
+    /** The class list. @type {() => Promise<readonly string[]>} */
+    classes: async () => (await read('settings', 'classes'))?.names ?? [],
+    /** @param {readonly string[]} names */
+    saveClasses: (names) => write('settings', 'classes', {names}).catch(() => {}),
 
     /** Deletes what has not been saved for too long. */
     async removeOld() {
       const oldest = Date.now() - await keepDays() * DAY_MS;
-      for (const name of /** @type {const} */ (['works', 'photos', 'tabs'])) {
+      for (const name of /** @type {const} */ (['works', 'masks', 'photos', 'tabs'])) {
         await removeUnless(name, ({savedAt}) => savedAt > oldest).catch(() => {});
       }
     },
     /** Deletes everything that the browser has kept, for all tabs. */
     async removeAll() {
-      await Promise.all(/** @type {const} */ (['works', 'photos', 'tabs', 'settings']).map(
+      await Promise.all(/** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']).map(
         (name) => use(name, 'readwrite', (table) => { table.clear(); }).catch(() => {})));
     },
   };

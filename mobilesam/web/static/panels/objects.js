@@ -23,6 +23,7 @@ const rowButton = (className, onClick) => element('button', {
 function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
   const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  name.setAttribute('list', 'sam-class-names');
   name.addEventListener('change', () => actions.rename(id, name.value));
   let former = '';
   name.addEventListener('focus', () => { former = name.value; });
@@ -122,8 +123,9 @@ function createObjectList({refs, store, limits}, actions) {
 
 /** @param {Page} page @param {Editor} editor
  * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
+ *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
  *   onChange: () => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, onChange}) {
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, classes, onChange}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
@@ -135,13 +137,19 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   const objects = createObjects({
     undoStack, maxObjects: limits.max_objects, onChange: changed, onShow: showReply,
+    classColour: classes.colour, defaultClass: () => classes.next,
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
+
+  function rename(/** @type {number} */ id, /** @type {string} */ name) {
+    classes.use(name);
+    objects.rename(id, name);
+  }
 
   const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
   const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
   const list = createObjectList(page, {
-    edit, highlight, rename: objects.rename, toggle: objects.toggle,
+    edit, highlight, rename, toggle: objects.toggle,
     leaveName: () => refs.marks.focus({preventScroll: true}),
     remove(id) {
       const item = objects.remove(id);
@@ -150,6 +158,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   });
 
   function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept', more = '') {
+    masks.forEach(({name}) => classes.use(name ?? ''));
     const undo = objects.add(masks);
     if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
     return undo !== null;
@@ -166,7 +175,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   async function saveAll() {
     const {exported, exclusive} = objects;
-    await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges});
+    const {edges, classes: names} = store.get();
+    await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges, classes: names});
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
@@ -219,6 +229,11 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   return {
     objects, add, load, edit, objectAt, removeActive,
+    /** Gives the object that is edited, or else the last one, a class. @param {string | undefined} name */
+    classify(name) {
+      const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
+      if (item && name) rename(item.id, name);
+    },
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     commands: {

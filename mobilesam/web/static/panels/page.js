@@ -10,6 +10,8 @@ const initialState = {
   modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
   photo: /** @type {Photo | null} */ (null),
   photos: /** @type {SetPhoto[]} */ ([]),                       // of the set
+  classes: /** @type {readonly string[]} */ ([]),
+  lastClass: '',                // the name that was given to an object last
   isKept: true,                 // whether the browser has the work in the open photo on disk
   isOpening: false,
   encodeCost: '',

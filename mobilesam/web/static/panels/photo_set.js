@@ -1,12 +1,13 @@
 // The photos of this tab: adding and showing them, and keeping what is done in each.
 /** @import {Page} from './page.js' */
+import {exportedObjects} from '../core/objects.js';
 import {neighbour, withChange, withPhotos, without} from '../core/photo_set.js';
 
 const NOT_KEPT = 'The browser has no room for your work, or keeps none. Download it before you close the page.';
 const PHOTO_NOT_KEPT = 'The browser has no room for all photos. Your objects are kept: after a reload, open the photos again.';
 
 /** @typedef {{
- *   work: (key: string) => Promise<KeptWork | null>, saveWork: (key: string, work: Work) => Promise<void>,
+ *   work: (key: string) => Promise<KeptWork | null>, changeWorks: (change: (work: KeptWork) => KeptWork) => Promise<void>, saveWork: (key: string, work: Work) => Promise<void>,
  *   photo: (key: string) => Promise<{file: File, thumbnail: Blob | null} | null>,
  *   savePhoto: (key: string, photo: {file: File, thumbnail: Blob | null}, own: Set<string>) => Promise<boolean>,
  *   saveSet: (photos: SetPhoto[], current: string) => Promise<void>,
@@ -48,7 +49,10 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     savedAt = Date.now();
     try {
       const isDone = find(openKey)?.isDone ?? false;
-      await workStore.saveWork(openKey, {name: photo?.file.name ?? '', work: capture(), count: objects.length, isDone, writer});
+      const {file, width, height} = /** @type {Photo} */ (photo);
+      await workStore.saveWork(openKey, {
+        name: file.name, size: [height, width], work: capture(), count: objects.length, isDone, writer,
+      });
       store.set({isKept: true});
     } catch {
       store.set({isKept: false});
@@ -92,7 +96,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
       cancel();
       return true;
     }
-    const [file, kept] = await Promise.all([photo.file ?? workStore.photo(key).then((one) => one?.file), workStore.work(key)]);
+    const [file, kept] = await Promise.all([fileOf(key), workStore.work(key)]);
     if (mine !== shows) return false;
     if (!file) return Boolean(fail(`The browser does not have “${photo.name}” any more. Open its file again; your objects are kept.`));
     change(key, {file});
@@ -151,6 +155,10 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     if (files.length > 1 && !store.get().isOpening) setBusy('');
     setPhotos(store.get().photos);
     prepareNext();
+    fillAll();
+  }
+
+  function fillAll() {
     for (const {key, thumbnail: picture} of store.get().photos) {
       if (!picture) filling = filling.then(() => fill(key));
     }
@@ -177,6 +185,35 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     touch();
   }
 
+  /** What is kept of a photo, that of the open one being what it is now. @type {(key: string) => Promise<Work | null>} */
+  async function work(key) {
+    if (key === openKey && isStale) await saveNow();
+    return workStore.work(key);
+  }
+
+  /** @type {(key: string) => Promise<File | null>} */
+  const fileOf = async (key) => find(key)?.file ?? (await workStore.photo(key))?.file ?? null;
+
+  /** Adds photos with the work in them, and shows the first. What is done already in one of them stays.
+   * @param {{key: string, name: string, size: [height: number, width: number], isDone: boolean, work: ObjectsSnapshot, file: File | null}[]} photos */
+  async function bring(photos) {
+    for (const {key, name, size, isDone, work: snapshot, file} of photos) {
+      const count = exportedObjects(snapshot).length, kept = await workStore.work(key);
+      if (!kept?.count) await workStore.saveWork(key, {name, size, work: snapshot, count, isDone, writer: ''});
+      store.set({photos: withPhotos(store.get().photos, [{key, name, file, thumbnail: null, count: kept?.count || count, isDone}])});
+    }
+    setPhotos(store.get().photos);
+    fillAll();
+    if (photos.length) await show(photos[0].key);
+  }
+
+  /** Gives all objects of a class another name, in the photos that are not open. @type {(from: string, to: string) => void} */
+  function renameClass(from, to) {
+    workStore.changeWorks((kept) => ({...kept, work: {
+      ...kept.work, items: kept.work.items.map((item) => (item.name === from ? {...item, name: to} : item)),
+    }}));
+  }
+
   /** Deletes all that the browser keeps, and closes all photos. */
   async function forget() {
     shows++;
@@ -191,7 +228,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   window.addEventListener('beforeunload', (event) => { if (!store.get().isKept) event.preventDefault(); });
 
   return {
-    add, show, remove, touch,
+    add, show, remove, touch, work, fileOf, renameClass, restore: bring,
     /** To be called before another photo replaces the open one. */
     leave() {
       saveAtOnce();
