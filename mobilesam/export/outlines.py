@@ -34,6 +34,13 @@ def object_outlines(
     return [outline + np.array(corner) for outline in mask_outlines(mask, frame, tolerance)]
 
 
+def count_vertices(objects: Sequence[PhotoObject], tolerance: float = 0.0) -> int:
+    """How many vertices the polygons of all objects have; PromptError if they are too ragged."""
+    check_polygon_cost(objects)
+    outlines = (object_outlines(item, "edges", tolerance) for item in objects if item.area)
+    return sum(len(outline) for parts in outlines for outline in parts)
+
+
 def check_polygon_cost(objects: Sequence[PhotoObject]) -> None:
     """Raises PromptError if tracing the polygons of all masks would take more than seconds."""
     edges = 0

@@ -32,6 +32,7 @@ from mobilesam.export import (
     read_class_names,
     safe_file_stem,
 )
+from mobilesam.export.outlines import checked_tolerance, count_vertices
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
 from mobilesam.masks import Mask, mask_to_coco_rle, rle_area
@@ -247,9 +248,13 @@ class PageHandlers:
         """The masks of all `objects` at the photo's own size, as `export` would write them.
 
         The reply has `rles`, and `predicted_ious` with null for objects without one, in the order
-        of the objects; `exclusive` is as in `export`.
+        of the objects; `exclusive` is as in `export`. With `tolerance` it has instead `vertices`,
+        how many the polygons have together, exact and simplified.
         """
         objects = self._objects(self._embedding(self.photos.get(query.get("token"))), query)
+        if "tolerance" in query:
+            tolerances = (0, checked_tolerance(query["tolerance"]))
+            return {"vertices": [count_vertices(objects, tolerance) for tolerance in tolerances]}
         return {
             "rles": [item.rle for item in objects],
             "predicted_ious": [item.predicted_iou for item in objects],
