@@ -81,7 +81,9 @@ def test_a_reload_restores_photo_objects_and_clicks(two):
     assert [step["x"] for step in two.interactions()[-1]] == [LEFT.x]
 
 
-def test_the_work_in_a_photo_comes_back_with_the_photo_in_this_and_in_another_tab(two, app, photo, other):
+def test_the_work_in_a_photo_comes_back_with_the_photo_in_this_and_in_another_tab(
+    two, app, photo, other
+):
     two.open(other)
     assert names(two) == []
     reload(two)
@@ -101,7 +103,7 @@ def test_the_work_in_a_photo_comes_back_with_the_photo_in_this_and_in_another_ta
 
 
 def test_a_mask_that_was_not_kept_yet_comes_back_with_its_undo(demo, photo, other):
-    for x in (LEFT.x, LEFT.x + 3, LEFT.x + 6):
+    for x in (LEFT.x, LEFT.x + 20, LEFT.x - 20):
         demo.click((x, LEFT.y))
     field = row(demo, 0).locator("input")
     field.fill("red disc")
@@ -113,7 +115,7 @@ def test_a_mask_that_was_not_kept_yet_comes_back_with_its_undo(demo, photo, othe
     assert demo.mask()[LEFT.y, LEFT.x]
     with demo.answered():
         demo.do("undo")
-    assert [step["x"] for step in demo.interactions()[-1]] == [LEFT.x, LEFT.x + 3]
+    assert [step["x"] for step in demo.interactions()[-1]] == [LEFT.x, LEFT.x + 20]
 
 
 def test_an_equal_photo_with_another_name_has_the_same_work(two, photo, tmp_path, other):
@@ -166,8 +168,8 @@ def test_a_full_disk_is_one_sentence_and_closing_the_page_asks(two, other):
         two.click((20, 20))
     assert "no room for your work" in two.alert()
     assert leaving_asks(two)
-    two.do("dismiss")
-    two.click((25, 20))
+    two.page.locator("[data-do=dismiss]").click()
+    two.click((60, 20))
     assert two.alert() == ""  # said once
     two.open(other)
     reload(two)
@@ -178,10 +180,14 @@ def test_a_full_disk_is_one_sentence_and_closing_the_page_asks(two, other):
 def test_photos_without_room_on_the_disk_keep_their_objects(two, photo, other):
     two.page.evaluate(_FULL, "photos")
     two.open(other)
+    two.wait_for(
+        "() => document.querySelector('[data-part=alert-text]').innerText.includes('room')"
+    )
     two.click((50, 50))
-    two.wait_for("() => document.querySelector('[data-part=alert-text]').innerText.includes('room')")
     reload(two)
-    two.wait_for("() => document.querySelector('[data-part=alert-text]').innerText.includes('any more')")
+    two.wait_for(
+        "() => document.querySelector('[data-part=alert-text]').innerText.includes('any more')"
+    )
     two.open(other)
     assert names(two) == ["Object 1"]
 

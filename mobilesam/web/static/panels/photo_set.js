@@ -27,7 +27,9 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   const writer = crypto.randomUUID?.() ?? String(Math.random());
   let openKey = '';             // of the photo whose work is kept; none while one replaces another
   let savedAt = 0;              // of that work
-  let isStale = false, isSaving = false, hasWarned = false;
+  let isStale = false, isSaving = false;
+  const warnings = new Set();   // each is shown once
+  let shownKey = '';            // of the photo that was asked for last: a reload shows it
   let shows = 0;                // the newest photo to show wins
   let filling = Promise.resolve();      // thumbnails, one after the other
 
@@ -36,11 +38,17 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
 
   function setPhotos(/** @type {SetPhoto[]} */ photos) {
     store.set({photos});
-    workStore.saveSet(photos, openKey);
+    workStore.saveSet(photos, shownKey);
   }
 
   /** @type {(key: string, change: Partial<SetPhoto>) => void} */
   const change = (key, fields) => store.set({photos: withChange(store.get().photos, key, fields)});
+
+  /** @type {(text: string, show: (text: string) => void) => void} */
+  function warn(text, show) {
+    if (!warnings.has(text)) show(text);
+    warnings.add(text);
+  }
 
   /** Keeps the work in the open photo as it is now. */
   async function saveNow() {
@@ -56,8 +64,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
       store.set({isKept: true});
     } catch {
       store.set({isKept: false});
-      if (!hasWarned) fail(NOT_KEPT);
-      hasWarned = true;
+      warn(NOT_KEPT, fail);
     }
   }
 
@@ -100,6 +107,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     if (mine !== shows) return false;
     if (!file) return Boolean(fail(`The browser does not have “${photo.name}” any more. Open its file again; your objects are kept.`));
     change(key, {file});
+    shownKey = key;
     workStore.saveSet(store.get().photos, key);
     const isOpen = await open(file, {key, work: kept?.work ?? null, click});
     if (isOpen) prepareNext();
@@ -122,10 +130,8 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     if (!photo?.file) return;
     const [picture, kept] = await Promise.all([thumbnail(photo.file), workStore.work(key)]);
     change(key, {thumbnail: picture, ...(kept && key !== openKey && {count: kept.count, isDone: kept.isDone})});
-    if (!await workStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys()) && !hasWarned) {
-      hasWarned = true;
-      store.set({alert: {text: PHOTO_NOT_KEPT, kind: 'note'}});
-    }
+    if (await workStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys())) return;
+    warn(PHOTO_NOT_KEPT, (text) => store.set({alert: {text, kind: 'note'}}));
   }
 
   /** Adds photos and shows the first of them; `click` as for `show`.
