@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.object_list import names, press_next
-from tests.serving import LEFT, RIGHT, Disc, draw
+from tests.serving import LEFT, Disc, draw
 
 WIDTHS = (310, 320, 330)
 
@@ -31,10 +31,13 @@ def choose(demo, paths):
 
 def strip(demo):
     """Of each photo: its name, progress, and whether it is open."""
-    return demo.page.evaluate("""() => [...document.querySelectorAll('.sam-photos li')].map((item) => [
-      item.querySelector('.sam-photo').title.split(',')[0], item.dataset.progress,
-      item.querySelector('.sam-photo').getAttribute('aria-current') === 'true',
-    ])""")
+    return demo.page.evaluate("""() => {
+      const items = [...document.querySelectorAll('.sam-photos li')];
+      return items.map((item) => {
+        const photo = item.querySelector('.sam-photo');
+        return [photo.title.split(',')[0], item.dataset.progress, photo.ariaCurrent === 'true'];
+      });
+    }""")
 
 
 def width(demo):

@@ -17,7 +17,8 @@ _COUNT = """async () => {
   const database = await settled(indexedDB.open('mobilesam'));
   const names = Array.from(database.objectStoreNames).filter((name) => name !== 'settings');
   const transaction = database.transaction(names);
-  const counts = await Promise.all(names.map((name) => settled(transaction.objectStore(name).count())));
+  const count = (name) => settled(transaction.objectStore(name).count());
+  const counts = await Promise.all(names.map(count));
   database.close();
   return counts.reduce((a, b) => a + b, 0);
 }"""

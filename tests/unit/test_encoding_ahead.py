@@ -29,7 +29,7 @@ def handlers(segmenter, folder):
 def query(disc, folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("user") / "next.png"
     Image.fromarray(disc).save(path)
-    return {"path": upload(folder, path), "name": "next.png"}
+    return {"path": upload(path), "name": "next.png"}
 
 
 def test_a_photo_is_encoded_ahead_once_nobody_needs_the_server(handlers, query):
