@@ -223,3 +223,61 @@ test('a cut-out that cannot be made or downloaded is one sentence', async (t) =>
   uploadsAnswer(404, '');
   await assert.rejects(savingDownloads(t).downloads.cutout({}), /could not be downloaded/);
 });
+
+test('a photo that is encoded ahead is not uploaded again when it is opened', async () => {
+  const {call, queries} = scripted(waiting('queued'), waiting('encoding'), DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  await loader.prepare(FILE);
+  assert.deepEqual(queries.map(({ahead}) => ahead), [true, true, true]);
+  await loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  assert.deepEqual(queries.slice(3), [{token: 't'}]);
+  assert.equal(uploads.mock.callCount(), 1);
+});
+
+test('a photo that is opened while it is being encoded ahead goes on, without waiting for an idle server', async () => {
+  const {call, queries} = scripted(waiting('queued'), waiting('queued'), DONE, DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call), prepared = loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  await prepared;
+  assert.equal(uploads.mock.callCount(), 1);
+  assert.ok(queries.some(({token, ahead}) => token && !ahead));
+});
+
+test('a photo that could not be encoded ahead is opened as any other', async () => {
+  const {call} = scripted({ok: false, error: 'busy'}, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  await loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  assert.equal(uploads.mock.callCount(), 2);
+});
+
+test('a photo that the server has forgotten is uploaded', async () => {
+  const {call, queries} = scripted(DONE, EXPIRED, DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call), open = () => loader.open(FILE, () => {}, () => true);
+  await open();
+  assert.equal(await open(), DONE);
+  assert.equal(uploads.mock.callCount(), 2);
+  loader.forget(FILE);
+  await open();
+  assert.equal(uploads.mock.callCount(), 3);
+  assert.ok(queries.at(-1).path);
+});
+
+test('the server holds a few photos, and is told which ones are not needed', async () => {
+  let count = 0;
+  const closed = [];
+  const call = async (name, query) => {
+    if (name === 'close') closed.push(...query.tokens);
+    return {...DONE, token: String(count++)};
+  };
+  uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  for (let k = 0; k < 6; k++) await loader.open(new File([String(k)], k + '.png'), () => {}, () => true);
+  assert.equal(closed.length, 2);
+  assert.equal(closed[0], '0');
+});

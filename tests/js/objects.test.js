@@ -45,7 +45,7 @@ const idOf = (name) => objects.items.find((item) => item.name === name).id;
 
 test('without a mask there is nothing to list, keep or export', () => {
   assert.deepEqual([objects.items, objects.drawn, objects.exported], [[], [], []]);
-  assert.ok(!hasMask(objects.active) && !objects.isUnsaved);
+  assert.ok(!hasMask(objects.active));
   objects.next();
   assert.equal(changes, 0);
 });
@@ -270,15 +270,28 @@ test('the object at a point is the uppermost visible one, and never the active o
   assert.equal(objects.at({x: 5, y: 5}, PHOTO), null);
 });
 
-test('unsaved are kept objects since the last export, not a first mask', () => {
-  click(1);
-  assert.ok(!objects.isUnsaved);
+test('a kept object without a name gets the class of the last one, with its colour', () => {
+  let last = '';
+  objects = createObjects({
+    undoStack, maxObjects: 5, onShow() {}, onChange() {}, onFull() {},
+    classColour: (name) => (name === 'cat' ? '#123456' : null), defaultClass: () => last,
+  });
+  click(1, LEFT);
   objects.next();
-  assert.ok(objects.isUnsaved);
-  objects.markSaved();
-  assert.ok(!objects.isUnsaved);
-  objects.exclusive = 'later';
-  assert.ok(objects.isUnsaved);
+  objects.rename(idOf('Object 1'), 'cat');
+  last = 'cat';
+  click(2, RIGHT);
+  objects.next();
+  click(3, ALL);
+  objects.rename(objects.active.id, 'my own');
+  objects.next();
+  assert.deepEqual(objects.items.map(({name, colour}) => [name, colour === '#123456']), [['cat', true], ['cat', true], ['my own', false]]);
+  objects.edit(objects.items[1].id);
+  objects.rename(objects.active.id, 'Object 9');
+  objects.next();
+  assert.equal(objects.items[1].name, 'Object 9');    // an object that is edited keeps its name
+  objects.renameClass('cat', 'lion');
+  assert.deepEqual(names(), ['lion', 'Object 9', 'my own']);
 });
 
 test('another photo has no objects, no interactions and no overlap rule', () => {
@@ -286,7 +299,7 @@ test('another photo has no objects, no interactions and no overlap rule', () => 
   objects.exclusive = 'predicted_iou';
   objects.remove(idOf('Object 1'));
   objects.reset();
-  assert.deepEqual([objects.items, undoStack.interactions, objects.exclusive, objects.isUnsaved], [[], [], null, false]);
+  assert.deepEqual([objects.items, undoStack.interactions, objects.exclusive], [[], [], null]);
   objects.restoreRemoved();
   click(1);
   assert.deepEqual(names(), ['Object 1']);

@@ -16,10 +16,9 @@ export function createPhotoLoader(call) {
   const held = /** @type {Map<File, string>} */ (new Map());    // the tokens of the server's photos, last used last
   let preparing = /** @type {{file: File, begun: Promise<ServerReply>} | null} */ (null);
 
-  /** @type {(file: File, ahead: boolean) => Promise<ServerReply>} */
-  async function begin(file, ahead) {
+  async function beginAhead(/** @type {File} */ file) {
     const uploaded = await upload(file);
-    return uploaded.ok ? call('open', {path: uploaded.path, name: file.name, ...(ahead && {ahead})}) : uploaded;
+    return uploaded.ok ? call('open', {path: uploaded.path, name: file.name, ahead: true}) : uploaded;
   }
 
   function hold(/** @type {File} */ file, /** @type {string} */ token) {
@@ -30,20 +29,27 @@ export function createPhotoLoader(call) {
     if (excess.length) call('close', {tokens: excess.map(([, old]) => old)});
   }
 
-  /** The first reply for a photo, which may be held or on its way. @type {(file: File) => Promise<ServerReply>} */
-  function first(file) {
-    const token = held.get(file), begun = preparing?.file === file && preparing.begun;
-    return begun || (token ? call('open', {token}) : begin(file, false));
+  /** The first reply for a photo that the server has, or is getting; null if it must be uploaded. @param {File} file */
+  async function firstOfHeld(file) {
+    const token = held.get(file), prepared = preparing?.file === file ? preparing.begun : null;
+    preparing = null;
+    const reply = prepared ? await prepared : token ? await call('open', {token}) : null;
+    return reply?.ok ? reply : null;
   }
 
   return {
     /** Uploads a photo and waits until it is encoded; returns the last reply of the server function `open`. The server
      * drops the photo soon after it is no longer wanted. */
     async open(file, onProgress, isWanted) {
+      let reply = /** @type {ServerReply | null} */ (await firstOfHeld(file));
       for (let uploads = 1; ; uploads++) {
-        onProgress('Uploading the photo…');
-        let reply = await first(file);
-        preparing = null;
+        if (!reply) {
+          onProgress('Uploading the photo…');
+          const uploaded = await upload(file);
+          if (!uploaded.ok || !isWanted()) return uploaded;
+          onProgress('Opening the photo…');
+          reply = await call('open', {path: uploaded.path, name: file.name});
+        }
         while (reply.ok && reply.state !== 'done' && isWanted()) {
           onProgress(progressText(reply));
           reply = await call('open', {token: reply.token});
@@ -51,13 +57,14 @@ export function createPhotoLoader(call) {
         if (reply.ok && reply.state === 'done') hold(file, reply.token);
         else held.delete(file);
         if (reply.ok || !reply.expired || !isWanted() || uploads === MAX_UPLOADS) return reply;
+        reply = null;
       }
     },
 
     /** Has the server encode a photo while it has nothing else to do. It gives up silently: the photo is opened later. */
     async prepare(file) {
       if (held.has(file) || preparing?.file === file) return;
-      const mine = preparing = {file, begun: begin(file, true)};
+      const mine = preparing = {file, begun: beginAhead(file)};
       let reply = await mine.begun;
       while (preparing === mine && reply.ok && reply.state !== 'done') reply = await call('open', {token: reply.token, ahead: true});
       if (preparing !== mine) return;
