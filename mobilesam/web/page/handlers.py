@@ -21,6 +21,7 @@ from anyio import to_thread
 from PIL import Image
 
 import mobilesam
+from mobilesam.combining import combine_masks
 from mobilesam.errors import PromptError
 from mobilesam.export import (
     FILE_FORMATS,
@@ -106,7 +107,14 @@ class PageHandlers:
             body = await request.json()
             return await self.dataset(query, str(body.get("session_hash")))
 
-        full_size = (self.export, self.masks, self.load_masks, self.preview, self.read_classes)
+        full_size = (
+            self.export,
+            self.masks,
+            self.combine,
+            self.load_masks,
+            self.preview,
+            self.read_classes,
+        )
         return [
             open,
             close,
@@ -259,6 +267,13 @@ class PageHandlers:
             "rles": [item.rle for item in objects],
             "predicted_ious": [item.predicted_iou for item in objects],
         }
+
+    @answering
+    def combine(self, query: Mapping[str, Any]) -> Reply:
+        """The `rles` that an `operation` on the `objects` gives, see `combine_masks`."""
+        objects = self._objects(self._embedding(self.photos.get(query.get("token"))), query)
+        masks = combine_masks(objects, query.get("operation"))  # type: ignore[arg-type]
+        return {"rles": [mask_to_coco_rle(mask) for mask in masks]}
 
     async def dataset(self, query: Any, tab: str) -> Reply:
         """Writes a data set of many photos in several calls, each of which may be repeated.

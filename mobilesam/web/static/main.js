@@ -45,7 +45,7 @@ function createParts(page, call) {
       photoSet.renameClass(from, to);
     },
   });
-  const panel = createObjectsPanel(page, editor, {downloads, classes, onChange: () => photoSet.touch()});
+  const panel = createObjectsPanel(page, editor, {ask, downloads, classes, onChange: () => photoSet.touch()});
   const loader = createPhotoLoader(call);
   const generation = createMaskGeneration({
     ask, onError: fail,

@@ -22,7 +22,9 @@ export const describeMask = (share, iou) => (
   (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
 
 /** The objects with a mask as the server functions read them, visible or not. @param {ObjectsSnapshot} snapshot */
-export const exportedObjects = ({items}) => items.filter(hasMask).map(({name, colour, undo: {states, index}, clean, predicted_iou}) => (
+export const exportedObjects = ({items}) => exported(items);
+
+const exported = (/** @type {PhotoObject[]} */ items) => items.filter(hasMask).map(({name, colour, undo: {states, index}, clean, predicted_iou}) => (
   {name, colour, interactions: states[index], clean, predicted_iou}));
 
 /** Whether users gave an object its name. @param {string} name */
@@ -108,6 +110,11 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
     },
     /** For the server: all objects with a mask, visible or not. */
     get exported() { return exportedObjects(snapshot()); },
+    /** The same of some objects, in their order. @param {PhotoObject[]} some */
+    exportedOf(some) {
+      active.undo = undoStack.save();
+      return exported(some);
+    },
     /** The uppermost object that shows at an imagePoint within the photo and is not active, or null. */
     at(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
       const hit = items.filter(hasMask).filter((item) => {

@@ -20,9 +20,11 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
 
   store.subscribe((state) => {
     const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
+    const isKept = isMask && state.objects.some(({id, original}) => id === state.activeId && original);
     applyAll({
       'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
       'cutout': isMask, 'mask': isMask, 'next': isMask, 'copy': isMask || state.view === 'result', 'view-result': hasResult(state),
+      'merge': isKept && state.objects.length > 1, 'subtract': isKept && state.objects.length > 1, 'split': isKept,
       'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
     }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
     applyAll({

@@ -102,7 +102,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   const promptTool = createPromptTool({
     isRemoving, onSelect, onHover, interactions: () => undoStack.interactions,
-    objectAt: (imagePoint) => (undoStack.interactions.length ? null : objectAt(imagePoint)),
+    objectAt: (imagePoint) => (undoStack.interactions.length && !store.get().combining ? null : objectAt(imagePoint)),
     onDrag: (interactions) => (interactions === undoStack.interactions ? endPreview() : showPreview(interactions)),
     onReplace: commit,
     onPoint(point) {

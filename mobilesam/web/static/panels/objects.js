@@ -122,10 +122,10 @@ function createObjectList({refs, store, limits}, actions) {
 }
 
 /** @param {Page} page @param {Editor} editor
- * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
+ * @param {{ask: Call, downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
  *   onChange: () => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, classes, onChange}) {
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {ask, downloads, classes, onChange}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
@@ -146,7 +146,11 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     objects.rename(id, name);
   }
 
-  const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
+  function edit(/** @type {number} */ id) {
+    const {combining, activeId} = store.get();
+    if (combining && id !== activeId) combineWith(combining, id);
+    else whenAnswered(() => objects.edit(id));
+  }
   const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
   const list = createObjectList(page, {
     edit, highlight, rename, toggle: objects.toggle,
@@ -185,6 +189,52 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     return photo && imagePoint && isInside(imagePoint, photo) ? objects.at(imagePoint, photo) : null;
   }
 
+  /** The masks that an operation on objects gives, at the photo's own size; null if it failed.
+   * @type {(operation: string, items: PhotoObject[]) => Promise<Rle[] | null>} */
+  async function combined(operation, items) {
+    page.setBusy('Combining the masks…');
+    const reply = await ask('combine', {operation, objects: objects.exportedOf(items)});
+    page.setBusy('');
+    return reply.ok ? reply.rles : page.fail(reply.error);
+  }
+
+  /** The next click on another object merges it into the one that is edited, or subtracts it.
+   * @param {'merge' | 'subtract'} combining */
+  function startCombining(combining) {
+    store.set({combining});
+    const what = combining === 'merge' ? 'Click the object to merge into this one.' : 'Click the object to subtract from this one.';
+    tell(what, () => store.set({combining: null}), 'Cancel');
+  }
+
+  /** @type {(combining: 'merge' | 'subtract', id: number) => Promise<void>} */
+  async function combineWith(combining, id) {
+    const {active} = objects, other = objects.items.find((item) => item.id === id);
+    store.set({combining: null, note: null});
+    const rles = other && await combined(combining, [active, other]);
+    if (!rles || objects.active !== active) return;
+    undoStack.replace([{type: 'mask', rle: rles[0]}]);
+    if (combining === 'subtract') return;
+    objects.remove(id);
+    tell(`“${other.name}” was merged into “${active.name}”.`, () => {
+      undoStack.undo();
+      objects.restoreRemoved();
+    });
+  }
+
+  /** Makes an object of each separate part. */
+  async function split() {
+    const {active} = objects, rles = await combined('split', [active]);
+    if (!rles || objects.active !== active) return;
+    const [first, ...others] = rles.map((rle) => ({rle, predicted_iou: null, name: active.name}));
+    const undoAdd = objects.add(others);
+    if (!undoAdd) return;
+    undoStack.replace([{type: 'mask', rle: first.rle}]);
+    tell(`“${active.name}” was split into ${rles.length} objects.`, () => {
+      undoAdd();
+      undoStack.undo();
+    });
+  }
+
   /** Edits the object under the crosshair or the pointer. */
   function editThere() {
     const object = objectAt(stage.target);
@@ -207,6 +257,9 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
+  store.subscribe(({combining, interactions, photo}, previous) => {
+    if (combining && (interactions !== previous.interactions || photo !== previous.photo)) store.set({combining: null, note: null});
+  });
   store.subscribe(({highlightedId, objects: items}, previous) => {
     if (highlightedId === previous.highlightedId && items === previous.objects) return;
     const item = items.find(({id}) => id === highlightedId);
@@ -237,6 +290,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     commands: {
+      'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split,
       next, 'edit': editThere, 'save-all': saveAll,
       'load-masks': () => refs.maskFile.click(),
     },

@@ -34,6 +34,7 @@ const initialState = {
   objects: /** @type {PhotoObject[]} */ ([]),
   activeId: 0,
   activeColour: PALETTE[0],
+  combining: /** @type {'merge' | 'subtract' | null} */ (null), // what the next click on an object does
   highlightedId: 0,             // of the object under the pointer, on the photo or in the list; 0 for none
   exclusive: /** @type {Exclusive} */ (null),
   clean: true,                  // of the active object
