@@ -15,6 +15,7 @@ import {createControls} from './panels/controls.js';
 import {createDataSet} from './panels/data_set.js';
 import {createEditor} from './panels/editor.js';
 import {createEverything} from './panels/everything.js';
+import {createKeptWork} from './panels/kept_work.js';
 import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
 import {createPage, isUndoNote} from './panels/page.js';
@@ -42,10 +43,13 @@ function createParts(page, call) {
     call, load: workStore.classes, save: workStore.saveClasses,
     rename(from, to) {
       panel.objects.renameClass(from, to);
-      photoSet.renameClass(from, to);
+      kept.renameClass(from, to);
     },
   });
-  const panel = createObjectsPanel(page, editor, {ask, downloads, classes, onChange: () => photoSet.touch()});
+  const panel = createObjectsPanel(page, editor, {ask, downloads, classes, onChange: () => kept.touch()});
+  const kept = createKeptWork(page, {
+    workStore, capture: panel.objects.snapshot, restore: panel.objects.restore,
+  });
   const loader = createPhotoLoader(call);
   const generation = createMaskGeneration({
     ask, onError: fail,
@@ -63,7 +67,7 @@ function createParts(page, call) {
       leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
       if (work) panel.objects.restore(work);
-      photoSet.arrive(photo.key);
+      kept.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
       if (click && !work) editor.undoStack.push({type: 'point', ...click, label: 1});
       store.set({openedCount: store.get().openedCount + 1});
@@ -72,15 +76,14 @@ function createParts(page, call) {
 
   /** Another photo replaces the open one, or null. @param {Photo | null} photo */
   function leavePhoto(photo) {
-    photoSet.leave();
+    kept.leave();
     store.set({photo, isRemoving: false, note: null});
     everything.reset();
     panel.objects.reset();
   }
 
   const photoSet = createPhotoSet(page, {
-    workStore, contentKey, thumbnail, prepare: loader.prepare,
-    capture: () => panel.objects.snapshot(), restore: (work) => panel.objects.restore(work),
+    kept, photoStore: workStore, contentKey, thumbnail, prepare: loader.prepare,
     open: opening.open, cancel: opening.end,
     close() {
       opening.end();
@@ -91,7 +94,7 @@ function createParts(page, call) {
   createPhotoStrip(page, photoSet);
   const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, ask, loader, workStore})});
   const dataSet = createDataSet(page, {
-    ask, exportDataSet, saveFile, saveBlob, work: photoSet.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
+    ask, exportDataSet, saveFile, saveBlob, work: kept.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
     useClasses: (names) => names.forEach(classes.use), keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
   });
   return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet};
