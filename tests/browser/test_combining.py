@@ -29,8 +29,8 @@ def test_a_row_can_be_chosen_for_subtracting(two):
     edit(two, 0)
     with two.answered():
         two.drag((5, 5), (290, 190))
-    whole = exact(two)["Object 1"]
-    right = exact(two)["Object 2"]
+    before = exact(two)
+    whole, right = before["Object 1"], before["Object 2"]
     two.do("subtract")
     with two.answered():
         row(two, 1).click(position={"x": 5, "y": 5})

@@ -10,7 +10,7 @@ const KEYS = 9;
  * @param {Page} page
  * @param {{call: Call, load: () => Promise<readonly string[]>, save: (names: readonly string[]) => void,
  *   rename: (from: string, to: string) => void}} options */
-export function createClasses({refs, store, limits, fail, tell}, {call, load, save, rename}) {
+export function createClasses({refs, store, limits, tell}, {call, load, save, rename}) {
   const set = (/** @type {readonly string[]} */ classes) => store.set({classes});
 
   /** Makes the name of an object a class, and the default of the next one. @param {string} typed */
@@ -54,10 +54,10 @@ export function createClasses({refs, store, limits, fail, tell}, {call, load, sa
 
   async function readFile(/** @type {File} */ file) {
     const reply = await call('read_classes', {text: await file.text(), name: file.name});
-    if (!reply.ok) return fail(reply.error);
+    refs.setProgress.textContent = reply.ok ? '' : reply.error;
+    if (!reply.ok) return;
     const {classes} = store.get();
     set([...reply.names, ...classes.filter((name) => !reply.names.includes(name))]);
-    return null;
   }
 
   refs.classForm.addEventListener('submit', (event) => {

@@ -71,22 +71,18 @@ export function createDataSet({refs, store, fail}, {
 
   async function run() {
     const mine = ++exports, photos = chosen();
-    if (!photos.length) return fail('No photo has objects yet. Keep an object, or mark a photo as done.');
+    if (!photos.length) return setRunning(false, 'No photo has objects yet. Keep an object, or mark a photo as done.');
     const total = photos.length, isWanted = () => mine === exports;
     const text = (/** @type {number} */ done, more = '') => (done < total ? `Photo ${done + 1} of ${total}. ${more}` : 'Finishing the file…');
     setRunning(true, text(0));
     const result = await exportDataSet(options(), photos.map(({key}) => key), photoOf,
       (done, more) => { if (isWanted()) setRunning(true, text(done, more)); }, isWanted);
-    if (!result || !isWanted()) return null;
+    if (!result || !isWanted()) return;
     const {reply, failures} = result;
-    if (!reply.ok) {
-      setRunning(false, reply.error);
-      return null;
-    }
+    if (!reply.ok) return setRunning(false, reply.error);
     saveFile(reply);
     const left = failures.length ? ` ${failures.length} could not be included: ${failures.map(({name, error}) => `${name} (${error})`).join(', ')}` : '';
     setRunning(false, `Saved ${reply.photos} ${reply.photos === 1 ? 'photo' : 'photos'} with ${reply.objects} ${reply.objects === 1 ? 'object' : 'objects'}.${left}`);
-    return null;
   }
 
   function stop() {
@@ -104,11 +100,11 @@ export function createDataSet({refs, store, fail}, {
   }
 
   async function openProject(/** @type {File} */ file) {
+    refs.set.close();           // what follows shows on the page
     try {
       const {classes, photos} = await readProject(file);
       useClasses(classes);
       await restore(photos);
-      refs.set.close();
       store.set({alert: {text: `The project has ${photos.length} photos.`, kind: 'note'}});
     } catch (error) {
       fail(/** @type {Error} */ (error).message);

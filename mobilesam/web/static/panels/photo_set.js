@@ -158,7 +158,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   async function forget() {
     shows++;
     close();
-    store.set({photos: []});
+    store.set({photos: [], classes: [], lastClass: ''});
     kept.clear();
     await photoStore.removeAll();
   }
