@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
-import {createObjects, formatIou, hasMask, predictedIou} from '../../mobilesam/web/static/core/objects.js';
+import {addedTo, createObjects, exportedObjects, formatIou, hasMask, newOnes, predictedIou} from '../../mobilesam/web/static/core/objects.js';
 import {createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
 import {rleOf} from './masks.js';
 
@@ -331,4 +331,21 @@ test('a snapshot does not change with the objects', () => {
   objects.rename(idOf('Object 1'), 'other');
   objects.restore(snapshot);
   assert.deepEqual(names(), ['Object 1', 'Object 2']);
+});
+
+test('objects that are there already are not added again, and others are, with the colours of their classes', () => {
+  const given = [{name: 'cat', rle: LEFT, predicted_iou: 0.5}, {name: 'dog', rle: RIGHT, predicted_iou: null}];
+  const options = {maxObjects: 3, classColour: (name) => (name === 'cat' ? '#123456' : null)};
+  assert.deepEqual(newOnes(null, [...given, given[0]]), given);
+  const work = addedTo(null, given, options);
+  assert.deepEqual(exportedObjects(work).map(({name, interactions}) => [name, interactions[0].rle]), [['cat', LEFT], ['dog', RIGHT]]);
+  assert.equal(exportedObjects(work)[0].colour, '#123456');
+  assert.deepEqual(newOnes(work, given), []);
+  assert.deepEqual(newOnes(work, [{...given[0], name: 'lion'}]).length, 1);
+  const more = addedTo(work, [{name: 'x', rle: ALL, predicted_iou: null}], options);
+  assert.deepEqual(exportedObjects(more).map(({name}) => name), ['cat', 'dog', 'x']);
+  assert.equal(addedTo(more, [{name: 'y', rle: ALL, predicted_iou: null}], options), null);
+  makeTwo();
+  const clicked = addedTo(objects.snapshot(), [given[0]], options);
+  assert.deepEqual(exportedObjects(clicked).map(({name}) => name), ['Object 1', 'Object 2', 'cat']);
 });

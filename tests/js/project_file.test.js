@@ -48,7 +48,7 @@ const HOSTILE = {
   'classes that are numbers': JSON.stringify(header({classes: [1]})),
   'a photo beyond the end': JSON.stringify(header({photos: [{...header().photos[0], bytes: 5000}]})),
   'a negative length': JSON.stringify(header({photos: [{...header().photos[0], bytes: -5}]})),
-  'a photo without work': JSON.stringify(header({photos: [{...header().photos[0], work: null}]})),
+  'a photo with a size and no work': JSON.stringify(header({photos: [{...header().photos[0], work: null}]})),
   'no objects': JSON.stringify(header({photos: [{...header().photos[0], work: {...WORK, items: []}}]})),
   'an unknown interaction': JSON.stringify(item({undo: {states: [[{type: 'script'}]], index: 0}})),
   'an undo stack beyond its end': JSON.stringify(item({undo: {states: [[]], index: 1}})),
@@ -60,6 +60,11 @@ for (const [what, text] of Object.entries(HOSTILE)) {
     await assert.rejects(readProject(textFile(text)), /no project of this page, or it is damaged/);
   });
 }
+
+test('a photo that was never opened is in the project without work', async () => {
+  const {photos} = await readProject(asFile(writeProject({classes: [], photos: [{...photo('a'), size: null, work: null}]})));
+  assert.deepEqual([photos[0].key, photos[0].size, photos[0].work], ['a', null, null]);
+});
 
 test('a colour that is none becomes one of the palette: it is written into a style', async () => {
   const {photos} = await readProject(textFile(JSON.stringify(item({colour: 'url(https://example.com/x)'}))));

@@ -2,14 +2,16 @@
 /** @import {Page} from './panels/page.js' */
 import {thumbnail} from './canvas/thumbnail.js';
 import {isProjectFile} from './core/project_file.js';
+import {isAnnotationFile, withoutPhoto} from './io/annotation_files.js';
 import {contentKey} from './io/content_key.js';
 import {createDataSetExport} from './io/data_set.js';
-import {createDownloads, isMaskFile, saveBlob, saveFile} from './io/downloads.js';
+import {createDownloads, saveBlob, saveFile} from './io/downloads.js';
 import {createExactMasks} from './io/exact_masks.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
-import {createAsk, createCall, waitForModel} from './io/server.js';
+import {createAsk, createCall, upload, waitForModel} from './io/server.js';
 import {createWorkStore} from './io/work_store.js';
+import {createAnnotations} from './panels/annotations.js';
 import {createClasses} from './panels/classes.js';
 import {createControls} from './panels/controls.js';
 import {createDataSet} from './panels/data_set.js';
@@ -92,16 +94,20 @@ function createParts(page, call) {
     },
   });
   createPhotoStrip(page, photoSet);
+  const annotations = createAnnotations(page, {
+    call, upload, prepare: withoutPhoto, kept, classes, onCount: photoSet.setCount,
+    addToOpen: (objects, more) => panel.add(objects, 'loaded', more),
+  });
   const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, ask, loader, workStore})});
   const dataSet = createDataSet(page, {
     ask, exportDataSet, saveFile, saveBlob, work: kept.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
     useClasses: (names) => names.forEach(classes.use), keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
   });
-  return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet};
+  return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations};
 }
 
 /** @param {Page} page @param {Parts} parts */
-function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet, classes, dataSet}) {
+function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations}) {
   const {store, refs, clearAlert, actOnNote} = page;
   const view = createResultView(page, {
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
@@ -116,9 +122,9 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   async function takeFiles(files, click) {
     const project = files.find(isProjectFile);
     if (project) return dataSet.openProject(project);
-    const [masks, photos] = [files.filter(isMaskFile), files.filter((file) => !isMaskFile(file))];
+    const photos = files.filter((file) => !isAnnotationFile(file)), annotationFiles = files.filter(isAnnotationFile);
     if (photos.length) await photoSet.add(photos, click);
-    if (masks.length) await panel.load(masks[0]);
+    if (annotationFiles.length) await annotations.load(annotationFiles);
   }
 
   /** Ends one of these: the sheet of a phone, opening a photo, a drag, the result, a message, the mode for generated
@@ -135,7 +141,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
     ...createSources(page, fetchExample, takeFiles).commands,
-    ...photoSet.commands, ...classes.commands, ...dataSet.commands,
+    ...photoSet.commands, ...classes.commands, ...dataSet.commands, ...annotations.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,

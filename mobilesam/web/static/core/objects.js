@@ -4,6 +4,7 @@
 import {pixelAt} from './geometry.js';
 import {PALETTE} from './palette.js';
 import {coverage, hasPixel} from './rle.js';
+import {createUndoStack} from './undo_stack.js';
 
 const DEFAULT_NAME = /^Object (\d+)$/;
 
@@ -217,6 +218,27 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
       onChange();
     },
   };
+}
+
+/** @typedef {{name: string, rle: Rle, predicted_iou: number | null}} GivenObject */
+
+/** Those of the objects that are not among the work in a photo yet, so that opening a file twice does not double them.
+ * @type {(work: ObjectsSnapshot | null, given: GivenObject[]) => GivenObject[]} */
+export function newOnes(work, given) {
+  const keyOf = (/** @type {string} */ name, /** @type {Rle} */ {size, counts}) => JSON.stringify([name, size, counts]);
+  const known = new Set((work?.items ?? []).flatMap(({name, undo: {states, index}}) => (
+    states[index].flatMap((step) => (step.type === 'mask' ? keyOf(name, step.rle) : [])))));
+  return given.filter(({name, rle}) => !known.has(keyOf(name, rle)) && known.add(keyOf(name, rle)));
+}
+
+/** The work in a photo with more objects; null where there is no room.
+ * @type {(work: ObjectsSnapshot | null, given: GivenObject[],
+ *   options: {maxObjects: number, classColour: (name: string) => string | null}) => ObjectsSnapshot | null} */
+export function addedTo(work, given, options) {
+  const nothing = () => {}, undoStack = createUndoStack(nothing);
+  const objects = createObjects({undoStack, onShow: nothing, onChange: nothing, onFull: nothing, ...options});
+  if (work) objects.restore(work);
+  return objects.add(given) && objects.snapshot();
 }
 
 /** @typedef {ReturnType<typeof createObjects>} Objects */

@@ -7,8 +7,9 @@ const MAX_HEADER_BYTES = 500e6;
 const BAD = 'This file is no project of this page, or it is damaged.';
 const NAME = 200;
 
-/** A photo in a project; the file is null if only the work in it is there.
- * @typedef {{key: string, name: string, size: [height: number, width: number], isDone: boolean, work: ObjectsSnapshot, file: File | null}} ProjectPhoto */
+/** A photo in a project; the file is null if only the work in it is there, size and work if it was never opened.
+ * @typedef {{key: string, name: string, size: [height: number, width: number] | null, isDone: boolean, work: ObjectsSnapshot | null,
+ *   file: File | null}} ProjectPhoto */
 /** @typedef {{classes: readonly string[], photos: ProjectPhoto[]}} Project */
 
 /** @type {(project: Project) => Blob} */
@@ -104,8 +105,8 @@ export async function readProject(file) {
     ensure(bytes, isCount(bytes) && offset + bytes <= file.size + 1);
     const content = bytes ? new File([file.slice(offset, offset + bytes)], text(name), {type: text(type)}) : null;
     offset += bytes;
-    ensure(size, Array.isArray(size) && size.length === 2 && size.every(isCount));
-    return {key: text(key), name: text(name), size, isDone: Boolean(isDone), work: workOf(work), file: content};
+    ensure(size, size === null || (Array.isArray(size) && size.length === 2 && size.every(isCount)));
+    return {key: text(key), name: text(name), size, isDone: Boolean(isDone), work: size && workOf(work), file: content};
   });
   return {classes: list(header.classes).map((/** @type {any} */ name) => text(name)), photos};
 }

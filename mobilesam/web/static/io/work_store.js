@@ -20,7 +20,7 @@ export function createWorkStore() {
 
   /** Reads something; null where there is none, or the browser keeps nothing.
    * @param {TableName} name @param {string} [key] that of the tab if left out */
-  const read = (name, key) => use(name, 'readonly', (table, tab) => settled(table.get(key ?? tab))).catch(() => null);
+  const read = (name, key) => use(name, 'readonly', async (table, tab) => await settled(table.get(key ?? tab)) ?? null).catch(() => null);
 
   /** @type {(name: TableName, key: string | undefined, value: object) => Promise<void>} */
   const write = (name, key, value) => use(name, 'readwrite', (table, tab) => { table.put({...value, savedAt: Date.now()}, key ?? tab); });

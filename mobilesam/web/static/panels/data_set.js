@@ -92,11 +92,11 @@ export function createDataSet({refs, store, fail}, {
 
   async function saveProject() {
     const {photos, classes} = store.get();
-    const found = await Promise.all(photos.map(async ({key, isDone}) => {
-      const kept = await work(key);
-      return kept && {key, name: kept.name, size: kept.size, isDone, work: kept.work, file: refs.projectPhotos.checked ? await fileOf(key) : null};
+    const found = await Promise.all(photos.map(async ({key, name, isDone}) => {
+      const kept = await work(key), file = refs.projectPhotos.checked ? await fileOf(key) : null;
+      return {key, name, size: kept?.size ?? null, isDone, work: kept?.work ?? null, file};
     }));
-    saveBlob(writeProject({classes, photos: found.filter((photo) => photo !== null)}), `project-${new Date().toISOString().slice(0, 10)}.mobilesam`);
+    saveBlob(writeProject({classes, photos: found}), `project-${new Date().toISOString().slice(0, 10)}.mobilesam`);
   }
 
   async function openProject(/** @type {File} */ file) {

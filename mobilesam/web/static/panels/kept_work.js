@@ -90,6 +90,8 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
 
   return {
     touch, work,
+    /** The work in the open photo as it is now. */
+    current: capture,
     get openKey() { return openKey; },
     /** To be called before another photo replaces the open one. */
     leave() {

@@ -122,7 +122,7 @@ function createObjectList({refs, store, limits}, actions) {
 }
 
 /** @param {Page} page @param {Editor} editor
- * @param {{ask: Call, downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
+ * @param {{ask: Call, downloads: {save: (query: object) => Promise<boolean>},
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
  *   onChange: () => void}} options */
 export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {ask, downloads, classes, onChange}) {
@@ -166,15 +166,6 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     const undo = objects.add(masks);
     if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
     return undo !== null;
-  }
-
-  async function load(/** @type {File} */ file) {
-    const photo = store.get().photo?.file;
-    if (!photo) return fail('Open the photo first, then load its masks.');
-    const masks = await downloads.loadMasks(file);
-    if (!masks || store.get().photo?.file !== photo) return;
-    page.clearAlert();
-    add(masks, 'loaded');
   }
 
   async function saveAll() {
@@ -275,13 +266,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     objects.clean = refs.clean.checked;
     askAgain();
   });
-  refs.maskFile.addEventListener('change', () => {
-    if (refs.maskFile.files?.[0]) load(refs.maskFile.files[0]);
-    refs.maskFile.value = '';
-  });
-
   return {
-    objects, add, load, edit, objectAt, removeActive,
+    objects, add, edit, objectAt, removeActive,
     /** Gives the object that is edited, or else the last one, a class. @param {string | undefined} name */
     classify(name) {
       const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
@@ -292,7 +278,6 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     commands: {
       'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split,
       next, 'edit': editThere, 'save-all': saveAll,
-      'load-masks': () => refs.maskFile.click(),
     },
   };
 }

@@ -1,5 +1,6 @@
 // The photos of this tab: adding, showing and removing them.
 /** @import {KeptWorks} from './kept_work.js' */
+/** @import {ProjectPhoto} from '../core/project_file.js' */
 /** @import {Page} from './page.js' */
 import {exportedObjects} from '../core/objects.js';
 import {neighbour, withChange, withPhotos, without} from '../core/photo_set.js';
@@ -83,7 +84,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   /** Adds photos and shows the first of them; `click` as for `show`.
    * @type {(files: File[], click?: Point) => Promise<void>} */
   async function add(files, click) {
-    let first = '', isNew = false;
+    let first = '', isNew = false, shown = Promise.resolve(true);
     for (const [index, file] of files.entries()) {
       if (file.size > limits.max_mb * 1e6) {
         fail(`“${file.name}” is larger than ${limits.max_mb} MB. Use a smaller photo.`);
@@ -101,13 +102,13 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
       if (first) continue;
       first = key;
       isNew = !isKnown;
-      const shown = show(key, click);
-      if (files.length === 1 && !await shown && isNew && !find(key)?.count) drop(key);
+      shown = show(key, click);
     }
     if (files.length > 1 && !store.get().isOpening) setBusy('');
     setPhotos(store.get().photos);
-    prepareNext();
     fillAll();
+    if (!await shown && files.length === 1 && isNew && !find(first)?.count) drop(first);    // it is no photo
+    prepareNext();
   }
 
   function fillAll() {
@@ -142,11 +143,11 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   const fileOf = async (key) => find(key)?.file ?? (await photoStore.photo(key))?.file ?? null;
 
   /** Adds photos with the work in them, and shows the first. What is done already in one of them stays.
-   * @param {{key: string, name: string, size: [height: number, width: number], isDone: boolean, work: ObjectsSnapshot, file: File | null}[]} photos */
+   * @param {ProjectPhoto[]} photos */
   async function bring(photos) {
     for (const {key, name, size, isDone, work: snapshot, file} of photos) {
-      const count = exportedObjects(snapshot).length, own = await kept.work(key);
-      if (!own?.count) await kept.put(key, {name, size, work: snapshot, count, isDone});
+      const count = snapshot ? exportedObjects(snapshot).length : 0, own = await kept.work(key);
+      if (snapshot && size && !own?.count) await kept.put(key, {name, size, work: snapshot, count, isDone});
       store.set({photos: withPhotos(store.get().photos, [{key, name, file, thumbnail: null, count: own?.count || count, isDone}])});
     }
     setPhotos(store.get().photos);
@@ -165,6 +166,8 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
 
   return {
     add, show, remove, fileOf, restore: bring,
+    /** @type {(key: string, count: number) => void} */
+    setCount: (key, count) => change(key, {count}),
     /** Brings back the set that an earlier page of this tab had. */
     async load() {
       await photoStore.removeOld();
