@@ -31,7 +31,7 @@ from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
 
 MODEL_TIMEOUT_S = 60.0
 _EVERYTHING_TIMEOUT_S = 120.0
-_EXPORT_CPU_S = 10.0
+_EXPORT_CPU_S = 30.0
 _MAX_REPLY_BYTES = 32 * MEGA
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
