@@ -111,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, purpose, examples, add_options in (
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
-        ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
+        ("batch", "segment a folder of photos and save one file", _BATCH_EXAMPLES, _add_batch),
         ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
         ("finetune", "train the model on your annotations", FINETUNE_EXAMPLES, add_finetune),
         ("evaluate", "measure a model on annotated photos", EVALUATE_EXAMPLES, add_evaluate),
