@@ -67,9 +67,26 @@ def checked_rle(rle: object, size_hw: tuple[int, int]) -> CocoRle:
     positions, counts = np.unique(_runs(rle, size_hw).cumsum(), return_counts=True)
     # Runs of length 0 toggle twice at one position, which some readers of `counts` do not expect.
     toggles = positions[(counts % 2 == 1) & (positions < height * width)]
-    runs = np.diff(toggles, prepend=0, append=height * width)
-    clean = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
-    return {"size": [height, width], "counts": clean["counts"].decode("ascii")}
+    return _rle(np.diff(toggles, prepend=0, append=height * width), size_hw)
+
+
+def _rle(runs: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
+    height, width = size_hw
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def rle_from_crop(corner_xy: tuple[int, int], crop: Mask, size_hw: tuple[int, int]) -> CocoRle:
+    """The reverse of `mask_crop`: encodes a mask of (H, W) that is False outside the crop.
+
+    It takes time for the crop's columns only.
+    """
+    height, width = size_hw
+    x, y = corner_xy
+    columns = np.zeros((crop.shape[1], height), np.uint8)
+    columns[:, y : y + crop.shape[0]] = crop.T
+    edges = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + x * height
+    return _rle(np.diff(edges[edges < height * width], prepend=0, append=height * width), size_hw)
 
 
 def mask_crop(rle: CocoRle) -> tuple[tuple[int, int], Mask]:

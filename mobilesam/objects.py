@@ -16,6 +16,7 @@ from mobilesam.masks import (
     mask_from_coco_rle,
     mask_to_coco_rle,
     rle_area,
+    rle_from_crop,
 )
 from mobilesam.schemas import Number, Plain, expected, validate
 
@@ -141,9 +142,12 @@ def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObj
     result = list(objects)
     for index in reversed(order):
         item = objects[index]
-        mask = item.mask & ~taken
-        taken |= mask
-        result[index] = PhotoObject(item.name, mask, item.predicted_iou, item.budget, item.colour)
+        corner, mask = item.crop()
+        taken_there = taken[_box(corner, mask)]
+        mask &= ~taken_there
+        taken_there |= mask
+        rle = rle_from_crop(corner, mask, size_hw)
+        result[index] = PhotoObject(item.name, rle, item.predicted_iou, item.budget, item.colour)
     return result
 
 
@@ -151,8 +155,15 @@ def union_mask(objects: Sequence[PhotoObject]) -> Mask:
     """The (H, W) bool mask of one or more objects together."""
     union = np.zeros(objects[0].size_hw, np.bool_)
     for item in objects:
-        union |= item.mask
+        corner, mask = item.crop()
+        union[_box(corner, mask)] |= mask
     return union
+
+
+def _box(corner_xy: tuple[int, int], crop: Mask) -> tuple[slice, slice]:
+    """Where a crop lies in the photo."""
+    (x, y), (height, width) = corner_xy, crop.shape
+    return slice(y, y + height), slice(x, x + width)
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:

@@ -177,12 +177,19 @@ def _simplified(
     cycles: Sequence[Outline], groups: Sequence[_Group], tolerance: float
 ) -> tuple[list[Outline], list[_Group]]:
     """Removes vertices from the outlines of a mask, but not the ends of bridges."""
-    ends: list[list[int]] = [[] for _ in cycles]
+    found: list[list[int]] = [[] for _ in cycles]
     for part, bridges in groups:
         for child, start, parent, at in bridges:
-            ends[part[child]].append(start)
-            ends[part[parent]].append(at)
-    kept = kept_vertices(cycles, ends, tolerance)
+            found[part[child]].append(start)
+            found[part[parent]].append(at)
+    ends = [np.array(indices, np.int64) for indices in found]
+    corners = [_corners(cycle, own) for cycle, own in zip(cycles, ends, strict=True)]
+    rings = [cycle[indices] for cycle, indices in zip(cycles, corners, strict=True)]
+    pinned = [np.searchsorted(*pair) for pair in zip(corners, ends, strict=True)]
+    kept = [
+        indices[which]
+        for indices, which in zip(corners, kept_vertices(rings, pinned, tolerance), strict=True)
+    ]
 
     def moved(part: Sequence[int], index: int, vertex: int) -> int:
         return int(np.searchsorted(kept[part[index]], vertex))
@@ -221,10 +228,16 @@ def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], star
 
 
 def _without_collinear(outline: Outline) -> Outline:
-    """Removes vertices between collinear neighbours, unless the outline turns back there."""
-    steps = outline - np.roll(outline, 1, axis=0)
-    outline = outline[steps.any(axis=1)] if steps.any() else outline[:1]
-    before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
+    return outline[_corners(outline)]
+
+
+def _corners(outline: Outline, also: Sequence[int] | NDArray[np.int64] = ()) -> NDArray[np.int64]:
+    """The indices of vertices where the outline changes its direction, and of those in `also`."""
+    kept = (outline != np.roll(outline, 1, axis=0)).any(axis=1)
+    path = outline[kept]
+    before, after = path - np.roll(path, 1, axis=0), np.roll(path, -1, axis=0) - path
     turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
-    turns |= (before * after).sum(axis=1) < 0
-    return outline[turns] if turns.any() else outline
+    kept[kept] = turns | ((before * after).sum(axis=1) < 0)
+    kept[0] |= not kept.any()
+    kept[list(also)] = True
+    return np.flatnonzero(kept)

@@ -14,20 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ring = NDArray[np.int64]
-"""(N, 2) XY, closed: the last vertex connects to the first. The steps are those of pixels."""
+"""(N, 2) XY, closed: the last vertex connects to the first."""
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
 
-_MAX_SPLITS = 40  # passes that split a segment once; afterwards it becomes exact
+_MAX_SPLITS = 40  # passes that split a segment that is too far away once
+_MAX_CONFLICTS = 6  # passes that split one in conflict; after either, it becomes exact
 _MAX_PAIRS = 20_000_000  # of close segments; real outlines have thousands
 _PAIRS_AT_ONCE = 1_000_000
 _MIN_CELL_PX = 8
 
 
-def kept_vertices(
-    rings: Sequence[Ring], pinned: Sequence[Sequence[int]], tolerance: float
-) -> list[_Ints]:
+def kept_vertices(rings: Sequence[Ring], pinned: Sequence[_Ints], tolerance: float) -> list[_Ints]:
     """The indices of the vertices that are enough for each ring, in order.
 
     No vertex of a ring is further than `tolerance`, in pixels, from its simplified outline; for
@@ -37,14 +36,17 @@ def kept_vertices(
     """
     outlines = _Outlines.of(rings, tolerance)
     kept = outlines.first_kept(pinned)
-    for splits in itertools.count():
+    splits = conflicts = 0
+    while True:
         segments = outlines.segments(kept)
         split = segments.distance > segments.tolerance
+        splits += 1
         if not split.any():
             split = _conflicts(segments)
+            conflicts += 1
         if not split.any():
             break
-        if splits < _MAX_SPLITS:
+        if splits <= _MAX_SPLITS and conflicts <= _MAX_CONFLICTS:
             kept[segments.farthest[split]] = True
         else:
             kept |= split[segments.of_vertex]
@@ -96,15 +98,15 @@ class _Outlines:
         quarter = np.abs(area) / np.maximum(length, 1) / 2
         return cls(xy, bounds, ring_of, np.minimum(tolerance, quarter))
 
-    def first_kept(self, pinned: Sequence[Sequence[int]]) -> _Bools:
+    def first_kept(self, pinned: Sequence[_Ints]) -> _Bools:
         """Keeps the pinned vertices, and of each ring the first and the one farthest from it."""
         starts = np.array(self.bounds[:-1])
         offsets = self.xy - self.xy[starts[self.ring_of]]
         kept = np.zeros(len(self.xy), np.bool_)
         kept[starts] = True
         kept[_last_maximum((offsets**2).sum(axis=1), starts)] = True
-        for start, vertices in zip(self.bounds, pinned, strict=False):
-            kept[[start + vertex for vertex in vertices]] = True
+        for start, vertices in zip(starts, pinned, strict=True):
+            kept[start + vertices] = True
         return kept
 
     def segments(self, kept: _Bools) -> _Segments:
@@ -139,8 +141,6 @@ def _conflicts(segments: _Segments) -> _Bools:
     cell = max(_MIN_CELL_PX, int(np.ceil(segments.tolerance.max())))
     own, own_cells = _cells(segments, inexact, cell, reach=1)
     others, other_cells = _cells(segments, np.arange(len(segments.ring)), cell, reach=0)
-    order = np.argsort(other_cells, kind="stable")
-    others, other_cells = others[order], other_cells[order]
     first = np.searchsorted(other_cells, own_cells)
     counts = np.searchsorted(other_cells, own_cells, side="right") - first
     total = np.cumsum(counts)
@@ -172,9 +172,9 @@ def _in_conflict(segments: _Segments, one: _Ints, other: _Ints) -> _Ints:
 
 
 def _cells(segments: _Segments, which: _Ints, cell: int, reach: int) -> tuple[_Ints, _Ints]:
-    """The cells of a square grid that segments run through, as indices of segment and of cell.
+    """The cells of a square grid that segments run through; with `reach` 1 also those around them.
 
-    With `reach` 1 also the cells around them.
+    Returns the indices of segments and of their cells, in the order of the cells.
     """
     start, end = segments.start[which], segments.end[which]
     steps = np.abs(end - start).max(axis=1) // cell + 2
@@ -187,8 +187,9 @@ def _cells(segments: _Segments, which: _Ints, cell: int, reach: int) -> tuple[_I
     cells = (cells[:, None] + shifts).reshape(-1, 2)
     width = int(np.concatenate([segments.start, segments.end])[:, 0].max()) // cell + 3
     keys = (cells[:, 1] + 1) * width + cells[:, 0] + 1
-    unique = np.unique(np.stack([which[np.repeat(owner, len(shifts))], keys], axis=1), axis=0)
-    return unique[:, 0], unique[:, 1]
+    count = len(segments.ring)
+    both = np.unique(keys * count + which[np.repeat(owner, len(shifts))])
+    return both % count, both // count
 
 
 def _following(bounds: Sequence[int]) -> _Ints:

@@ -14,6 +14,7 @@ from mobilesam.cleanup import clean_mask
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, show
 from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.export.classes import DEFAULT_NAME
 from mobilesam.export.coco import CocoPhoto, coco_annotation
 from mobilesam.image_file import photo_path
 from mobilesam.objects import PhotoObject, checked_name
@@ -22,8 +23,6 @@ from mobilesam.schemas import explained
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
-
-DEFAULT_NAME = "object"
 
 
 @dataclass(frozen=True)

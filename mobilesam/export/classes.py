@@ -14,7 +14,7 @@ from mobilesam.objects import checked_name
 from mobilesam.schemas import validate
 
 MAX_CLASSES = 1000
-MAX_LIST_BYTES = 200_000  # of text or YAML; COCO files contain more than their categories
+MAX_LIST_BYTES = 100_000  # of text or YAML; COCO files contain more than their categories
 DEFAULT_NAME = "object"
 """The class of objects without a name."""
 

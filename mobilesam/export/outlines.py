@@ -12,7 +12,8 @@ from mobilesam.polygons import Outline, count_parts_and_holes, mask_outlines
 from mobilesam.schemas import Number, validate
 from mobilesam.settings import MEGA
 
-MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
+MAX_EDGES = 5 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
+MAX_MASK_EDGES = MAX_EDGES // 10  # of one mask: the CPU budget is checked between masks
 MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
 
 MAX_TOLERANCE_PX = 100.0
@@ -43,10 +44,12 @@ def count_vertices(objects: Sequence[PhotoObject], tolerance: float = 0.0) -> in
 
 def check_polygon_cost(objects: Sequence[PhotoObject]) -> None:
     """Raises PromptError if tracing the polygons of all masks would take more than seconds."""
-    edges = 0
+    total = 0
     for item in objects:
         mask = np.pad(item.crop()[1], 1)
-        edges += int(np.count_nonzero(mask[:, 1:] != mask[:, :-1]))
+        edges = int(np.count_nonzero(mask[:, 1:] != mask[:, :-1]))
         edges += int(np.count_nonzero(mask[1:] != mask[:-1]))
-        if edges > MAX_EDGES or sum(count_parts_and_holes(mask)) > MAX_OUTLINES:
+        total += edges
+        is_ragged = edges > MAX_MASK_EDGES or sum(count_parts_and_holes(mask)) > MAX_OUTLINES
+        if is_ragged or total > MAX_EDGES:
             raise PromptError("These masks are too ragged for polygons. Export them as coco_rle.")

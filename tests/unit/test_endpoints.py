@@ -161,7 +161,8 @@ def call(segmenter, folder):
                 image_json = {"path": image, "meta": {"_type": "gradio.FileData"}}
             else:
                 image_json = image
-            reply = await demo.process_api(function, [image_json, *arguments])
+            missing = [None] * (len(function.inputs) - 1 - len(arguments))  # as DemoBlocks does
+            reply = await demo.process_api(function, [image_json, *arguments, *missing])
             return reply["data"][0]
 
         return run_async(scene())

@@ -258,3 +258,25 @@ def test_objects_that_cannot_be_read_get_one_sentence(kind):
     rows, sentence = BAD_ROWS[kind]
     with pytest.raises((AnnotationError, PromptError), match=sentence):
         read_objects(rows, (H, W))
+
+
+def rectangle_rows(count, size_hw, side):
+    """Rectangles as uncompressed RLEs, which need no pixels here."""
+    height, width = size_hw
+    random = np.random.default_rng(4)
+    for number in range(count):
+        x, y = (int(random.integers(0, limit - side)) for limit in (width, height))
+        counts = [x * height + y, *[side, height - side] * (side - 1), side]
+        counts.append(height * width - sum(counts))
+        yield {"name": f"class {number % 20}", "rle": {"size": [height, width], "counts": counts}}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FILE_FORMATS if kind != "cutouts_zip"])
+def test_a_thousand_objects_of_12_megapixels_take_seconds(kind):
+    size_hw = (3000, 4000)
+    photo = Photo(np.broadcast_to(np.uint8(0), (*size_hw, 3)))
+    started = time.process_time()
+    rows = list(rectangle_rows(255 if kind == "index_png" else 1000, size_hw, 150))
+    objects = read_objects(rows, size_hw)
+    assert export_file(kind, photo, objects, "a.jpg", tolerance=0.5)[1]
+    assert time.process_time() - started < 15  # 1 to 4 s; with full masks more than 30 s

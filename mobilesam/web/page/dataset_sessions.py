@@ -33,7 +33,7 @@ MAX_ALL_BYTES = 3000 * MEGA  # of all data sets that are being written
 MAX_OPEN = 64
 MAX_OPEN_PER_TAB = 2
 SILENCE_S = 10 * 60.0  # how long an id is kept without a call
-_CPU_BUDGET_S = 20.0  # of CPU time for one photo
+_CPU_BUDGET_S = 30.0  # of CPU time for one photo
 
 _GONE = "The server no longer has this data set. Export it again."
 
