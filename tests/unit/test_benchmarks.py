@@ -40,6 +40,7 @@ from benchmarks.memory import memory_figures
 from benchmarks.quality import Click, compared, stability
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
 from mobilesam import Prediction, Prompt
+from mobilesam.frame import Frame
 from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_to_coco_rle
 
@@ -285,7 +286,7 @@ def test_rules_are_compared_with_and_without_clean_up():
     ious = np.array([0.5, 0.6, 0.9], np.float32)
     expected = np.zeros((256, 256), bool)
     expected[:128] = True
-    prediction = Prediction(logits, ious, (256, 256), (1024, 1024), 0.0)
+    prediction = Prediction(logits, ious, Frame((256, 256), (1024, 1024)), 0.0)
     rows = {
         row["rule"]: row for row in compared([Click(prediction, Prompt([(9, 9)], [1]), expected)])
     }

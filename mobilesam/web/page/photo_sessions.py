@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mobilesam.frame import CropXYXY
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.server.replies import ExpiredError, Reply
 
@@ -27,6 +28,7 @@ class PhotoSession:
         session: Gradio's session hash of the tab.
         embedding_key: key of its embedding; empty until it is encoded.
         opening: the last reply to `open`.
+        crops: the last reply to `encode_crop` for each crop.
         expiry: closes the photo when the page stops polling.
     """
 
@@ -37,6 +39,7 @@ class PhotoSession:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
     opening: Future[Reply] = field(default_factory=Future)
+    crops: dict[CropXYXY, Future[Reply]] = field(default_factory=dict)
     expiry: asyncio.TimerHandle | None = None
     generation: MaskGeneration | None = None
 
@@ -85,7 +88,8 @@ class PhotoSessions:
         with self._lock:
             self._photos.pop(photo.token, None)
         self.keep(photo)
-        photo.opening.cancel()
+        for work in (photo.opening, *photo.crops.values()):
+            work.cancel()
         if photo.generation:
             photo.generation.stop()
         shutil.rmtree(photo.folder, ignore_errors=True)
