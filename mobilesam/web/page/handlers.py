@@ -83,6 +83,9 @@ class PageHandlers:
             body = await request.json()
             return await self.open(query, str(body.get("session_hash")))
 
+        async def encode_crop(query: Any) -> Reply:
+            return await self.encode_crop(query)
+
         async def model_info(query: Any) -> Reply:
             await wait_until_done(self._model, _MODEL_INFO_S)
             return self.model_info(query)
@@ -91,7 +94,7 @@ class PageHandlers:
         return [
             open,
             model_info,
-            self.encode_crop,
+            encode_crop,
             self._queues.clicks.serving(self.segment),
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
