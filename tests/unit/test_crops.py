@@ -26,7 +26,7 @@ from mobilesam.interactions import (
 )
 from mobilesam.masks import mask_from_coco_rle, mask_to_coco_rle
 from mobilesam.model.backend import plain_backend
-from mobilesam.paint import Stroke
+from mobilesam.paint import Stroke, mask_logits
 from mobilesam.web.page import handlers as handlers_module
 from tests.event_loop import run_async
 from tests.opening import new_handlers, opened
@@ -125,6 +125,14 @@ def test_strokes_lie_where_they_were_drawn_also_beside_the_crop(segmenter, disc,
         alone, (AddPoint(*shifted(POINT), 1), *own, AddPoint(*shifted(OTHER), 0))
     ).prediction
     np.testing.assert_allclose(refined.low_res_logits, reference.low_res_logits, atol=1e-5)
+
+
+def test_the_logits_of_a_mask_are_those_of_its_part_in_the_crop(segmenter, disc, cut):
+    mask = np.zeros(SIZE_HW, bool)
+    mask[30:70, 60:170] = True
+    inside = mask_logits(mask, segmenter.encode(disc, CROP).frame)
+    alone = mask_logits(mask[Y0:Y1, X0:X1], segmenter.encode(cut).frame)
+    np.testing.assert_array_equal(inside, alone)
 
 
 def test_a_click_beside_the_crop_has_the_whole_log_answered_from_the_whole_photo(segmenter, disc):
