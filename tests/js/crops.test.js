@@ -29,13 +29,14 @@ test('the crop of an earlier view is kept while it holds the view and is not muc
 });
 
 test('a very small view is encoded with what is around it', () => {
-  const crop = cropFor([500, 400, 532, 424], 16, {width: 512 * 2, height: 768}, null);
-  assert.ok(crop[2] - crop[0] >= 128 && crop[3] - crop[1] >= 128, String(crop));
+  const crop = cropFor([500, 400, 532, 424], 16, {width: 1200, height: 900}, null);
+  assert.ok(crop[2] - crop[0] >= 256 && crop[3] - crop[1] >= 256, String(crop));
   assert.ok(crop[0] <= 500 && crop[1] <= 400 && crop[2] >= 532 && crop[3] >= 424, String(crop));
 });
 
-test('a small photo or a very narrow one has no crops', () => {
-  assert.equal(cropFor([0, 0, 100, 70], 4, {width: 400, height: 280}, null), null);
+test('a photo that the model sees in full and a very narrow one have no crops', () => {
+  assert.equal(cropFor([0, 0, 256, 192], 4, {width: 1024, height: 768}, null), null);
+  assert.notEqual(cropFor([0, 0, 257, 192], 4, {width: 1025, height: 768}, null), null);
   assert.equal(cropFor([0, 0, 1000, 100], 4, {width: 4000, height: 100}, null), null);
 });
 

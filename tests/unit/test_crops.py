@@ -268,18 +268,18 @@ def test_an_export_has_the_mask_of_the_crop_at_the_photos_size(handlers, token, 
 
 def test_a_crop_is_encoded_in_the_queue_of_photos_but_not_behind_many(handlers, token, stub_sam):
     queue = handlers._queues.photos
-    calls = stub_sam.image_encoder.calls
+    calls, release = stub_sam.image_encoder.calls, threading.Event()
 
     async def scene():
-        release = threading.Event()
         for _ in range(handlers_module.MAX_AHEAD_OF_CROP):
             queue.submit(release.wait)
         query = {"token": token, "crop": list(CROP)}
         waiting = [asyncio.create_task(handlers.encode_crop(query)) for _ in range(3)]
         await asyncio.sleep(0)
-        refused = await handlers.encode_crop({"token": token, "crop": [0, 0, 90, 90]})
+        late = asyncio.create_task(handlers.encode_crop({"token": token, "crop": [0, 0, 90, 90]}))
+        await asyncio.sleep(0)
         release.set()
-        return [await one for one in waiting], refused
+        return [await one for one in waiting], await late
 
     replies, refused = run_async(scene())
     assert replies == [{"ok": True}] * 3

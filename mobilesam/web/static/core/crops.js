@@ -2,8 +2,8 @@
 // what is encoded, in which a small object of a whole photo has few.
 
 const MIN_ZOOM = 2.5;
-const MIN_PHOTO_SIDE = 512;
-const MIN_SIDE = 128;           // of a crop; a smaller one has too little around the object
+const MODEL_SIDE = 1024;        // a crop of a photo that is not larger shows the model nothing more
+const MIN_SIDE = 256;           // of a crop; a smaller one has too little around the object
 const MAX_EXCESS = 2;           // how much longer than the view a crop that is used again may be
 
 /** @type {(box: Box) => number} */
@@ -17,7 +17,7 @@ const contains = (outer, inner) => (
  * photo. The sides lie on a grid, and the crop of an earlier view is kept as long as it fits, so that there are few.
  * @type {(visible: Box, zoom: number, photo: Size, earlier: Box | null) => Box | null} */
 export function cropFor(visible, zoom, {width, height}, earlier) {
-  if (zoom < MIN_ZOOM || Math.max(width, height) < MIN_PHOTO_SIDE || Math.min(width, height) < MIN_SIDE) return null;
+  if (zoom < MIN_ZOOM || Math.max(width, height) <= MODEL_SIDE || Math.min(width, height) < MIN_SIDE) return null;
   const side = Math.max(longSide(visible), MIN_SIDE);
   if (earlier && contains(earlier, visible) && longSide(earlier) <= MAX_EXCESS * side) return earlier;
   const cell = 2 ** Math.floor(Math.log2(side / 4));
