@@ -129,9 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--objects", type=int, default=48)
-    parser.add_argument(
-        "--tiles", type=int, default=1, help="along each side"
-    )
+    parser.add_argument("--tiles", type=int, default=1, help="along each side")
     parser.add_argument("--weights", help="as for Segmenter.from_weights")
     options = parser.parse_args()
     segmenter = Segmenter.from_weights(options.weights)
