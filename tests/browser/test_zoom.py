@@ -218,7 +218,8 @@ def test_a_larger_photo_than_the_canvas_shows_its_own_pixels(demo, tmp_path):
     asked = demo.count("asked")
     demo.page.mouse.click(*spot)
     demo.wait_for_more("asked", asked)
-    (step,) = demo.interactions()[-1]
+    crop, step = demo.interactions()[-1]
+    assert crop["type"] == "crop"
     assert (step["x"], step["y"]) == (2000, 500)
 
 

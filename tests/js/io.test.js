@@ -65,6 +65,22 @@ test('where a photo cannot be opened again, the reason is what the user reads', 
   assert.equal(await createAsk(scripted(EXPIRED).call, () => 't', async () => refusal)('export', {}), refusal);
 });
 
+test('crops that a call needs are encoded one after the other, and the call repeated', async () => {
+  const missing = {ok: false, error: 'Not encoded.', crops: [[0, 0, 90, 90], [5, 5, 95, 95]]};
+  const {call, queries} = scripted(EXPIRED, missing, {ok: true}, {ok: true}, {ok: true, path: 'p'});
+  const reopen = async () => ({ok: true});
+  assert.equal((await createAsk(call, () => 't', reopen)('export', {kind: 'yolo'})).path, 'p');
+  assert.deepEqual(queries.map(({kind, crop}) => kind ?? String(crop)), ['yolo', 'yolo', '0,0,90,90', '5,5,95,95', 'yolo']);
+});
+
+test('a call whose crops cannot be encoded gets the reason, and a lasting lack of them ends it', async () => {
+  const missing = {ok: false, error: 'Not encoded.', crops: [[0, 0, 90, 90]]}, busy = {ok: false, error: 'Busy.'};
+  assert.equal(await createAsk(scripted(missing, busy).call, () => 't', async () => busy)('segment', {}), busy);
+  const {call, queries} = scripted(missing, {ok: true}, missing, {ok: true}, missing);
+  assert.equal(await createAsk(call, () => 't', async () => busy)('segment', {}), missing);
+  assert.equal(queries.length, 5);
+});
+
 test('the model is asked about until it is loaded, through lost answers', async () => {
   mock.timers.enable({apis: ['setTimeout']});
   const loaded = {ok: true, loaded: true, device: 'CPU'};

@@ -34,6 +34,7 @@ from mobilesam.export import (
     safe_file_stem,
 )
 from mobilesam.export.outlines import checked_tolerance, count_vertices
+from mobilesam.frame import CropXYXY, checked_crop
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
 from mobilesam.masks import Mask, mask_to_coco_rle, rle_area
@@ -63,6 +64,8 @@ from mobilesam.web.server.storage import checked_upload, new_file
 DISPLAY_SIDE = 1024  # the largest long side of a mask to display
 THUMBNAIL_SIDE = 96
 OPEN_TIMEOUT_S = 15.0  # how long a waiting photo is kept without a poll of the page
+MAX_CROPS = 100  # of a photo, while it is open; as many as it can have objects
+MAX_AHEAD_OF_CROP = 3  # photos and crops; a click can also be answered without its crop
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _POLL_S = 1.0
@@ -96,6 +99,9 @@ class PageHandlers:
             body = await request.json()
             return await self.open(query, str(body.get("session_hash")))
 
+        async def encode_crop(query: Any) -> Reply:
+            return await self.encode_crop(query)
+
         async def model_info(query: Any) -> Reply:
             await wait_until_done(self._model, _MODEL_INFO_S)
             return self.model_info(query)
@@ -120,6 +126,7 @@ class PageHandlers:
             close,
             model_info,
             dataset,
+            encode_crop,
             self._queues.clicks.serving(self.segment),
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
@@ -166,6 +173,25 @@ class PageHandlers:
         if not reply["ok"]:
             self.photos.close(photo)
         return reply
+
+    async def encode_crop(self, query: Any) -> Reply:
+        """Encodes the `crop` of a photo, which interactions can then name; see `SetCrop`.
+
+        It waits among the photos that are being opened, but not behind many.
+        """
+        try:
+            photo = self.photos.get(query.get("token"))
+            crop = checked_crop(query.get("crop"), self._embedding(photo).original_size)
+            if crop is None:
+                return {"ok": True}
+            encoding = photo.crops.get(crop)
+            if encoding is None or encoding.done():  # it may have been evicted since
+                encoding = self._queue_crop(photo, crop, query)
+            await wait_until_done(encoding)
+            self.photos.get(photo.token)  # it may have been closed meanwhile
+            return encoding.result()
+        except Exception as error:
+            return refusal("encode_crop", query, error)
 
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
@@ -377,6 +403,28 @@ class PageHandlers:
             await asyncio.sleep(_POLL_S / _IDLE_CHECKS)
         return False
 
+    def _queue_crop(
+        self, photo: PhotoSession, crop: CropXYXY, query: Mapping[str, Any]
+    ) -> Future[Reply]:
+        if crop not in photo.crops and len(photo.crops) >= MAX_CROPS:
+            raise PromptError("Too many parts of this photo have been encoded. Reload the page.")
+
+        def encode() -> Reply:
+            return answered("encode_crop", query, lambda: self._encode_crop(photo, crop))
+
+        encoding = self._queues.photos.submit(encode)
+        if self._queues.photos.position(encoding) > MAX_AHEAD_OF_CROP and encoding.cancel():
+            raise BusyError("The server is busy. Try again shortly.")
+        photo.crops[crop] = encoding
+        return encoding
+
+    def _encode_crop(self, session: PhotoSession, crop: CropXYXY) -> Reply:
+        segmenter = self._model.result()
+        if not segmenter.cached_crop(self._embedding(session), crop):
+            segmenter.encode_photo(self._pixels(session), crop)
+            self._trim_memory()
+        return {}
+
     def _encode(self, session: PhotoSession) -> Reply:
         """Encodes a photo, or finds its embedding in the cache."""
         segmenter = self._model.result()
@@ -386,9 +434,7 @@ class PageHandlers:
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         session.embedding_key = embedding.key
         if not was_cached:
-            self._encodes += 1
-            if self._encodes % _TRIM_EVERY == 0:
-                return_free_memory()
+            self._trim_memory()
         return {
             "token": session.token,
             "state": "done",
@@ -431,6 +477,12 @@ class PageHandlers:
     def _check_file(self, photo: PhotoSession) -> None:
         if not photo.path.is_file():
             raise ExpiredError("The server no longer has this photo. Open it again.")
+
+    def _trim_memory(self) -> None:
+        """To be called after every encode."""
+        self._encodes += 1
+        if self._encodes % _TRIM_EVERY == 0:
+            return_free_memory()
 
     def _embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
         embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)

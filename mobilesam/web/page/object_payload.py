@@ -27,6 +27,7 @@ def objects_to_export(
     `exclusive` is as for `remove_overlaps`, or None to keep overlaps.
 
     Raises:
+        NotEncodedError: objects name crops that are not in the cache.
         MobileSamError: the JSON is invalid. It is also raised, now or when the objects are read, if
             the CPU budget is spent.
     """
@@ -38,6 +39,7 @@ def objects_to_export(
     prompts = sum(isinstance(step, (AddPoint, SetBox)) for steps in interactions for step in steps)
     if prompts > MAX_PROMPTS:
         raise PromptError("There are too many clicks for one file. Delete some objects.")
+    segmenter.require_crops(embedding, interactions)
     budget = CpuBudget(CPU_BUDGET_S)
     objects = []
     for item, steps in zip(raw, interactions, strict=True):

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mobilesam.frame import CropXYXY
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.server.replies import ExpiredError, Reply
 
@@ -29,6 +30,7 @@ class PhotoSession:
         embedding_key: key of its embedding; empty until it is encoded.
         encode: queues the work of opening it; None once it is queued.
         opening: the last reply to `open`.
+        crops: the last reply to `encode_crop` for each crop.
         expiry: closes the photo when the page stops polling.
     """
 
@@ -40,6 +42,7 @@ class PhotoSession:
     embedding_key: str = ""
     encode: Callable[[], Future[Reply]] | None = None
     opening: Future[Reply] = field(default_factory=Future)
+    crops: dict[CropXYXY, Future[Reply]] = field(default_factory=dict)
     expiry: asyncio.TimerHandle | None = None
     generation: MaskGeneration | None = None
 
@@ -94,7 +97,8 @@ class PhotoSessions:
         with self._lock:
             self._photos.pop(photo.token, None)
         self.keep(photo)
-        photo.opening.cancel()
+        for work in (photo.opening, *photo.crops.values()):
+            work.cancel()
         if photo.generation:
             photo.generation.stop()
         shutil.rmtree(photo.folder, ignore_errors=True)

@@ -98,7 +98,7 @@ class WorkQueues:
         self.others = WorkQueue(16, 400, busy)
 
 
-async def wait_until_done(future: Future[Any], timeout_s: float) -> bool:
+async def wait_until_done(future: Future[Any], timeout_s: float | None = None) -> bool:
     """Waits, without a thread, for work or for the model; returns whether the future is done."""
     waiter = asyncio.wrap_future(future)
     # asyncio would log an error that nobody retrieves from the waiter.

@@ -13,8 +13,10 @@ type Bitmap = {size: [height: number, width: number], data: Uint8Array};
 
 /** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases. */
 type Stroke = {type: 'stroke', path: [x: number, y: number][], radius: number, label: number};
+/** The part of the photo, in whole pixels, that an object's points and box are answered from while they lie within. */
+type SetCrop = {type: 'crop', box: Box};
 type Interaction = {type: 'point', x: number, y: number, label: number} | {type: 'box', box: Box} | {type: 'mask', rle: Rle}
-  | {type: 'candidate', index: number} | Stroke;
+  | {type: 'candidate', index: number} | SetCrop | Stroke;
 
 type Candidate = {rle: Rle, predicted_iou: number};
 /** The server's answer to interactions: a mask, the share of the photo that it covers (0 to 1), and after a single click
@@ -23,8 +25,8 @@ type Reply = {
   rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number,
 };
 
-/** What a server function returns; `isLost`: no answer came. */
-type ServerReply = {ok: false, error: string, expired?: boolean, isLost?: boolean} | {ok: true, [field: string]: any};
+/** What a server function returns; `isLost`: no answer came; `crops` must be encoded first. */
+type ServerReply = {ok: false, error: string, expired?: boolean, crops?: Box[], isLost?: boolean} | {ok: true, [field: string]: any};
 type Call = (name: string, query: object, onTrouble?: () => void) => Promise<ServerReply>;
 
 /** A mask of automatic mask generation, at the photo's own size; ids start at 1. */
