@@ -20,7 +20,8 @@ from mobilesam.cli.training_commands import finetune as finetune
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
-from mobilesam.export.files import export_file, json_bytes, photo_file_name
+from mobilesam.export.files import export_file, json_bytes
+from mobilesam.export.names import photo_file_name
 from mobilesam.export.pictures import cutout_png, mask_png
 from mobilesam.images import Photo, open_photo
 from mobilesam.objects import PhotoObject
@@ -107,7 +108,7 @@ def batch(args: Namespace) -> int:
     out = checked_output(args.out, ".json", args.prompts)
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts, errors = read_prompts(args.prompts)
+    prompts, errors = read_prompts(args.prompts, args.folder)
     for sentence in errors:
         show(sentence)
     segmenter = load_segmenter(args, Settings.from_env())

@@ -2,11 +2,8 @@
 
 import io
 import json
-import re
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -14,6 +11,7 @@ from mobilesam.errors import PromptError
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.documents import JsonObject
 from mobilesam.export.labelme import labelme_document
+from mobilesam.export.names import export_file_name, photo_file_name, safe_file_name
 from mobilesam.export.pictures import cutout_png, index_png, mask_png
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.images import Photo
@@ -26,13 +24,13 @@ MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to f
 MAX_EDGES = 2 * MEGA  # pixel edges of all masks that polygons follow; real objects have thousands
 MAX_OUTLINES = 1000  # parts and holes of one mask; real objects have a few
 _SUFFIXES = {
-    "mask_png": "masks.png",
-    "index_png": "index.png",
-    "cutouts_zip": "cutouts.zip",
-    "coco_rle": "coco.json",
-    "coco_polygons": "coco-polygons.json",
-    "yolo": "yolo.zip",
-    "labelme": "labelme.json",
+    "mask_png": "-masks.png",
+    "index_png": "-index.png",
+    "cutouts_zip": "-cutouts.zip",
+    "coco_rle": "-coco.json",
+    "coco_polygons": "-coco-polygons.json",
+    "yolo": "-yolo.zip",
+    "labelme": ".json",  # labelme looks for this name beside the photo
 }
 FILE_FORMATS = tuple(_SUFFIXES)
 
@@ -63,7 +61,7 @@ def export_file(
     if not any(item.area for item in objects):
         raise PromptError("All masks are empty, so there is nothing to export.")
     name = photo_file_name(photo_name)
-    file_name = f"{safe_file_stem(PurePosixPath(name).stem)}-{_SUFFIXES[file_format]}"
+    file_name = export_file_name(name, _SUFFIXES[file_format])
     return file_name, _content(file_format, photo, objects, name, soft)
 
 
@@ -83,7 +81,7 @@ def _content(
             # YOLO looks for the labels of images/<photo> in labels/<stem>.txt.
             class_names = list(dict.fromkeys(item.name for item in objects))
             labels = yolo_labels(objects, photo.size_hw, class_names)
-            label_file = f"labels/{PurePosixPath(photo_name).stem}.txt"
+            label_file = f"labels/{export_file_name(photo_name, '.txt')}"
             files = [("data.yaml", yolo_data_yaml(class_names)), (label_file, labels)]
             return _zip(files, zipfile.ZIP_DEFLATED)
         case "labelme":
@@ -100,24 +98,6 @@ def json_bytes(document: JsonObject) -> bytes:
     return json.dumps(document, allow_nan=False).encode("ascii") + b"\n"
 
 
-def safe_file_stem(name: str, fallback: str = "photo") -> str:
-    """The letters and digits of a name, at most 40 characters, joined by dashes; or `fallback`."""
-    plain = unicodedata.normalize("NFC", name)
-    return re.sub(r"[\W_]+", "-", plain)[:40].strip("-") or fallback
-
-
-def photo_file_name(path: str) -> str:
-    """The photo's file name with its extension, as annotation files refer to it.
-
-    Directories and characters that Windows forbids are removed, so that a reader which joins the
-    name to a folder stays in that folder. Of a long name, the last 100 characters are returned;
-    `"photo.jpg"` if nothing is left.
-    """
-    last = re.split(r"[/\\]", path)[-1]
-    plain = "".join(c for c in last if c.isprintable() and c not in '<>:"|?*').strip()
-    return plain[-100:] if plain.strip(".") else "photo.jpg"
-
-
 def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject], soft: bool) -> bytes:
     """Cut-outs named `<index>-<name>.png`; the index, as in `index_png`, makes names unique."""
     boxes_xywh = [mask_to_json(item.rle)["bbox"] for item in objects]
@@ -126,7 +106,7 @@ def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject], soft: bool) -> by
             "The cut-outs are too large for one file. Export fewer objects at a time."
         )
     files = (
-        (f"{index}-{safe_file_stem(item.name, 'object')}.png", cutout_png(photo, item.mask, soft))
+        (safe_file_name(f"{index}-{item.name}", ".png"), cutout_png(photo, item.mask, soft))
         for index, item in enumerate(objects, start=1)
         if item.area
     )

@@ -92,7 +92,7 @@ def test_what_is_no_colour_gets_a_sentence(handlers, token, colour):
 
 def test_edited_masks_are_exported_unchanged(save):
     name, data = save(two())
-    assert name == "große-Scheibe-coco.json"
+    assert name == "große Scheibe-coco.json"
     assert json.loads(data)["images"][0]["file_name"] == "große Scheibe.png"
     masks = coco_masks(data)
     assert np.array_equal(masks["left"], LEFT)

@@ -24,8 +24,8 @@ from mobilesam.export import (
     cutout_bounds_xyxy,
     cutout_png,
     export_file,
+    export_file_name,
     mask_png,
-    safe_file_stem,
 )
 from mobilesam.images import Photo, scaled_size
 from mobilesam.interactions import Answer, parse_interactions
@@ -192,7 +192,7 @@ class PageHandlers:
         more: Reply = {}
         if kind in ("mask", "cutout"):
             mask = self._mask(embedding, query)
-            name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
+            name = export_file_name(photo.file_name, f"-{kind}.png")
             if kind == "cutout":
                 more["corner"] = list(cutout_bounds_xyxy(mask, soft)[:2])
                 data = cutout_png(self._pixels(photo), mask, soft)
