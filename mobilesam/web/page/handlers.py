@@ -34,7 +34,12 @@ from mobilesam.objects import PhotoObject, union_mask
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
 from mobilesam.web.page.mask_generation import MaskGeneration
-from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
+from mobilesam.web.page.object_payload import (
+    imported_objects,
+    is_clean,
+    objects_from_file,
+    objects_to_export,
+)
 from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
 from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal
@@ -77,7 +82,7 @@ class PageHandlers:
             await wait_until_done(self._model, _MODEL_INFO_S)
             return self.model_info(query)
 
-        full_size = (self.export, self.load_masks, self.preview)
+        full_size = (self.export, self.load_masks, self.import_annotations, self.preview)
         return [
             open,
             model_info,
@@ -207,16 +212,23 @@ class PageHandlers:
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
-        """The objects in the `text` of a mask file, with masks at the photo's own size."""
+        """The objects in the `text` of a mask file, with masks at the photo's own size.
+
+        The reply has `skipped`, the number of objects that cannot be used by their `reason`.
+        """
         photo = self.photos.get(query.get("token"))
         size_hw = self._embedding(photo).original_size
-        objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
-        return {
-            "objects": [
-                {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
-                for item in objects
-            ]
-        }
+        return objects_from_file(query.get("text"), size_hw, photo.file_name)
+
+    @answering
+    def import_annotations(self, query: Mapping[str, Any]) -> Reply:
+        """The objects of several photos in an upload, which is removed; see `imported_objects`."""
+        path = checked_upload(query.get("path"))
+        try:
+            max_pixels = self._model.result().settings.limits.max_pixels
+            return imported_objects(path.read_bytes(), query, max_pixels)
+        finally:
+            path.unlink(missing_ok=True)
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
