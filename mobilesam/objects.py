@@ -1,6 +1,8 @@
 """Named objects of one photo: what the page saves and what annotation files contain."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, get_args
 
@@ -21,7 +23,7 @@ from mobilesam.masks import (
 from mobilesam.schemas import Number, Plain, expected, validate
 
 MAX_NAME = 80  # characters
-MAX_OBJECTS = 100  # of a photo that the page can hold
+MAX_OBJECTS = 1000  # of a photo that the page can hold
 PALETTE = (
     "#1e8aff",
     "#f97316",
@@ -38,6 +40,10 @@ PALETTE = (
 """Colours of objects without one of their own, by index; `static/core/palette.js` has the same."""
 Keep = Literal["later", "predicted_iou"]
 
+_MAX_RAW_NAME = 50 * MAX_NAME  # before it is normalised, as NFC takes quadratic time
+_TOO_LONG = f"An object's name can have at most {MAX_NAME} characters."
+_JOINERS = re.compile("[\u200c\u200d]+")
+_VIRAMA = 9  # its combining class
 _PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 _Rgb = Annotated[str, Field(strict=True, pattern=r"\A#[0-9a-fA-F]{6}\z")]
 _COLOUR = TypeAdapter(Annotated[_Rgb | None, expected('like "#1e8aff"')])
@@ -107,21 +113,34 @@ class PhotoObject:
 
 
 def checked_name(name: object) -> str:
-    """Normalises a name to one line: collapses white space, removes unprintable characters.
+    """Normalises a name to one line in NFC: collapses white space, removes unprintable characters.
 
     Control and format characters and lone surrogates would break line-based formats, hide or
-    reverse the text after them, or cannot be encoded as UTF-8.
+    reverse the text after them, or cannot be encoded as UTF-8. The joiners U+200C and U+200D stay
+    within words and after a virama, where they change what the letters mean or look like.
     """
     if not isinstance(name, str):
         raise PromptError("An object's name must be text.")
-    spaced = " ".join(name.split())
-    # Split again: removing a character can leave two adjacent spaces.
-    clean = " ".join("".join(c for c in spaced if c.isprintable()).split())
+    if len(name) > _MAX_RAW_NAME:
+        raise PromptError(_TOO_LONG)
+    spaced = " ".join(unicodedata.normalize("NFC", name).split())
+    printable = "".join(c for c in spaced if c.isprintable() or _JOINERS.match(c))
+    # Again: removing a character can leave two adjacent spaces, or letters that compose.
+    joined = " ".join(_JOINERS.sub(_joiner, printable).split())
+    clean = unicodedata.normalize("NFC", joined)
     if not clean:
         raise PromptError("Give the object a name.")
     if len(clean) > MAX_NAME:
-        raise PromptError(f"An object's name can have at most {MAX_NAME} characters.")
+        raise PromptError(_TOO_LONG)
     return clean
+
+
+def _joiner(found: re.Match[str]) -> str:
+    """What stays of joiners: one between two characters or after a virama (UAX #31, 2.3)."""
+    start, end = found.span()
+    before, after = found.string[max(start - 1, 0) : start], found.string[end : end + 1]
+    is_at_end = not after.strip() and unicodedata.combining(before or " ") != _VIRAMA
+    return "" if is_at_end or not before.strip() else found[0][0]
 
 
 def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObject]:

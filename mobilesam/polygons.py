@@ -115,7 +115,7 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
 def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
     """The union, (H, W) bool, of one or more polygons in the frame `"edges"`.
 
-    Each is (N, 2) XY within the photo, N at least 3.
+    Each is (N, 2) XY, N at least 3; what is outside the photo is left out.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
@@ -128,15 +128,39 @@ def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]
 def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:
     """The (H, W) bool mask of a polygon in the frame `"centres"`, including its outline.
 
-    It is (N, 2) XY within the photo, N at least 3; fractions are rounded down.
+    It is (N, 2) XY, N at least 3; what is outside the photo is left out. Fractions are rounded
+    down, and the photo's right and lower edges stand for its last pixels.
     """
     height, width = size_hw
-    vertices = np.minimum(np.floor(polygon), (width - 1, height - 1)).astype(np.int32)
+    vertices = np.floor(polygon).astype(np.int32)
+    vertices -= vertices == (width, height)
     outline = np.zeros(size_hw, np.uint8)
     cv2.polylines(outline, [vertices], isClosed=True, color=(1,))
     # cv2.fillPoly takes time quadratic in the number of edges that cross a row.
     inside = fill_edges([vertices.astype(np.float64) + 0.5], size_hw)
     return np.logical_or(inside, outline)
+
+
+def clipped_polygon(
+    polygon: NDArray[np.float64], low: float, high_xy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The part of a polygon (N, 2) between `low` and `high_xy`; perhaps without vertices.
+
+    After Sutherland and Hodgman ("Reentrant polygon clipping", 1974): parts stay connected by lines
+    along the border.
+    """
+    for axis in (0, 1):
+        for sign, limit in ((1, low), (-1, high_xy[axis])):
+            depth = sign * (polygon[:, axis] - limit)
+            after, depth_after = np.roll(polygon, -1, axis=0), np.roll(depth, -1)
+            crosses = (depth < 0) != (depth_after < 0)
+            share = depth[crosses] / (depth - depth_after)[crosses]
+            cuts = polygon[crosses] + (after - polygon)[crosses] * share[:, None]
+            cuts[:, axis] = limit
+            inside = depth >= 0
+            order = np.concatenate([np.flatnonzero(inside), np.flatnonzero(crosses) + 0.5])
+            polygon = np.concatenate([polygon[inside], cuts])[order.argsort(kind="stable")]
+    return polygon
 
 
 def outline_length(polygon: NDArray[np.float64]) -> float:

@@ -22,7 +22,8 @@ from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
 from mobilesam.export.classes import DEFAULT_NAME, read_class_names
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
-from mobilesam.export.files import export_file, json_bytes, photo_file_name
+from mobilesam.export.files import export_file, json_bytes
+from mobilesam.export.names import photo_file_name
 from mobilesam.export.outlines import checked_tolerance
 from mobilesam.export.pictures import cutout_png, mask_png
 from mobilesam.export.split import checked_seed, checked_shares
@@ -112,7 +113,7 @@ def batch(args: Namespace) -> int:
     out = checked_output(args.out, suffix, args.prompts, *filter(None, [args.classes]))
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts, errors = read_prompts(args.prompts)
+    prompts, errors = read_prompts(args.prompts, args.folder)
     for sentence in errors:
         show(sentence)
     settings = Settings.from_env()

@@ -4,21 +4,31 @@ Coordinates are pixels of the upright photo. `torchvision.datasets.CocoDetection
 orientation of photos: apply `PIL.ImageOps.exif_transpose` after loading, or save them upright.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from mobilesam.cpu_budget import CpuBudget
-from mobilesam.errors import AnnotationError, PromptError
+from mobilesam.errors import PromptError
 from mobilesam.export.classes import ClassList
-from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
+from mobilesam.export.documents import (
+    Items,
+    JsonObject,
+    ObjectReader,
+    PhotoAnnotations,
+    Shape,
+    SkippedError,
+    given_size,
+    given_text,
+    validate_file,
+)
 from mobilesam.export.outlines import object_outlines
 from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.objects import PhotoObject
 from mobilesam.polygons import fill_edges
-from mobilesam.schemas import Number, WholeNumber, expected
 
 
 @dataclass(frozen=True)
@@ -96,87 +106,82 @@ def with_category_id(annotation: JsonObject, classes: ClassList) -> JsonObject:
     return {"category_id": classes.id_of(fields.pop("category")), **fields}
 
 
-CocoId = Annotated[WholeNumber | str, expected("an id: a whole number or text")]
-_Polygons = Annotated[list[list[Any]], Field(min_length=1, fail_fast=True)]
-Segmentation = Annotated[
-    _Polygons | JsonObject, expected("a list of polygons or a run-length mask")
-]
-"""The schema of a mask in a COCO file, for `segmentation_mask`."""
-
-
-class _Image(BaseModel):
-    id: CocoId
-    file_name: str | None = None
-    height: Number | None = None
-    width: Number | None = None
-
-
-class _Category(BaseModel):
-    id: CocoId
-    name: str
-
-
-class _Annotation(BaseModel):
-    image_id: CocoId
-    category_id: CocoId
-    segmentation: Segmentation
-    predicted_iou: Number | None = None
-
-
 class _CocoFile(BaseModel):
-    images: Items[_Image]
-    annotations: Items[_Annotation]
-    categories: Items[_Category]
+    images: Items[Any]
+    annotations: Items[Any]
+    categories: Items[Any] = []
 
 
-def read_coco(
-    document: object,
-    size_hw: tuple[int, int],
-    file_name: str | None = None,
-    budget: CpuBudget | None = None,
-) -> list[PhotoObject]:
-    """Reads the objects of one photo of size (H, W) from a COCO file of any program.
+def coco_photos(document: object, skipped: Counter[str]) -> list[PhotoAnnotations]:
+    """The photos in a COCO file of any program, and their annotations.
 
-    `document` is parsed JSON, with compressed or uncompressed RLEs or polygons. `file_name` is the
-    photo's name in the file, needed if it has several photos; `budget`: see `PhotoObject`.
+    `document` is parsed JSON, with compressed or uncompressed RLEs or polygons. What belongs to no
+    photo is counted in `skipped`.
 
     Raises:
-        AnnotationError: the document cannot be read or is for another photo.
-        PromptError: the budget is spent.
+        AnnotationError: the document has no lists of images and annotations.
     """
     content = validate_file(_CocoFile, document, "COCO")
-    images = content.images
-    if file_name is not None:
-        images = [image for image in images if image.file_name == file_name]
-    if not images:
-        raise AnnotationError("This file has no annotations for this photo.")
-    if len(images) > 1:
-        raise AnnotationError("This file has several photos, and the photo's name is not unique.")
-    reader = ObjectReader(size_hw, budget)
-    reader.check_photo_size(images[0].height, images[0].width)
-    # By repr, because an attacker can choose integers whose hashes all collide.
-    names = {repr(category.id): category.name for category in content.categories}
-    annotations = [item for item in content.annotations if item.image_id == images[0].id]
-    found = (_named_mask(annotation, names, reader) for annotation in annotations)
-    return reader.objects(found, len(annotations))
+    names = {
+        _key(row.get("id")): row.get("name") for row in content.categories if isinstance(row, dict)
+    }
+    shapes: dict[str, list[Shape]] = {
+        _key(row.get("id")): [] for row in content.images if isinstance(row, dict)
+    }
+    for row in content.annotations:
+        image = _key(row.get("image_id")) if isinstance(row, dict) else ""
+        if image not in shapes:
+            skipped["annotations of no photo in the file"] += 1
+            continue
+        category = row.get("category_id")
+        name = names.get(_key(category), f"class {_key(category)}")
+        draw = partial(_annotation_mask, row)
+        shapes[image].append(Shape(name, draw, row.get("predicted_iou")))
+    return [
+        PhotoAnnotations(
+            given_text(row.get("file_name")),
+            shapes.pop(_key(row.get("id"))),
+            given_size(row.get("height"), row.get("width")),
+            given_text(row.get("sha256")),
+        )
+        for row in content.images
+        if isinstance(row, dict) and _key(row.get("id")) in shapes
+    ]
 
 
-def _named_mask(
-    annotation: _Annotation, names: Mapping[str, str], reader: ObjectReader
-) -> NamedMask:
-    category = repr(annotation.category_id)
-    if category not in names:
-        raise AnnotationError("An annotation's category is not among the file's categories.")
-    mask = segmentation_mask(annotation.segmentation, reader)
-    return names[category], mask, annotation.predicted_iou
+def _key(coco_id: object) -> str:
+    """An id as text, because an attacker can choose integers whose hashes all collide."""
+    return repr(coco_id) if type(coco_id) in (int, str) else ""
 
 
-def segmentation_mask(segmentation: list[list[Any]] | JsonObject, reader: ObjectReader) -> Mask:
-    """The (H, W) mask of a `Segmentation`, for a photo of the reader's size.
+def _annotation_mask(annotation: JsonObject, reader: ObjectReader) -> Mask:
+    segmentation = annotation.get("segmentation")
+    if not segmentation:
+        has_box = annotation.get("bbox")
+        raise SkippedError("boxes without a mask" if has_box else "objects without a mask")
+    return segmentation_mask(segmentation, reader)
+
+
+def segmentation_mask(segmentation: object, reader: ObjectReader) -> Mask:
+    """The (H, W) mask of a `segmentation` in a COCO file, for a photo of the reader's size.
+
+    Of several polygons, those that cannot be read are left out.
 
     Raises:
-        AnnotationError: the polygons or the RLE are damaged or do not fit the photo.
+        AnnotationError: no polygon can be read, or the RLE is damaged or of another size.
     """
     if isinstance(segmentation, dict):
+        if segmentation.get("size") != list(reader.size_hw):
+            raise SkippedError("masks of another size")
         return mask_from_coco_rle(segmentation, reader.size_hw)
-    return fill_edges([reader.polygon(polygon) for polygon in segmentation], reader.size_hw)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise SkippedError("objects without a mask")
+    polygons, reason = [], None
+    for coordinates in segmentation:
+        try:
+            polygons.append(reader.polygon(coordinates))
+        except SkippedError as error:
+            reason = error
+    if not polygons and reason:
+        raise reason
+    return fill_edges(polygons, reader.size_hw)

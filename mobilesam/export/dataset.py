@@ -5,13 +5,14 @@ stays in them; annotations are in pixels of the upright photo.
 """
 
 import json
+import os
 import shutil
 import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Self
 
 from mobilesam.errors import PromptError
@@ -24,8 +25,9 @@ from mobilesam.export.coco import (
     with_category_id,
 )
 from mobilesam.export.documents import JsonObject
-from mobilesam.export.files import json_bytes, photo_file_name
+from mobilesam.export.files import json_bytes
 from mobilesam.export.labelme import labelme_document
+from mobilesam.export.names import photo_file_name, safe_file_name
 from mobilesam.export.outlines import POLYGON_FORMATS, check_polygon_cost
 from mobilesam.export.pictures import class_png, classes_csv
 from mobilesam.export.split import SPLITS
@@ -33,7 +35,7 @@ from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.objects import PhotoObject, check_sizes
 
 DATASET_FORMATS = ("coco_rle", "coco_polygons", "yolo", "labelme", "class_png")
-_MAX_STEM_BYTES = 240  # file systems allow 255 for a name with its extension
+_MAX_STEM_BYTES = 240  # file systems allow 255 for a name with its number and extension
 
 
 def checked_format(value: object) -> str:
@@ -109,20 +111,21 @@ class DatasetWriter:
             check_polygon_cost(objects)
         for item in objects:
             self._classes.id_of(item.name)
-        file_name = self._unique_name(photo_file_name(name))
-        stem = PurePosixPath(file_name).stem
+        stem, extension = self._unique_name(photo_file_name(name))
+        # A photo that the user adds keeps its name; one that is copied needs a safe one.
+        file_name = safe_file_name(stem, extension) if photo else f"{stem}{extension}"
         source = photo.open("rb") if photo else None
         try:
             match self._format:
                 case "yolo":
                     labels = yolo_labels(objects, size_hw, self._classes, self._tolerance)
-                    self._write(f"labels/{split}/{stem}.txt", labels)
+                    self._write(f"labels/{split}/{safe_file_name(stem, '.txt')}", labels)
                 case "labelme":
                     document = labelme_document(file_name, size_hw, objects, self._tolerance)
-                    self._write(f"{split}/{stem}.json", json_bytes(document))
+                    self._write(f"{split}/{safe_file_name(stem, '.json')}", json_bytes(document))
                 case "class_png":
                     image = class_png(objects, size_hw, self._classes)
-                    self._write(f"masks/{split}/{stem}.png", image)
+                    self._write(f"masks/{split}/{safe_file_name(stem, '.png')}", image)
                 case _:
                     self._add_to_coco(split, file_name, size_hw, objects)
             if source:
@@ -157,21 +160,21 @@ class DatasetWriter:
         for part in self._coco.values():
             part.annotations.close()
 
-    def _unique_name(self, file_name: str) -> str:
-        """The name, with a number if another photo's stem is the same.
+    def _unique_name(self, file_name: str) -> tuple[str, str]:
+        """The stem and the extension, with a number if another photo's stem is the same.
 
         Label files are named after the stem, so a.jpg and a.png would share one. Many file systems
         do not distinguish upper and lower case.
         """
-        path = PurePosixPath(file_name)
-        if path.suffix.lower() in ("", ".json"):  # the latter is that of labelme's documents
-            path = PurePosixPath(f"{file_name}.jpg")
-        stem = path.stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
+        stem, extension = os.path.splitext(file_name)
+        if extension.lower() in ("", ".json"):  # the latter is that of labelme's documents
+            stem, extension = file_name, ".jpg"
+        stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
         number = self._numbers.get(stem, 1)
         while _folded(unique := f"{stem}-{number}" if number > 1 else stem) in self._stems:
             number += 1
         self._numbers[stem] = number
-        return f"{unique}{path.suffix}"
+        return unique, extension
 
     def _add_to_coco(
         self, split: str, file_name: str, size_hw: tuple[int, int], objects: Sequence[PhotoObject]
@@ -237,4 +240,5 @@ class _CocoSplit:
 
 
 def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()
+    """What stems that file systems may take for the same have in common."""
+    return unicodedata.normalize("NFC", safe_file_name(stem, "")).casefold()

@@ -2,17 +2,15 @@
 
 import io
 import json
-import re
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 from mobilesam.errors import PromptError
 from mobilesam.export.classes import ClassList
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.documents import JsonObject
 from mobilesam.export.labelme import labelme_document
+from mobilesam.export.names import export_file_name, photo_file_name, safe_file_name
 from mobilesam.export.outlines import POLYGON_FORMATS, check_polygon_cost, checked_tolerance
 from mobilesam.export.pictures import class_png, classes_csv, cutout_png, index_png, mask_png
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
@@ -23,14 +21,14 @@ from mobilesam.settings import MEGA
 
 MAX_CUTOUT_PIXELS = 64 * MEGA  # of all cut-outs in a ZIP; a pixel takes up to four bytes
 _SUFFIXES = {
-    "mask_png": "masks.png",
-    "index_png": "index.png",
-    "cutouts_zip": "cutouts.zip",
-    "coco_rle": "coco.json",
-    "coco_polygons": "coco-polygons.json",
-    "yolo": "yolo.zip",
-    "labelme": "labelme.json",
-    "class_png": "classes.zip",
+    "mask_png": "-masks.png",
+    "index_png": "-index.png",
+    "cutouts_zip": "-cutouts.zip",
+    "coco_rle": "-coco.json",
+    "coco_polygons": "-coco-polygons.json",
+    "yolo": "-yolo.zip",
+    "labelme": ".json",  # labelme looks for this name beside the photo
+    "class_png": "-classes.zip",
 }
 FILE_FORMATS = tuple(_SUFFIXES)
 
@@ -73,7 +71,7 @@ def export_file(
     if not any(item.area for item in objects):
         raise PromptError("All masks are empty, so there is nothing to export.")
     name = photo_file_name(photo_name)
-    file_name = f"{safe_file_stem(PurePosixPath(name).stem)}-{_SUFFIXES[file_format]}"
+    file_name = export_file_name(name, _SUFFIXES[file_format])
     match file_format:
         case "mask_png":
             return file_name, mask_png(union_mask(objects))
@@ -94,19 +92,22 @@ def _annotations(
     classes: ClassList,
     tolerance: float,
 ) -> bytes:
-    stem = PurePosixPath(photo_name).stem
     if file_format in POLYGON_FORMATS:
         check_polygon_cost(objects)
     match file_format:
         case "class_png":
             image = class_png(objects, size_hw, classes)
-            return _zip([("classes.csv", classes_csv(classes)), (f"{stem}.png", image)])
+            return _zip(
+                [
+                    ("classes.csv", classes_csv(classes)),
+                    (export_file_name(photo_name, ".png"), image),
+                ]
+            )
         case "yolo":
             # YOLO looks for the labels of images/<photo> in labels/<stem>.txt.
             labels = yolo_labels(objects, size_hw, classes, tolerance)
-            return _zip(
-                [("data.yaml", yolo_data_yaml(classes.names)), (f"labels/{stem}.txt", labels)]
-            )
+            label_file = f"labels/{export_file_name(photo_name, '.txt')}"
+            return _zip([("data.yaml", yolo_data_yaml(classes.names)), (label_file, labels)])
         case "labelme":
             return json_bytes(labelme_document(photo_name, size_hw, objects, tolerance))
         case _:
@@ -123,24 +124,6 @@ def json_bytes(document: JsonObject) -> bytes:
     return json.dumps(document, allow_nan=False).encode("ascii") + b"\n"
 
 
-def safe_file_stem(name: str, fallback: str = "photo") -> str:
-    """The letters and digits of a name, at most 40 characters, joined by dashes; or `fallback`."""
-    plain = unicodedata.normalize("NFC", name)
-    return re.sub(r"[\W_]+", "-", plain)[:40].strip("-") or fallback
-
-
-def photo_file_name(path: str) -> str:
-    """The photo's file name with its extension, as annotation files refer to it.
-
-    Directories and characters that Windows forbids are removed, so that a reader which joins the
-    name to a folder stays in that folder. Of a long name, the last 100 characters are returned;
-    `"photo.jpg"` if nothing is left.
-    """
-    last = re.split(r"[/\\]", path)[-1]
-    plain = "".join(c for c in last if c.isprintable() and c not in '<>:"|?*').strip()
-    return plain[-100:] if plain.strip(".") else "photo.jpg"
-
-
 def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject], soft: bool) -> bytes:
     """Cut-outs named `<index>-<name>.png`; the index, as in `index_png`, makes names unique."""
     boxes_xywh = [mask_to_json(item.rle)["bbox"] for item in objects]
@@ -149,7 +132,7 @@ def _cutouts_zip(photo: Photo, objects: Sequence[PhotoObject], soft: bool) -> by
             "The cut-outs are too large for one file. Export fewer objects at a time."
         )
     files = (
-        (f"{index}-{safe_file_stem(item.name, 'object')}.png", cutout_png(photo, item.mask, soft))
+        (safe_file_name(f"{index}-{item.name}", ".png"), cutout_png(photo, item.mask, soft))
         for index, item in enumerate(objects, start=1)
         if item.area
     )

@@ -52,7 +52,7 @@ def test_a_coco_file_holds_the_masks_that_the_page_showed(demo):
         ("cutouts_zip", "-cutouts.zip"),
         ("coco_polygons", ".json"),
         ("yolo", "-yolo.zip"),
-        ("labelme", "-labelme.json"),
+        ("labelme", ".json"),
     ],
 )
 def test_every_file_that_is_offered_can_be_saved(two, kind, ending):

@@ -21,9 +21,9 @@ from pycocotools.coco import COCO
 from mobilesam.errors import PromptError
 from mobilesam.export import ClassList, DatasetWriter, split_photos
 from mobilesam.export.dataset import DATASET_FORMATS
-from mobilesam.export.labelme import read_labelme
 from mobilesam.export.split import SPLITS
-from mobilesam.objects import PhotoObject
+from mobilesam.objects import PALETTE, PhotoObject
+from tests.annotations import read
 from tests.serving import iou
 from tests.shapes import fifty_masks
 
@@ -163,7 +163,7 @@ def test_labelme_finds_the_photo_beside_every_document(write):
             assert image.size == (document["imageWidth"], document["imageHeight"])
         if path.stem != "empty":
             mask = masks[int(path.stem)]
-            objects = read_labelme(document, mask.shape)
+            objects, _ = read(document, mask.shape)
             assert [item.name for item in objects] == ["dog", "thing"]
             assert all(np.array_equal(item.mask, mask) for item in objects)
 
@@ -183,6 +183,7 @@ def test_class_images_hold_the_ids_that_the_legend_explains(write):
         colours = np.array(image.convert("RGB"))
     thing, dog = (item.mask for item in photos[0][1])
     assert np.array_equal(values, np.where(dog, 2, np.where(thing, 3, 0)))
+    assert [row["colour"] for row in rows[:2]] == ["#000000", PALETTE[0]]
     for row in rows:
         seen = {"#" + bytes(pixel).hex() for pixel in colours[values == int(row["id"])]}
         assert seen == ({row["colour"]} if row["name"] != "cat" else set())

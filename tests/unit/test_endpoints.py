@@ -177,7 +177,7 @@ OBJECT = {"name": "all", "rle": {"size": [120, 180], "counts": [0, 21_600]}}
     ("upload", "name", "file", "annotated"),
     [
         ("disc.png", None, "disc-coco.json", "disc.png"),
-        ("disc.png", "fig 1.jpg", "fig-1-coco.json", "fig 1.jpg"),
+        ("disc.png", "fig 1.jpg", "fig 1-coco.json", "fig 1.jpg"),
         ("disc.png", "fig", "fig-coco.json", "fig.png"),
         ("blob", None, "photo-coco.json", "photo.png"),
         ("blob", "../../etc/passwd", "passwd-coco.json", "passwd.png"),

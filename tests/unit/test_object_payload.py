@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_what_is_no_colour_gets_a_sentence(handlers, token, colour):
 
 def test_edited_masks_are_exported_unchanged(save):
     name, data = save(two())
-    assert name == "große-Scheibe-coco.json"
+    assert name == "große Scheibe-coco.json"
     assert json.loads(data)["images"][0]["file_name"] == "große Scheibe.png"
     masks = coco_masks(data)
     assert np.array_equal(masks["left"], LEFT)
@@ -161,17 +162,29 @@ def test_objects_that_cannot_be_exported_get_a_sentence(handlers, token, objects
     assert "went wrong" not in reply["error"]
 
 
-@pytest.mark.parametrize("what", ["export", "load_masks"])
-def test_a_file_has_a_cpu_budget(handlers, token, monkeypatch, what):
-    shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [99, 99]]}
-    text = json.dumps({"shapes": [shape] * 50})
+def test_an_export_has_a_cpu_budget(handlers, token, monkeypatch):
     items = [{"name": "a", "interactions": [edited(LEFT)]}] * 50
-    asked = {"token": token, "objects": items, "kind": "coco_rle", "text": text}
-    assert getattr(handlers, what)(asked)["ok"]
+    asked = {"token": token, "objects": items, "kind": "coco_rle"}
+    assert handlers.export(asked)["ok"]
     monkeypatch.setattr(object_payload, "CPU_BUDGET_S", 0.001)
-    reply = getattr(handlers, what)(asked)
+    reply = handlers.export(asked)
     assert not reply["ok"]
     assert "fewer objects" in reply["error"]
+
+
+def test_objects_that_take_too_long_to_read_are_skipped(handlers, token, monkeypatch):
+    shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [99, 99]]}
+    asked = {"token": token, "text": json.dumps({"shapes": [shape] * 300})}
+    assert len(handlers.load_masks(asked)["objects"]) == 300
+    monkeypatch.setattr(object_payload, "IMPORT_BUDGET_S", 0.02)
+    reply = handlers.load_masks(asked)
+    if reply["ok"]:
+        (skipped,) = reply["skipped"]
+        assert skipped["reason"] == "objects that would take too long"
+        assert len(reply["objects"]) + skipped["count"] == 300
+        assert skipped["count"]
+    else:
+        assert "would take too long" in reply["error"]
 
 
 def test_decodes_count_although_they_run_in_another_thread(handlers, token, monkeypatch, stub_sam):
@@ -263,13 +276,14 @@ def test_a_file_without_masks_of_this_photo_gets_a_sentence(handlers, token, tex
     assert "went wrong" not in reply["error"]
 
 
-def test_more_objects_than_the_page_can_hold_are_refused(handlers, token):
+def test_objects_beyond_those_the_page_can_hold_are_skipped(handlers, token):
     shape = {"label": "a", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
-    many = json.dumps({"shapes": [shape] * (MAX_OBJECTS + 1)})
-    assert str(MAX_OBJECTS) in handlers.load_masks({"token": token, "text": many})["error"]
-    assert handlers.load_masks(
-        {"token": token, "text": json.dumps({"shapes": [shape] * MAX_OBJECTS})}
-    )["ok"]
+    reply = handlers.load_masks(
+        {"token": token, "text": json.dumps({"shapes": [shape] * (MAX_OBJECTS + 2)})}
+    )
+    assert len(reply["objects"]) == MAX_OBJECTS
+    (skipped,) = reply["skipped"]
+    assert skipped["count"] == 2
 
 
 def test_empty_masks_of_a_file_are_left_out():
@@ -288,5 +302,107 @@ def test_empty_masks_of_a_file_are_left_out():
         "annotations": annotations,
         "categories": [{"id": 1, "name": "cup"}],
     }
-    (loaded,) = objects_from_file(json.dumps(document), (2, 3), "a.png")
-    assert loaded.area == 4
+    reply = objects_from_file(json.dumps(document), (2, 3), "a.png")
+    (loaded,) = reply["objects"]
+    assert coco_mask.area(loaded["rle"]) == 4
+    assert reply["skipped"] == [{"reason": "empty masks", "count": 1}]
+
+
+def a_labelme_file(name: str, *labels: str, **more: object) -> str:
+    shape = {"shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
+    return json.dumps(
+        {"imagePath": name, "shapes": [{**shape, "label": label} for label in labels], **more}
+    )
+
+
+@pytest.fixture
+def upload(tmp_path):
+    """Stores an upload as the page does, and returns its path."""
+
+    def store(data: bytes | str) -> str:
+        path = tmp_path / "annotations"
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return str(path)
+
+    return store
+
+
+def test_annotations_of_several_photos_are_imported_and_the_upload_removed(handlers, upload):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("a.json", a_labelme_file("..\\photos\\a.jpg", "cat", "dog"))
+        files.writestr("b.json", a_labelme_file("b.jpg", "ant"))
+        files.writestr("c.json", a_labelme_file("c.jpg", "bee", "bee"))
+        files.writestr("notes.json", "{}")
+    path = upload(archive.getvalue())
+    photos = [
+        {"name": "b.jpg", "sha256": None, "width": 20, "height": 10},
+        {"name": "a.jpg", "sha256": "0" * 64, "width": 30, "height": 20},
+        {"name": "d.jpg", "width": 30, "height": 20},
+    ]
+    query = {"path": path, "name": "all.zip", "photos": photos, "assign": {}}
+    reply = handlers.import_annotations(query)
+    assert reply["ok"]
+    named = {row["index"]: [item["name"] for item in row["objects"]] for row in reply["photos"]}
+    assert named == {1: ["cat", "dog"], 0: ["ant"]}
+    (ant,) = reply["photos"][1]["objects"]
+    assert ant["rle"]["size"] == [10, 20]
+    assert coco_mask.area(ant["rle"]) == 81
+    assert reply["unmatched"] == [{"name": "c.jpg", "count": 2}]
+    assert reply["skipped"] == [{"reason": "files without masks", "count": 1}]
+    assert not Path(path).exists()
+    assert handlers.import_annotations(query)["expired"]
+
+    path = upload(archive.getvalue())
+    reply = handlers.import_annotations({**query, "path": path, "assign": {"c.jpg": 2}})
+    assert [row["index"] for row in reply["photos"]] == [1, 0, 2]
+    assert reply["unmatched"] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "/etc/passwd"},
+        {"path": None},
+        {"name": 7},
+        {"photos": None},
+        {"photos": [{}]},
+        {"photos": [{"name": "a", "width": -1, "height": 1}]},
+        {"photos": [{"name": "a", "width": 1e9, "height": 1}]},
+        {"photos": [{"name": "a"}] * 1001},
+        {"photos": [{"name": "x" * 5000}]},
+        {"assign": []},
+        {"assign": {"a": "0"}},
+    ],
+)
+def test_a_hostile_import_gets_a_sentence(handlers, upload, change):
+    query = {"path": upload(a_labelme_file("a.jpg", "cat")), "name": "a.json", "photos": []}
+    reply = handlers.import_annotations({**query, **change})
+    assert not reply["ok"]
+    assert "went wrong" not in reply["error"]
+
+
+def test_a_photo_that_is_said_to_be_huge_takes_no_memory(handlers, upload):
+    photos = [{"name": "a.jpg", "width": 1_000_000, "height": 1_000_000}]
+    query = {"path": upload(a_labelme_file("a.jpg", "cat")), "name": "a.json", "photos": photos}
+    reply = handlers.import_annotations({**query, "assign": {"a.jpg": 7, "x": -1}})
+    assert reply["photos"] == []
+    assert reply["skipped"] == [{"reason": "objects of photos that are too large", "count": 1}]
+
+
+def test_a_file_about_one_other_photo_is_loaded_if_it_fits(handlers, token):
+    text = a_labelme_file("other.jpg", "cat", "", imageHeight=HEIGHT, imageWidth=WIDTH)
+    reply = handlers.load_masks({"token": token, "text": text})
+    assert [item["name"] for item in reply["objects"]] == ["cat"]
+    assert reply["skipped"] == [{"reason": "objects without a usable name", "count": 1}]
+    text = a_labelme_file("other.jpg", "cat", imageHeight=HEIGHT + 1, imageWidth=WIDTH)
+    reply = handlers.load_masks({"token": token, "text": text})
+    assert "1 objects of photos of another size" in reply["error"]
+
+
+def test_yolo_labels_are_loaded_for_the_open_photo(handlers, token):
+    reply = handlers.load_masks(
+        {"token": token, "text": "3 0.1 0.1 0.5 0.1 0.5 0.5\n1 .5 .5 .1 .1\n"}
+    )
+    assert [item["name"] for item in reply["objects"]] == ["class 3"]
+    assert reply["skipped"] == [{"reason": "boxes without a mask", "count": 1}]

@@ -29,9 +29,9 @@ from mobilesam.export import (
     cutout_bounds_xyxy,
     cutout_png,
     export_file,
+    export_file_name,
     mask_png,
     read_class_names,
-    safe_file_stem,
 )
 from mobilesam.export.outlines import checked_tolerance, count_vertices
 from mobilesam.frame import CropXYXY, checked_crop
@@ -48,7 +48,12 @@ from mobilesam.web.page.dataset_sessions import (
     SentPhoto,
 )
 from mobilesam.web.page.mask_generation import MaskGeneration
-from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
+from mobilesam.web.page.object_payload import (
+    imported_objects,
+    is_clean,
+    objects_from_file,
+    objects_to_export,
+)
 from mobilesam.web.page.photo_sessions import MAX_OPEN_PHOTOS, PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
 from mobilesam.web.server.replies import (
@@ -118,6 +123,7 @@ class PageHandlers:
             self.masks,
             self.combine,
             self.load_masks,
+            self.import_annotations,
             self.preview,
             self.read_classes,
         )
@@ -260,7 +266,7 @@ class PageHandlers:
         more: Reply = {}
         if kind in ("mask", "cutout"):
             mask = self._mask(embedding, query)
-            name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
+            name = export_file_name(photo.file_name, f"-{kind}.png")
             if kind == "cutout":
                 more["corner"] = list(cutout_bounds_xyxy(mask, soft)[:2])
                 data = cutout_png(self._pixels(photo), mask, soft)
@@ -334,16 +340,23 @@ class PageHandlers:
 
     @answering
     def load_masks(self, query: Mapping[str, Any]) -> Reply:
-        """The objects in the `text` of a mask file, with masks at the photo's own size."""
+        """The objects in the `text` of a mask file, with masks at the photo's own size.
+
+        The reply has `skipped`, the number of objects that cannot be used by their `reason`.
+        """
         photo = self.photos.get(query.get("token"))
         size_hw = self._embedding(photo).original_size
-        objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
-        return {
-            "objects": [
-                {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
-                for item in objects
-            ]
-        }
+        return objects_from_file(query.get("text"), size_hw, photo.file_name)
+
+    @answering
+    def import_annotations(self, query: Mapping[str, Any]) -> Reply:
+        """The objects of several photos in an upload, which is removed; see `imported_objects`."""
+        path = checked_upload(query.get("path"))
+        try:
+            max_pixels = self._model.result().settings.limits.max_pixels
+            return imported_objects(path.read_bytes(), query, max_pixels)
+        finally:
+            path.unlink(missing_ok=True)
 
     @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 import mobilesam
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export import parse_document, read_coco, read_labelme
+from mobilesam.export import PhotoInfo, read_annotations
 from mobilesam.interactions import AddPoint, SetBox, SetMask, parse_interactions
 from mobilesam.masks import CocoRle, Mask, checked_rle
 from mobilesam.objects import MAX_OBJECTS, PhotoObject, remove_overlaps
+from mobilesam.schemas import validate
+from mobilesam.web.server.replies import Reply
 
 MAX_PROMPTS = 2000  # points and boxes of all objects together: each may need a decode
 CPU_BUDGET_S = 30.0  # of CPU time for one file: enough for 500 clicked objects of 12 megapixels
+IMPORT_BUDGET_S = 20.0  # of CPU time to read a file; objects beyond are skipped
+MAX_IMPORT_PHOTOS = 1000
+MAX_COUNTS_SHOWN = 200  # names or reasons in a reply, the most frequent ones
+
+_Side = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
+class _ImportPhoto(BaseModel):
+    name: Annotated[str, Field(max_length=4096)]
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    width: _Side | None = None
+    height: _Side | None = None
+
+
+class _Import(BaseModel):
+    name: Annotated[str, Field(max_length=4096)]
+    photos: Annotated[list[_ImportPhoto], Field(max_length=MAX_IMPORT_PHOTOS)]
+    assign: dict[str, Annotated[int, Field(strict=True)]] = {}
+
+
+_IMPORT = TypeAdapter(_Import)
 
 
 def objects_to_export(
@@ -69,31 +97,75 @@ def is_clean(query: Mapping[str, Any]) -> bool:
     return clean
 
 
-def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> list[PhotoObject]:
-    """The objects in a COCO or labelme file; those with an empty mask are left out.
+def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> Reply:
+    """The objects in the text of a COCO, labelme or YOLO file, and what is skipped, as JSON.
 
-    In a COCO file of several photos, `file_name` selects the photo.
+    In a file of several photos, `file_name` selects the photo.
 
     Raises:
-        MobileSamError: the file cannot be used. It is also raised, now or when the objects are
-            read, if the CPU budget is spent.
+        MobileSamError: the file cannot be used, or has no object for this photo.
     """
-    budget = CpuBudget(CPU_BUDGET_S)
-    document = parse_document(text) if isinstance(text, str) else None
-    if not isinstance(document, dict) or not {"shapes", "annotations"} & document.keys():
+    if not isinstance(text, str):
         raise AnnotationError("This file contains no masks. Open a COCO or labelme JSON file.")
-    if "shapes" in document:
-        objects = read_labelme(document, size_hw, budget)
-    else:
-        images = document.get("images")
-        has_several = isinstance(images, list) and len(images) > 1
-        objects = read_coco(document, size_hw, file_name if has_several else None, budget)
-    objects = [item for item in objects if item.area]
-    if not objects:
-        raise AnnotationError("All masks in this file are empty.")
-    if len(objects) > MAX_OBJECTS:
-        raise AnnotationError(
-            f"This file has {len(objects)} objects, but the page can hold only {MAX_OBJECTS}. "
-            "Split the file."
+    data = text.encode(errors="replace")
+    photos = [PhotoInfo(file_name, size_hw)]
+    name = "labels.json" if data.lstrip()[:1] in (b"{", b"[") else f"{Path(file_name).stem}.txt"
+    budget = CpuBudget(IMPORT_BUDGET_S)
+    imported = read_annotations(data, name, photos, None, budget, math.prod(size_hw))
+    if not imported.objects and len(imported.unmatched) == 1:  # the user chose it for this photo
+        imported = read_annotations(
+            data, name, photos, dict.fromkeys(imported.unmatched, 0), budget
         )
-    return objects
+    skipped = _counts("reason", imported.skipped)
+    objects = imported.objects.get(0, [])
+    if not objects:
+        reasons = ", ".join(f"{row['count']} {row['reason']}" for row in skipped)
+        reason = f" Skipped: {reasons}." if reasons else ""
+        raise AnnotationError(f"This file has no masks for this photo.{reason}")
+    return {"objects": _objects(objects), "skipped": skipped}
+
+
+def imported_objects(data: bytes, query: Mapping[str, Any], max_pixels: int) -> Reply:
+    """The objects of several photos in a file, as JSON for the page.
+
+    `query` has the `name` of the file, the `photos`, {"name", "sha256", "width", "height"} each,
+    and `assign`, the index of a photo by a name that an earlier reply had in `unmatched`. Photos of
+    more than `max_pixels` are skipped.
+
+    Returns `photos`, [{"index", "objects"}, ...], `unmatched`, [{"name", "count"}, ...], and
+    `skipped`, [{"reason", "count"}, ...].
+
+    Raises:
+        MobileSamError: the query or the file cannot be used.
+    """
+    asked = validate(_IMPORT, query)
+    photos = [
+        PhotoInfo(
+            photo.name,
+            (photo.height, photo.width) if photo.height and photo.width else None,
+            photo.sha256,
+        )
+        for photo in asked.photos
+    ]
+    budget = CpuBudget(IMPORT_BUDGET_S)
+    imported = read_annotations(data, asked.name, photos, asked.assign, budget, max_pixels)
+    return {
+        "photos": [
+            {"index": index, "objects": _objects(objects)}
+            for index, objects in imported.objects.items()
+            if objects
+        ],
+        "unmatched": _counts("name", imported.unmatched),
+        "skipped": _counts("reason", imported.skipped),
+    }
+
+
+def _objects(objects: Sequence[PhotoObject]) -> list[Reply]:
+    return [
+        {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
+        for item in objects
+    ]
+
+
+def _counts(key: str, counts: Counter[str]) -> list[Reply]:
+    return [{key: what, "count": count} for what, count in counts.most_common(MAX_COUNTS_SHOWN)]
