@@ -20,7 +20,8 @@ from tests.opening import new_handlers, opened
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = (
-    "open", "model_info", "segment", "everything", "export", "load_masks", "preview",
+    "open", "model_info", "segment", "everything", "export", "load_masks", "import_annotations",
+    "preview",
 )  # fmt: skip
 XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
 LABELS = st.sampled_from([0, 1])
