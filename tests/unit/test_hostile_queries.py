@@ -20,8 +20,8 @@ from tests.opening import new_handlers, opened
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = (
-    "open", "close", "model_info", "encode_crop", "segment", "everything", "export", "load_masks",
-    "preview", "masks", "combine", "read_classes",
+    "open", "close", "model_info", "encode_crop", "segment", "everything", "export", "preview",
+    "import_annotations", "masks", "combine", "read_classes",
 )  # fmt: skip
 XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
 LABELS = st.sampled_from([0, 1])
