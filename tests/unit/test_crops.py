@@ -27,7 +27,7 @@ from mobilesam.interactions import (
 from mobilesam.masks import mask_from_coco_rle, mask_to_coco_rle
 from mobilesam.model.backend import plain_backend
 from mobilesam.paint import Stroke, mask_logits
-from mobilesam.web.page import handlers as handlers_module
+from mobilesam.web.page import opening as opening_module
 from tests.event_loop import run_async
 from tests.opening import new_handlers, opened
 from tests.stub_options import KEEP_ALL
@@ -230,7 +230,7 @@ def token(handlers, disc, tmp_path) -> str:
 
 def encode_crop(handlers, token, crop=CROP):
     query = {"token": token, "crop": crop if crop is None else list(crop)}
-    return run_async(handlers.encode_crop(query))
+    return run_async(handlers.opening.encode_crop(query))
 
 
 def test_a_click_in_a_crop_is_answered_after_the_crop_was_encoded(
@@ -254,11 +254,11 @@ def test_an_export_has_the_mask_of_the_crop_at_the_photos_size(handlers, token, 
         {"name": "other", "interactions": [{"type": "crop", "box": [0, 0, 99, 99]}, point(POINT)]},
     ]
     query = {"token": token, "objects": objects, "kind": "coco_rle"}
-    missing = handlers.export(query)["crops"]
+    missing = handlers.files.export(query)["crops"]
     assert sorted(missing) == [[0, 0, 99, 99], list(CROP)]
     for crop in missing:
         assert encode_crop(handlers, token, crop)["ok"]
-    reply = handlers.export(query)
+    reply = handlers.files.export(query)
     document = json.loads(Path(reply["path"]).read_bytes())
     near, far, _ = (coco_mask.decode(one["segmentation"]) == 1 for one in document["annotations"])
     prediction = segmenter.predict(segmenter.encode(cut), Prompt([shifted(POINT)], [1]))
@@ -271,12 +271,14 @@ def test_a_crop_is_encoded_in_the_queue_of_photos_but_not_behind_many(handlers, 
     calls, release = stub_sam.image_encoder.calls, threading.Event()
 
     async def scene():
-        for _ in range(handlers_module.MAX_AHEAD_OF_CROP):
+        for _ in range(opening_module.MAX_AHEAD_OF_CROP):
             queue.submit(release.wait)
         query = {"token": token, "crop": list(CROP)}
-        waiting = [asyncio.create_task(handlers.encode_crop(query)) for _ in range(3)]
+        waiting = [asyncio.create_task(handlers.opening.encode_crop(query)) for _ in range(3)]
         await asyncio.sleep(0)
-        late = asyncio.create_task(handlers.encode_crop({"token": token, "crop": [0, 0, 90, 90]}))
+        late = asyncio.create_task(
+            handlers.opening.encode_crop({"token": token, "crop": [0, 0, 90, 90]})
+        )
         await asyncio.sleep(0)
         release.set()
         return [await one for one in waiting], await late
@@ -288,7 +290,7 @@ def test_a_crop_is_encoded_in_the_queue_of_photos_but_not_behind_many(handlers, 
 
 
 def test_the_crops_of_a_photo_are_limited(handlers, token, monkeypatch):
-    monkeypatch.setattr(handlers_module, "MAX_CROPS", 2)
+    monkeypatch.setattr(opening_module, "MAX_CROPS", 2)
     assert encode_crop(handlers, token, (0, 0, 90, 90))["ok"]
     assert encode_crop(handlers, token, (0, 0, 91, 90))["ok"]
     assert "Reload the page" in encode_crop(handlers, token, (0, 0, 92, 90))["error"]

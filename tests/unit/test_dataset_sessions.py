@@ -47,7 +47,7 @@ def ask(handlers):
     """ask(tab="one", **query) gives the reply of the server function."""
 
     def call(tab="one", **query):
-        return run_async(handlers.dataset(query, tab))
+        return run_async(handlers.files.dataset(query, tab))
 
     return call
 
@@ -142,7 +142,7 @@ def test_an_open_photo_needs_no_second_upload(handlers, ask, disc, tmp_path_fact
     Image.fromarray(disc).save(source)
     token = opened(handlers, source)["token"]
     objects = [{"name": "disc", "interactions": [POINT]}, {"name": "disc", "interactions": [POINT]}]
-    masks = handlers.masks({"token": token, "objects": objects})
+    masks = handlers.files.masks({"token": token, "objects": objects})
     assert masks["ok"]
     named = [{"name": "disc", "rle": one} for one in masks["rles"]]
     assert all(isinstance(iou, float) for iou in masks["predicted_ious"])
@@ -169,8 +169,10 @@ def test_masks_are_those_of_the_export(handlers, disc, tmp_path_factory):
         {"name": "b", "interactions": [{"type": "box", "box": [60, 30, 140, 110]}]},
     ]
     query = {"token": token, "objects": objects, "exclusive": "later"}
-    reply = handlers.masks(query)
-    document = json.loads(Path(handlers.export({**query, "kind": "coco_rle"})["path"]).read_text())
+    reply = handlers.files.masks(query)
+    document = json.loads(
+        Path(handlers.files.export({**query, "kind": "coco_rle"})["path"]).read_text()
+    )
     kept = {row["category_id"] - 1: row["segmentation"] for row in document["annotations"]}
     assert kept
     assert all(reply["rles"][index] == one for index, one in kept.items())
@@ -194,7 +196,7 @@ def test_an_export_has_the_ids_and_the_tolerance_of_the_query(handlers, disc, tm
     }
     lengths = []
     for tolerance in (0, 2):
-        path = handlers.export({**query, "tolerance": tolerance})["path"]
+        path = handlers.files.export({**query, "tolerance": tolerance})["path"]
         document = json.loads(Path(path).read_text())
         assert [one["name"] for one in document["categories"]] == ["cat", "disc"]
         (annotation,) = document["annotations"]
@@ -202,7 +204,7 @@ def test_an_export_has_the_ids_and_the_tolerance_of_the_query(handlers, disc, tm
         lengths.append(len(str(annotation["segmentation"])))
     assert lengths[1] < lengths[0]
     for bad in ({"classes": "cat"}, {"classes": ["a", "a"]}, {"tolerance": -1}, {"tolerance": "1"}):
-        assert not handlers.export({**query, **bad})["ok"]
+        assert not handlers.files.export({**query, **bad})["ok"]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,7 @@ def test_an_unknown_id_is_one_sentence(ask, dataset):
 
 @pytest.mark.parametrize("query", [None, 7, "dataset", [], [["dataset"]]])
 def test_a_query_that_is_no_object_is_refused(handlers, query):
-    assert "does not understand" in run_async(handlers.dataset(query, "one"))["error"]
+    assert "does not understand" in run_async(handlers.files.dataset(query, "one"))["error"]
 
 
 def test_an_empty_data_set_is_not_finished(ask):
@@ -299,7 +301,7 @@ def test_photos_that_come_at_once_are_written_one_after_the_other(handlers, ask)
     async def all_at_once():
         return await asyncio.gather(
             *(
-                handlers.dataset(
+                handlers.files.dataset(
                     {"dataset": dataset, "n": n % 20, "photo": sent(f"{n % 20}.jpg")}, "one"
                 )
                 for n in range(30)
@@ -325,10 +327,10 @@ def test_a_closed_tab_leaves_nothing(handlers, ask, folder):
 
 def test_a_silent_data_set_is_dropped(handlers, ask, folder, monkeypatch):
     dataset = begin(ask)
-    handlers.datasets.close_silent()
+    handlers.files.datasets.close_silent()
     assert ask(dataset=dataset, n=0, photo=sent())["ok"]
     monkeypatch.setattr(dataset_sessions, "SILENCE_S", -1.0)
-    handlers.datasets.close_silent()
+    handlers.files.datasets.close_silent()
     assert GONE in ask(dataset=dataset, n=1, photo=sent())["error"]
     assert list(folder.iterdir()) == []
 
@@ -338,7 +340,7 @@ def test_silence_ends_a_data_set_without_another_call(handlers, folder, monkeypa
         monkeypatch.setattr(f"mobilesam.web.page.{module}.SILENCE_S", -0.9)
 
     async def begin_and_wait():
-        reply = await handlers.dataset({"format": "yolo", "photos": ["a"]}, "one")
+        reply = await handlers.files.dataset({"format": "yolo", "photos": ["a"]}, "one")
         assert reply["ok"]
         assert len(files_in(folder)) == 1
         await asyncio.sleep(0.4)
@@ -411,7 +413,7 @@ def test_closing_waits_for_the_photo_that_is_written(handlers, ask, folder, monk
 
     async def close_while_writing():
         adding = asyncio.ensure_future(
-            handlers.dataset({"dataset": dataset, "n": 0, "photo": sent()}, "one")
+            handlers.files.dataset({"dataset": dataset, "n": 0, "photo": sent()}, "one")
         )
         await asyncio.to_thread(writing.wait, 10)
         closing = asyncio.ensure_future(close_tab(handlers, "one"))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
 import mobilesam
 from mobilesam.cpu_budget import CpuBudget
-from mobilesam.errors import AnnotationError, PromptError
+from mobilesam.errors import PromptError
 from mobilesam.export import PhotoInfo, read_annotations
 from mobilesam.interactions import AddPoint, SetBox, SetMask, parse_interactions
 from mobilesam.masks import CocoRle, Mask, checked_rle
@@ -97,40 +96,13 @@ def is_clean(query: Mapping[str, Any]) -> bool:
     return clean
 
 
-def objects_from_file(text: object, size_hw: tuple[int, int], file_name: str) -> Reply:
-    """The objects in the text of a COCO, labelme or YOLO file, and what is skipped, as JSON.
-
-    In a file of several photos, `file_name` selects the photo.
-
-    Raises:
-        MobileSamError: the file cannot be used, or has no object for this photo.
-    """
-    if not isinstance(text, str):
-        raise AnnotationError("This file contains no masks. Open a COCO or labelme JSON file.")
-    data = text.encode(errors="replace")
-    photos = [PhotoInfo(file_name, size_hw)]
-    name = "labels.json" if data.lstrip()[:1] in (b"{", b"[") else f"{Path(file_name).stem}.txt"
-    budget = CpuBudget(IMPORT_BUDGET_S)
-    imported = read_annotations(data, name, photos, None, budget, math.prod(size_hw))
-    if not imported.objects and len(imported.unmatched) == 1:  # the user chose it for this photo
-        imported = read_annotations(
-            data, name, photos, dict.fromkeys(imported.unmatched, 0), budget
-        )
-    skipped = _counts("reason", imported.skipped)
-    objects = imported.objects.get(0, [])
-    if not objects:
-        reasons = ", ".join(f"{row['count']} {row['reason']}" for row in skipped)
-        reason = f" Skipped: {reasons}." if reasons else ""
-        raise AnnotationError(f"This file has no masks for this photo.{reason}")
-    return {"objects": _objects(objects), "skipped": skipped}
-
-
 def imported_objects(data: bytes, query: Mapping[str, Any], max_pixels: int) -> Reply:
     """The objects of several photos in a file, as JSON for the page.
 
     `query` has the `name` of the file, the `photos`, {"name", "sha256", "width", "height"} each,
     and `assign`, the index of a photo by a name that an earlier reply had in `unmatched`. Photos of
-    more than `max_pixels` are skipped.
+    more than `max_pixels` are skipped. A single photo gets the objects of a single photo in the
+    file, whatever that is called there.
 
     Returns `photos`, [{"index", "objects"}, ...], `unmatched`, [{"name", "count"}, ...], and
     `skipped`, [{"reason", "count"}, ...].
@@ -148,7 +120,12 @@ def imported_objects(data: bytes, query: Mapping[str, Any], max_pixels: int) -> 
         for photo in asked.photos
     ]
     budget = CpuBudget(IMPORT_BUDGET_S)
-    imported = read_annotations(data, asked.name, photos, asked.assign, budget, max_pixels)
+    read = functools.partial(
+        read_annotations, data, asked.name, photos, budget=budget, max_pixels=max_pixels
+    )
+    imported = read(asked.assign)
+    if len(photos) == 1 and not imported.objects and len(imported.unmatched) == 1:
+        imported = read(dict.fromkeys(imported.unmatched, 0))  # the user chose it for this photo
     return {
         "photos": [
             {"index": index, "objects": _objects(objects)}
