@@ -84,7 +84,7 @@ _SENT_OBJECTS = TypeAdapter(Items[_SentObject])
 
 
 def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> object:
-    """Parses JSON.
+    """Parses JSON; NaN and Infinity, which some programs write, become floats.
 
     Raises:
         AnnotationError: the data is not JSON, too large or too deeply nested.
@@ -95,7 +95,7 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
             "Split it into one file per photo."
         )
     try:
-        return json.loads(data, parse_constant=int)  # int() refuses NaN and Infinity
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
