@@ -363,3 +363,21 @@ def test_hundreds_of_thousands_of_vertices_are_clipped_in_no_time():
     imported = read_annotations(labelme(shape), "flower.json", [FLOWER])
     assert time.thread_time() - began < 3
     assert sum(imported.skipped.values()) + len(imported.objects[0]) == 1
+
+
+def test_hundreds_of_thousands_of_labels_are_counted_in_no_time():
+    began = time.thread_time()
+    data = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n" * 300_000
+    imported = read_annotations(data, "flower.txt", [FLOWER])
+    assert len(imported.objects[0]) == 1000
+    assert imported.skipped == {"objects beyond the limit for photos of this size": 299_000}
+    assert time.thread_time() - began < 5
+
+
+def test_endless_names_of_photos_are_cut():
+    imported = read_annotations(coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER])
+    (name,) = imported.unmatched
+    assert len(name) == 1000
+    assert read_annotations(
+        coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER], {name: 0}
+    ).objects[0]
