@@ -241,10 +241,11 @@ def test_names_that_are_there_twice_get_numbers(write, file_format):
 def test_no_name_leads_out_of_the_folder_or_meets_another_file(tmp_path, name, file_format):
     photo, stream = photo_file(tmp_path, "a.jpg"), io.BytesIO()
     with DatasetWriter(stream, file_format, ClassList()) as writer:
-        writer.add(name, SIZE_HW, [disc("cat")], photo=photo)
+        added = {writer.add(name, SIZE_HW, [disc("cat")], photo=photo) for _ in range(3)}
         writer.finish()
     with zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
+    assert len(added) == 3
     assert len(set(names)) == len(names)
     for one in names:
         assert all(part not in ("", ".", "..") for part in one.split("/"))

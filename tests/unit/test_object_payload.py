@@ -176,7 +176,7 @@ def test_objects_that_take_too_long_to_read_are_skipped(handlers, token, monkeyp
     shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [99, 99]]}
     asked = {"token": token, "text": json.dumps({"shapes": [shape] * 300})}
     assert len(handlers.load_masks(asked)["objects"]) == 300
-    monkeypatch.setattr(object_payload, "IMPORT_BUDGET_S", 0.02)
+    monkeypatch.setattr(object_payload, "IMPORT_BUDGET_S", 0.002)
     reply = handlers.load_masks(asked)
     if reply["ok"]:
         (skipped,) = reply["skipped"]

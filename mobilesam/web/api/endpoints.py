@@ -338,8 +338,9 @@ _SENT_PROMPTS = TypeAdapter(
 
 
 def _read_prompts(raw: object) -> list[Prompt]:
+    rows = validate(_SENT_PROMPTS, raw, name="prompts")
     prompts = []
-    for index, sent in enumerate(validate(_SENT_PROMPTS, raw, name="prompts")):
+    for index, sent in enumerate(rows):
         try:
             prompts.append(prompt_from_rows(sent.points, sent.box))
         except PromptError as error:
