@@ -27,6 +27,7 @@ MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and 
 MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
 
 _CLIP_MARGIN_PX = 2.0  # polygons are cut off this far outside, where they change no pixel
+MAX_TEXT = 1000  # characters of a photo's path
 FAR_PX = 1e9  # coordinates beyond are moved here, so that none overflows
 _IMAGE_DATA = re.compile(rb'"imageData"\s*:\s*"[A-Za-z0-9+/=\\]*"')
 
@@ -81,7 +82,7 @@ _SENT_OBJECTS = TypeAdapter(Items[_SentObject])
 
 
 def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> object:
-    """Parses JSON.
+    """Parses JSON; NaN and Infinity, which some programs write, become floats.
 
     Raises:
         AnnotationError: the data is not JSON, too large or too deeply nested.
@@ -92,7 +93,7 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
             "Split it into one file per photo."
         )
     try:
-        return json.loads(data, parse_constant=int)  # int() refuses NaN and Infinity
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
@@ -105,8 +106,8 @@ def without_image_data(data: bytes) -> bytes:
 
 
 def given_text(value: object) -> str:
-    """Text as a file states it; empty if it is something else."""
-    return value if isinstance(value, str) else ""
+    """Text as a file states it, not more than its last thousand characters; or empty."""
+    return value[-MAX_TEXT:] if isinstance(value, str) else ""
 
 
 def given_size(height: object, width: object) -> tuple[int, int] | None:

@@ -185,7 +185,7 @@ def _unique(pairs: Iterable[tuple[str | None, int]]) -> dict[object, int]:
 
 def _comparable(name: str) -> str:
     """A path as it is compared: macOS decomposes letters, and Windows writes backslashes."""
-    return unicodedata.normalize("NFC", name[-4096:].replace("\\", "/"))
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 def _last_part(name: str) -> str:

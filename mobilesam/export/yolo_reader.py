@@ -52,11 +52,15 @@ def yolo_photo(data: bytes, stem: str, names: dict[int, str]) -> PhotoAnnotation
 
     None if the first line is no label. `stem` is that of the file and of its photo.
     """
-    lines = data.decode("utf-8-sig", errors="replace").splitlines()
-    rows = [tokens for tokens in map(str.split, lines) if tokens]
-    if not rows or not all(_NUMBER.fullmatch(token) for token in rows[0]):
+    lines = [
+        line for line in data.decode("utf-8-sig", errors="replace").splitlines() if line.strip()
+    ]
+    if not lines or not all(_NUMBER.fullmatch(token) for token in lines[0].split()):
         return None
-    shapes = [Shape(_class_name(row[0], names), partial(_polygon_mask, row[1:])) for row in rows]
+    shapes = [
+        Shape(_class_name(line.split(maxsplit=1)[0], names), partial(_polygon_mask, line))
+        for line in lines
+    ]
     return PhotoAnnotations(stem, shapes, stem=stem)
 
 
@@ -65,7 +69,8 @@ def _class_name(token: str, names: dict[int, str]) -> str:
     return names.get(index, f"class {token}")
 
 
-def _polygon_mask(tokens: list[str], reader: ObjectReader) -> Mask:
+def _polygon_mask(line: str, reader: ObjectReader) -> Mask:
+    tokens = line.split()[1:]
     if len(tokens) in (4, 5):  # centre, width and height, and perhaps a confidence
         raise SkippedError("boxes without a mask")
     try:

@@ -257,7 +257,7 @@ def test_an_unknown_category_is_named_by_its_id():
     assert item.name == "3"
 
 
-@pytest.mark.parametrize("iou", ["0.5", 10**400, [1], True])
+@pytest.mark.parametrize("iou", ["0.5", 10**400, [1], True, float("nan"), float("inf")])
 def test_an_odd_predicted_iou_is_none(iou):
     assert read(changed("annotations/0/predicted_iou", iou), (6, 8))[0][0].predicted_iou is None
 

@@ -20,8 +20,8 @@ from tests.opening import new_handlers, opened
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = (
-    "open", "model_info", "segment", "everything", "export", "load_masks", "preview", "masks",
-    "read_classes",
+    "open", "model_info", "segment", "everything", "export", "masks", "load_masks",
+    "import_annotations", "preview", "read_classes",
 )  # fmt: skip
 XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
 LABELS = st.sampled_from([0, 1])
