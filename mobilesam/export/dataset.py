@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -35,7 +35,8 @@ from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from mobilesam.objects import PhotoObject, check_sizes
 
 DATASET_FORMATS = ("coco_rle", "coco_polygons", "yolo", "labelme", "class_png")
-_MAX_STEM_BYTES = 240  # file systems allow 255 for a name with its number and extension
+_MAX_STEM_BYTES = 200  # file systems allow 255 for a name with its number and extension
+_MAX_EXTENSION = 10
 
 
 def checked_format(value: object) -> str:
@@ -114,8 +115,7 @@ class DatasetWriter:
         stem, extension = self._unique_name(photo_file_name(name))
         # A photo that the user adds keeps its name; one that is copied needs a safe one.
         file_name = safe_file_name(stem, extension) if photo else f"{stem}{extension}"
-        source = photo.open("rb") if photo else None
-        try:
+        with photo.open("rb") if photo else nullcontext() as source:
             match self._format:
                 case "yolo":
                     labels = yolo_labels(objects, size_hw, self._classes, self._tolerance)
@@ -131,9 +131,6 @@ class DatasetWriter:
             if source:
                 folder = split if self._format == "labelme" else f"images/{split}"
                 self._copy(f"{folder}/{file_name}", source)
-        finally:
-            if source:
-                source.close()
         self._stems.add(_folded(stem))
         self._splits.add(split)
         self.photos += 1
@@ -167,7 +164,8 @@ class DatasetWriter:
         do not distinguish upper and lower case.
         """
         stem, extension = os.path.splitext(file_name)
-        if extension.lower() in ("", ".json"):  # the latter is that of labelme's documents
+        # The extension .json is that of labelme's documents.
+        if extension.lower() in ("", ".json") or len(extension) > _MAX_EXTENSION:
             stem, extension = file_name, ".jpg"
         stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
         number = self._numbers.get(stem, 1)

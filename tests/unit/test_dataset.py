@@ -152,6 +152,35 @@ def test_yolo_is_loaded_as_ultralytics_and_supervision_do(write):
                 assert iou(detections.mask[0], MASKS[Path(image_path).stem]) == 1
 
 
+def test_ultralytics_itself_loads_every_photo_and_label(write, monkeypatch, tmp_path):
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "settings"))
+    monkeypatch.setenv("YOLO_OFFLINE", "1")
+    utils = pytest.importorskip("ultralytics.data.utils")
+    from ultralytics.data.dataset import YOLODataset
+
+    photos = [
+        (f"{name}.jpg", [PhotoObject("dog", MASKS[name])], "train" if index else "val")
+        for index, name in enumerate(SOLID)
+    ]
+    folder = write("yolo", [*photos, ("empty.jpg", [], "train")])
+    data = utils.check_det_dataset(str(folder / "data.yaml"), autodownload=False)
+    assert data["names"] == dict(enumerate(CLASSES))
+    found = set()
+    for split in ("train", "val"):
+        loaded = YOLODataset(img_path=data[split], data=data, task="segment", augment=False)
+        for label in loaded.labels:
+            stem = Path(label["im_file"]).stem
+            found.add(stem)
+            if stem == "empty":
+                assert not len(label["cls"])
+                continue
+            mask = MASKS[stem]
+            assert (label["shape"], label["cls"].tolist()) == (mask.shape, [[1.0]])
+            outline = (label["segments"][0] * mask.shape[::-1]).reshape(-1)
+            assert iou(utils.polygon2mask(mask.shape, [outline]).astype(bool), mask) == 1
+    assert found == {*SOLID, "empty"}
+
+
 def test_labelme_finds_the_photo_beside_every_document(write):
     photos, masks = awkward_photos()
     folder = write("labelme", photos)
@@ -236,15 +265,18 @@ def test_names_that_are_there_twice_get_numbers(write, file_format):
     assert len({name.lower() for name in listed}) == len(listed)
 
 
-@pytest.mark.parametrize("name", ["a.json", "a", "é" * 200 + ".png", "..", "a/../b.png", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["a.json", "a", "é" * 200 + ".png", "..", "a/../b.png", "\ud800", "a." + "x" * 300]
+)
 @pytest.mark.parametrize("file_format", DATASET_FORMATS)
 def test_no_name_leads_out_of_the_folder_or_meets_another_file(tmp_path, name, file_format):
     photo, stream = photo_file(tmp_path, "a.jpg"), io.BytesIO()
     with DatasetWriter(stream, file_format, ClassList()) as writer:
-        writer.add(name, SIZE_HW, [disc("cat")], photo=photo)
+        added = {writer.add(name, SIZE_HW, [disc("cat")], photo=photo) for _ in range(3)}
         writer.finish()
     with zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
+    assert len(added) == 3
     assert len(set(names)) == len(names)
     for one in names:
         assert all(part not in ("", ".", "..") for part in one.split("/"))

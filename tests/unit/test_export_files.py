@@ -200,6 +200,16 @@ def test_polygons_round_noise_are_refused_at_once(kind):
     assert export_file("coco_rle", photo, [noise], "a.png")[1]
 
 
+@pytest.mark.parametrize("kind", ["coco_polygons", "yolo", "labelme"])
+def test_a_comb_whose_outline_is_too_long_is_refused(kind):
+    """One part, but an outline of more than a million pixels: simplifying it takes long."""
+    comb = np.zeros((1500, 2000), bool)
+    comb[:, ::4] = comb[0] = True
+    photo = Photo(np.zeros((1500, 2000, 3), np.uint8))
+    with pytest.raises(PromptError, match="too ragged"):
+        export_file(kind, photo, [PhotoObject("a", comb)], "a.png", tolerance=1)
+
+
 def test_cut_outs_that_would_fill_the_memory_are_refused():
     photo = Photo(np.zeros((4000, 5000, 3), np.uint8))
     whole = PhotoObject("a", np.ones((4000, 5000), bool))

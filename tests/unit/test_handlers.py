@@ -597,10 +597,12 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
             info = await call("model_info", {})
             answer = await call("segment", {"token": reply["token"], "interactions": CLICK})
             odd = await call("open", 7)
-            return reply, info, answer, odd
+            begun = await call("dataset", {"format": "yolo", "photos": ["a"]})
+            return reply, info, answer, odd, begun
 
-    _, info, answer, odd = run_async(scene())
+    _, info, answer, odd, begun = run_async(scene())
     assert info["loaded"]
+    assert handlers.datasets.get(begun["dataset"]).tab == "the tab"
     assert answer["ok"]
     assert not odd["ok"]
     assert json.dumps(answer)

@@ -338,8 +338,8 @@ _SENT_PROMPTS = TypeAdapter(
 
 
 def _read_prompts(raw: object) -> list[Prompt]:
+    rows = validate(_SENT_PROMPTS, raw, name="prompts")
     prompts = []
-    rows: list[_SentPrompt] = validate(_SENT_PROMPTS, raw, name="prompts")
     for index, sent in enumerate(rows):
         try:
             prompts.append(prompt_from_rows(sent.points, sent.box))
