@@ -2,6 +2,7 @@
 /** @import {Stage} from '../canvas/stage.js' */
 /** @import {Page} from './page.js' */
 import {hasMask} from '../core/objects.js';
+import {shortcutOf} from '../core/shortcuts.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
@@ -78,12 +79,10 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     const {target} = event;
     if (target instanceof Element && target.closest(TYPING)) return;
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
-    const key = event.key.toLowerCase(), isCommand = event.ctrlKey || event.metaKey;
-    if (store.get().isOpening && key !== 'escape') return;
-    if (isCommand && key === 'c' && (event.shiftKey || !getSelection()?.isCollapsed)) return;       // the browser's own
-    const act = isCommand ? withCtrl[key] : !event.altKey && ((target === refs.marks && onPhoto[key]) || anywhere[key]);
-    if (!act) return;
-    act(event);
+    const shortcut = shortcutOf(event, target === refs.marks ? {...anywhere, ...onPhoto} : anywhere, withCtrl);
+    if (!shortcut || (store.get().isOpening && shortcut.name !== 'escape')) return;
+    if (shortcut.act === commands.copy && (event.shiftKey || !getSelection()?.isCollapsed)) return;      // the browser's own
+    shortcut.act(event);
     event.preventDefault();
   });
 }

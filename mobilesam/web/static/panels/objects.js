@@ -4,6 +4,7 @@
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
 import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.js';
+import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
 
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
@@ -22,13 +23,13 @@ const rowButton = (className, onClick) => element('button', {
 /** @param {number} id @param {number} maxName @param {Actions} actions */
 function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
-  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  const name = element('input', {type: 'text', dir: 'auto', maxLength: maxName, ariaLabel: 'Name of the object'});
   name.addEventListener('change', () => actions.rename(id, name.value));
   let former = '';
   name.addEventListener('focus', () => { former = name.value; });
-  name.addEventListener('keydown', ({key, isComposing}) => {
-    if (isComposing || !['Enter', 'Escape'].includes(key)) return;
-    if (key === 'Escape') name.value = former;
+  name.addEventListener('keydown', (event) => {
+    if (isForInputMethod(event) || !['Enter', 'Escape'].includes(event.key)) return;
+    if (event.key === 'Escape') name.value = former;
     actions.leaveName();
   });
   const iou = element('span', {className: 'sam-iou'});
