@@ -17,9 +17,11 @@ _SYSTEM = """(name) => {
 }"""
 _STYLE = "(node, name) => getComputedStyle(node)[name]"
 _FIELDS = """() => {
-  const area = document.querySelector('.sam-everything').appendChild(document.createElement('textarea'));
+  const area = document.createElement('textarea');
+  document.querySelector('.sam-everything').append(area);
   const fields = document.querySelectorAll('.sam :is(input, select, textarea)');
-  const sizes = [...fields].map((field) => [field.outerHTML.slice(0, 70), parseFloat(getComputedStyle(field).fontSize)]);
+  const sizes = [...fields].map((field) => (
+    [field.outerHTML.slice(0, 70), parseFloat(getComputedStyle(field).fontSize)]));
   area.remove();
   return sizes;
 }"""
@@ -68,7 +70,7 @@ def test_swatches_and_backgrounds_keep_their_colours(contrast):
     first, second = (
         style(row(contrast, at).locator(".sam-swatch"), "backgroundColor") for at in (0, 1)
     )
-    assert first == "rgb{}".format(ImageColor.getrgb(PALETTE[0]))
+    assert first == f"rgb{ImageColor.getrgb(PALETTE[0])}"
     assert second not in (first, contrast.page.evaluate(_SYSTEM, "ButtonFace"))
     contrast.page.keyboard.press("r")
     white = contrast.page.locator("[data-background='#ffffff']")
@@ -93,7 +95,7 @@ def test_what_has_the_focus_has_a_line_unlike_what_is_chosen(contrast):
 def test_no_field_is_so_small_that_a_phone_zooms_into_it(phone):
     phone.click(LEFT.centre)
     sizes = phone.page.evaluate(_FIELDS)
-    kinds = ("type=\"text\"", "type=\"number\"", "<select", "<textarea")
+    kinds = ('type="text"', 'type="number"', "<select", "<textarea")
     assert all(any(kind in markup for markup, _ in sizes) for kind in kinds)
     assert [one for one in sizes if one[1] < 16] == []
 

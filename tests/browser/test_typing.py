@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.object_list import names, press_next, row
+from tests.browser.object_list import delete, names, press_next, row
 from tests.serving import LEFT
 
 # A key as a layout sends it; the driver of the browser knows only the US layout.
@@ -22,7 +22,7 @@ def key(demo, typed, code, target="[data-part=marks]", **more):
     ("pen", "undo", "keep"),
     [
         (("з", "KeyP"), ("я", "KeyZ"), ("т", "KeyN")),  # Russian
-        (("π", "KeyP"), ("ζ", "KeyZ"), ("ν", "KeyN")),  # Greek
+        (("π", "KeyP"), ("ζ", "KeyZ"), ("\N{GREEK SMALL LETTER NU}", "KeyN")),  # Greek
         (("פ", "KeyP"), ("ז", "KeyZ"), ("מ", "KeyN")),  # Hebrew
         (("p", "KeyP"), ("z", "KeyW"), ("n", "KeyN")),  # AZERTY
     ],
@@ -55,7 +55,7 @@ def test_digits_that_need_shift_choose_candidates(demo):
     demo.click(LEFT.centre)
     other = (demo.pressed()[0] + 1) % 3
     with demo.answered():
-        key(demo, "&é\""[other], f"Digit{other + 1}")
+        key(demo, '&é"'[other], f"Digit{other + 1}")
     assert demo.pressed() == [other]
 
 
@@ -77,3 +77,18 @@ def test_no_shortcut_acts_while_a_character_is_composed(demo):
         assert key(demo, "p", "KeyP", **sign)
         assert key(demo, "Process", "KeyP", **sign)
     assert demo.data("tool") == "click"
+
+
+def test_a_name_from_right_to_left_shows_so_and_leaves_the_sentence_in_order(demo):
+    demo.click(LEFT.centre)
+    press_next(demo)
+    field = row(demo, 0).locator("input")
+    assert field.get_attribute("dir") == "auto"
+    field.fill("گربه 2")
+    field.press("Enter")
+    direction = "(node) => getComputedStyle(node).direction"
+    assert field.evaluate(direction) == "rtl"
+    demo.page.mouse.move(*demo.place(*LEFT.centre))
+    assert demo.part("marks").get_attribute("title") == "Edit “\u2068گربه 2\u2069”"
+    delete(demo, 0)
+    assert demo.text("note-text") == "Deleted “\u2068گربه 2\u2069”."

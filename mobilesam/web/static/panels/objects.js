@@ -3,6 +3,7 @@
 /** @import {Editor} from './editor.js' */
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
+import {quoted} from '../core/names.js';
 import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.js';
 import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
@@ -147,7 +148,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     leaveName: () => refs.marks.focus({preventScroll: true}),
     remove(id) {
       const item = objects.remove(id);
-      if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
+      if (item) tell(`Deleted ${quoted(item.name)}.`, objects.restoreRemoved);
     },
   });
 
@@ -228,7 +229,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       const {photo} = store.get();
       if (!photo || !objects.isUnsaved) return () => store.set({note: null});
       const {file} = photo, snapshot = objects.snapshot();
-      return () => tell(`The objects of “${file.name}” were closed with it.`, () => reopen(file, snapshot), 'Go back');
+      return () => tell(`The objects of ${quoted(file.name)} were closed with it.`, () => reopen(file, snapshot), 'Go back');
     },
     commands: {
       next, 'edit': editThere, 'save-all': saveAll,
