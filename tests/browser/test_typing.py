@@ -80,15 +80,16 @@ def test_no_shortcut_acts_while_a_character_is_composed(demo):
 
 
 def test_a_name_from_right_to_left_shows_so_and_leaves_the_sentence_in_order(demo):
+    name = "گربه 2"
     demo.click(LEFT.centre)
     press_next(demo)
     field = row(demo, 0).locator("input")
     assert field.get_attribute("dir") == "auto"
-    field.fill("گربه 2")
+    field.fill(name)
     field.press("Enter")
     direction = "(node) => getComputedStyle(node).direction"
     assert field.evaluate(direction) == "rtl"
     demo.page.mouse.move(*demo.place(*LEFT.centre))
-    assert demo.part("marks").get_attribute("title") == "Edit “\u2068گربه 2\u2069”"
+    assert demo.part("marks").get_attribute("title") == f"Edit “\u2068{name}\u2069”"
     delete(demo, 0)
-    assert demo.text("note-text") == "Deleted “\u2068گربه 2\u2069”."
+    assert demo.text("note-text") == f"Deleted “\u2068{name}\u2069”."

@@ -40,7 +40,7 @@ function createParts(page, call) {
   const everything = createEverything(page, {
     generation, redraw: editor.stage.redrawMarks,
     onEdit: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
-    onKeep: (masks, more) => panel.add(masks, 'kept', more),
+    onKeep: (masks) => panel.add(masks, 'kept'), onReveal: (id) => panel.reveal(id),
   });
   const opening = createOpening(page, {
     loader: createPhotoLoader(call), reserve: editor.stage.reserve, onOpening: session.setOpening,
@@ -68,9 +68,11 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
   });
 
+  /** Saves a file of the mask that is edited, else of all objects. */
   function save(/** @type {string} */ kind) {
-    const {interactions, clean, edges} = store.get();
-    return downloads.save({kind, interactions, clean, edges});
+    const {interactions, clean, edges, reply} = store.get();
+    if (reply?.coverage) return downloads.save({kind, interactions, clean, edges});
+    return panel.saveAll(kind === 'mask' ? 'mask_png' : kind);
   }
 
   /** Ends one of these: the sheet of a phone, opening a photo, a drag, the result, a message, the mode for generated
@@ -88,7 +90,8 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...editor.commands, ...panel.commands, ...everything.commands,
     ...createSources(page, fetchExample, (file, click) => (isMaskFile(file) ? panel.load(file) : opening.open(file, {click}))).commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
-    'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
+    'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
+    'redo': () => view.redo() || undoStack.redo(),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
     'delete': () => store.get().view === 'select' && (editor.removeMarker() || panel.removeActive()),
     'cutout': () => save('cutout'), 'mask': () => save('mask'),

@@ -125,5 +125,5 @@ type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming'
   & Record<'help' | 'camera', HTMLDialogElement>
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
     | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
-    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView', HTMLElement>
+    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView' | 'downloadTitle', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

@@ -19,7 +19,7 @@ export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed
 
 /** What is known about a mask. @param {number} share of the photo, 0 to 1 @param {number | null} iou predicted */
 export const describeMask = (share, iou) => (
-  (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
+  (iou === null ? '' : `Quality ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
 
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.

@@ -21,10 +21,11 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
 
   store.subscribe((state) => {
     const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
+    const hasObjects = state.objects.some(hasMask), isAny = isMask || hasObjects;
     applyAll({
-      'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
-      'cutout': isMask, 'mask': isMask, 'next': isMask, 'copy': isMask || state.view === 'result', 'view-result': hasResult(state),
-      'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
+      'undo': (state.view === 'result' ? state.canUndoMove : state.canUndo) || isUndoNote(state), 'redo': state.canRedo,
+      'clear': state.interactions.length > 0, 'next': isMask, 'view-result': hasResult(state),
+      'cutout': isAny, 'mask': isAny, 'copy': isAny, 'save-all': hasObjects, 'load-masks': state.photo !== null,
     }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
     applyAll({
       'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
@@ -34,6 +35,7 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
     }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
     buttons('sheet').forEach((button) => { button.ariaExpanded = String(state.isSheetOpen); });
+    refs.downloadTitle.textContent = isMask ? 'Download this mask' : hasObjects ? 'Download all objects' : 'Download';
     refs.zoom.textContent = Math.round(100 * zoom) + '%';
   });
 }
@@ -64,11 +66,12 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     'enter': ({repeat, shiftKey}) => repeat || crosshair.mark(shiftKey),
     'b': ({repeat}) => repeat || crosshair.corner(),
   };
+  const choose = (/** @type {number} */ number) => () => store.get().mode === 'clicks' && commands['choose-' + number]();
   /** @type {Keys} */
   const anywhere = {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
-    '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
+    '1': choose(1), '2': choose(2), '3': choose(3),
     'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
     '?': commands.help, 'escape': commands.escape,
   };

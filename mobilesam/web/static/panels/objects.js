@@ -8,6 +8,8 @@ import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.j
 import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
 
+const NAME_IT = 'Name it';       // the button of a note
+
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
  *   & {leaveName: () => void}} Actions */
 /** @typedef {ReturnType<typeof createRow>} Row */
@@ -57,7 +59,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Quality, as the model estimates it'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -95,6 +97,15 @@ function createObjectList({refs, store, limits}, actions) {
     });
   }
 
+  /** Scrolls the list to an object; the page does not scroll. @param {number} id */
+  function reveal(id) {
+    const row = rows.get(id);
+    if (!row) return;
+    const {top, bottom} = row.row.getBoundingClientRect(), list = refs.objectList.getBoundingClientRect();
+    refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
+    return row;
+  }
+
   store.subscribe((state, previous) => {
     refs.objectSection.inert = state.isOpening;
     for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
@@ -107,17 +118,17 @@ function createObjectList({refs, store, limits}, actions) {
     refs.winner.disabled = state.exclusive === null;
     refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
+    if (state.activeId !== previous.activeId) reveal(state.activeId);
   });
 
   return {
     remove,
-    /** Lets the user type another name. The list scrolls to it, the page does not. @param {number} id */
+    reveal,
+    /** Lets the user type another name. @param {number} id */
     focusName(id) {
-      const {row, name} = /** @type {Row} */ (rows.get(id)), {top, bottom} = row.getBoundingClientRect();
-      const list = refs.objectList.getBoundingClientRect();
-      refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
-      name.focus({preventScroll: true});
-      name.select();
+      const name = reveal(id)?.name;
+      name?.focus({preventScroll: true});
+      name?.select();
     },
   };
 }
@@ -152,9 +163,9 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept', more = '') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
     const undo = objects.add(masks);
-    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
     return undo !== null;
   }
 
@@ -167,9 +178,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     add(masks, 'loaded');
   }
 
-  async function saveAll() {
+  /** Saves all objects as one file. */
+  async function saveAll(kind = refs.format.value) {
     const {exported, exclusive} = objects;
-    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges})) objects.markSaved();
+    if (await downloads.save({objects: exported, exclusive, kind, edges: store.get().edges})) objects.markSaved();
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
@@ -190,7 +202,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     whenAnswered(() => {
       const kept = objects.active;
       objects.next();
-      if (objects.active !== kept && !isTouch) list.focusName(kept.id);
+      if (objects.active === kept) return;
+      if (!isTouch) return list.focusName(kept.id);
+      tell(`Kept as ${quoted(kept.name)}.`, () => {
+        store.set({isSheetOpen: true});
+        list.focusName(kept.id);
+      }, NAME_IT);
     });
   }
 
@@ -200,6 +217,9 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
+  store.subscribe(({note, isSheetOpen, interactions}) => {
+    if (note?.label === NAME_IT && (isSheetOpen || interactions !== note.interactions)) store.set({note: null});
+  });
   store.subscribe(({highlightedId, objects: items}, previous) => {
     if (highlightedId === previous.highlightedId && items === previous.objects) return;
     const item = items.find(({id}) => id === highlightedId);
@@ -221,7 +241,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   });
 
   return {
-    objects, add, load, edit, objectAt, removeActive,
+    objects, add, load, edit, objectAt, removeActive, saveAll,
+    /** Scrolls to the row of an object, and opens the sheet of a phone for it. @param {number} id */
+    reveal(id) {
+      store.set({isSheetOpen: true, highlightedId: id});
+      list.reveal(id);
+    },
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     /** Call it before another photo replaces the open one, and its result afterwards. */
@@ -232,7 +257,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       return () => tell(`The objects of ${quoted(file.name)} were closed with it.`, () => reopen(file, snapshot), 'Go back');
     },
     commands: {
-      next, 'edit': editThere, 'save-all': saveAll,
+      next, 'edit': editThere, 'save-all': () => saveAll(),
       'load-masks': () => refs.maskFile.click(),
     },
   };
