@@ -61,7 +61,7 @@ function createParts(page, call) {
   const everything = createEverything(page, {
     generation, redraw: editor.stage.redrawMarks,
     onEdit: (rle) => editor.undoStack.replace([{type: 'mask', rle}]),
-    onKeep: (masks, more) => panel.add(masks, 'kept', more),
+    onKeep: (masks) => panel.add(masks, 'kept'), onReveal: (id) => panel.reveal(id),
   });
   const opening = createOpening(page, {
     loader, reserve: editor.stage.reserve,
@@ -113,9 +113,11 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
   });
 
+  /** Saves a file of the mask that is edited, else of all objects. */
   function save(/** @type {string} */ kind) {
-    const {interactions, clean, edges} = store.get();
-    return downloads.save({kind, interactions, clean, edges});
+    const {interactions, clean, edges, reply} = store.get();
+    if (reply?.coverage) return downloads.save({kind, interactions, clean, edges});
+    return panel.saveAll(kind === 'mask' ? 'mask_png' : kind);
   }
 
   /** @type {(files: File[], click?: Point) => Promise<void>} */
@@ -143,7 +145,8 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...createSources(page, fetchExample, takeFiles).commands,
     ...photoSet.commands, ...classes.commands, ...dataSet.commands, ...annotations.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
-    'undo': () => (isUndoNote(store.get()) ? actOnNote() : undoStack.undo()),
+    'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
+    'redo': () => view.redo() || undoStack.redo(),
     'note-undo': actOnNote, 'dismiss': clearAlert, escape,
     'delete': () => store.get().view === 'select' && (editor.removeMarker() || panel.removeActive()),
     'cutout': () => save('cutout'), 'mask': () => save('mask'),

@@ -20,7 +20,7 @@ export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed
 
 /** What is known about a mask. @param {number} share of the photo, 0 to 1 @param {number | null} iou predicted */
 export const describeMask = (share, iou) => (
-  (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
+  (iou === null ? '' : `Quality ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
 
 /** The objects with a mask as the server functions read them, visible or not. @param {ObjectsSnapshot} snapshot */
 export const exportedObjects = ({items}) => exported(items);

@@ -2,6 +2,7 @@
 /** @import {Stage} from '../canvas/stage.js' */
 /** @import {Page} from './page.js' */
 import {hasMask} from '../core/objects.js';
+import {shortcutOf} from '../core/shortcuts.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
@@ -20,12 +21,13 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
 
   store.subscribe((state) => {
     const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
+    const hasObjects = state.objects.some(hasMask), isAny = isMask || hasObjects;
     const isKept = isMask && state.objects.some(({id, original}) => id === state.activeId && original);
     applyAll({
-      'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
-      'cutout': isMask, 'mask': isMask, 'next': isMask, 'copy': isMask || state.view === 'result', 'view-result': hasResult(state),
+      'undo': (state.view === 'result' ? state.canUndoMove : state.canUndo) || isUndoNote(state), 'redo': state.canRedo,
+      'clear': state.interactions.length > 0, 'next': isMask, 'view-result': hasResult(state),
       'merge': isKept && state.objects.length > 1, 'subtract': isKept && state.objects.length > 1, 'split': isKept,
-      'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
+      'cutout': isAny, 'mask': isAny, 'copy': isAny, 'save-all': hasObjects, 'load-masks': state.photo !== null,
     }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
     applyAll({
       'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
@@ -35,6 +37,7 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
     }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
     buttons('sheet').forEach((button) => { button.ariaExpanded = String(state.isSheetOpen); });
+    refs.downloadTitle.textContent = isMask ? 'Download this mask' : hasObjects ? 'Download all objects' : 'Download';
     refs.zoom.textContent = Math.round(100 * zoom) + '%';
   });
 }
@@ -65,11 +68,12 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     'enter': ({repeat, shiftKey}) => repeat || crosshair.mark(shiftKey),
     'b': ({repeat}) => repeat || crosshair.corner(),
   };
+  const choose = (/** @type {number} */ number) => () => store.get().mode === 'clicks' && commands['choose-' + number]();
   /** @type {Keys} */
   const anywhere = {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
-    '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
+    '1': choose(1), '2': choose(2), '3': choose(3),
     'a': commands['photo-previous'], 'pageup': commands['photo-previous'],
     'd': commands['photo-next'], 'pagedown': commands['photo-next'], 'f': commands['photo-done'],
     'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
@@ -82,12 +86,10 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     const {target} = event;
     if (target instanceof Element && target.closest(TYPING)) return;
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
-    const key = event.key.toLowerCase(), isCommand = event.ctrlKey || event.metaKey;
-    if (store.get().isOpening && key !== 'escape') return;
-    if (isCommand && key === 'c' && (event.shiftKey || !getSelection()?.isCollapsed)) return;       // the browser's own
-    const act = isCommand ? withCtrl[key] : !event.altKey && ((target === refs.marks && onPhoto[key]) || anywhere[key]);
-    if (!act) return;
-    act(event);
+    const shortcut = shortcutOf(event, target === refs.marks ? {...anywhere, ...onPhoto} : anywhere, withCtrl);
+    if (!shortcut || (store.get().isOpening && shortcut.name !== 'escape')) return;
+    if (shortcut.act === commands.copy && (event.shiftKey || !getSelection()?.isCollapsed)) return;      // the browser's own
+    shortcut.act(event);
     event.preventDefault();
   });
 }

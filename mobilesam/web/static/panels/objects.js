@@ -3,8 +3,12 @@
 /** @import {Editor} from './editor.js' */
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
+import {quoted} from '../core/names.js';
 import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.js';
+import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
+
+const NAME_IT = 'Name it';       // the button of a note
 
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
  *   & {leaveName: () => void}} Actions */
@@ -22,14 +26,14 @@ const rowButton = (className, onClick) => element('button', {
 /** @param {number} id @param {number} maxName @param {Actions} actions */
 function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
-  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  const name = element('input', {type: 'text', dir: 'auto', maxLength: maxName, ariaLabel: 'Name of the object'});
   name.setAttribute('list', 'sam-class-names');
   name.addEventListener('change', () => actions.rename(id, name.value));
   let former = '';
   name.addEventListener('focus', () => { former = name.value; });
-  name.addEventListener('keydown', ({key, isComposing}) => {
-    if (isComposing || !['Enter', 'Escape'].includes(key)) return;
-    if (key === 'Escape') name.value = former;
+  name.addEventListener('keydown', (event) => {
+    if (isForInputMethod(event) || !['Enter', 'Escape'].includes(event.key)) return;
+    if (event.key === 'Escape') name.value = former;
     actions.leaveName();
   });
   const iou = element('span', {className: 'sam-iou'});
@@ -56,7 +60,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Quality, as the model estimates it'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -94,6 +98,15 @@ function createObjectList({refs, store, limits}, actions) {
     });
   }
 
+  /** Scrolls the list to an object; the page does not scroll. @param {number} id */
+  function reveal(id) {
+    const row = rows.get(id);
+    if (!row) return;
+    const {top, bottom} = row.row.getBoundingClientRect(), list = refs.objectList.getBoundingClientRect();
+    refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
+    return row;
+  }
+
   store.subscribe((state, previous) => {
     refs.objectSection.inert = state.isOpening;
     for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
@@ -106,17 +119,17 @@ function createObjectList({refs, store, limits}, actions) {
     refs.winner.disabled = state.exclusive === null;
     refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
+    if (state.activeId !== previous.activeId) reveal(state.activeId);
   });
 
   return {
     remove,
-    /** Lets the user type another name. The list scrolls to it, the page does not. @param {number} id */
+    reveal,
+    /** Lets the user type another name. @param {number} id */
     focusName(id) {
-      const {row, name} = /** @type {Row} */ (rows.get(id)), {top, bottom} = row.getBoundingClientRect();
-      const list = refs.objectList.getBoundingClientRect();
-      refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
-      name.focus({preventScroll: true});
-      name.select();
+      const name = reveal(id)?.name;
+      name?.focus({preventScroll: true});
+      name?.select();
     },
   };
 }
@@ -157,7 +170,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     leaveName: () => refs.marks.focus({preventScroll: true}),
     remove(id) {
       const item = objects.remove(id);
-      if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
+      if (item) tell(`Deleted ${quoted(item.name)}.`, objects.restoreRemoved);
     },
   });
 
@@ -168,10 +181,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     return undo !== null;
   }
 
-  async function saveAll() {
-    const {exported, exclusive} = objects;
-    const {edges, classes: names} = store.get();
-    await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges, classes: names});
+  /** Saves all objects as one file. */
+  async function saveAll(kind = refs.format.value) {
+    const {exported, exclusive} = objects, {edges, classes: names} = store.get();
+    await downloads.save({objects: exported, exclusive, kind, edges, classes: names});
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
@@ -238,7 +251,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     whenAnswered(() => {
       const kept = objects.active;
       objects.next();
-      if (objects.active !== kept && !isTouch) list.focusName(kept.id);
+      if (objects.active === kept) return;
+      if (!isTouch) return list.focusName(kept.id);
+      tell(`Kept as ${quoted(kept.name)}.`, () => {
+        store.set({isSheetOpen: true});
+        list.focusName(kept.id);
+      }, NAME_IT);
     });
   }
 
@@ -248,7 +266,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
-  store.subscribe(({combining, interactions, photo}, previous) => {
+  store.subscribe(({combining, note, isSheetOpen, interactions, photo}, previous) => {
+    if (note?.label === NAME_IT && (isSheetOpen || interactions !== note.interactions)) store.set({note: null});
     if (combining && (interactions !== previous.interactions || photo !== previous.photo)) store.set({combining: null, note: null});
   });
   store.subscribe(({highlightedId, objects: items}, previous) => {
@@ -267,7 +286,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     askAgain();
   });
   return {
-    objects, add, edit, objectAt, removeActive,
+    objects, add, edit, objectAt, removeActive, saveAll,
+    /** Scrolls to the row of an object, and opens the sheet of a phone for it. @param {number} id */
+    reveal(id) {
+      store.set({isSheetOpen: true, highlightedId: id});
+      list.reveal(id);
+    },
     /** Gives the object that is edited, or else the last one, a class. @param {string | undefined} name */
     classify(name) {
       const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
@@ -277,7 +301,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     commands: {
       'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split,
-      next, 'edit': editThere, 'save-all': saveAll,
+      next, 'edit': editThere, 'save-all': () => saveAll(),
     },
   };
 }

@@ -24,6 +24,7 @@ const initialState = {
   isRemoving: false,            // whether taps and strokes exclude
   isSheetOpen: false,           // on phones
   view: /** @type {'select' | 'result'} */ ('select'),
+  canUndoMove: false,           // of the object in the result
   edges: /** @type {'soft' | 'hard'} */ ('soft'),               // of cut-outs
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
@@ -40,7 +41,7 @@ const initialState = {
   clean: true,                  // of the active object
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
-  maskCount: 0, tickedCount: 0,
+  maskCount: 0, otherCount: 0, tickedCount: 0,          // others: those that are no objects yet
   hovered: /** @type {GeneratedMask | null} */ (null),
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
