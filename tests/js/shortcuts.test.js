@@ -56,3 +56,16 @@ test('a key that an input method takes is no shortcut', () => {
   assert.equal(shortcut('z', 'KeyZ', 'C', {isComposing: true}), null);
   assert.equal(isForInputMethod({isComposing: false, keyCode: 13}), false);
 });
+
+test('Shift and a digit is a shortcut of its own on every layout, unless it types another one', () => {
+  const plain = {'1': 'first', '+': 'larger', 'shift+1': 'class 1'}, none = {'1': 'first', '+': 'larger'};
+  const press = (key, shiftKey, code = 'Digit1') => (
+    {key, code, shiftKey, keyCode: 0, isComposing: false, ctrlKey: false, altKey: false, metaKey: false, getModifierState: () => false});
+  assert.equal(shortcutOf(press('!', true), plain, {}).act, 'class 1');
+  assert.equal(shortcutOf(press('1', true), plain, {}).act, 'class 1');       // AZERTY
+  assert.equal(shortcutOf(press('&', false), plain, {}).act, 'first');
+  assert.equal(shortcutOf(press('1', false), plain, {}).act, 'first');
+  assert.equal(shortcutOf(press('+', true), plain, {}).act, 'larger');        // Swiss
+  assert.equal(shortcutOf(press('1', true), none, {}).act, 'first');
+  assert.equal(shortcutOf(press('!', true), none, {}), null);
+});

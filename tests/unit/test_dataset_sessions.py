@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def handlers(segmenter, folder) -> Iterator[PageHandlers]:
     made = new_handlers(segmenter, folder)
     yield made
-    made.datasets.close_where(lambda _: True)
+    made.files.datasets.close_where(lambda _: True)
 
 
 @pytest.fixture
@@ -429,6 +429,6 @@ def test_closing_waits_for_the_photo_that_is_written(handlers, ask, folder, monk
 
 def test_nothing_is_written_before_the_model_is_loaded(folder):
     reply = run_async(
-        new_handlers(None, folder).dataset({"format": "yolo", "photos": ["a"]}, "one")
+        new_handlers(None, folder).files.dataset({"format": "yolo", "photos": ["a"]}, "one")
     )
     assert "still loading" in reply["error"]

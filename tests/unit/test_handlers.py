@@ -602,7 +602,7 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
 
     _, info, answer, odd, begun = run_async(scene())
     assert info["loaded"]
-    assert handlers.datasets.get(begun["dataset"]).tab == "the tab"
+    assert handlers.files.datasets.get(begun["dataset"]).tab == "the tab"
     assert answer["ok"]
     assert not odd["ok"]
     assert json.dumps(answer)

@@ -6,6 +6,7 @@ import {isAnnotationFile, withoutPhoto} from './io/annotation_files.js';
 import {contentKey} from './io/content_key.js';
 import {createDataSetExport} from './io/data_set.js';
 import {createDownloads, saveBlob, saveFile} from './io/downloads.js';
+import {droppedFiles} from './io/dropped_files.js';
 import {createExactMasks} from './io/exact_masks.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
@@ -142,7 +143,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, fetchExample, takeFiles).commands,
+    ...createSources(page, fetchExample, droppedFiles, takeFiles).commands,
     ...photoSet.commands, ...classes.commands, ...dataSet.commands, ...annotations.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),

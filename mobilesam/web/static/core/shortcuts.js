@@ -24,7 +24,7 @@ function typedInUs({code, shiftKey}) {
 
 /** The name of the shortcut that a key press means, and its function in one of the tables, without Ctrl (or Cmd) and with it:
  * what the key types counts first. Where that is in another script, the place of the key on a US keyboard counts, as it does
- * for a digit that needs Shift. Null for any other key.
+ * for a digit that needs Shift. 'shift+1' is the key of that digit with Shift, on every layout. Null for any other key.
  * @template Act @param {KeyPress} press @param {Record<string, Act>} plain @param {Record<string, Act>} withCtrl
  * @returns {{name: string, act: Act} | null} */
 export function shortcutOf(press, plain, withCtrl) {
@@ -35,6 +35,8 @@ export function shortcutOf(press, plain, withCtrl) {
   const isAlt = altKey || press.getModifierState('AltGraph'), acts = (ctrlKey || metaKey) && !isAlt ? withCtrl : plain;
   const names = isAlt ? BRACKETS : Object.keys(acts);
   const countsPlace = !isAlt && (isOtherScript(press.key) || (/^Digit/.test(code) && !shiftKey));
-  const name = [typed, countsPlace ? typedInUs(press) : ''].find((one) => names.includes(one));
+  const [, shifted] = (shiftKey && !isAlt && /^Digit(\d)$/.exec(code)) || [];
+  const name = [/\d/.test(typed) ? '' : typed, shifted ? 'shift+' + shifted : '', typed, countsPlace ? typedInUs(press) : '']
+    .find((one) => names.includes(one));
   return name === undefined ? null : {name, act: acts[name]};
 }

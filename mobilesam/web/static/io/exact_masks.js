@@ -1,4 +1,5 @@
 // The masks of a photo's objects at its own size, as data sets need them.
+import {createAsk} from './server.js';
 
 /** An object as the server functions read it. @typedef {{name: string, interactions: Interaction[], clean: boolean, predicted_iou: number | null}} ExportedObject */
 /** @typedef {{rles: Rle[], predicted_ious: (number | null)[]}} ExactMasks */
@@ -19,6 +20,17 @@ function sentMasks(objects, [height, width]) {
  *   masks: (key: string) => Promise<(ExactMasks & {signature: string}) | null>,
  *   saveMasks: (key: string, masks: ExactMasks & {signature: string}) => Promise<void>}}} options */
 export function createExactMasks({call, ask, loader, workStore}) {
+  /** Asks about a photo that is not open on the page; the server opens it first.
+   * @type {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Call} */
+  function askFor(file, onProgress, isWanted) {
+    let token = '';
+    return createAsk(call, () => token, async () => {
+      const reply = await loader.open(file, onProgress, isWanted);
+      if (reply.ok) token = reply.token;
+      return reply;
+    });
+  }
+
   /** Throws an error with a sentence if there are none.
    * @param {{key: string, file: File | null, isOpen: boolean, size: [height: number, width: number]}} photo
    * @param {ExportedObject[]} objects @param {Exclusive} exclusive
@@ -31,16 +43,12 @@ export function createExactMasks({call, ask, loader, workStore}) {
     const kept = await workStore.masks(key);
     if (kept?.signature === signature) return kept;
     const query = {objects, exclusive};
-    let reply;
-    if (isOpen) reply = await ask('masks', query);
-    else {
-      if (!file) throw new Error('the browser does not have it any more');
-      reply = await loader.open(file, onProgress, isWanted);
-      if (reply.ok && isWanted()) reply = await call('masks', {...query, token: reply.token});
-    }
+    if (!isOpen && !file) throw new Error('the browser does not have it any more');
+    const askThere = isOpen ? ask : askFor(/** @type {File} */ (file), onProgress, isWanted);
+    const reply = await askThere('masks', query);
     if (!reply.ok) throw new Error(reply.error);
     const {rles, predicted_ious} = reply;
-    if (rles) await workStore.saveMasks(key, {rles, predicted_ious, signature});
+    await workStore.saveMasks(key, {rles, predicted_ious, signature});
     return {rles, predicted_ious};
   };
 }

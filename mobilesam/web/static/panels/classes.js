@@ -83,8 +83,6 @@ export function createClasses({refs, store, limits, tell}, {call, load, save, re
       const {classes, lastClass} = store.get();
       return classes.includes(lastClass) ? lastClass : '';
     },
-    /** The class with a key, 1 to 9. @param {number} key */
-    withKey: (key) => store.get().classes[key - 1],
     async restore() {
       const names = await load();
       if (names.length && !store.get().classes.length) set(names);

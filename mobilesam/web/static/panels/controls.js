@@ -7,9 +7,10 @@ import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
 
-/** @typedef {Record<string, (event?: Event) => unknown>} Commands */
+/** @typedef {Record<string, (argument?: any) => unknown>} Commands */
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
 
+const CLASS_KEYS = 9;
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
 
 /** Shows which buttons can be used and which are pressed. */
@@ -79,6 +80,9 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
     '?': commands.help, 'escape': commands.escape,
   };
+  /** Shift and a digit give an object one of the first classes. @returns {Keys} */
+  const classKeys = () => Object.fromEntries(store.get().classes.slice(0, CLASS_KEYS)
+    .map((name, index) => ['shift+' + (index + 1), () => commands.classify(name)]));
   /** @type {Keys} */
   const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo, 'c': commands.copy};
 
@@ -86,7 +90,8 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     const {target} = event;
     if (target instanceof Element && target.closest(TYPING)) return;
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
-    const shortcut = shortcutOf(event, target === refs.marks ? {...anywhere, ...onPhoto} : anywhere, withCtrl);
+    const plain = {...anywhere, ...classKeys(), ...(target === refs.marks && onPhoto)};
+    const shortcut = shortcutOf(event, plain, withCtrl);
     if (!shortcut || (store.get().isOpening && shortcut.name !== 'escape')) return;
     if (shortcut.act === commands.copy && (event.shiftKey || !getSelection()?.isCollapsed)) return;      // the browser's own
     shortcut.act(event);

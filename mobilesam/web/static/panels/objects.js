@@ -239,6 +239,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     });
   }
 
+  /** Gives the object that is edited, or else the last one, a class. @param {string} name */
+  function classify(name) {
+    const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
+    if (item) rename(item.id, name);
+  }
+
   /** Edits the object under the crosshair or the pointer. */
   function editThere() {
     const object = objectAt(stage.target);
@@ -292,15 +298,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       store.set({isSheetOpen: true, highlightedId: id});
       list.reveal(id);
     },
-    /** Gives the object that is edited, or else the last one, a class. @param {string | undefined} name */
-    classify(name) {
-      const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
-      if (item && name) rename(item.id, name);
-    },
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
     commands: {
-      'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split,
+      'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split, classify,
       next, 'edit': editThere, 'save-all': () => saveAll(),
     },
   };

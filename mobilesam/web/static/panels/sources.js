@@ -29,9 +29,11 @@ const wordsOf = (transfer) => (
   {html: transfer.getData('text/html'), links: transfer.getData('text/uri-list'), text: transfer.getData('text/plain')});
 
 /** `onFiles` also receives where to click, as shares of the photo's width and height.
+ * `droppedFiles` returns the files in what was dropped.
  * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
+ * @param {(transfer: DataTransfer) => Promise<File[]>} droppedFiles
  * @param {(files: File[], click?: Point) => void} onFiles */
-export function createSources({refs, limits, examples, fail}, fetchExample, onFiles) {
+export function createSources({refs, limits, examples, fail}, fetchExample, droppedFiles, onFiles) {
   const {stage, file: chooser, capture, camera, video} = refs;
   let stream = /** @type {MediaStream | null} */ (null);
   let dragDepth = 0, isOwnDrag = false;
@@ -40,7 +42,7 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
   /** A blob as a file, under a name made of a word and the time. @type {(blob: Blob, word: string) => File} */
   const named = (blob, word) => new File([blob], timedName(word, blob.type), {type: blob.type});
 
-  /** `word` is for files that have no name of their own. @type {(files: FileList | null | undefined, word?: string) => boolean} */
+  /** `word` is for files that have no name of their own. @type {(files: Iterable<File> | null | undefined, word?: string) => boolean} */
   function take(files, word = '') {
     const all = Array.from(files ?? []);
     if (all.length) onFiles(all.map((file) => (word && NAMELESS.test(file.name) ? named(file, word) : file)));
@@ -142,7 +144,10 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
     setDragDepth(0);
     if (!accepts(event) || !event.dataTransfer) return;
     event.preventDefault();
-    if (!take(event.dataTransfer.files, 'dropped')) takeWords(wordsOf(event.dataTransfer), 'dropped');
+    const {dataTransfer} = event, words = wordsOf(dataTransfer);       // which is empty after the event
+    droppedFiles(dataTransfer).then((files) => {
+      if (!take(files, 'dropped')) takeWords(words, 'dropped');
+    }, () => fail('The folder could not be read. Open its photos instead.'));
   });
 
   return {commands: {
