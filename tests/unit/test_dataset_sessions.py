@@ -336,7 +336,7 @@ def test_a_silent_data_set_is_dropped(handlers, ask, folder, monkeypatch):
 
 
 def test_silence_ends_a_data_set_without_another_call(handlers, folder, monkeypatch):
-    for module in ("dataset_sessions", "handlers"):
+    for module in ("dataset_sessions", "file_handlers"):
         monkeypatch.setattr(f"mobilesam.web.page.{module}.SILENCE_S", -0.9)
 
     async def begin_and_wait():
