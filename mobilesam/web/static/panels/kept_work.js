@@ -26,9 +26,10 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
       }
       store.set({isKept: true});
     } catch {
-      store.set({isKept: false});
-      if (!hasWarned) fail(NOT_KEPT);
-      hasWarned = true;
+      const isKept = Array.from(waiting.values()).every(({count}) => !count);   // there is nothing to lose yet
+      store.set({isKept});
+      if (!isKept && !hasWarned) fail(NOT_KEPT);
+      hasWarned ||= !isKept;
     }
   }
 
@@ -109,9 +110,14 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
       await write();
     },
     /** Gives all objects of a class another name, in the photos that are not open. @type {(from: string, to: string) => Promise<void>} */
-    renameClass: (from, to) => workStore.changeWorks((kept) => ({...kept, work: {
-      ...kept.work, items: kept.work.items.map((item) => (item.name === from ? {...item, name: to} : item)),
-    }})),
+    renameClass(from, to) {
+      /** @type {(kept: any) => any} */
+      const renamed = (kept) => ({...kept, work: {
+        ...kept.work, items: kept.work.items.map((/** @type {PhotoObject} */ item) => (item.name === from ? {...item, name: to} : item)),
+      }});
+      for (const [key, one] of waiting) waiting.set(key, renamed(one));
+      return workStore.changeWorks(renamed);
+    },
     /** Forgets what waits. */
     clear() {
       openKey = '';
