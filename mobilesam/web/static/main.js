@@ -97,7 +97,7 @@ function createParts(page, call) {
   createPhotoStrip(page, photoSet);
   const annotations = createAnnotations(page, {
     call, upload, prepare: withoutPhoto, kept, classes, onCount: photoSet.setCount,
-    addToOpen: (objects, more) => panel.add(objects, 'loaded', more),
+    addToOpen: (objects) => panel.add(objects, 'loaded'),
   });
   const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, ask, loader, workStore})});
   const dataSet = createDataSet(page, {

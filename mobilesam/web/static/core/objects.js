@@ -228,7 +228,7 @@ export function newOnes(work, given) {
   const keyOf = (/** @type {string} */ name, /** @type {Rle} */ {size, counts}) => JSON.stringify([name, size, counts]);
   const known = new Set((work?.items ?? []).flatMap(({name, undo: {states, index}}) => (
     states[index].flatMap((step) => (step.type === 'mask' ? keyOf(name, step.rle) : [])))));
-  return given.filter(({name, rle}) => !known.has(keyOf(name, rle)) && known.add(keyOf(name, rle)));
+  return given.filter(({name, rle}) => !known.has(keyOf(name, rle)));
 }
 
 /** The work in a photo with more objects; null where there is no room.

@@ -13,7 +13,7 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); })
  * there was room; `onCount` is told the number of objects of another photo.
  * @param {Page} page
  * @param {{call: Call, upload: (file: File) => Promise<ServerReply>, prepare: (file: File) => Promise<File>, kept: KeptWorks,
- *   addToOpen: (objects: GivenObject[], more: string) => boolean, onCount: (key: string, count: number) => void,
+ *   addToOpen: (objects: GivenObject[]) => boolean, onCount: (key: string, count: number) => void,
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null}}} options */
 export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
   call, upload, prepare, kept, addToOpen, onCount, classes,
@@ -45,24 +45,25 @@ export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
   async function take({photos: found, unmatched, skipped}, file, photos) {
     let added = 0, known = 0, full = 0;
     const left = skipped.map((/** @type {any} */ {reason, count}) => `${count} ${reason}`).join(', ');
-    const more = left ? ` Skipped: ${left}.` : '';
+    const more = left ? `Skipped: ${left}.` : '';
     for (const {index, objects} of found) {
       const photo = photos[index];
       if (photo.key === kept.openKey) {
         const fresh = newOnes(kept.current(), objects);
         known += objects.length - fresh.length;
-        if (fresh.length && addToOpen(fresh, more)) added += fresh.length;
+        if (fresh.length && addToOpen(fresh)) added += fresh.length;
       } else {
         const count = await addTo(photo, objects);
         if (count === null) full++;
         else [added, known] = [added + count, known + objects.length - count];
       }
     }
+    if (!found.length && !unmatched.length) return void fail(`${file.name} has no masks for these photos. ${more}`.trim());
+    const isOpenOnly = found.length === 1 && photos[found[0].index].key === kept.openKey;      // a note says what was added there
     const text = [
-      found.length !== 1 || photos[found[0].index].key !== kept.openKey || !added
-        ? `${counted(added, 'object')} loaded into ${counted(found.length, 'photo')}.` : '',
+      found.length && !isOpenOnly ? `${counted(added, 'object')} loaded into ${counted(found.length, 'photo')}.` : '',
       known ? `${counted(known, 'object')} ${known === 1 ? 'was' : 'were'} there already.` : '',
-      full ? `${counted(full, 'photo')} had no room.` : '', more.trim(),
+      full ? `${counted(full, 'photo')} had no room.` : '', more,
     ].filter(Boolean).join(' ');
     if (text) store.set({alert: {text, kind: 'note'}});
     if (unmatched.length) askFor(unmatched, file, text);

@@ -174,10 +174,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     },
   });
 
-  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept', more = '') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
     masks.forEach(({name}) => classes.use(name ?? ''));
     const undo = objects.add(masks);
-    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
     return undo !== null;
   }
 
