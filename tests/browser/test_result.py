@@ -180,7 +180,7 @@ def test_edges_are_soft_by_default_and_crop_is_the_cut_out_file(result):
     whole = save(result)[1]
     result.do("result-crop")
     name, cropped = save(result)
-    assert name == "two-discs-cutout.png"
+    assert name == "two discs-cutout.png"
     assert np.array_equal(cropped, cutout_of(result))
     rows, columns = np.nonzero(whole[..., 3])
     crop = whole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -537,7 +537,7 @@ def test_the_cut_out_can_be_dragged_out_of_the_page(result):
     result.wait_for("() => window.dragged")
     file, url = result.page.evaluate("() => window.dragged")
     result.page.mouse.up()
-    assert file == f"image/png:two-discs-cutout.png:{url}"
+    assert file == f"image/png:two discs-cutout.png:{url}"
     assert np.array_equal(as_array(result.page.request.get(url).body()), cutout_of(result))
 
 

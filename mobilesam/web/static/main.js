@@ -67,9 +67,10 @@ function createParts(page, call) {
   const opening = createOpening(page, {
     loader, reserve: editor.stage.reserve,
     onOpened(photo, notes, work, click) {
+      const newest = photo.key === kept.openKey ? kept.current() : work;        // it was opened again
       leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
-      if (work) panel.objects.restore(work);
+      if (newest) panel.objects.restore(newest);
       kept.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
       if (click && !work) editor.undoStack.push({type: 'point', ...click, label: 1});

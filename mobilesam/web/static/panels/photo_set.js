@@ -45,10 +45,6 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   async function show(key, click) {
     const mine = ++shows, photo = find(key);
     if (!photo) return false;
-    if (key === kept.openKey) {
-      cancel();
-      return true;
-    }
     const [file, work] = await Promise.all([fileOf(key), kept.work(key)]);
     if (mine !== shows) return false;
     if (!file) return Boolean(fail(`The browser does not have “${photo.name}” any more. Open its file again; your objects are kept.`));
@@ -79,6 +75,13 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     if (await photoStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys()) || hasWarned) return;
     hasWarned = true;
     store.set({alert: {text: PHOTO_NOT_KEPT, kind: 'note'}});
+  }
+
+  /** Shows another photo than the open one. @param {string} key */
+  function choose(key) {
+    if (key !== kept.openKey) return show(key);
+    shows++;
+    cancel();
   }
 
   /** Adds photos and shows the first of them; `click` as for `show`.
@@ -165,7 +168,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   }
 
   return {
-    add, show, remove, fileOf, restore: bring,
+    add, choose, remove, fileOf, restore: bring,
     /** @type {(key: string, count: number) => void} */
     setCount: (key, count) => change(key, {count}),
     /** Brings back the set that an earlier page of this tab had. */

@@ -5,13 +5,13 @@ import {element} from './page.js';
 
 const PROGRESS = {untouched: 'not begun', begun: 'in progress', done: 'done'};
 
-/** @param {Page} page @param {{show: (key: string) => void, remove: (key: string) => void}} actions */
-export function createPhotoStrip({refs, store, buttons}, {show, remove}) {
+/** @param {Page} page @param {{choose: (key: string) => unknown, remove: (key: string) => void}} actions */
+export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
   const items = /** @type {Map<string, ReturnType<typeof createItem>>} */ (new Map());
 
   function createItem(/** @type {string} */ key) {
     const picture = element('img', {alt: '', draggable: false, hidden: true}), label = element('span', {className: 'sam-photo-label'});
-    const button = element('button', {type: 'button', className: 'sam-photo', onclick: () => show(key)}, picture, label);
+    const button = element('button', {type: 'button', className: 'sam-photo', onclick: () => choose(key)}, picture, label);
     const cross = element('button', {type: 'button', className: 'sam-close', textContent: '×', onclick: () => remove(key)});
     return {
       item: element('li', {}, button, cross), button, picture, label, cross, url: '', shown: /** @type {SetPhoto | null} */ (null), isOpen: false,
