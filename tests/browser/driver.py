@@ -116,8 +116,14 @@ class Demo:
 
     def forget(self):
         """Closes all photos, and deletes all that the browser keeps."""
-        self.page.evaluate("() => document.querySelector('[data-do=forget]').click()")
-        self.page.wait_for_selector(".sam[data-state=empty]")
+        self.page.evaluate("""() => {
+          window.confirm = () => true;
+          document.querySelector('[data-do=forget]').click();
+        }""")
+        self.wait_for(
+            "() => document.querySelector('[data-part=alert-text]').innerText.includes('was deleted')"
+        )
+        self.page.locator("[data-do=dismiss]").click()
 
     # -- what the page shows -----------------------------------------------------------------
 

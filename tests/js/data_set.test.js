@@ -28,8 +28,8 @@ beforeEach(() => {
   };
 });
 
-const getExactMasks = () => createExactMasks({call, ask: (name, query) => call(name, {...query, token: 'open'}), loader, workStore});
-const PHOTO = {key: 'a', name: 'a.png', file: new File(['x'], 'a.png'), isOpen: false, size: [2, 4], exclusive: null};
+const getExactMasks = () => createExactMasks({call, loader, workStore});
+const PHOTO = {key: 'a', name: 'a.png', file: new File(['x'], 'a.png'), size: [2, 4], exclusive: null};
 const get = (photo, objects) => getExactMasks()({...PHOTO, ...photo}, objects, null, () => {}, () => true);
 
 test('masks of clicks come from the server, which opens the photo, and are asked for once', async () => {
@@ -37,14 +37,9 @@ test('masks of clicks come from the server, which opens the photo, and are asked
   assert.deepEqual((await get({}, objects)).rles, [RLE]);
   assert.deepEqual((await get({}, [{...objects[0], name: 'dog'}])).rles, [RLE]);
   assert.equal(opened.length, 1);
-  assert.deepEqual(calls.map(([name, {token}]) => [name, token]), [['masks', ''], ['masks', 'opened']]);
+  assert.deepEqual(calls.map(([name, {token}]) => [name, token]), [['masks', 'opened']]);
   await get({}, [{...objects[0], clean: false}]);
   assert.equal(opened.length, 2);
-});
-
-test('the open photo is not opened again', async () => {
-  await get({isOpen: true}, [clicked('cat')]);
-  assert.deepEqual([opened.length, calls[0][1].token], [0, 'open']);
 });
 
 test('masks of the right size that were loaded need no server, others do', async () => {

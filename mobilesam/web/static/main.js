@@ -1,6 +1,7 @@
 // Composes the page.
 /** @import {Page} from './panels/page.js' */
 import {thumbnail} from './canvas/thumbnail.js';
+import {fittingWork} from './core/objects.js';
 import {isProjectFile} from './core/project_file.js';
 import {isAnnotationFile, withoutPhoto} from './io/annotation_files.js';
 import {contentKey} from './io/content_key.js';
@@ -33,7 +34,7 @@ import {createSources} from './panels/sources.js';
 /** @param {Page} page @param {Call} call */
 function createParts(page, call) {
   const {store, fail, setBusy} = page;
-  const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen());
+  const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen(), () => store.get().photo?.key);
   const editor = createEditor(page, {
     ask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply), isClean: () => panel.objects.clean,
@@ -53,6 +54,10 @@ function createParts(page, call) {
   const kept = createKeptWork(page, {
     workStore, capture: panel.objects.snapshot, restore: panel.objects.restore,
   });
+  store.subscribe(({interactions, classes: names}, previous) => {
+    if (interactions !== previous.interactions) kept.touch();
+    if (names !== previous.classes) panel.objects.recolour();
+  });
   const loader = createPhotoLoader(call);
   const generation = createMaskGeneration({
     ask, onError: fail,
@@ -70,7 +75,9 @@ function createParts(page, call) {
       const newest = photo.key === kept.openKey ? kept.current() : work;        // it was opened again
       leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
-      if (newest) panel.objects.restore(newest);
+      const fitting = newest && fittingWork(newest, photo);
+      if (fitting?.work) panel.objects.restore(fitting.work);
+      if (fitting?.left) notes = [...notes, `Left out: ${fitting.left} objects that were loaded for a photo of another size.`];
       kept.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
       if (click && !work) editor.undoStack.push({type: 'point', ...click, label: 1});
@@ -100,17 +107,17 @@ function createParts(page, call) {
     call, upload, prepare: withoutPhoto, kept, classes, onCount: photoSet.setCount,
     addToOpen: (objects) => panel.add(objects, 'loaded'),
   });
-  const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, ask, loader, workStore})});
+  const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, loader, workStore})});
   const dataSet = createDataSet(page, {
     ask, exportDataSet, saveFile, saveBlob, work: kept.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
-    useClasses: (names) => names.forEach(classes.use), keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
+    useClasses: classes.useAll, keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
   });
   return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations};
 }
 
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations}) {
-  const {store, refs, clearAlert, actOnNote} = page;
+  const {store, refs, actOnNote} = page;
   const view = createResultView(page, {
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
   });
@@ -138,7 +145,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     if (store.get().isOpening) return opening.end();
     if (stage.cancelGesture()) return;
     if (view.close()) return;
-    if (store.get().alert) return clearAlert();
+    if (store.get().alert) return store.set({alert: null});
     if (!everything.leave()) undoStack.clear();
   }
 
@@ -149,7 +156,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
     'redo': () => view.redo() || undoStack.redo(),
-    'note-undo': actOnNote, 'dismiss': clearAlert, escape,
+    'note-undo': actOnNote, 'dismiss': () => store.set({alert: null}), escape,
     'delete': () => store.get().view === 'select' && (editor.removeMarker() || panel.removeActive()),
     'cutout': () => save('cutout'), 'mask': () => save('mask'),
     'sheet': () => {},

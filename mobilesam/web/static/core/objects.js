@@ -3,9 +3,10 @@
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
 import {PALETTE} from './palette.js';
-import {coverage, hasPixel} from './rle.js';
+import {coverage, displaySize, hasPixel, insideRanges, rangesIou} from './rle.js';
 import {createUndoStack} from './undo_stack.js';
 
+const COMPARED_SIDE = 256, SAME_SHARE = 0.1, SAME_IOU = 0.9;
 const DEFAULT_NAME = /^Object (\d+)$/;
 
 /** @type {(item: PhotoObject) => item is PhotoObject & {reply: Reply}} */
@@ -155,6 +156,11 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
       setName(item, name.trim());
       onChange();
     },
+    /** Gives all objects the colours of their classes. */
+    recolour() {
+      for (const item of items) item.colour = classColour(item.name) ?? item.colour;
+      onChange();
+    },
     /** Gives all objects of a class another name. @type {(from: string, to: string) => void} */
     renameClass(from, to) {
       items.filter(({name}) => name === from).forEach((item) => setName(item, to));
@@ -211,7 +217,8 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
     },
     snapshot,
     restore(/** @type {ObjectsSnapshot} */ snapshot) {
-      items = snapshot.items.map((item) => ({...item}));
+      items = snapshot.items.map((item) => ({...item, colour: classColour(item.name) ?? item.colour}));
+      removed = null;
       exclusive = snapshot.exclusive;
       lastId = Math.max(...items.map(({id}) => id));
       activate(find(snapshot.active) ?? create());
@@ -222,13 +229,29 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
 
 /** @typedef {{name: string, rle: Rle, predicted_iou: number | null}} GivenObject */
 
-/** Those of the objects that are not among the work in a photo yet, so that opening a file twice does not double them.
+/** Those of the objects that are not among the work in a photo yet, so that opening a file twice, or one that was exported
+ * from that work, does not double them: equal names, and masks that are equal at the size of a thumbnail.
  * @type {(work: ObjectsSnapshot | null, given: GivenObject[]) => GivenObject[]} */
 export function newOnes(work, given) {
-  const keyOf = (/** @type {string} */ name, /** @type {Rle} */ {size, counts}) => JSON.stringify([name, size, counts]);
-  const known = new Set((work?.items ?? []).flatMap(({name, undo: {states, index}}) => (
-    states[index].flatMap((step) => (step.type === 'mask' ? keyOf(name, step.rle) : [])))));
-  return given.filter(({name, rle}) => !known.has(keyOf(name, rle)));
+  const known = (work?.items ?? []).filter(hasMask).map(({name, reply: {rle, coverage: share}}) => ({name, rle, share}));
+  const small = new Map(), size = given.length ? displaySize(given[0].rle, COMPARED_SIDE) : null;
+  const smallOf = (/** @type {Rle} */ rle) => {
+    if (size && !small.has(rle)) small.set(rle, insideRanges(rle, size));
+    return small.get(rle);
+  };
+  return given.filter(({name, rle}) => {
+    const share = coverage(rle);
+    return !known.some((one) => one.name === name && (one.rle.counts === rle.counts
+      || (Math.abs(one.share - share) <= SAME_SHARE * share && rangesIou(smallOf(one.rle), smallOf(rle)) >= SAME_IOU)));
+  });
+}
+
+/** The work in a photo without the loaded masks that are for one of another size, and how many those are.
+ * @type {(work: ObjectsSnapshot, photo: Size) => {work: ObjectsSnapshot | null, left: number}} */
+export function fittingWork(work, {width, height}) {
+  const items = work.items.filter(({undo: {states, index}}) => states[index].every((step) => (
+    step.type !== 'mask' || (step.rle.size[0] === height && step.rle.size[1] === width))));
+  return {work: items.length ? {...work, items} : null, left: work.items.length - items.length};
 }
 
 /** The work in a photo with more objects; null where there is no room.

@@ -5,7 +5,7 @@ import {PALETTE} from './palette.js';
 const FORMAT = 'mobilesam-project', VERSION = 1;
 const MAX_HEADER_BYTES = 500e6;
 const BAD = 'This file is no project of this page, or it is damaged.';
-const NAME = 200;
+const MAX_TEXT = 2000, MAX_CLASSES = 1000, MAX_ID = 1e9;
 
 /** A photo in a project; the file is null if only the work in it is there, size and work if it was never opened.
  * @typedef {{key: string, name: string, size: [height: number, width: number] | null, isDone: boolean, work: ObjectsSnapshot | null,
@@ -28,8 +28,9 @@ function ensure(value, isRight = Boolean(value)) {
 }
 const isCount = (/** @type {any} */ value) => Number.isSafeInteger(value) && value >= 0;
 const isNumber = (/** @type {any} */ value) => Number.isFinite(value);
-const text = (/** @type {any} */ value, most = NAME) => ensure(value, typeof value === 'string' && value.length <= most);
-const list = (/** @type {any} */ value) => ensure(value, Array.isArray(value));
+const text = (/** @type {any} */ value, most = MAX_TEXT) => ensure(value, typeof value === 'string' && value.length <= most);
+/** @type {(value: any) => any} */
+const list = (value) => ensure(value, Array.isArray(value));
 const estimate = (/** @type {any} */ value) => ensure(value ?? null, value === null || value === undefined || isNumber(value));
 
 /** @type {(value: any) => Rle} */
@@ -39,13 +40,19 @@ function rleOf(value) {
   return {size, counts: text(value.counts, 20e6)};
 }
 
+/** @type {(value: any, ...names: string[]) => any} */
+const numbers = (value, ...names) => Object.fromEntries(names.map((name) => [name, ensure(value[name], isNumber(value[name]))]));
+/** @type {(value: any, length: number) => any} */
+const row = (value, length) => ensure(value, Array.isArray(value) && value.length === length && value.every(isNumber));
+
 /** @type {(value: any) => Interaction} */
 function interactionOf(value) {
   switch (value?.type) {
     case 'mask': return {type: 'mask', rle: rleOf(value.rle)};
-    case 'point': case 'box': case 'candidate': case 'stroke': case 'crop':
-      // The server checks the numbers; here they must only be data.
-      return ensure(JSON.parse(JSON.stringify(value)));
+    case 'point': return {type: 'point', ...numbers(value, 'x', 'y', 'label')};
+    case 'candidate': return {type: 'candidate', ...numbers(value, 'index')};
+    case 'box': case 'crop': return {type: value.type, box: row(value.box, 4)};
+    case 'stroke': return {type: 'stroke', path: list(value.path).map((/** @type {any} */ point) => row(point, 2)), ...numbers(value, 'radius', 'label')};
     default: return ensure(null);
   }
 }
@@ -67,7 +74,7 @@ function undoOf(value) {
 function objectOf(value) {
   const {id, name, colour, visible, clean, reply, undo, original, predicted_iou} = ensure(value);
   return {
-    id: ensure(id, isCount(id)), name: text(name), colour: /^#[0-9a-f]{6}$/i.test(colour) ? colour : PALETTE[0],
+    id: ensure(id, isCount(id) && id < MAX_ID), name: text(name), colour: /^#[0-9a-f]{6}$/i.test(colour) ? colour : PALETTE[0],
     visible: Boolean(visible), clean: Boolean(clean), reply: replyOf(reply), undo: undoOf(undo),
     original: original && {undo: undoOf(original.undo), reply: replyOf(original.reply), clean: Boolean(original.clean)},
     predicted_iou: estimate(predicted_iou),
@@ -102,13 +109,14 @@ export async function readProject(file) {
   let offset = end + 1;
   const photos = list(header.photos).map((/** @type {any} */ photo) => {
     const {key, name, size, isDone, work, bytes, type} = ensure(photo);
-    ensure(bytes, isCount(bytes) && offset + bytes <= file.size + 1);
+    ensure(header, isCount(bytes) && (!bytes || offset + bytes <= file.size));
     const content = bytes ? new File([file.slice(offset, offset + bytes)], text(name), {type: text(type)}) : null;
     offset += bytes;
     ensure(size, size === null || (Array.isArray(size) && size.length === 2 && size.every(isCount)));
     return {key: text(key), name: text(name), size, isDone: Boolean(isDone), work: size && workOf(work), file: content};
   });
-  return {classes: list(header.classes).map((/** @type {any} */ name) => text(name)), photos};
+  ensure(header, list(header.classes).length <= MAX_CLASSES);
+  return {classes: header.classes.map((/** @type {any} */ name) => text(name)), photos};
 }
 
 /** Whether a file claims to be a project. @param {{name: string}} file */

@@ -3,7 +3,7 @@
 import {upload} from './server.js';
 
 /** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
-/** @typedef {{key: string, name: string, file: File | null, isOpen: boolean, size: [height: number, width: number],
+/** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
  *   objects: ExportedObject[], exclusive: Exclusive}} PhotoToExport */
 
 /** @param {{call: Call, getExactMasks: GetExactMasks}} options */

@@ -1,6 +1,8 @@
 // The masks of a photo's objects at its own size, as data sets need them.
 import {createAsk} from './server.js';
 
+const NAME = 'object';          // any: only the masks are wanted
+
 /** An object as the server functions read it. @typedef {{name: string, interactions: Interaction[], clean: boolean, predicted_iou: number | null}} ExportedObject */
 /** @typedef {{rles: Rle[], predicted_ious: (number | null)[]}} ExactMasks */
 
@@ -15,37 +17,32 @@ function sentMasks(objects, [height, width]) {
   return known.length < rles.length ? null : {rles: known, predicted_ious: objects.map(({predicted_iou}) => predicted_iou)};
 }
 
-/** Asks for masks only where they are not known yet. `ask` calls a server function about the open photo, `call` any.
- * @param {{call: Call, ask: Call, loader: PhotoLoader, workStore: {
+/** Asks for masks only where they are not known yet.
+ * @param {{call: Call, loader: PhotoLoader, workStore: {
  *   masks: (key: string) => Promise<(ExactMasks & {signature: string}) | null>,
  *   saveMasks: (key: string, masks: ExactMasks & {signature: string}) => Promise<void>}}} options */
-export function createExactMasks({call, ask, loader, workStore}) {
-  /** Asks about a photo that is not open on the page; the server opens it first.
-   * @type {(file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Call} */
-  function askFor(file, onProgress, isWanted) {
-    let token = '';
-    return createAsk(call, () => token, async () => {
-      const reply = await loader.open(file, onProgress, isWanted);
-      if (reply.ok) token = reply.token;
-      return reply;
-    });
+export function createExactMasks({call, loader, workStore}) {
+  /** Asks about one photo, whichever is open on the page. @type {(open: () => Promise<ServerReply>, query: object) => Promise<ServerReply>} */
+  async function askAbout(open, query) {
+    let opened = await open();
+    const ask = createAsk(call, () => (opened.ok ? opened.token : ''), async () => (opened = await open()));
+    return opened.ok ? ask('masks', query) : opened;
   }
 
   /** Throws an error with a sentence if there are none.
-   * @param {{key: string, file: File | null, isOpen: boolean, size: [height: number, width: number]}} photo
+   * @param {{key: string, file: File | null, size: [height: number, width: number]}} photo
    * @param {ExportedObject[]} objects @param {Exclusive} exclusive
    * @param {(text: string) => void} onProgress @param {() => boolean} isWanted
    * @returns {Promise<ExactMasks>} */
-  return async ({key, file, isOpen, size}, objects, exclusive, onProgress, isWanted) => {
+  return async ({key, file, size}, objects, exclusive, onProgress, isWanted) => {
     const sent = exclusive ? null : sentMasks(objects, size);
     if (sent) return sent;
     const signature = JSON.stringify([objects.map(({interactions, clean, predicted_iou}) => [interactions, clean, predicted_iou]), exclusive]);
     const kept = await workStore.masks(key);
     if (kept?.signature === signature) return kept;
-    const query = {objects, exclusive};
-    if (!isOpen && !file) throw new Error('the browser does not have it any more');
-    const askThere = isOpen ? ask : askFor(/** @type {File} */ (file), onProgress, isWanted);
-    const reply = await askThere('masks', query);
+    if (!file) throw new Error('the browser does not have it any more');
+    const query = {objects: objects.map((object) => ({...object, name: NAME})), exclusive};
+    const reply = await askAbout(() => loader.open(file, onProgress, isWanted), query);
     if (!reply.ok) throw new Error(reply.error);
     const {rles, predicted_ious} = reply;
     await workStore.saveMasks(key, {rles, predicted_ious, signature});

@@ -31,10 +31,10 @@ export function createCall(functions) {
   };
 }
 
-/** Makes calls about the open photo: they carry its token. If the server no longer knows the photo, `reopen` opens it
+/** Makes calls about a photo: they carry its token, and end if another one takes its place (`current` says which). If the server no longer knows the photo, `reopen` opens it
  * again first; if crops of it are missing, they are encoded first.
- * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<ServerReply>) => Call} */
-export function createAsk(call, token, reopen) {
+ * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<ServerReply>, current?: () => unknown) => Call} */
+export function createAsk(call, token, reopen, current = () => null) {
   /** @type {(crops: Box[]) => Promise<ServerReply>} */
   async function encode(crops) {
     for (const crop of crops) {
@@ -45,11 +45,13 @@ export function createAsk(call, token, reopen) {
   }
 
   return async (name, query, onTrouble) => {
+    const photo = current();
     for (let repairs = 0; ; repairs++) {
       const reply = await call(name, {...query, token: token()}, onTrouble);
       if (reply.ok || repairs === MAX_REPAIRS || !(reply.expired || reply.crops)) return reply;
       const repaired = reply.crops ? await encode(reply.crops) : await reopen();
       if (!repaired.ok) return repaired;
+      if (current() !== photo) return {ok: false, error: 'Another photo was opened.'};
     }
   };
 }

@@ -18,8 +18,9 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); })
 export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
   call, upload, prepare, kept, addToOpen, onCount, classes,
 }) {
-  async function described() {
-    return Promise.all(store.get().photos.map(async ({key, name}) => {
+  /** What the server needs to know of photos. @param {SetPhoto[]} photos */
+  function described(photos) {
+    return Promise.all(photos.map(async ({key, name}) => {
       const {size = [null, null]} = await kept.work(key) ?? {};
       return {name, sha256: /^[0-9a-f]{64}$/.test(key) ? key : null, height: size[0], width: size[1]};
     }));
@@ -43,25 +44,25 @@ export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
 
   /** @type {(reply: any, file: File, photos: SetPhoto[]) => Promise<void>} */
   async function take({photos: found, unmatched, skipped}, file, photos) {
-    let added = 0, known = 0, full = 0;
+    let added = 0, changed = 0, known = 0, full = 0;            // of photos that are not open
     const left = skipped.map((/** @type {any} */ {reason, count}) => `${count} ${reason}`).join(', ');
     const more = left ? `Skipped: ${left}.` : '';
     for (const {index, objects} of found) {
-      const photo = photos[index];
+      const photo = store.get().photos.find(({key}) => key === photos[index].key);
+      if (!photo) continue;     // it was removed meanwhile
       if (photo.key === kept.openKey) {
         const fresh = newOnes(kept.current(), objects);
         known += objects.length - fresh.length;
-        if (fresh.length && addToOpen(fresh)) added += fresh.length;
+        if (fresh.length) addToOpen(fresh);
       } else {
         const count = await addTo(photo, objects);
         if (count === null) full++;
-        else [added, known] = [added + count, known + objects.length - count];
+        else [added, changed, known] = [added + count, changed + Number(count > 0), known + objects.length - count];
       }
     }
     if (!found.length && !unmatched.length) return void fail(`${file.name} has no masks for these photos. ${more}`.trim());
-    const isOpenOnly = found.length === 1 && photos[found[0].index].key === kept.openKey;      // a note says what was added there
     const text = [
-      found.length && !isOpenOnly ? `${counted(added, 'object')} loaded into ${counted(found.length, 'photo')}.` : '',
+      added ? `${counted(added, 'object')} loaded into ${counted(changed, 'other photo')}.` : '',       // a note tells of the open one
       known ? `${counted(known, 'object')} ${known === 1 ? 'was' : 'were'} there already.` : '',
       full ? `${counted(full, 'photo')} had no room.` : '', more,
     ].filter(Boolean).join(' ');
@@ -83,12 +84,12 @@ export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
   /** Opens annotation files; `assign` has the places of photos by their name in the file.
    * @type {(files: File[], assign?: Record<string, number>) => Promise<void>} */
   async function load(files, assign = {}) {
-    const {photos} = store.get();
-    if (!photos.length) return void fail('Open the photos first, then their annotations.');
+    if (!store.get().photos.length) return void fail('Open the photos first, then their annotations.');
     for (const file of files) {
+      const {photos} = store.get();
       setBusy('Reading the annotations…');
       const sent = await prepare(file), uploaded = await upload(sent);
-      const reply = uploaded.ok ? await call('import_annotations', {path: uploaded.path, name: file.name, photos: await described(), assign})
+      const reply = uploaded.ok ? await call('import_annotations', {path: uploaded.path, name: file.name, photos: await described(photos), assign})
         : uploaded;
       setBusy('');
       if (!reply.ok) return void fail(`${file.name}: ${reply.error}`);

@@ -1,6 +1,7 @@
 // The class list: its editor in the dialog for data sets, the suggestions for names, and the class of the next object.
 /** @import {Page, PageState} from './page.js' */
 import {classColour, withClass, withRenamed} from '../core/classes.js';
+import {quoted} from '../core/names.js';
 import {isNamed} from '../core/objects.js';
 import {element} from './page.js';
 
@@ -10,8 +11,23 @@ const KEYS = 9;
  * @param {Page} page
  * @param {{call: Call, load: () => Promise<readonly string[]>, save: (names: readonly string[]) => void,
  *   rename: (from: string, to: string) => void}} options */
-export function createClasses({refs, store, limits, tell}, {call, load, save, rename}) {
+export function createClasses({refs, store, limits, buttons}, {call, load, save, rename}) {
   const set = (/** @type {readonly string[]} */ classes) => store.set({classes});
+  let former = /** @type {readonly string[]} */ ([]);         // to be restored by Undo
+
+  /** Says what has become of the list, in the dialog. @type {(text: string, before?: readonly string[]) => void} */
+  function report(text, before) {
+    refs.classStatus.textContent = text;
+    former = before ?? [];
+    buttons('class-undo')[0].hidden = !before;
+  }
+
+  /** Says how a new list changes the numbers of classes. @param {readonly string[]} before */
+  function reportNumbers(before, text = '') {
+    const now = store.get().classes, moved = before.filter((name, index) => now.includes(name) && now[index] !== name).length;
+    const changed = moved ? ` ${moved} ${moved === 1 ? 'class has' : 'classes have'} another number now.` : '';
+    report((text + changed).trim(), before);
+  }
 
   /** Makes the name of an object a class, and the default of the next one. @param {string} typed */
   function use(typed) {
@@ -26,13 +42,13 @@ export function createClasses({refs, store, limits, tell}, {call, load, save, re
     const isMerged = classes.includes(to);
     store.set({classes: withRenamed(classes, from, to), lastClass: lastClass === from ? to : lastClass});
     rename(from, to);
-    if (isMerged) store.set({alert: {text: `“${from}” was merged into “${to}”.`, kind: 'note'}});
+    report(isMerged ? `${quoted(from)} was merged into ${quoted(to)}, in all photos.` : `${quoted(from)} is now ${quoted(to)}, in all photos.`);
   }
 
   function remove(/** @type {string} */ name) {
     const {classes} = store.get();
     set(classes.filter((other) => other !== name));
-    tell(`“${name}” was removed from the class list. Objects keep the name.`, () => set(classes));
+    reportNumbers(classes, `${quoted(name)} is not in the list any more. Objects with this name keep it.`);
   }
 
   /** @type {(name: string, index: number) => HTMLElement} */
@@ -54,12 +70,19 @@ export function createClasses({refs, store, limits, tell}, {call, load, save, re
 
   async function readFile(/** @type {File} */ file) {
     const reply = await call('read_classes', {text: await file.text(), name: file.name});
-    refs.setProgress.textContent = reply.ok ? '' : reply.error;
-    if (!reply.ok) return;
+    if (!reply.ok) return report(reply.error);
     const {classes} = store.get();
     set([...reply.names, ...classes.filter((name) => !reply.names.includes(name))]);
+    reportNumbers(classes, `${reply.names.length} classes were read.`);
   }
 
+  /** Another tab may have changed the list. */
+  async function catchUp() {
+    const names = await load(), {classes} = store.get();
+    if (names.length) set([...names, ...classes.filter((name) => !names.includes(name))]);
+  }
+
+  window.addEventListener('focus', catchUp);
   refs.classForm.addEventListener('submit', (event) => {
     event.preventDefault();
     set(withClass(store.get().classes, refs.className.value.trim()));
@@ -70,7 +93,7 @@ export function createClasses({refs, store, limits, tell}, {call, load, save, re
     refs.classFile.value = '';
   });
   store.subscribe((state, previous) => {
-    if (state.classes === previous.classes) return;
+    if (state.classes.join('\n') === previous.classes.join('\n')) return;
     show(state);
     save(state.classes);
   });
@@ -83,10 +106,12 @@ export function createClasses({refs, store, limits, tell}, {call, load, save, re
       const {classes, lastClass} = store.get();
       return classes.includes(lastClass) ? lastClass : '';
     },
-    async restore() {
-      const names = await load();
-      if (names.length && !store.get().classes.length) set(names);
+    restore: catchUp,
+    /** Adds classes in the place of those of a project. @param {readonly string[]} names */
+    useAll: (names) => set([...names, ...store.get().classes.filter((name) => !names.includes(name))]),
+    commands: {
+      'class-load': () => refs.classFile.click(),
+      'class-undo': () => { set(former); report(''); },
     },
-    commands: {'class-load': () => refs.classFile.click()},
   };
 }

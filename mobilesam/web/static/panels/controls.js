@@ -11,6 +11,7 @@ import {hasResult} from './result_view.js';
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
 
 const CLASS_KEYS = 9;
+const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown'];
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
 
 /** Shows which buttons can be used and which are pressed. */
@@ -92,7 +93,7 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
     const plain = {...anywhere, ...classKeys(), ...(target === refs.marks && onPhoto)};
     const shortcut = shortcutOf(event, plain, withCtrl);
-    if (!shortcut || (store.get().isOpening && shortcut.name !== 'escape')) return;
+    if (!shortcut || (store.get().isOpening && !WHILE_OPENING.includes(shortcut.name))) return;
     if (shortcut.act === commands.copy && (event.shiftKey || !getSelection()?.isCollapsed)) return;      // the browser's own
     shortcut.act(event);
     event.preventDefault();

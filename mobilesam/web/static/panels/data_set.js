@@ -7,7 +7,7 @@ import {readProject, writeProject} from '../core/project_file.js';
 const VERTICES_DELAY_MS = 300;
 
 /** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
-/** @typedef {{key: string, name: string, file: File | null, isOpen: boolean, size: [height: number, width: number],
+/** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
  *   objects: ReturnType<typeof exportedObjects>, exclusive: Exclusive}} PhotoToExport */
 /** @typedef {(options: DataSetOptions, keys: string[], photoOf: (key: string) => Promise<PhotoToExport>,
  *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
@@ -54,10 +54,10 @@ export function createDataSet({refs, store, fail}, {
 
   /** @type {(key: string) => Promise<PhotoToExport>} */
   async function photoOf(key) {
-    const {photo} = store.get(), [kept, file] = await Promise.all([work(key), fileOf(key)]);
+    const [kept, file] = await Promise.all([work(key), fileOf(key)]);
     const {name, size} = /** @type {Work} */ (kept);
     return {
-      key, name, size, file, isOpen: key === photo?.key, objects: objectsOf(kept), exclusive: kept?.work.exclusive ?? null,
+      key, name, size, file, objects: objectsOf(kept), exclusive: kept?.work.exclusive ?? null,
     };
   }
 
@@ -79,9 +79,9 @@ export function createDataSet({refs, store, fail}, {
       (done, more) => { if (isWanted()) setRunning(true, text(done, more)); }, isWanted);
     if (!result || !isWanted()) return;
     const {reply, failures} = result;
-    if (!reply.ok) return setRunning(false, reply.error);
-    saveFile(reply);
     const left = failures.length ? ` ${failures.length} could not be included: ${failures.map(({name, error}) => `${name} (${error})`).join(', ')}` : '';
+    if (!reply.ok) return setRunning(false, left.trim() || reply.error);
+    saveFile(reply);
     setRunning(false, `Saved ${reply.photos} ${reply.photos === 1 ? 'photo' : 'photos'} with ${reply.objects} ${reply.objects === 1 ? 'object' : 'objects'}.${left}`);
   }
 

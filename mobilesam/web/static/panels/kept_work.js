@@ -10,7 +10,7 @@ const NOT_KEPT = 'The browser has no room for your work, or keeps none. Download
 /** `capture` returns the work in the open photo, which `restore` replaces by what another tab has kept.
  * @param {Page} page
  * @param {{workStore: WorkStore, capture: () => ObjectsSnapshot, restore: (work: ObjectsSnapshot) => void}} options */
-export function createKeptWork({store, fail}, {workStore, capture, restore}) {
+export function createKeptWork({store, warn}, {workStore, capture, restore}) {
   const writer = String(Math.random());         // this page
   const waiting = /** @type {Map<string, Work>} */ (new Map());         // work that is not on disk yet, by the key of its photo
   let openKey = '';             // of the photo whose work is kept; none while one replaces another
@@ -28,7 +28,7 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
     } catch {
       const isKept = Array.from(waiting.values()).every(({count}) => !count);   // there is nothing to lose yet
       store.set({isKept});
-      if (!isKept && !hasWarned) fail(NOT_KEPT);
+      if (!isKept && !hasWarned) warn(NOT_KEPT);
       hasWarned ||= !isKept;
     }
   }
@@ -81,6 +81,7 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
     const kept = await workStore.work(key);
     if (!kept || kept.writer === writer || kept.savedAt <= savedAt || openKey !== key) return;
     savedAt = kept.savedAt;
+    store.set({note: null});    // it offers to undo what is no longer there
     restore(kept.work);
   }
 
@@ -104,8 +105,9 @@ export function createKeptWork({store, fail}, {workStore, capture, restore}) {
       openKey = key;
       touch();
     },
-    /** Keeps work in a photo that is not open. @type {(key: string, work: Omit<Work, 'writer'>) => Promise<void>} */
+    /** Keeps other work in a photo, which shows if that is open. @type {(key: string, work: Omit<Work, 'writer'>) => Promise<void>} */
     async put(key, given) {
+      if (key === openKey) return restore(given.work);
       waiting.set(key, {...given, writer});
       await write();
     },

@@ -167,7 +167,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
   const list = createObjectList(page, {
     edit, highlight, rename, toggle: objects.toggle,
-    leaveName: () => refs.marks.focus({preventScroll: true}),
+    leaveName() {
+      store.set({isSheetOpen: false});
+      refs.marks.focus({preventScroll: true});
+    },
     remove(id) {
       const item = objects.remove(id);
       if (item) tell(`Deleted ${quoted(item.name)}.`, objects.restoreRemoved);
@@ -192,6 +195,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     const {photo} = store.get();
     return photo && imagePoint && isInside(imagePoint, photo) ? objects.at(imagePoint, photo) : null;
   }
+
+  let combineNote = /** @type {PageState['note']} */ (null);   // whose Undo belongs to the object that is edited
 
   /** The masks that an operation on objects gives, at the photo's own size; null if it failed.
    * @type {(operation: string, items: PhotoObject[]) => Promise<Rle[] | null>} */
@@ -219,10 +224,11 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     undoStack.replace([{type: 'mask', rle: rles[0]}]);
     if (combining === 'subtract') return;
     objects.remove(id);
-    tell(`“${other.name}” was merged into “${active.name}”.`, () => {
+    tell(`${quoted(other.name)} was merged into ${quoted(active.name)}.`, () => {
       undoStack.undo();
       objects.restoreRemoved();
     });
+    combineNote = store.get().note;
   }
 
   /** Makes an object of each separate part. */
@@ -233,10 +239,11 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     const undoAdd = objects.add(others);
     if (!undoAdd) return;
     undoStack.replace([{type: 'mask', rle: first.rle}]);
-    tell(`“${active.name}” was split into ${rles.length} objects.`, () => {
+    tell(`${quoted(active.name)} was split into ${rles.length} objects.`, () => {
       undoAdd();
       undoStack.undo();
     });
+    combineNote = store.get().note;
   }
 
   /** Gives the object that is edited, or else the last one, a class. @param {string} name */
@@ -272,7 +279,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
-  store.subscribe(({combining, note, isSheetOpen, interactions, photo}, previous) => {
+  store.subscribe(({combining, note, isSheetOpen, interactions, photo, activeId}, previous) => {
+    if (note && note === combineNote && activeId !== previous.activeId) store.set({note: null});
     if (note?.label === NAME_IT && (isSheetOpen || interactions !== note.interactions)) store.set({note: null});
     if (combining && (interactions !== previous.interactions || photo !== previous.photo)) store.set({combining: null, note: null});
   });

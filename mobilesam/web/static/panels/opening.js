@@ -44,9 +44,9 @@ export function createOpening(page, {loader, reserve, onOpened}) {
     store.set({isOpening: false, busyText: ''});
   }
 
-  /** Opens a photo with the work in it; whether that worked. `click` is where to click, as shares of its width and height.
-   * @type {(file: File, options: {key: string, work: ObjectsSnapshot | null, click?: Point}) => Promise<boolean>} */
-  async function open(file, {key, work, click}) {
+  /** Opens a photo with the work in it, which is read last; whether that worked, null if another one took its place. `click` is where to click, as shares of its width and height.
+   * @type {(file: File, options: {key: string, workOf: () => Promise<ObjectsSnapshot | null>, click?: Point}) => Promise<boolean | null>} */
+  async function open(file, {key, workOf, click}) {
     refs.stage.scrollIntoView({block: 'nearest'});
     const mine = ++count, isWanted = () => mine === count;
     const isByKeyboard = document.activeElement?.matches('button:focus-visible');
@@ -61,16 +61,18 @@ export function createOpening(page, {loader, reserve, onOpened}) {
         incoming.show(picture, click);
       }
       const reply = await loader.open(file, progress.set, isWanted);
-      if (!isWanted()) return false;
+      if (!isWanted()) return null;
       if (!reply.ok) return Boolean(fail(reply.error));
       const photo = await toPhoto(reply, key, file, picture);
-      if (!isWanted()) return false;
+      const work = await workOf();
+      if (!isWanted()) return null;
       store.set({encodeCost: encodeCost(reply)});
       onOpened(photo, reply.notes, work, photo.picture === picture ? incoming.clickedPixel(photo) : null);
       if (isByKeyboard) refs.marks.focus({preventScroll: true});
       return true;
     } catch (error) {
-      if (isWanted()) fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
+      if (!isWanted()) return null;
+      fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
       return false;
     } finally {
       progress.end();

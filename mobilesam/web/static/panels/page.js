@@ -18,7 +18,7 @@ const initialState = {
   openedCount: 0, failureCount: 0, askedSeq: 0, shownSeq: 0,    // for tests
   busyText: '',                 // work that the page must wait for
   slowText: '',                 // a mask that is late
-  alert: /** @type {{text: string, kind: 'error' | 'note'} | null} */ (null),
+  alert: /** @type {{text: string, kind: 'error' | 'note', isWarning?: boolean} | null} */ (null),
   note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
@@ -112,7 +112,8 @@ function showMessages(/** @type {Page} */ {refs, store}) {
       refs.note.hidden = !note;
       refs.noteText.textContent = note?.text ?? '';
       refs.noteUndo.textContent = note?.label ?? '';
-      if (note) noteTimer = setTimeout(() => store.set({note: null}), NOTE_MS);
+      // Undo still undoes what it told of.
+      if (note) noteTimer = setTimeout(() => { refs.note.hidden = true; }, NOTE_MS);
     }
   });
 }
@@ -129,7 +130,9 @@ export function createPage(root, {limits, examples}) {
       store.set({alert: {text, kind: 'error'}, failureCount: store.get().failureCount + 1});
       return null;
     },
-    clearAlert() { store.set({alert: null}); },
+    /** Ends the message, unless it is a warning that users must have read. */
+    clearAlert() { if (!store.get().alert?.isWarning) store.set({alert: null}); },
+    warn(/** @type {string} */ text) { store.set({alert: {text, kind: 'error', isWarning: true}, failureCount: store.get().failureCount + 1}); },
     setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
     /** Shows a note with a button. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {

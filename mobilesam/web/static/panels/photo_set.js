@@ -2,6 +2,7 @@
 /** @import {KeptWorks} from './kept_work.js' */
 /** @import {ProjectPhoto} from '../core/project_file.js' */
 /** @import {Page} from './page.js' */
+import {quoted} from '../core/names.js';
 import {exportedObjects} from '../core/objects.js';
 import {neighbour, withChange, withPhotos, without} from '../core/photo_set.js';
 
@@ -19,13 +20,14 @@ const PHOTO_NOT_KEPT = 'The browser has no room for all photos. Your objects are
  * @param {Page} page
  * @param {{kept: KeptWorks, photoStore: PhotoStore, contentKey: (file: File) => Promise<string>,
  *   thumbnail: (file: Blob) => Promise<Blob | null>, cancel: () => void, close: () => void,
- *   open: (file: File, options: {key: string, work: ObjectsSnapshot | null, click?: Point}) => Promise<boolean>,
+ *   open: (file: File, options: {key: string, workOf: () => Promise<ObjectsSnapshot | null>, click?: Point}) => Promise<boolean | null>,
  *   prepare: (file: File) => void}} options */
-export function createPhotoSet({store, limits, fail, tell, setBusy}, {
+export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   kept, photoStore, contentKey, thumbnail, cancel, close, open, prepare,
 }) {
   let shownKey = '';            // of the photo that was asked for last: a reload shows it
   let shows = 0;                // the newest photo to show wins
+  let generation = 0;           // what was begun before everything was deleted ends
   let filling = Promise.resolve();      // thumbnails, one after the other
   let hasWarned = false;
 
@@ -41,18 +43,20 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   const change = (key, fields) => store.set({photos: withChange(store.get().photos, key, fields)});
 
   /** Shows a photo of the set with the work in it; `click` is where to click, as shares of its width and height.
-   * @type {(key: string, click?: Point) => Promise<boolean>} */
+   * It returns whether that worked, null if another one took its place.
+   * @type {(key: string, click?: Point) => Promise<boolean | null>} */
   async function show(key, click) {
     const mine = ++shows, photo = find(key);
     if (!photo) return false;
-    const [file, work] = await Promise.all([fileOf(key), kept.work(key)]);
-    if (mine !== shows) return false;
-    if (!file) return Boolean(fail(`The browser does not have “${photo.name}” any more. Open its file again; your objects are kept.`));
-    change(key, {file});
     shownKey = key;
+    const file = await fileOf(key);
+    if (mine !== shows) return null;
+    if (!file) return Boolean(fail(`The browser does not have ${quoted(photo.name)} any more. Open its file again; your objects are kept.`));
+    change(key, {file});
     photoStore.saveSet(store.get().photos, key);
-    const isOpen = await open(file, {key, work: work?.work ?? null, click});
+    const isOpen = await open(file, {key, click, workOf: async () => (await kept.work(key))?.work ?? null});
     if (isOpen) prepareNext();
+    if (isOpen === false) shownKey = kept.openKey;
     return isOpen;
   }
 
@@ -62,32 +66,35 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   }
 
   async function step(/** @type {number} */ places) {
-    const next = neighbour(store.get().photos, kept.openKey, places);
-    if (next) await show(next.key);
+    const next = neighbour(store.get().photos, shownKey, places);
+    if (next) await choose(next.key);
   }
 
   /** Keeps a photo that was added, with its thumbnail and what is known of it. @param {string} key */
   async function fill(key) {
-    const photo = find(key);
+    const photo = find(key), mine = generation;
     if (!photo?.file) return;
     const [picture, work] = await Promise.all([thumbnail(photo.file), kept.work(key)]);
     change(key, {thumbnail: picture, ...(work && key !== kept.openKey && {count: work.count, isDone: work.isDone})});
-    if (await photoStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys()) || hasWarned) return;
+    if (mine !== generation || await photoStore.savePhoto(key, {file: photo.file, thumbnail: picture}, keys()) || hasWarned) return;
     hasWarned = true;
-    store.set({alert: {text: PHOTO_NOT_KEPT, kind: 'note'}});
+    warn(PHOTO_NOT_KEPT);
   }
 
   /** Shows another photo than the open one. @param {string} key */
   function choose(key) {
     if (key !== kept.openKey) return show(key);
     shows++;
+    shownKey = key;
     cancel();
+    return true;
   }
 
   /** Adds photos and shows the first of them; `click` as for `show`.
    * @type {(files: File[], click?: Point) => Promise<void>} */
   async function add(files, click) {
-    let first = '', isNew = false, shown = Promise.resolve(true);
+    let first = '', isNew = false, shown = /** @type {Promise<boolean | null>} */ (Promise.resolve(true));
+    const mine = generation;
     for (const [index, file] of files.entries()) {
       if (file.size > limits.max_mb * 1e6) {
         fail(`“${file.name}” is larger than ${limits.max_mb} MB. Use a smaller photo.`);
@@ -95,6 +102,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
       }
       if (index > 0) setBusy(`Adding photos: ${index + 1} of ${files.length}…`);
       const key = await contentKey(file).catch(() => null);
+      if (mine !== generation) return;
       if (!key) {
         fail(`“${file.name}” could not be read. Choose it again.`);
         continue;
@@ -110,7 +118,7 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
     if (files.length > 1 && !store.get().isOpening) setBusy('');
     setPhotos(store.get().photos);
     fillAll();
-    if (!await shown && files.length === 1 && isNew && !find(first)?.count) drop(first);    // it is no photo
+    if (await shown === false && files.length === 1 && isNew && !find(first)?.count) drop(first);    // it is no photo
     prepareNext();
   }
 
@@ -126,13 +134,16 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   async function remove(key) {
     const {photos} = store.get(), removed = find(key);
     if (!removed) return;
-    const next = neighbour(photos, key, 1) ?? neighbour(photos, key, -1);
-    if (key === kept.openKey) {
-      if (!next) close();
-      else if (!await show(next.key)) return;
-    }
+    const index = photos.indexOf(removed), next = neighbour(photos, key, 1) ?? neighbour(photos, key, -1);
     drop(key);
-    tell(`“${removed.name}” was removed from the set.`, () => setPhotos(photos));
+    if (key === kept.openKey || key === shownKey) {
+      if (next) await choose(next.key);
+      else close();
+    }
+    tell(`${quoted(removed.name)} was removed from the set.`, () => {
+      const now = store.get().photos;
+      if (!now.some((photo) => photo.key === key)) setPhotos([...now.slice(0, index), removed, ...now.slice(index)]);
+    });
   }
 
   function toggleDone() {
@@ -148,23 +159,40 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
   /** Adds photos with the work in them, and shows the first. What is done already in one of them stays.
    * @param {ProjectPhoto[]} photos */
   async function bring(photos) {
-    for (const {key, name, size, isDone, work: snapshot, file} of photos) {
-      const count = snapshot ? exportedObjects(snapshot).length : 0, own = await kept.work(key);
+    const mine = generation;
+    let first = '';
+    for (const {name, size, isDone, work: snapshot, file, ...photo} of photos) {
+      const key = file ? await contentKey(file) : photo.key, own = await kept.work(key);
+      if (mine !== generation) return;
+      const count = own?.count || (snapshot ? exportedObjects(snapshot).length : 0);
       if (snapshot && size && !own?.count) await kept.put(key, {name, size, work: snapshot, count, isDone});
-      store.set({photos: withPhotos(store.get().photos, [{key, name, file, thumbnail: null, count: own?.count || count, isDone}])});
+      const there = find(key);
+      if (there) change(key, {count, isDone: there.isDone || isDone, file: there.file ?? file});
+      else store.set({photos: withPhotos(store.get().photos, [{key, name, file, thumbnail: null, count, isDone}])});
+      first ||= key;
     }
     setPhotos(store.get().photos);
     fillAll();
-    if (photos.length) await show(photos[0].key);
+    if (first) await choose(first);
+  }
+
+  /** Closes all photos; what was done in them stays in the browser. */
+  function closePhotos() {
+    shows++;
+    generation++;
+    shownKey = '';
+    close();
+    setPhotos([]);
   }
 
   /** Deletes all that the browser keeps, and closes all photos. */
   async function forget() {
-    shows++;
-    close();
-    store.set({photos: [], classes: [], lastClass: ''});
+    if (!window.confirm('Delete all photos, objects and classes that this browser keeps? This cannot be undone.')) return;
+    closePhotos();
+    store.set({classes: [], lastClass: ''});
     kept.clear();
     await photoStore.removeAll();
+    store.set({alert: {text: 'Everything was deleted.', kind: 'note'}});
   }
 
   return {
@@ -186,6 +214,6 @@ export function createPhotoSet({store, limits, fail, tell, setBusy}, {
       store.set({photos});
       if (photos.some(({key}) => key === saved.current)) await show(saved.current);
     },
-    commands: {'forget': forget, 'photo-previous': () => step(-1), 'photo-next': () => step(1), 'photo-done': toggleDone},
+    commands: {'forget': forget, 'set-close-photos': closePhotos, 'photo-previous': () => step(-1), 'photo-next': () => step(1), 'photo-done': toggleDone},
   };
 }
