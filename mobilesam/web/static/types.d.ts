@@ -141,7 +141,7 @@ type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming'
   & Record<'help' | 'camera' | 'set', HTMLDialogElement>
   & {classForm: HTMLFormElement, classNames: HTMLDataListElement}
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
-    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'classList' | 'setProgress' | 'setVertices' | 'brushSize' | 'zoom' | 'hint'
+    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'classList' | 'classStatus' | 'setProgress' | 'setVertices' | 'brushSize' | 'zoom' | 'hint'
     | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation' | 'generationStatus'
     | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView' | 'downloadTitle', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};
