@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
-import {addedTo, createObjects, exportedObjects, formatIou, hasMask, newOnes, predictedIou} from '../../mobilesam/web/static/core/objects.js';
+import {addedTo, createObjects, exportedObjects, fittingWork, formatIou, hasMask, newOnes, predictedIou} from '../../mobilesam/web/static/core/objects.js';
 import {createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
 import {rleOf} from './masks.js';
 
@@ -348,4 +348,22 @@ test('objects that are there already are not added again, and others are, with t
   makeTwo();
   const clicked = addedTo(objects.snapshot(), [given[0]], options);
   assert.deepEqual(exportedObjects(clicked).map(({name}) => name), ['Object 1', 'Object 2', 'cat']);
+});
+
+test('objects that were exported from the work are not new, though their masks have another size', () => {
+  const shown = rleOf(['##..', '##..']), exact = rleOf(['####....', '####....', '####....', '####....']);
+  click(1, shown);
+  objects.rename(objects.active.id, 'cat');
+  objects.setReply({...reply(shown), coverage: 0.5});
+  const given = [{name: 'cat', rle: exact, predicted_iou: null}, {name: 'dog', rle: exact, predicted_iou: null},
+    {name: 'cat', rle: rleOf(['....####', '....####', '....####', '....####']), predicted_iou: null}];
+  assert.deepEqual(newOnes(objects.snapshot(), given), given.slice(1));
+});
+
+test('loaded masks for a photo of another size are left out', () => {
+  const options = {maxObjects: 5, classColour: () => null};
+  const work = addedTo(null, [{name: 'a', rle: LEFT, predicted_iou: null}, {name: 'b', rle: rleOf(['#']), predicted_iou: null}], options);
+  const fitting = fittingWork(work, {width: 4, height: 2});
+  assert.equal(fitting.left, 1);
+  assert.deepEqual(exportedObjects(fitting.work).map(({name}) => name), ['a']);
 });
