@@ -347,14 +347,13 @@ def test_crop_shows_a_part_of_the_same_picture(result, tmp_path):
     assert np.array_equal(save(result)[1], whole)
 
 
-def test_another_photo_has_another_background_picture_and_the_object_in_its_place(
-    result, large, tmp_path
-):
+def test_another_photo_has_another_background_picture_and_the_object_in_its_place(result, tmp_path):
     Image.new("RGB", (40, 40), BLUE).save(tmp_path / "blue.png")
     result.part("result-file").set_input_files(tmp_path / "blue.png")
     result.page.wait_for_selector("[data-background=picture][aria-pressed=true]")
     pull(result, 300, 50)
-    result.open(large)
+    draw(WIDTH, HEIGHT, [LARGE]).save(tmp_path / "one disc.png")
+    result.open(tmp_path / "one disc.png")
     result.click(LARGE.centre)
     show_result(result)
     assert result.page.locator("[data-background=none][aria-pressed=true]").is_visible()
