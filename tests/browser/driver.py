@@ -121,7 +121,7 @@ class Demo:
           document.querySelector('[data-do=forget]').click();
         }""")
         self.wait_for(
-            "() => document.querySelector('[data-part=alert-text]').innerText.includes('was deleted')"
+            "() => /was deleted/.test(document.querySelector('[data-part=alert-text]').innerText)"
         )
         self.page.locator("[data-do=dismiss]").click()
 
