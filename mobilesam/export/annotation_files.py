@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from mobilesam.errors import AnnotationError
-from mobilesam.export.documents import MAX_DOCUMENT_BYTES, without_image_data
+from mobilesam.export.documents import (
+    MAX_DOCUMENT_BYTES,
+    given_text,
+    without_image_data,
+)
 from mobilesam.settings import MEGA
 
 MAX_MEMBERS = 20_000
@@ -33,7 +37,7 @@ def annotation_files(
     if not data.startswith(b"PK"):
         if len(data) > MAX_UNPACKED_BYTES:
             raise _too_large(MAX_UNPACKED_BYTES)
-        yield PurePosixPath(file_name), _without_photos(data, MAX_DOCUMENT_BYTES)
+        yield PurePosixPath(given_text(file_name)), _without_photos(data, MAX_DOCUMENT_BYTES)
         return
     left_packed, left = MAX_UNPACKED_BYTES, MAX_DOCUMENT_BYTES
     # Counted before, because zipfile makes an object of each.
@@ -44,7 +48,7 @@ def annotation_files(
     except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, OSError):
         raise AnnotationError("The ZIP is damaged. Make it again.") from None
     for info in archive.infolist():
-        path = PurePosixPath(info.filename.replace("\\", "/"))
+        path = PurePosixPath(given_text(info.filename).replace("\\", "/"))
         is_hidden = path.name.startswith(".")
         if info.is_dir() or is_hidden or path.suffix.lower() not in _SUFFIXES:
             continue

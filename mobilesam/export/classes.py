@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.export.documents import Items, parse_document, validate_file
+from mobilesam.export.documents import YAML_LOADER, Items, parse_document, validate_file
 from mobilesam.objects import checked_name
 from mobilesam.schemas import validate
 
@@ -111,8 +111,7 @@ def _decoded(data: bytes) -> str:
 def _yaml_names(text: str) -> list[Any]:
     """The `names` of a data.yaml."""
     try:
-        # All scalars stay text: `no` is a name, not false. It makes text, lists and dicts only.
-        document = yaml.load(text, yaml.BaseLoader)  # noqa: S506
+        document = yaml.load(text, YAML_LOADER)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError):
         raise AnnotationError("This file is not YAML that can be read.") from None
     names = document.get("names") if isinstance(document, dict) else None

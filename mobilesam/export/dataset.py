@@ -112,8 +112,12 @@ class DatasetWriter:
             check_polygon_cost(objects)
         for item in objects:
             self._classes.id_of(item.name)
-        stem, extension = self._unique_name(photo_file_name(name))
-        # A photo that the user adds keeps its name; one that is copied needs a safe one.
+        # A photo that the user adds keeps its name; one that is copied needs a safe one. It is made
+        # safe before it is split, too, so that the labels have the stem of the photo.
+        given_name = photo_file_name(name)
+        stem, extension = self._unique_name(
+            safe_file_name(*os.path.splitext(given_name)) if photo else given_name
+        )
         file_name = safe_file_name(stem, extension) if photo else f"{stem}{extension}"
         with photo.open("rb") if photo else nullcontext() as source:
             match self._format:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
 
@@ -29,6 +30,9 @@ MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
 _CLIP_MARGIN_PX = 2.0  # polygons are cut off this far outside, where they change no pixel
 MAX_TEXT = 1000  # characters of a photo's path
 FAR_PX = 1e9  # coordinates beyond are moved here, so that none overflows
+YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Makes text, lists and dicts only: `no` is a name, not false. It follows no merge keys, which
+could multiply."""
 _IMAGE_DATA = re.compile(rb'"imageData"\s*:\s*"[A-Za-z0-9+/=\\]*"')
 
 JsonObject = dict[str, Any]

@@ -37,10 +37,12 @@ def export_file_name(photo_name: str, suffix: str) -> str:
 def safe_file_name(stem: str, suffix: str) -> str:
     """A file name that every file system accepts, at most MAX_FILE_NAME_BYTES long.
 
-    Characters that Windows forbids become "_", and so does a leading dot, which would hide the
-    file; a device's name gets a "_" in front. A long stem is cut, and the suffix stays.
+    Characters that Windows forbids become "_", also in the suffix, and so does a leading dot, which
+    would hide the file; dots and spaces at the end are removed; a device's name gets a "_" in
+    front. A long stem is cut, and the suffix stays.
     """
-    safe = _FORBIDDEN.sub("_", "".join(map(_plain, stem))) or "photo"
+    safe, suffix = (_FORBIDDEN.sub("_", "".join(map(_plain, part))) for part in (stem, suffix))
+    safe = safe or "photo"
     if safe.startswith("."):
         safe = f"_{safe[1:]}"
     if _DEVICES.match(safe + suffix):

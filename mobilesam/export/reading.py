@@ -7,7 +7,7 @@ rest is counted by its reason.
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -22,17 +22,24 @@ from mobilesam.export.documents import (
     parse_document,
 )
 from mobilesam.export.labelme import labelme_photo
-from mobilesam.export.yolo_reader import class_names, is_names_file, yolo_photo
+from mobilesam.export.yolo_reader import (
+    MAX_NAMES_BYTES,
+    class_names,
+    is_names_file,
+    yolo_photo,
+)
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.settings import ImageLimits
 
 MAX_IMPORTED = 10_000  # objects of all photos
 
+_MAX_COMPARED = 300  # characters of a path, at its end; a file name has up to 255
 _NO_MASKS = (
     "This file contains no masks. Open a COCO or labelme JSON file, YOLO labels, or a ZIP of them."
 )
 _TOO_MANY = "objects beyond the limit for photos of this size"
 _TOO_SLOW = "objects that would take too long"
+_TOO_SLOW_FILES = "files that would take too long"
 
 
 @dataclass(frozen=True)
@@ -78,16 +85,19 @@ def read_annotations(
         file_name: of this data.
         photos: that the annotations may belong to.
         assign: the index of a photo, by a name of `Imported.unmatched`.
-        budget: when it is spent, the remaining objects are skipped.
+        budget: when it is spent, the remaining files and objects are skipped.
         max_pixels: of a photo.
 
     Raises:
         AnnotationError: the file contains no annotations, or is too large.
     """
     result = Imported()
-    found = annotated_photos(data, file_name, result.skipped)
+    found = annotated_photos(data, file_name, result.skipped, budget)
     finder = _PhotoFinder(photos, found, assign or {})
     for annotations in found:
+        if budget and budget.is_spent:
+            result.skipped[_TOO_SLOW] += len(annotations.shapes)
+            continue
         index = finder.index(annotations)
         if index is None:
             result.unmatched[annotations.name or annotations.stem] += len(annotations.shapes)
@@ -103,19 +113,24 @@ def read_annotations(
     return result
 
 
-def annotated_photos(data: bytes, file_name: str, skipped: Counter[str]) -> list[PhotoAnnotations]:
+def annotated_photos(
+    data: bytes, file_name: str, skipped: Counter[str], budget: CpuBudget | None = None
+) -> list[PhotoAnnotations]:
     """The photos in a file, not matched yet; what belongs to none is counted in `skipped`.
+
+    When the budget is spent, the files after the first one with annotations are skipped.
 
     Raises:
         AnnotationError: the file contains no annotations, or is too large.
     """
     found: list[PhotoAnnotations] = []
     labels: list[tuple[PurePosixPath, bytes]] = []
-    names: dict[int, str] = {}
+    names_files: list[tuple[str, bytes]] = []
     is_archive = data.startswith(b"PK")
-    for path, content in annotation_files(data, file_name, skipped):
+    files = annotation_files(data, file_name, skipped)
+    for path, content in _in_time(files, found, skipped, budget):
         if is_archive and is_names_file(path.name.lower()):
-            names = class_names(content, path.name.lower()) or names
+            names_files.append((path.name.lower(), content))
         elif path.suffix.lower() == ".txt":
             labels.append((path, content))
         else:
@@ -125,7 +140,8 @@ def annotated_photos(data: bytes, file_name: str, skipped: Counter[str]) -> list
                 if not is_archive:
                     raise
                 skipped["files without masks"] += 1
-    for path, content in labels:
+    names = _last_names(names_files, skipped, budget) if labels else {}
+    for path, content in _in_time(labels, found, skipped, budget):
         photo = yolo_photo(content, path.stem, names)
         if photo:
             found.append(photo)
@@ -134,6 +150,34 @@ def annotated_photos(data: bytes, file_name: str, skipped: Counter[str]) -> list
     if not found:
         raise AnnotationError(_NO_MASKS)
     return found
+
+
+def _in_time(
+    files: Iterable[tuple[PurePosixPath, bytes]],
+    found: Sequence[PhotoAnnotations],
+    skipped: Counter[str],
+    budget: CpuBudget | None,
+) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The files until one of them has been `found` and the budget is spent; counts the others."""
+    for file in files:
+        if found and budget and budget.is_spent:
+            skipped[_TOO_SLOW_FILES] += 1
+        else:
+            yield file
+
+
+def _last_names(
+    names_files: Sequence[tuple[str, bytes]], skipped: Counter[str], budget: CpuBudget | None
+) -> dict[int, str]:
+    """The class names of the last file that has any, or none when the budget is spent."""
+    for name, content in reversed(names_files):
+        if budget and budget.is_spent:
+            break
+        if len(content) > MAX_NAMES_BYTES:
+            skipped["lists of classes that are too long"] += 1
+        elif names := class_names(content, name):
+            return names
+    return {}
 
 
 def _json_photos(content: bytes, stem: str, skipped: Counter[str]) -> list[PhotoAnnotations]:
@@ -156,19 +200,23 @@ class _PhotoFinder:
     ) -> None:
         self._assign = {name: index for name, index in assign.items() if 0 <= index < len(photos)}
         self._by_sha256 = _unique((photo.sha256, at) for at, photo in enumerate(photos))
-        self._by_name = _unique((_comparable(p.name), at) for at, p in enumerate(photos))
-        self._by_last_part = _unique((_last_part(p.name), at) for at, p in enumerate(photos))
-        self._by_stem = _unique((_stem(p.name), at) for at, p in enumerate(photos))
+        paths = [_comparable(photo.name) for photo in photos]
+        self._by_name = _unique((path, at) for at, path in enumerate(paths))
+        self._by_last_part = _unique((_last_part(path), at) for at, path in enumerate(paths))
+        self._by_stem = _unique(
+            (PurePosixPath(_last_part(path)).stem, at) for at, path in enumerate(paths)
+        )
+        self._found_paths = {one.name: _comparable(one.name) for one in found if one.name}
         # Two photos of the file that have one name in different folders cannot both be meant.
-        names = {(_last_part(one.name), _comparable(one.name)) for one in found if one.name}
-        self._times = Counter(last for last, _ in names)
+        self._times = Counter(map(_last_part, set(self._found_paths.values())))
 
     def index(self, annotations: PhotoAnnotations) -> int | None:
-        name, last = _comparable(annotations.name), _last_part(annotations.name)
+        path = self._found_paths.get(annotations.name, "")
+        last = _last_part(path)
         ways = [
             self._assign.get(annotations.name or annotations.stem),
             self._by_sha256.get(annotations.sha256.lower()),
-            self._by_name.get(name) if name else None,
+            self._by_name.get(path) if path else None,
             self._by_last_part.get(last) if last and self._times[last] == 1 else None,
             self._by_stem.get(_comparable(annotations.stem)) if annotations.stem else None,
         ]
@@ -184,16 +232,15 @@ def _unique(pairs: Iterable[tuple[str | None, int]]) -> dict[object, int]:
 
 
 def _comparable(name: str) -> str:
-    """A path as it is compared: macOS decomposes letters, and Windows writes backslashes."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+    """The end of a path as it is compared: macOS decomposes letters, Windows writes backslashes.
+
+    It is cut before, as NFC takes quadratic time.
+    """
+    return unicodedata.normalize("NFC", name[-_MAX_COMPARED:].replace("\\", "/"))
 
 
-def _last_part(name: str) -> str:
-    return _comparable(name).rpartition("/")[2]
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(_last_part(name)).stem
+def _last_part(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _size_problem(

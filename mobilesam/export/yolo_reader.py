@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 
 from mobilesam.export.documents import (
+    YAML_LOADER,
     ObjectReader,
     PhotoAnnotations,
     Shape,
@@ -16,9 +17,7 @@ from mobilesam.export.documents import (
 from mobilesam.masks import Mask
 from mobilesam.polygons import fill_centres
 
-MAX_NAMES_BYTES = 200_000  # of data.yaml or a list of classes; those of LVIS have 20,000
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Makes text, lists and dicts only, and follows no merge keys, which could multiply."""
+MAX_NAMES_BYTES = 100_000  # of data.yaml or a list of classes; those of LVIS have 20,000
 _NUMBER = re.compile(r"[-+.0-9eE]+")
 
 
@@ -29,11 +28,11 @@ def is_names_file(name: str) -> bool:
 
 def class_names(data: bytes, name: str) -> dict[int, str]:
     """The names in data.yaml, or one a line in a list of classes; none if it cannot be read."""
-    text = data[:MAX_NAMES_BYTES].decode("utf-8-sig", errors="replace")
+    text = data.decode("utf-8-sig", errors="replace")
     if not name.endswith((".yaml", ".yml")):
         return dict(enumerate(line.strip() for line in text.splitlines()))
     try:
-        content = yaml.load(text, _LOADER)  # noqa: S506
+        content = yaml.load(text, YAML_LOADER)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError):
         return {}
     names = content.get("names") if isinstance(content, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import tracemalloc
 import zipfile
@@ -410,3 +411,26 @@ def test_equal_photos_are_in_one_split():
     found = split_photos(keys, (0.5, 0.25, 0.25), 1)
     assert all(len(set(found[at : at + 4])) == 1 for at in range(0, 40, 4))
     assert set(found) == set(SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("x.a:b", "x.a_b"),
+        ("x.a|*?", "x.a___"),
+        ("lpt1.a:b", "_lpt1.a_b"),
+        ("a.jpg. . ", "a.jpg"),
+        ("a..", "a.jpg"),
+        ("x.JSON.", "x.JSON.jpg"),
+        ("...a. .png", "_..a. .png"),
+    ],
+)
+def test_a_copied_photo_has_a_safe_name_with_the_stem_of_its_labels(tmp_path, name, expected):
+    photo, stream = photo_file(tmp_path, "a.jpg"), io.BytesIO()
+    with DatasetWriter(stream, "yolo", ClassList()) as writer:
+        assert writer.add(name, SIZE_HW, [disc("cat")], photo=photo) == expected
+        writer.finish()
+    with zipfile.ZipFile(stream) as archive:
+        names = archive.namelist()
+    stem = os.path.splitext(expected)[0]
+    assert {f"images/train/{expected}", f"labels/train/{stem}.txt"} < set(names)

@@ -14,9 +14,10 @@ import pytest
 
 from mobilesam import AnnotationError, PhotoObject
 from mobilesam.cpu_budget import CpuBudget
-from mobilesam.export import PhotoInfo, export_file, read_annotations
+from mobilesam.export import PhotoInfo, export_file, read_annotations, reading
 from mobilesam.export import annotation_files as files_module
 from mobilesam.export.documents import MAX_DOCUMENT_BYTES
+from mobilesam.export.yolo_reader import class_names
 from mobilesam.images import Photo
 from mobilesam.polygons import clipped_polygon, fill_centres, fill_edges
 from tests.serving import iou
@@ -381,3 +382,56 @@ def test_endless_names_of_photos_are_cut():
     assert read_annotations(
         coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER], {name: 0}
     ).objects[0]
+
+
+MARKS = "\u0301\u0327" * 15_000  # NFC sorts them, in quadratic time
+
+
+def test_endless_names_of_members_and_photos_take_no_time():
+    data = zipped({f"{n}{MARKS}.txt": YOLO for n in range(3)})
+    photos = [PhotoInfo(f"{n}{MARKS}", SIZE) for n in range(300)]
+    began = time.thread_time()
+    read_annotations(data, f"{MARKS}.zip", photos)
+    read_annotations(coco(*(f"{n}{MARKS}" for n in range(20))), "a.json", photos)
+    assert time.thread_time() - began < 1
+
+
+def test_a_path_that_is_cut_is_still_found():
+    path = "a/" * 1000 + "flower.jpg"
+    assert read_annotations(coco(path), "a.json", [FLOWER]).objects[0]
+    assert read_annotations(zipped({"b/" * 900 + "flower.txt": YOLO}), "a.zip", [FLOWER]).objects[0]
+
+
+def test_only_the_lists_of_classes_that_are_needed_are_read(monkeypatch):
+    read = []
+
+    def counted(content, name):
+        read.append(name)
+        return class_names(content, name)
+
+    monkeypatch.setattr(reading, "class_names", counted)
+    files = {f"{n}/data.yaml": f"names: [a{n}, b{n}]" for n in range(20)}
+    files |= {"dvc.yaml": "stages: {}"}
+    imported = read_annotations(zipped({**files, "flower.txt": YOLO}), "a.zip", [FLOWER])
+    assert imported.objects[0][0].name == "b19"
+    assert read == ["dvc.yaml", "data.yaml"]
+    read.clear()
+    read_annotations(zipped({**files, "flower.json": labelme({})}), "a.zip", [FLOWER])
+    assert read == []
+
+
+def test_lists_of_classes_count_for_the_budget_and_have_a_size(monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "class_names", lambda *_: read.append(1) or {})
+    files = {f"{n}.yaml": "names: 1" for n in range(5)}
+    data = zipped({**files, "flower.txt": YOLO, "tree.txt": YOLO})
+    imported = read_annotations(data, "a.zip", [FLOWER], None, CpuBudget(-1))
+    assert read == []
+    assert imported.skipped == {
+        "files that would take too long": 1,
+        "objects that would take too long": 1,
+    }
+    long = zipped({"data.yaml": "names: [" + "a," * 60_000 + "]", "flower.txt": YOLO})
+    imported = read_annotations(long, "a.zip", [FLOWER])
+    assert read == []
+    assert imported.skipped == {"lists of classes that are too long": 1}
