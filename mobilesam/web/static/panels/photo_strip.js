@@ -36,6 +36,12 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
     picture.hidden = !photo.thumbnail;
   }
 
+  /** Scrolls the strip, and not the page. */
+  function reveal(/** @type {HTMLElement} */ item) {
+    const strip = refs.photoList.getBoundingClientRect(), {left, right} = item.getBoundingClientRect();
+    refs.photoList.scrollLeft += Math.min(0, left - strip.left) + Math.max(0, right - strip.right);
+  }
+
   store.subscribe(({photos, photo, isOpening}, previous) => {
     buttons('photo-done').forEach((button) => {
       button.ariaPressed = String(photos.some(({key, isDone}) => key === photo?.key && isDone));
@@ -45,7 +51,8 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
     buttons('photo-next').forEach((button) => { button.disabled = isOpening || index < 0 || index === photos.length - 1; });
     if (photos === previous.photos && photo === previous.photo) return;
     refs.photos.hidden = photos.length < 2;
-    refs.photoCount.textContent = `${index + 1} of ${photos.length}, ${photos.filter(({isDone}) => isDone).length} done`;
+    const done = element('span', {className: 'sam-large', textContent: `, ${photos.filter(({isDone}) => isDone).length} done`});
+    refs.photoCount.replaceChildren(`${index + 1} of ${photos.length}`, done);
     const wanted = new Set(photos.map(({key}) => key));
     for (const [key, {item, url}] of items) {
       if (wanted.has(key)) continue;
@@ -59,7 +66,7 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
       const there = refs.photoList.children[at];
       if (there !== parts.item) refs.photoList.insertBefore(parts.item, there ?? null);
       update(parts, one, isOpen);
-      if (isOpen && photo !== previous.photo) parts.item.scrollIntoView({block: 'nearest', inline: 'nearest'});
+      if (isOpen && photo !== previous.photo) reveal(parts.item);
     });
   });
 }
