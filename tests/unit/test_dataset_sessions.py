@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mobilesam.settings import ImageLimits, Settings
 from mobilesam.web.page import dataset_sessions
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.storage import sweep
@@ -257,6 +258,7 @@ BOMB = {"size": SIZE, "counts": "o" * 5_000_000}
         (sent(objects=[{"name": "a", "rle": BOMB}]), "fill|damaged"),
         (sent(objects=[{"name": "a", "rle": rle()}] * 1001), "at most 1000"),
         (sent(objects=[{"name": "x" * 100, "rle": rle()}]), "at most 80 characters"),
+        (sent("x" * 1001), "at most 1000 characters"),
         (sent(path="/etc/passwd"), "Upload it"),
         (sent(path="../../etc/passwd"), "Upload it"),
         (sent(path=["a"]), "path must be text"),
@@ -432,3 +434,75 @@ def test_nothing_is_written_before_the_model_is_loaded(folder):
         new_handlers(None, folder).files.dataset({"format": "yolo", "photos": ["a"]}, "one")
     )
     assert "still loading" in reply["error"]
+
+
+def test_a_finished_data_set_counts_until_its_file_is_removed(ask, monkeypatch, tmp_path_factory):
+    source = photo_of(tmp_path_factory)
+    first = begin(ask)
+    assert ask(dataset=first, n=0, photo=sent(path=upload(source)))["ok"]
+    done = ask(dataset=first, finish=True)
+    monkeypatch.setattr(dataset_sessions, "MAX_ALL_BYTES", Path(done["path"]).stat().st_size - 1)
+    second = begin(lambda **query: ask("two", **query))
+    assert "no room" in ask(dataset=second, n=0, photo=sent())["error"]
+    Path(done["path"]).unlink()
+    assert ask(dataset=second, n=0, photo=sent())["ok"]
+
+
+def test_a_data_set_is_no_photo_and_no_annotation_file(
+    handlers, ask, segmenter, monkeypatch, tmp_path_factory
+):
+    monkeypatch.setattr(
+        segmenter, "settings", Settings(limits=ImageLimits(max_bytes=300, max_pixels=10_000))
+    )
+    first = begin(ask)
+    assert ask(dataset=first, n=0, photo=sent())["ok"]
+    done = ask(dataset=first, finish=True)
+    assert Path(done["path"]).stat().st_size > 300
+    second = begin(ask)
+    assert "at most" in ask(dataset=second, n=0, photo=sent(path=done["path"]))["error"]
+
+    def refuse(_):
+        raise AssertionError("it has been read")
+
+    query = {"path": done["path"], "name": "a.zip", "photos": []}
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert "at most" in handlers.files.import_annotations(query)["error"]
+
+
+def test_a_refused_call_is_not_watched(ask, monkeypatch):
+    armed = []
+    dataset = begin(ask)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            asyncio.BaseEventLoop,
+            "call_later",
+            lambda self, delay, *args, **more: (
+                armed.append(delay) or self.call_at(self.time() + delay, *args, **more)
+            ),
+        )
+        assert not ask(dataset="unknown", finish=True)["ok"]
+        assert not ask(format="x")["ok"]
+        assert not ask(dataset=dataset, n=0, photo={})["ok"]
+        assert dataset_sessions.SILENCE_S + 1 not in armed
+        assert ask(dataset=dataset, n=0, photo=sent())["ok"]
+        assert armed.count(dataset_sessions.SILENCE_S + 1) == 1
+
+
+def test_a_refused_call_does_not_keep_a_data_set(handlers, ask):
+    dataset = handlers.files.datasets.get(begin(ask))
+    before = dataset.used_at
+    assert not ask(dataset=dataset.id, n=0, photo={})["ok"]
+    assert dataset.used_at == before
+    assert ask(dataset=dataset.id, n=0, photo=sent())["ok"]
+    assert dataset.used_at > before
+
+
+def test_masks_and_combinations_need_no_names(handlers, disc, tmp_path_factory):
+    source = tmp_path_factory.mktemp("user") / "disc.png"
+    Image.fromarray(disc).save(source)
+    token = opened(handlers, source)["token"]
+    objects = [{"name": name, "interactions": [POINT]} for name in ("", " ")]
+    query = {"token": token, "objects": objects}
+    assert len(handlers.files.masks(query)["rles"]) == 2
+    assert len(handlers.files.combine({**query, "operation": "merge"})["rles"]) == 1
+    assert "Give the object a name" in handlers.files.export({**query, "kind": "yolo"})["error"]

@@ -449,6 +449,16 @@ def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
     assert len(handlers.photos) == 0
 
 
+def test_an_endless_name_is_refused(handlers, photo):
+    for length, is_open in ((1001, False), (1000, True)):
+        query = {"path": upload(photo), "name": "x" * length}
+        reply = run_async(handlers.opening.open(query, "one"))
+        assert reply["ok"] == is_open
+        assert is_open or "at most 1000 characters" in reply["error"]
+    reply = handlers.files.read_classes({"text": "cat", "name": "x" * 1001})
+    assert "at most 1000 characters" in reply["error"]
+
+
 def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, photo, monkeypatch):
     counts = []
     monkeypatch.setattr(

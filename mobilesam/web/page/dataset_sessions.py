@@ -21,6 +21,7 @@ from mobilesam.errors import PromptError
 from mobilesam.export import ClassList, DatasetWriter, read_objects, split_photos
 from mobilesam.export.classes import DEFAULT_NAME
 from mobilesam.export.dataset import checked_format
+from mobilesam.export.documents import MAX_TEXT
 from mobilesam.export.outlines import checked_tolerance
 from mobilesam.export.split import checked_seed, checked_shares
 from mobilesam.schemas import WholeNumber, validate
@@ -29,15 +30,15 @@ from mobilesam.web.server.replies import BusyError, Reply
 
 MAX_PHOTOS = 2000  # of a data set
 MAX_BYTES = 2000 * MEGA  # of a data set, and half of what `storage` keeps of all files
-MAX_ALL_BYTES = 3000 * MEGA  # of all data sets that are being written
+MAX_ALL_BYTES = 3000 * MEGA  # of all data sets, also finished ones until they are removed
 MAX_OPEN = 64
 MAX_OPEN_PER_TAB = 2
-SILENCE_S = 10 * 60.0  # how long an id is kept without a call
+SILENCE_S = 10 * 60.0  # how long an id is kept without a call that succeeds
 _CPU_BUDGET_S = 30.0  # of CPU time for one photo
 
 _GONE = "The server no longer has this data set. Export it again."
 
-_Key = Annotated[str, Field(max_length=1000)]
+_Key = Annotated[str, Field(max_length=MAX_TEXT)]
 _KEYS = TypeAdapter(Annotated[list[_Key], Field(min_length=1, max_length=MAX_PHOTOS)])
 _Side = Annotated[WholeNumber, Field(ge=1)]
 
@@ -45,7 +46,7 @@ _Side = Annotated[WholeNumber, Field(ge=1)]
 class SentPhoto(BaseModel):
     """A photo as the page sends it, with the file of an upload or of an open photo, or without."""
 
-    name: str
+    name: Annotated[str, Field(max_length=MAX_TEXT)]
     size: tuple[_Side, _Side]  # (H, W)
     objects: Any  # `read_objects` validates them
     path: str | None = None
@@ -62,7 +63,7 @@ class DatasetSession:
         id: unguessable.
         tab: Gradio's session hash of the tab that writes it.
         bytes_written: to the disk so far.
-        used_at: when it was last used, on the monotonic clock.
+        used_at: when a call last succeeded, on the monotonic clock.
         is_finished: whether the file is complete.
     """
 
@@ -110,6 +111,7 @@ class DatasetSession:
                 with photo_file(sent) as photo:
                     self._add(n, sent, max_pixels, photo)
                 self._added.add(n)
+            self.used_at = time.monotonic()
             return {"photos": self._writer.photos}
 
     def finish(self) -> Reply:
@@ -118,13 +120,20 @@ class DatasetSession:
             self._check_open()
             if not self.is_finished:
                 self._writer.finish()
+                self.bytes_written = self._path.stat().st_size
                 self.is_finished = True
+            self.used_at = time.monotonic()
             return {
                 "path": str(self._path),
                 "name": self._path.name,
                 "photos": self._writer.photos,
                 "objects": self._writer.objects,
             }
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes on the disk; 0 once `storage` has removed the finished file."""
+        return 0 if self.is_finished and not self._path.exists() else self.bytes_written
 
     def close(self) -> None:
         """Removes the file, also while another thread waits to write to it."""
@@ -175,7 +184,6 @@ class DatasetSessions:
             found = self._datasets.get(dataset_id) if isinstance(dataset_id, str) else None
             if found is None:
                 raise PromptError(_GONE)
-            found.used_at = time.monotonic()
             return found
 
     def add(self, dataset: DatasetSession) -> None:
@@ -199,8 +207,8 @@ class DatasetSessions:
     def check_room(self) -> None:
         """Raises BusyError if all data sets together have become too large."""
         with self._lock:
-            writing = [one for one in self._datasets.values() if not one.is_finished]
-        if sum(one.bytes_written for one in writing) > MAX_ALL_BYTES:
+            datasets = list(self._datasets.values())
+        if sum(one.bytes_kept for one in datasets) > MAX_ALL_BYTES:
             raise BusyError(
                 "The server has no room for more photos now. Export the data set without them."
             )

@@ -24,6 +24,7 @@ from mobilesam.export import (
     mask_png,
     read_class_names,
 )
+from mobilesam.export.classes import DEFAULT_NAME
 from mobilesam.export.outlines import checked_tolerance, count_vertices
 from mobilesam.interactions import parse_interactions
 from mobilesam.masks import Mask, mask_to_coco_rle
@@ -35,11 +36,11 @@ from mobilesam.web.page.dataset_sessions import (
     SentPhoto,
 )
 from mobilesam.web.page.object_payload import imported_objects, is_clean, objects_to_export
-from mobilesam.web.page.opening import PhotoOpening
+from mobilesam.web.page.opening import PhotoOpening, check_file_name
 from mobilesam.web.page.photo_sessions import PhotoSession
 from mobilesam.web.server.queues import WorkQueues
 from mobilesam.web.server.replies import BusyError, Reply, answered, answering, refusal
-from mobilesam.web.server.storage import checked_upload, new_file
+from mobilesam.web.server.storage import check_size, checked_upload, new_file
 
 
 class FileHandlers:
@@ -110,10 +111,10 @@ class FileHandlers:
         """The masks of all `objects` at the photo's own size, as `export` would write them.
 
         The reply has `rles`, and `predicted_ious` with null for objects without one, in the order
-        of the objects; `exclusive` is as in `export`. With `tolerance` it has instead `vertices`,
-        how many the polygons have together, exact and simplified.
+        of the objects; `exclusive` is as in `export`, and names may be blank. With `tolerance` it
+        has instead `vertices`, how many the polygons have together, exact and simplified.
         """
-        objects = self._objects(query)
+        objects = self._objects(query, DEFAULT_NAME)
         if "tolerance" in query:
             tolerances = (0, checked_tolerance(query["tolerance"]))
             return {"vertices": [count_vertices(objects, tolerance) for tolerance in tolerances]}
@@ -124,8 +125,11 @@ class FileHandlers:
 
     @answering
     def combine(self, query: Mapping[str, Any]) -> Reply:
-        """The `rles` that an `operation` on the `objects` gives, see `combine_masks`."""
-        objects = self._objects(query)
+        """The `rles` that an `operation` on the `objects` gives, see `combine_masks`.
+
+        Their names may be blank.
+        """
+        objects = self._objects(query, DEFAULT_NAME)
         masks = combine_masks(objects, query.get("operation"))  # type: ignore[arg-type]
         return {"rles": [mask_to_coco_rle(mask) for mask in masks]}
 
@@ -134,8 +138,9 @@ class FileHandlers:
         """The objects of several photos in an upload, which is removed; see `imported_objects`."""
         path = checked_upload(query.get("path"))
         try:
-            max_pixels = self._model.result().settings.limits.max_pixels
-            return imported_objects(path.read_bytes(), query, max_pixels)
+            limits = self._model.result().settings.limits
+            check_size(path, limits.max_bytes)
+            return imported_objects(path.read_bytes(), query, limits.max_pixels)
         finally:
             path.unlink(missing_ok=True)
 
@@ -145,6 +150,7 @@ class FileHandlers:
         text, name = query.get("text"), query.get("name")
         if not (isinstance(text, str) and isinstance(name, str)):
             raise PromptError("The server does not understand the request. Reload the page.")
+        check_file_name(name)
         return {"names": read_class_names(text, name)}
 
     async def dataset(self, query: Any, tab: str) -> Reply:
@@ -167,7 +173,8 @@ class FileHandlers:
             reply = await self._queues.full_size.run(work)
         except BusyError as error:
             return refusal("dataset", query, error)
-        asyncio.get_running_loop().call_later(SILENCE_S + 1, self.datasets.close_silent)
+        if reply["ok"]:
+            asyncio.get_running_loop().call_later(SILENCE_S + 1, self.datasets.close_silent)
         return reply
 
     def _dataset(self, query: Mapping[str, Any], tab: str) -> Reply:
@@ -188,10 +195,14 @@ class FileHandlers:
     @contextmanager
     def _photo_file(self, sent: SentPhoto) -> Iterator[Path | None]:
         """The file of a photo of a data set, if it is to be included; removes an upload then."""
+        max_bytes = self._model.result().settings.limits.max_bytes
         if sent.token is not None:
-            yield self._opening.file_of(self._opening.photos.get(sent.token))
+            file = self._opening.file_of(self._opening.photos.get(sent.token))
+            check_size(file, max_bytes)
+            yield file
         elif sent.path is not None:
             upload = checked_upload(sent.path)
+            check_size(upload, max_bytes)
             yield upload
             upload.unlink(missing_ok=True)
         else:
@@ -200,10 +211,14 @@ class FileHandlers:
     def _photo(self, query: Mapping[str, Any]) -> PhotoSession:
         return self._opening.photos.get(query.get("token"))
 
-    def _objects(self, query: Mapping[str, Any]) -> list[PhotoObject]:
+    def _objects(self, query: Mapping[str, Any], default_name: str = "") -> list[PhotoObject]:
         embedding = self._opening.embedding(self._photo(query))
         return objects_to_export(
-            self._model.result(), embedding, query.get("objects"), query.get("exclusive")
+            self._model.result(),
+            embedding,
+            query.get("objects"),
+            query.get("exclusive"),
+            default_name,
         )
 
     def _mask(self, query: Mapping[str, Any]) -> Mask:

@@ -45,13 +45,18 @@ _IMPORT = TypeAdapter(_Import)
 
 
 def objects_to_export(
-    segmenter: mobilesam.Segmenter, embedding: mobilesam.ImageEmbedding, raw: object, exclusive: Any
+    segmenter: mobilesam.Segmenter,
+    embedding: mobilesam.ImageEmbedding,
+    raw: object,
+    exclusive: Any,
+    default_name: str = "",
 ) -> list[PhotoObject]:
     """The objects that the page sends, with masks at the photo's own size.
 
     `raw` is JSON, a list of {"name", "colour", "interactions", "clean", "predicted_iou"}; for
     `clean` see `is_clean`, and the predicted IoU is for masks that were not decoded from clicks.
-    `exclusive` is as for `remove_overlaps`, or None to keep overlaps.
+    `exclusive` is as for `remove_overlaps`, or None to keep overlaps. Blank names become the
+    `default_name`.
 
     Raises:
         NotEncodedError: objects name crops that are not in the cache.
@@ -80,7 +85,9 @@ def objects_to_export(
                 answer = segmenter.answer(embedding, steps, budget)
                 mask, iou = answer.mask(clean=clean), answer.predicted_iou
         iou = item.get("predicted_iou") if iou is None else iou
-        objects.append(PhotoObject(item.get("name"), mask, iou, budget, item.get("colour")))
+        name = item.get("name")
+        name = default_name if isinstance(name, str) and not name.strip() else name
+        objects.append(PhotoObject(name, mask, iou, budget, item.get("colour")))
     return objects if exclusive is None else remove_overlaps(objects, exclusive)
 
 

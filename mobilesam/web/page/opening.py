@@ -14,6 +14,7 @@ from typing import Any
 
 import mobilesam
 from mobilesam.errors import PromptError
+from mobilesam.export.documents import MAX_TEXT
 from mobilesam.frame import CropXYXY, checked_crop
 from mobilesam.images import Photo
 from mobilesam.runtime import return_free_memory
@@ -131,6 +132,7 @@ class PhotoOpening:
         path, name = query.get("path"), query.get("name")
         if not (isinstance(path, str) and isinstance(name, str)):
             raise PromptError("The server does not understand the request. Reload the page.")
+        check_file_name(name)
         upload = checked_upload(path)
         photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
         photo.folder.mkdir()
@@ -206,3 +208,11 @@ class PhotoOpening:
         self._encodes += 1
         if self._encodes % _TRIM_EVERY == 0:
             return_free_memory()
+
+
+def check_file_name(name: str) -> None:
+    """Raises PromptError if the name of a user's file is too long to be kept or read."""
+    if len(name) > MAX_TEXT:
+        raise PromptError(
+            f"A file's name can have at most {MAX_TEXT} characters. Rename the file and try again."
+        )
