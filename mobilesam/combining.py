@@ -44,7 +44,9 @@ def _parts(mask: Mask) -> list[Mask]:
     areas = np.bincount(labels.ravel())
     largest_first = np.argsort(-areas[1:], kind="stable") + 1
     if len(largest_first) < 2:
-        raise PromptError("The object has only one part. Erase a gap with the brush, then split it.")
+        raise PromptError(
+            "The object has only one part. Erase a gap with the brush, then split it."
+        )
     parts: list[Mask] = [labels == label for label in largest_first[: MAX_PARTS - 1]]
     others = np.isin(labels, largest_first[MAX_PARTS - 1 :])
     return [*parts, others] if others.any() else parts

@@ -400,7 +400,7 @@ def test_after_a_tap_on_keep_a_note_leads_to_the_name(phone):
     phone.page.keyboard.type("cup")
     phone.page.keyboard.press("Enter")
     assert names(phone) == ["cup"]
-    phone.page.locator(".sam-sheet [data-do=sheet]").tap()
+    assert phone.data("sheet") == "no"
     keep(RIGHT)
     assert note.is_visible()
     phone.page.touchscreen.tap(*phone.place(150, 190))  # the next object is begun

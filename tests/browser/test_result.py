@@ -504,17 +504,17 @@ def test_what_cannot_be_copied_is_one_sentence(copying):
     assert "There is no mask yet" in copying.alert()
 
 
-def test_the_result_is_shared_where_the_browser_can(copying, large):
+def test_the_result_is_shared_where_the_browser_can(copying):
     assert copying.page.locator("[data-do=share]").is_hidden()
     copying.page.add_init_script(
         "navigator.canShare = () => true;"
         "navigator.share = async ({files: [file]}) => { window.shared = [file.name, file.type,"
         " file.size]; };"
     )
+    copying.page.wait_for_timeout(400)
     copying.reload()
-    copying.wait_for_model()
-    copying.open(large)
-    copying.click(LARGE.centre)
+    copying.wait_for_more("ready", 0)
+    copying.wait_for_objects(1)
     show_result(copying)
     copying.page.locator("[data-do=share]").click()
     copying.wait_for("() => window.shared")
