@@ -32,6 +32,7 @@ def test_nothing_scrolls_sideways_and_no_error_is_logged(tab, app, photo, width,
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.page.emulate_media(color_scheme=scheme)
     tab.load(f"{app.url}?__theme={scheme}")
+    tab.forget()  # what the test before has left in the same profile
     assert tab.page.evaluate(_OVERFLOW) == [0, []]
     tab.open(photo)
     assert tab.page.evaluate(_OVERFLOW) == [0, []]
