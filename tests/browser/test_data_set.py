@@ -192,6 +192,7 @@ def test_the_vertices_of_the_open_photo_show_what_a_tolerance_saves(three):
         "() => /vertices/.test(document.querySelector('[data-part=set-vertices]').innerText)"
     )
     exact = int(three.text("set-vertices").split()[0].replace(",", ""))
+    three.part("set-format").select_option("yolo")
     three.part("set-tolerance").select_option("2")
     three.wait_for(
         "() => /become/.test(document.querySelector('[data-part=set-vertices]').innerText)"

@@ -9,6 +9,7 @@ import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
 const CANDIDATES = 3;
+const CANDIDATES_MARGIN = 10;   // CSS pixels above them
 const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
 const BUNDLED_NOTE = 'The bundled weights work without a network. The official weights give better masks.';
 const HINTS = {                 // for a mouse, and for fingers
@@ -81,6 +82,8 @@ export function createResult({refs, store, limits}, onChoose, onPreview) {
     refs.candidates.replaceChildren(...(!reply || reply.candidates.length < 2
       ? Array.from({length: CANDIDATES}, empty)
       : reply.candidates.map((candidate, index) => candidateButton(candidate, index, index === reply.index))));
+    const room = refs.candidates.getBoundingClientRect().height + CANDIDATES_MARGIN;
+    if (room > CANDIDATES_MARGIN) refs.objectList.style.setProperty('--sam-vacant', `${room}px`);
     if (focused >= 0) /** @type {HTMLElement} */ (refs.candidates.children[focused]).focus();
   }
 
