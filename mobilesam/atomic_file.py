@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mobilesam.errors import MobileSamError
 
@@ -24,11 +25,21 @@ def reporting_errors(path: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes a temporary file beside `path`, then renames it; MobileSamError if that fails."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, which is renamed to it when the `with` block succeeds.
+
+    An OSError in the block becomes a MobileSamError, as in `reporting_errors`.
+    """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with reporting_errors(path):
-            with temporary.open("xb") as file:
-                file.write(data)
+            with temporary.open("xb+") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -15,7 +15,12 @@ class CpuBudget:
         """Counts processor time that another thread has spent on the request."""
         self._ends_at -= seconds
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether no time is left."""
+        return time.thread_time() > self._ends_at
+
     def check(self) -> None:
         """Raises PromptError if the budget is spent; to be called between pieces of work."""
-        if time.thread_time() > self._ends_at:
+        if self.is_spent:
             raise PromptError("This takes too long. Use fewer objects at a time.")

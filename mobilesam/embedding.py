@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mobilesam.images import Photo, scaled_size
+from mobilesam.frame import CropXYXY, Frame
+from mobilesam.images import Photo
 from mobilesam.model.backend import ModelBackend
 
 logger = logging.getLogger(__name__)
@@ -15,32 +16,43 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """The encoder's output for one photo, on which every prompt is decoded.
+    """The encoder's output for one photo or a crop of it, on which every prompt is decoded.
 
     Attributes:
         features: (1, 256, 64, 64) float32, on the model's device.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo scaled to a longer side of 1024, before padding.
-        key: identifies photo and checkpoint; equal keys mean equal features.
+        frame: what was encoded: the photo or a crop of it, scaled to a longer side of 1024.
+        key: identifies photo, crop and checkpoint; equal keys mean equal features.
         note: a sentence for the user if the photo was encoded on the CPU instead of the GPU.
     """
 
     features: torch.Tensor
-    original_size: tuple[int, int]
-    input_size: tuple[int, int]
+    frame: Frame
     key: str
     note: str = ""
 
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(H, W) of the upright photo."""
+        return self.frame.original_size
 
-def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmbedding:
-    """Encodes a photo, on the CPU if the memory of the GPU is full.
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) of what was encoded within the model's square of 1024, before padding."""
+        return self.frame.input_size
+
+
+def compute_embedding(
+    backend: ModelBackend, photo: Photo, key: str, crop_xyxy: CropXYXY | None = None
+) -> ImageEmbedding:
+    """Encodes a photo or a crop of it, on the CPU if the memory of the GPU is full.
 
     Raises:
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """
-    input_size = scaled_size(photo.size_hw, backend.image_size)
+    frame = Frame.of(photo.size_hw, backend.image_size, crop_xyxy)
+    encoded = Image.fromarray(photo.pixels[frame.encoded_part(photo.size_hw)])
     # segment-anything's predictor scales with Pillow's bilinear filter, too.
-    scaled = Image.fromarray(photo.pixels).resize(input_size[::-1], Image.Resampling.BILINEAR)
+    scaled = encoded.resize(frame.input_size[::-1], Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
@@ -51,4 +63,4 @@ def compute_embedding(backend: ModelBackend, photo: Photo, key: str) -> ImageEmb
         note = "The GPU's memory was full, so this photo was encoded on the CPU."
         logger.warning(note)
         features = backend.encode_on_cpu(pixels.float()).to(backend.device)
-    return ImageEmbedding(features, photo.size_hw, input_size, key, note)
+    return ImageEmbedding(features, frame, key, note)

@@ -92,6 +92,7 @@ def iter_everything(
 ) -> Generator[EverythingProgress, None, None]:
     """Masks of a grid of points, as SamAutomaticMaskGenerator makes them without crops.
 
+    If a crop was encoded, the grid is that of the crop.
     Unlike segment-anything, it always drops empty masks. No lock is held between two batches.
 
     Yields:
@@ -101,7 +102,9 @@ def iter_everything(
         PromptError: the masks that pass the thresholds take too much memory.
     """
     height, width = embedding.original_size
-    grid_xy = (build_point_grid(options.points_per_side) * (width, height)).tolist()
+    x0, y0, x1, y1 = embedding.frame.encoded_xyxy
+    grid = build_point_grid(options.points_per_side)
+    grid_xy = (grid * (x1 - x0, y1 - y0) + (x0, y0)).tolist()
     selection = _Selection(options, options.min_area_share * height * width)
     found: list[MaskRecord] = []
     held_bytes = 0
@@ -132,14 +135,15 @@ def _decode_points(
     passing = ious > (options.pred_iou_thresh or -math.inf)
     kept_logits = low_res_logits.flatten(0, 1)[passing].cpu().numpy()
     for logits, predicted_iou in zip(kept_logits, ious[passing].tolist(), strict=True):
-        full = upscale_logits(logits, embedding.input_size, embedding.original_size)
+        full = upscale_logits(logits, embedding.input_size, embedding.frame.encoded_size)
         stability = _stability_score(full, backend.mask_threshold, options.stability_score_offset)
         # Single precision, as in segment-anything. NaN, from an empty mask, never passes.
         if not stability >= np.float32(options.stability_score_thresh):
             continue
         mask = full > backend.mask_threshold
         if mask.any():
-            yield _record(mask, predicted_iou, stability)
+            placed = embedding.frame.placed(mask, embedding.original_size)
+            yield _record(placed, predicted_iou, stability)
 
 
 def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset: float) -> float:

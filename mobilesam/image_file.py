@@ -9,9 +9,10 @@ import math
 import re
 import struct
 import time
+import zlib
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mobilesam.errors import ImageError
 from mobilesam.settings import MEGA
@@ -29,6 +30,9 @@ MAX_HEADER_S = 0.5
 """CPU time for everything before the pixels, which takes milliseconds."""
 
 _SMALL_FILE_BYTES = 65_536
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_MAX_PNG_PROFILE_BYTES = PngImagePlugin.MAX_TEXT_CHUNK
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
 _EXIF_START = re.compile(rb"exif\0\0", re.IGNORECASE)
 _JPEG_DIRECTORY = re.compile(rb"Exif\0\0|MPF\0(?=II|MM)")
@@ -79,12 +83,42 @@ def read_photo_file(path: Path, max_bytes: int) -> bytes:
         raise ImageError("The file is empty.")
     if len(data) > max_bytes:
         raise ImageError(f"The file is larger than {max_bytes / MEGA:g} MB. Use a smaller photo.")
+    if data.startswith(_PNG_START):
+        return _without_png_metadata(data)
     if not data.startswith(_JPEG_START):
         return data
     if data.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
         raise ImageError("The JPEG has far too many scans. Save it again in an image editor.")
     # Hides EXIF and MPF from Pillow, which copies all their values on opening; see below.
     return _JPEG_DIRECTORY.sub(lambda found: found[0].lower(), data)
+
+
+def _without_png_metadata(data: bytes) -> bytes:
+    """A PNG without its texts, and without a colour profile that is too large for Pillow.
+
+    Pillow refuses a PNG with more than 1 MB of either, and nothing here reads texts.
+    """
+    kept, at = [data[:8]], 8
+    for _ in range(MAX_READS):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + size + 12
+        chunk = data[at:end]
+        if kind not in _PNG_TEXTS and not (kind == b"iCCP" and _is_huge_profile(chunk[8:-4])):
+            kept.append(chunk)
+        at = end
+        if at >= len(data):
+            break
+    return b"".join([*kept, data[at:]])
+
+
+def _is_huge_profile(content: bytes) -> bool:
+    """Whether a chunk "iCCP", a name, a zero, a method and the compressed data, is too large."""
+    compressed = content.partition(b"\0")[2][1:]
+    try:
+        profile = zlib.decompressobj().decompress(compressed, _MAX_PNG_PROFILE_BYTES + 1)
+    except zlib.error:
+        return False  # Pillow ignores it
+    return len(profile) > _MAX_PNG_PROFILE_BYTES
 
 
 def exif_orientation(image: Image.Image) -> int:

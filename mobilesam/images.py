@@ -12,16 +12,29 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from mobilesam.errors import ImageError
 from mobilesam.image_file import BoundedFile, exif_orientation, read_photo_file
 from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.value_range import ValueRange
+
+try:  # an optional extra, see requirements-heic.txt
+    import pi_heif
+except ImportError:
+    pi_heif = None
 
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"),
+    *(["AVIF"] if features.check("avif") else []),
+    *(["HEIF"] if pi_heif else []),
+)
 """The decoders of Pillow that are used; the others are an unnecessary attack surface."""
+
+if pi_heif:
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 _STRIP_PIXELS = MEGA
 _MAX_PROFILE_BYTES = 4 * MEGA  # of a colour profile; those of printers have up to 3 MB
@@ -29,6 +42,21 @@ _MAX_PROFILE_TAGS = 100  # as in lcms2, which reads no profile that has more
 
 # Peak memory per pixel: four bytes in the decoder, three in the Photo and a margin.
 _DECODER_BYTES = 7.5
+# Of these formats: planes or frames of a decoder, a copy and the image, four bytes each at least.
+_BYTES_BY_FORMAT = {"WEBP": 16.0, "AVIF": 16.0, "HEIF": 16.0}
+_FORMAT_NAMES = {"WEBP": "WebP", "HEIF": "HEIC"}
+_BRANDS = {
+    "HEIF": ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"),
+    "AVIF": ("avif", "avis"),
+}
+"""What follows the box "ftyp" at the beginning of a file, as in ISO/IEC 14496-12."""
+_MISSING = {
+    "HEIF": "HEIC photos cannot be read here. Save the photo as a JPEG, or install "
+    "requirements-heic.txt where the demo runs.",
+    "AVIF": "AVIF photos cannot be read here. Save the photo as a JPEG, or install Pillow 11.3 or "
+    "newer where the demo runs.",
+}
+_DAMAGED = "The photo is damaged or incomplete. Save it again in an image editor."
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +126,13 @@ def open_photo(source: ImageSource, limits: ImageLimits | None = None) -> Photo:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(
-            "This file is not a photo that can be read. Use JPEG, PNG, WebP, BMP, GIF or TIFF."
-        ) from None
+        raise ImageError(_unreadable(file.getvalue()[:12])) from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(limits) from None
     except MemoryError:
         raise ImageError("There is not enough memory for the photo. Use a smaller one.") from None
     except Exception as error:  # Pillow's decoders raise many types for damaged files
-        raise ImageError(
-            "The photo is damaged or incomplete. Save it again in an image editor."
-        ) from error
+        raise ImageError(_DAMAGED) from error
 
 
 def _decode(
@@ -118,19 +142,30 @@ def _decode(
     _check_size(image, limits)
     notes: tuple[str, ...] = ()
     # n_frames is not used: counting the pages of a malicious TIFF takes minutes.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format not in {"MPO", "HEIF"}:
         image.seek(0)
         notes = (f"Animated {image.format or 'image'}: only its first frame is used.",)
     begin_pixels()
     image.load()  # also rotates a TIFF, and reads the EXIF of a PNG that has it after the pixels
     orientation = exif_orientation(image)
     browser_agrees = (
-        image.format != "TIFF"
+        image.format not in {"TIFF", "HEIF"}
         and (image.format in {"JPEG", "MPO"} or orientation == 1)
         and image.mode in {"RGB", "L", "P", "1"}
         and "transparency" not in image.info
     )
-    return Photo(_upright_rgb(image, orientation), notes, browser_agrees, image.format or "")
+    pixels, note = _upright_rgb(image, orientation)
+    notes += (note,) if note else ()
+    return Photo(pixels, notes, browser_agrees, image.format or "")
+
+
+def _unreadable(start: bytes) -> str:
+    """The sentence about a file that no decoder recognizes, by its first 12 bytes."""
+    brand = start[8:12].decode("latin-1") if start[4:8] == b"ftyp" else ""
+    for name, brands in _BRANDS.items():
+        if brand in brands:
+            return _DAMAGED if name in FORMATS else _MISSING[name]
+    return "This file is not a photo that can be read. Use JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF."
 
 
 def _check_size(image: Image.Image, limits: ImageLimits) -> None:
@@ -140,23 +175,25 @@ def _check_size(image: Image.Image, limits: ImageLimits) -> None:
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
         raise _too_many_pixels(limits)
-    bytes_per_pixel = _DECODER_BYTES
-    if image.format == "WEBP":
-        bytes_per_pixel = 16  # two frames of four bytes for animations, a copy of one and the image
-    elif "progressive" in image.info:  # keeps two bytes of every sample until the last scan
+    bytes_per_pixel = _BYTES_BY_FORMAT.get(image.format or "", _DECODER_BYTES)
+    if "progressive" in image.info:  # keeps two bytes of every sample until the last scan
         samples = [across * down for _, across, down, *_ in getattr(image, "layer", [])]
         bytes_per_pixel = max(bytes_per_pixel, 4 + 2 * sum(samples) / max(samples, default=1))
     max_pixels = int(limits.max_pixels * _DECODER_BYTES / bytes_per_pixel)
     if pixels > max_pixels:
-        kind = "WebP" if image.format == "WEBP" else "progressive JPEG"
+        name = image.format or ""
+        kind = _FORMAT_NAMES.get(name, name) if name in _BYTES_BY_FORMAT else "progressive JPEG"
         raise ImageError(
             f"A {kind} with more than {max_pixels / MEGA:.3g} megapixels needs too much memory. "
             "Save it as a PNG or a baseline JPEG."
         )
 
 
-def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
-    """Converts strip by strip, as copies of a large photo take hundreds of megabytes."""
+def _upright_rgb(image: Image.Image, orientation: int) -> tuple[NDArray[np.uint8], str]:
+    """The pixels and a note, or none.
+
+    Converts strip by strip, as copies of a large photo take hundreds of megabytes.
+    """
     width, height = image.size
     pixels = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
     stored = _as_stored(pixels, orientation)
@@ -166,14 +203,18 @@ def _upright_rgb(image: Image.Image, orientation: int) -> NDArray[np.uint8]:
     def cut(strip: slice) -> Image.Image:
         return image.crop((0, strip.start, width, strip.stop))
 
-    # 16-bit files use their whole range; 32-bit and float files are scaled by their maximum.
-    white = 65535.0
-    if image.mode in {"I", "F"}:
-        white = max(1.0, *(float(np.nanmax(np.asarray(cut(strip)))) for strip in strips))
+    shown = None
+    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
+        values = (np.asarray(cut(strip)) for strip in strips)
+        shown = ValueRange.of(values, width * height, is_float=image.mode == "F")
     to_srgb = _srgb_transform(image)
     for strip in strips:
-        stored[strip] = _to_rgb(cut(strip), white, to_srgb)
-    return pixels
+        stored[strip] = (
+            shown.to_grey(np.asarray(cut(strip)))[..., None]
+            if shown
+            else _to_rgb(cut(strip), to_srgb)
+        )
+    return pixels, shown.note if shown else ""
 
 
 def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -216,15 +257,8 @@ def _has_multi_process_elements(profile: bytes) -> bool:
     return False
 
 
-def _to_rgb(
-    image: Image.Image, white: float, to_srgb: ImageCms.ImageCmsTransform | None
-) -> NDArray[np.uint8]:
-    """(H, W, 3) pixels; `white` is the value of white in modes with more than eight bits."""
-    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        values = np.asarray(image, dtype=np.float32)
-        scaled = np.nan_to_num(np.clip(values / white, 0, 1)) * 255
-        grey: NDArray[np.uint8] = scaled.round().astype(np.uint8)
-        return grey[..., None].repeat(3, axis=2)
+def _to_rgb(image: Image.Image, to_srgb: ImageCms.ImageCmsTransform | None) -> NDArray[np.uint8]:
+    """(H, W, 3) pixels, over white."""
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

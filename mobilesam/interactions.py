@@ -16,6 +16,7 @@ from pydantic import AliasPath, FailFast, Field, TypeAdapter
 
 from mobilesam.cleanup import clean_mask
 from mobilesam.errors import PromptError
+from mobilesam.frame import Crop, CropXYXY, Frame, checked_crop
 from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
 from mobilesam.prompts import MAX_POINTS, Box, Prompt, check_inside
@@ -72,7 +73,15 @@ class SetMask:
     type: Literal["mask"] = "mask"
 
 
-Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | Stroke
+@dataclass(frozen=True)
+class SetCrop:
+    """A part of the photo, in whole pixels, to answer from; see `crop_of`."""
+
+    box: Crop
+    type: Literal["crop"] = "crop"
+
+
+Interaction: TypeAlias = AddPoint | SetBox | ChooseCandidate | SetMask | SetCrop | Stroke
 Interactions: TypeAlias = tuple[Interaction, ...]
 
 _Tagged = Annotated[Interaction, Field(discriminator="type")]
@@ -83,7 +92,8 @@ def parse_interactions(raw: object) -> Interactions:
     """Reads a log from parsed JSON.
 
     `raw` is a list of {"type": "point", "x", "y", "label"}, {"type": "box", "box": [x0, y0, x1,
-    y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}} and
+    y1]}, {"type": "candidate", "index"}, {"type": "mask", "rle": {"size", "counts"}},
+    {"type": "crop", "box": [x0, y0, x1, y1]} and
     {"type": "stroke", "path": [[x, y], ...], "radius", "label"}.
 
     Raises:
@@ -102,13 +112,30 @@ def parse_interactions(raw: object) -> Interactions:
     return tuple(interactions)
 
 
+def crop_of(interactions: Interactions, original_size: tuple[int, int]) -> CropXYXY | None:
+    """The crop to answer a log from, as XYXY in pixels of the photo; None for the whole photo.
+
+    It is that of the last `SetCrop`, as long as all points and the box lie within: a click beside
+    it says that the object is not in the crop alone. A mask to edit is one of the whole photo.
+
+    Raises:
+        PromptError: the crop is not within a photo of size (H, W), or too small.
+    """
+    crops = [item.box for item in interactions if isinstance(item, SetCrop)]
+    if not crops:
+        return None
+    crop = checked_crop(crops[-1], original_size)
+    prompt = reduce(_prompt_after, interactions, Prompt())
+    is_of_photo = prompt.is_empty or any(isinstance(item, SetMask) for item in interactions)
+    return crop if crop and not is_of_photo and prompt.is_within(crop) else None
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """The result of a log.
 
     Attributes:
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square.
+        frame: what was encoded.
         prompt: all points and the box.
         prediction: the decoder's candidates; None without a prompt.
         index: of the chosen candidate.
@@ -116,13 +143,17 @@ class Answer:
         strokes: drawn on top.
     """
 
-    original_size: tuple[int, int]
-    input_size: tuple[int, int]
+    frame: Frame
     prompt: Prompt = field(default_factory=Prompt)
     prediction: "Prediction | None" = None
     index: int = 0
     edited_mask: Mask | None = None
     strokes: tuple[Stroke, ...] = ()
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(H, W) of the upright photo."""
+        return self.frame.original_size
 
     @property
     def predicted_iou(self) -> float | None:
@@ -142,8 +173,8 @@ class Answer:
         if self.prediction is not None:
             logits = self.prediction.low_res_logits[self.index : self.index + 1]
         else:
-            logits = mask_logits(self._unpredicted(self.original_size), self.input_size)
-        return painted_logits(logits, self.strokes, self.original_size, self.input_size)
+            logits = mask_logits(self._unpredicted(self.original_size), self.frame)
+        return painted_logits(logits, self.strokes, self.frame)
 
     def mask(self, size_hw: tuple[int, int] | None = None, clean: bool = False) -> Mask:
         """The (H, W) bool mask with its strokes, scaled to `size_hw` or at the photo's size.
@@ -166,9 +197,11 @@ class Answer:
 
 
 def replay(
-    interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
+    interactions: Interactions, frame: Frame
 ) -> Generator[tuple[bytes, Answer], "Prediction", Answer]:
     """Computes the answer to a log; the caller decodes the prompts, and sends the predictions.
+
+    The frame is that of `crop_of`.
 
     A click refines the mask so far: its logits become mask_input. A box starts again from the
     prompt alone, because it may mark another object; a mask to edit starts again without a prompt.
@@ -183,12 +216,12 @@ def replay(
             or strokes outside the photo, or strokes that cost more than MAX_PAINTED_PX.
         AnnotationError: a mask to edit does not fit the photo.
     """
-    if painted_px(interactions, original_size, input_size) > MAX_PAINTED_PX:
+    if painted_px(interactions, frame) > MAX_PAINTED_PX:
         raise PromptError(_TOO_MANY_STROKES)
     restarts = [n for n, item in enumerate(interactions) if isinstance(item, SetBox | SetMask)]
     start = restarts[-1] if restarts else 0
     points = reduce(_prompt_after, interactions[:start], Prompt())
-    answer = Answer(original_size, input_size, points)
+    answer = Answer(frame, points)
     digest = hashlib.blake2b(repr(interactions[:start]).encode(), digest_size=16)
     for item in interactions[start:]:
         digest.update(repr(item).encode())
@@ -196,9 +229,9 @@ def replay(
         match item:
             case SetMask(size_hw, counts):
                 rle = {"size": list(size_hw), "counts": counts}
-                answer = replace(answer, edited_mask=mask_from_coco_rle(rle, original_size))
+                answer = replace(answer, edited_mask=mask_from_coco_rle(rle, frame.original_size))
             case Stroke():
-                check_inside(item.path, original_size, "The brush stroke's point")
+                check_inside(item.path, frame.original_size, "The brush stroke's point")
                 answer = replace(answer, strokes=(*answer.strokes, item))
             case ChooseCandidate(index):
                 candidates = answer.prediction.iou_predictions if answer.prediction else ()
@@ -224,16 +257,14 @@ def _prompt_after(prompt: Prompt, item: Interaction) -> Prompt:
     return prompt
 
 
-def painted_px(
-    interactions: Interactions, original_size: tuple[int, int], input_size: tuple[int, int]
-) -> float:
+def painted_px(interactions: Interactions, frame: Frame) -> float:
     """Upper bound on the cost of all strokes, in `Stroke.swept_px`.
 
     They are drawn on the mask once, and on the logits again for every click.
     """
-    logits_hw = logits_size(input_size)
+    logits_hw = logits_size(frame.input_size)
     strokes = [item for item in interactions if isinstance(item, Stroke)]
     clicks = sum(isinstance(item, AddPoint) for item in interactions)
-    on_mask = sum(stroke.swept_px(original_size, original_size) for stroke in strokes)
-    on_logits = sum(stroke.swept_px(logits_hw, original_size) for stroke in strokes)
+    on_mask = sum(stroke.swept_px(frame.original_size, frame.original_size) for stroke in strokes)
+    on_logits = sum(stroke.swept_px(logits_hw, frame.encoded_size) for stroke in strokes)
     return on_mask + clicks * on_logits

@@ -58,6 +58,51 @@ def mask_to_json(mask: Mask | CocoRle, **extra: Any) -> dict[str, Any]:
     return {"rle": rle, "bbox": bbox, "area": rle_area(rle), **extra}
 
 
+def checked_rle(rle: object, size_hw: tuple[int, int]) -> CocoRle:
+    """Like `mask_from_coco_rle`, but returns the mask as the RLE that `mask_to_coco_rle` makes.
+
+    It takes time for each run, not for each pixel.
+    """
+    height, width = size_hw
+    positions, counts = np.unique(_runs(rle, size_hw).cumsum(), return_counts=True)
+    # Runs of length 0 toggle twice at one position, which some readers of `counts` do not expect.
+    toggles = positions[(counts % 2 == 1) & (positions < height * width)]
+    return _rle(np.diff(toggles, prepend=0, append=height * width), size_hw)
+
+
+def _rle(runs: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
+    height, width = size_hw
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def rle_from_crop(corner_xy: tuple[int, int], crop: Mask, size_hw: tuple[int, int]) -> CocoRle:
+    """The reverse of `mask_crop`: encodes a mask of (H, W) that is False outside the crop.
+
+    It takes time for the crop's columns only.
+    """
+    height, width = size_hw
+    x, y = corner_xy
+    columns = np.zeros((crop.shape[1], height), np.uint8)
+    columns[:, y : y + crop.shape[0]] = crop.T
+    edges = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + x * height
+    return _rle(np.diff(edges[edges < height * width], prepend=0, append=height * width), size_hw)
+
+
+def mask_crop(rle: CocoRle) -> tuple[tuple[int, int], Mask]:
+    """The mask of a trusted RLE within its bounding box, and the (x, y) of its upper left pixel.
+
+    It takes time for the box's columns only. The crop of an empty mask has no pixels.
+    """
+    height = rle["size"][0]
+    x, y, box_width, box_height = (int(number) for number in coco_mask.toBbox(rle))
+    ends = _decompressed(rle["counts"], height * rle["size"][1]).cumsum()
+    ends = np.clip(ends, x * height, (x + box_width) * height)
+    runs = np.diff(ends, prepend=x * height)
+    columns = np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(box_width, height)
+    return (x, y), np.ascontiguousarray(columns[:, y : y + box_height].T)
+
+
 def rle_area(rle: CocoRle) -> int:
     """Number of pixels in the mask of a trusted RLE."""
     return int(coco_mask.area(rle))
@@ -71,6 +116,15 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
     Raises:
         AnnotationError: `rle` is not an RLE of this (H, W), or its counts do not fill it.
     """
+    height, width = size_hw
+    runs = _runs(rle, size_hw)
+    inside = np.arange(runs.size) % 2 == 1
+    columns = np.repeat(inside, runs).reshape(width, height)
+    return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
+
+
+def _runs(rle: object, size_hw: tuple[int, int]) -> NDArray[np.int64]:
+    """The run lengths of an untrusted RLE; they are not negative and fill (H, W) pixels."""
     height, width = size_hw
     size = height * width
     misfit = AnnotationError(f"A run-length mask's counts do not fill {height} x {width} pixels.")
@@ -87,9 +141,7 @@ def mask_from_coco_rle(rle: object, size_hw: tuple[int, int]) -> Mask:
         raise AnnotationError("A run-length mask's counts must be text or a list of integers.")
     if (runs < 0).any() or runs.sum() != size:
         raise misfit
-    inside = np.arange(runs.size) % 2 == 1
-    columns = np.repeat(inside, runs).reshape(width, height)
-    return np.asarray(cv2.transpose(columns.view(np.uint8)).view(np.bool_))
+    return runs
 
 
 def _decompressed(text: str, most: int) -> NDArray[np.int64]:

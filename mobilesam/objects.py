@@ -1,6 +1,8 @@
 """Named objects of one photo: what the page saves and what annotation files contain."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, get_args
 
@@ -9,11 +11,19 @@ from pydantic import Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_coco_rle, rle_area
+from mobilesam.masks import (
+    CocoRle,
+    Mask,
+    mask_crop,
+    mask_from_coco_rle,
+    mask_to_coco_rle,
+    rle_area,
+    rle_from_crop,
+)
 from mobilesam.schemas import Number, Plain, expected, validate
 
 MAX_NAME = 80  # characters
-MAX_OBJECTS = 100  # of a photo that the page can hold
+MAX_OBJECTS = 1000  # of a photo that the page can hold
 PALETTE = (
     "#1e8aff",
     "#f97316",
@@ -30,6 +40,10 @@ PALETTE = (
 """Colours of objects without one of their own, by index; `static/core/palette.js` has the same."""
 Keep = Literal["later", "predicted_iou"]
 
+_MAX_RAW_NAME = 50 * MAX_NAME  # before it is normalised, as NFC takes quadratic time
+_TOO_LONG = f"An object's name can have at most {MAX_NAME} characters."
+_JOINERS = re.compile("[\u200c\u200d]+")
+_VIRAMA = 9  # its combining class
 _PREDICTED_IOU = TypeAdapter(Annotated[Number | None, Plain])
 _Rgb = Annotated[str, Field(strict=True, pattern=r"\A#[0-9a-fA-F]{6}\z")]
 _COLOUR = TypeAdapter(Annotated[_Rgb | None, expected('like "#1e8aff"')])
@@ -49,22 +63,24 @@ class PhotoObject:
     def __init__(
         self,
         name: str,
-        mask: Mask,
+        mask: Mask | CocoRle,
         predicted_iou: float | None = None,
         budget: CpuBudget | None = None,
         colour: str | None = None,
     ) -> None:
-        """Checks the arguments and encodes the mask.
+        """Checks the arguments and encodes the mask, unless it is an RLE of `checked_rle`.
 
         Raises:
             PromptError: the name is empty or too long, the mask is not (H, W) bool, predicted_iou
                 is not a finite number, the colour is not "#rrggbb", or the budget is spent.
         """
-        is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
-        if not (is_mask and mask.size):
-            raise PromptError("An object's mask must be an (H, W) bool array with pixels.")
+        if not isinstance(mask, dict):
+            is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.ndim == 2
+            if not (is_mask and mask.size):
+                raise PromptError("An object's mask must be an (H, W) bool array with pixels.")
+            mask = mask_to_coco_rle(mask)
         self.name = checked_name(name)
-        self.rle = mask_to_coco_rle(mask)
+        self.rle = mask
         self.predicted_iou = validate(_PREDICTED_IOU, predicted_iou, name="A predicted IoU")
         self.colour = validate(_COLOUR, colour, name="A colour")
         self.budget = budget
@@ -89,23 +105,42 @@ class PhotoObject:
             self.budget.check()
         return mask_from_coco_rle(self.rle, self.size_hw)
 
+    def crop(self) -> tuple[tuple[int, int], Mask]:
+        """The mask within its bounding box, and the box's corner, as `mask_crop` returns them."""
+        if self.budget:
+            self.budget.check()
+        return mask_crop(self.rle)
+
 
 def checked_name(name: object) -> str:
-    """Normalises a name to one line: collapses white space, removes unprintable characters.
+    """Normalises a name to one line in NFC: collapses white space, removes unprintable characters.
 
     Control and format characters and lone surrogates would break line-based formats, hide or
-    reverse the text after them, or cannot be encoded as UTF-8.
+    reverse the text after them, or cannot be encoded as UTF-8. The joiners U+200C and U+200D stay
+    within words and after a virama, where they change what the letters mean or look like.
     """
     if not isinstance(name, str):
         raise PromptError("An object's name must be text.")
-    spaced = " ".join(name.split())
-    # Split again: removing a character can leave two adjacent spaces.
-    clean = " ".join("".join(c for c in spaced if c.isprintable()).split())
+    if len(name) > _MAX_RAW_NAME:
+        raise PromptError(_TOO_LONG)
+    spaced = " ".join(unicodedata.normalize("NFC", name).split())
+    printable = "".join(c for c in spaced if c.isprintable() or _JOINERS.match(c))
+    # Again: removing a character can leave two adjacent spaces, or letters that compose.
+    joined = " ".join(_JOINERS.sub(_joiner, printable).split())
+    clean = unicodedata.normalize("NFC", joined)
     if not clean:
         raise PromptError("Give the object a name.")
     if len(clean) > MAX_NAME:
-        raise PromptError(f"An object's name can have at most {MAX_NAME} characters.")
+        raise PromptError(_TOO_LONG)
     return clean
+
+
+def _joiner(found: re.Match[str]) -> str:
+    """What stays of joiners: one between two characters or after a virama (UAX #31, 2.3)."""
+    start, end = found.span()
+    before, after = found.string[max(start - 1, 0) : start], found.string[end : end + 1]
+    is_at_end = not after.strip() and unicodedata.combining(before or " ") != _VIRAMA
+    return "" if is_at_end or not before.strip() else found[0][0]
 
 
 def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObject]:
@@ -126,9 +161,12 @@ def remove_overlaps(objects: Sequence[PhotoObject], keep: Keep) -> list[PhotoObj
     result = list(objects)
     for index in reversed(order):
         item = objects[index]
-        mask = item.mask & ~taken
-        taken |= mask
-        result[index] = PhotoObject(item.name, mask, item.predicted_iou, item.budget, item.colour)
+        corner, mask = item.crop()
+        taken_there = taken[_box(corner, mask)]
+        mask &= ~taken_there
+        taken_there |= mask
+        rle = rle_from_crop(corner, mask, size_hw)
+        result[index] = PhotoObject(item.name, rle, item.predicted_iou, item.budget, item.colour)
     return result
 
 
@@ -136,8 +174,15 @@ def union_mask(objects: Sequence[PhotoObject]) -> Mask:
     """The (H, W) bool mask of one or more objects together."""
     union = np.zeros(objects[0].size_hw, np.bool_)
     for item in objects:
-        union |= item.mask
+        corner, mask = item.crop()
+        union[_box(corner, mask)] |= mask
     return union
+
+
+def _box(corner_xy: tuple[int, int], crop: Mask) -> tuple[slice, slice]:
+    """Where a crop lies in the photo."""
+    (x, y), (height, width) = corner_xy, crop.shape
+    return slice(y, y + height), slice(x, x + width)
 
 
 def check_sizes(objects: Iterable[PhotoObject], size_hw: tuple[int, int]) -> None:

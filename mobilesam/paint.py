@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import FailFast, Field
 
+from mobilesam.frame import Frame
 from mobilesam.masks import Mask
 from mobilesam.prompts import PointXY
 from mobilesam.schemas import Label, Number
@@ -68,29 +69,25 @@ def painted(mask: Mask, strokes: Sequence[Stroke], original_size: tuple[int, int
 
 
 def painted_logits(
-    logits: NDArray[np.float32],
-    strokes: Sequence[Stroke],
-    original_size: tuple[int, int],
-    input_size: tuple[int, int],
+    logits: NDArray[np.float32], strokes: Sequence[Stroke], frame: Frame
 ) -> NDArray[np.float32]:
-    """Draws strokes, in order, on (1, 256, 256) logits as +CERTAIN_LOGIT or -CERTAIN_LOGIT.
-
-    `original_size` is the (H, W) of the photo, `input_size` that within the model's padded input.
-    """
+    """Draws strokes, in order, on (1, 256, 256) logits as +CERTAIN_LOGIT or -CERTAIN_LOGIT."""
     if not strokes:
         return logits
     canvas = logits[0].copy()
-    scale_xy = np.array(input_size[::-1]) / np.array(original_size[::-1]) / _INPUT_PX_PER_LOGIT
-    _draw(canvas, strokes, scale_xy, (-CERTAIN_LOGIT, CERTAIN_LOGIT))
+    scale_xy = frame.scale_xy / _INPUT_PX_PER_LOGIT
+    values = (-CERTAIN_LOGIT, CERTAIN_LOGIT)
+    _draw(canvas, strokes, scale_xy, values, frame.encoded_xyxy[:2])
     return np.asarray(canvas[None], dtype=np.float32)
 
 
-def mask_logits(mask: Mask, input_size: tuple[int, int]) -> NDArray[np.float32]:
+def mask_logits(mask: Mask, frame: Frame) -> NDArray[np.float32]:
     """Converts an (H, W) bool mask of the whole photo to logits for mask_input.
 
     Returns (1, 256, 256) float32; the padding counts as background.
     """
-    height, width = logits_size(input_size)
+    height, width = logits_size(frame.input_size)
+    mask = mask[frame.encoded_part(frame.original_size)]
     coverage = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     side = max(height, width)
     logits = np.full((1, side, side), -CERTAIN_LOGIT, np.float32)
@@ -103,14 +100,15 @@ def _draw(
     strokes: Sequence[Stroke],
     scale_xy: NDArray[np.float64],
     values: tuple[float, float],
+    origin_xy: tuple[int, int] = (0, 0),
 ) -> None:
-    """Draws strokes with the value of their label, 0 or 1."""
+    """Draws strokes with the value of their label, 0 or 1; `origin_xy` is the canvas's corner."""
     most = _max_thickness((canvas.shape[0], canvas.shape[1]))
     for stroke in strokes:
         # OpenCV's origin is the centre of the first pixel; the photo's is its corner.
         # OpenCV draws nothing for a single point, so the first point is there twice.
-        path = (np.array([stroke.path[0], *stroke.path]) * scale_xy - 0.5) * (1 << _SUBPIXEL_BITS)
-        vertices = [np.rint(path).astype(np.int32)]
+        path = (np.array([stroke.path[0], *stroke.path]) - origin_xy) * scale_xy - 0.5
+        vertices = [np.rint(path * (1 << _SUBPIXEL_BITS)).astype(np.int32)]
         width = min(max(1, round(2 * stroke.radius * float(scale_xy[0]))), most)
         cv2.polylines(canvas, vertices, False, values[stroke.label], width, shift=_SUBPIXEL_BITS)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.simplification import kept_vertices
 
 Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
@@ -23,10 +24,18 @@ Outline: TypeAlias = NDArray[np.int64]
 _MAX_BRIDGE_ENDS = 2048
 _Bridge: TypeAlias = tuple[int, int, int, int]
 """An outline and its vertex; the outline that it is inserted into and the vertex there."""
+_Group: TypeAlias = tuple[list[int], list[_Bridge]]
+"""The outlines of one part, the outer one first, and the bridges between them."""
 
 
-def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outline]:
-    """Traces the outline of every 8-connected part of a mask, exact to the pixel.
+def mask_outlines(
+    mask: Mask, frame: Literal["edges", "centres"], tolerance: float = 0.0
+) -> list[Outline]:
+    """Traces the outline of every 8-connected part of a mask.
+
+    It is exact to the pixel, or, with a `tolerance` above 0, has far fewer vertices: the others are
+    at most `tolerance` pixels away from it. Parts and holes stay, and outlines that did not touch
+    still do not, see `kept_vertices`.
 
     Holes are connected to the outline by bridges: the outline runs through the part to the hole,
     around it, and back the same way. A bridge encloses no area, so it adds no pixel.
@@ -43,16 +52,20 @@ def mask_outlines(mask: Mask, frame: Literal["edges", "centres"]) -> list[Outlin
         # either side of edge X, and (n + 1) // 2 below maps both to X.
         pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
     contours, hierarchy = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cycles = [contour.reshape(-1, 2).astype(np.int64) for contour in contours]
     parents = hierarchy[0][:, 3]
-    outlines = []
+    cycles = [contour.reshape(-1, 2).astype(np.int64) for contour in contours]
+    groups = []
     for outer in np.flatnonzero(parents < 0).tolist():
-        holes = [cycles[hole] for hole in np.flatnonzero(parents == outer)]
-        outline = _with_holes(pixels, cycles[outer], holes) if holes else cycles[outer]
-        if frame == "edges":
-            outline = (outline + 1) // 2
-        outlines.append(_without_collinear(outline) + np.array([x0, y0]))
-    return outlines
+        part = [outer, *np.flatnonzero(parents == outer).tolist()]
+        groups.append((part, _bridges_to_holes(pixels, [cycles[index] for index in part])))
+    if frame == "edges":
+        cycles = [(cycle + 1) // 2 for cycle in cycles]
+    if tolerance > 0:
+        cycles, groups = _simplified(cycles, groups, tolerance)
+    return [
+        _without_collinear(_joined([cycles[index] for index in part], bridges)) + np.array([x0, y0])
+        for part, bridges in groups
+    ]
 
 
 def count_parts_and_holes(mask: Mask) -> tuple[int, int]:
@@ -102,7 +115,7 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
 def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
     """The union, (H, W) bool, of one or more polygons in the frame `"edges"`.
 
-    Each is (N, 2) XY within the photo, N at least 3.
+    Each is (N, 2) XY, N at least 3; what is outside the photo is left out.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
@@ -115,15 +128,39 @@ def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]
 def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:
     """The (H, W) bool mask of a polygon in the frame `"centres"`, including its outline.
 
-    It is (N, 2) XY within the photo, N at least 3; fractions are rounded down.
+    It is (N, 2) XY, N at least 3; what is outside the photo is left out. Fractions are rounded
+    down, and the photo's right and lower edges stand for its last pixels.
     """
     height, width = size_hw
-    vertices = np.minimum(np.floor(polygon), (width - 1, height - 1)).astype(np.int32)
+    vertices = np.floor(polygon).astype(np.int32)
+    vertices -= vertices == (width, height)
     outline = np.zeros(size_hw, np.uint8)
     cv2.polylines(outline, [vertices], isClosed=True, color=(1,))
     # cv2.fillPoly takes time quadratic in the number of edges that cross a row.
     inside = fill_edges([vertices.astype(np.float64) + 0.5], size_hw)
     return np.logical_or(inside, outline)
+
+
+def clipped_polygon(
+    polygon: NDArray[np.float64], low: float, high_xy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The part of a polygon (N, 2) between `low` and `high_xy`; perhaps without vertices.
+
+    After Sutherland and Hodgman ("Reentrant polygon clipping", 1974): parts stay connected by lines
+    along the border.
+    """
+    for axis in (0, 1):
+        for sign, limit in ((1, low), (-1, high_xy[axis])):
+            depth = sign * (polygon[:, axis] - limit)
+            after, depth_after = np.roll(polygon, -1, axis=0), np.roll(depth, -1)
+            crosses = (depth < 0) != (depth_after < 0)
+            share = depth[crosses] / (depth - depth_after)[crosses]
+            cuts = polygon[crosses] + (after - polygon)[crosses] * share[:, None]
+            cuts[:, axis] = limit
+            inside = depth >= 0
+            order = np.concatenate([np.flatnonzero(inside), np.flatnonzero(crosses) + 0.5])
+            polygon = np.concatenate([polygon[inside], cuts])[order.argsort(kind="stable")]
+    return polygon
 
 
 def outline_length(polygon: NDArray[np.float64]) -> float:
@@ -132,15 +169,16 @@ def outline_length(polygon: NDArray[np.float64]) -> float:
     return float(steps.max(axis=1).sum())
 
 
-def _with_holes(pixels: NDArray[np.uint8], outer: Outline, holes: Sequence[Outline]) -> Outline:
-    """Connects all holes of a part to its outer outline.
+def _bridges_to_holes(pixels: NDArray[np.uint8], cycles: Sequence[Outline]) -> list[_Bridge]:
+    """Connects the holes of a part to its outer outline, which is the first of `cycles`.
 
     The bridge of a hole runs left from its leftmost vertex, through the part, up to the background.
     There it meets the outer outline or that of a hole that begins further left, so the bridges form
     a tree.
     """
-    cycles = [outer, *holes]
-    left_ends = np.array([-1, *(hole[:, 0].min() for hole in holes)])
+    if len(cycles) == 1:
+        return []
+    left_ends = np.array([-1, *(hole[:, 0].min() for hole in cycles[1:])])
     keys = np.concatenate([cycle[:, 1] * pixels.shape[1] + cycle[:, 0] for cycle in cycles])
     cycle_of = np.repeat(np.arange(len(cycles)), [len(cycle) for cycle in cycles])
     vertex_of = np.concatenate([np.arange(len(cycle)) for cycle in cycles])
@@ -156,7 +194,40 @@ def _with_holes(pixels: NDArray[np.uint8], outer: Outline, holes: Sequence[Outli
         met = order[first:last]
         anchor = met[left_ends[cycle_of[met]].argmin()]
         bridges.append((hole, start, int(cycle_of[anchor]), int(vertex_of[anchor])))
-    return _joined(cycles, bridges)
+    return bridges
+
+
+def _simplified(
+    cycles: Sequence[Outline], groups: Sequence[_Group], tolerance: float
+) -> tuple[list[Outline], list[_Group]]:
+    """Removes vertices from the outlines of a mask, but not the ends of bridges."""
+    found: list[list[int]] = [[] for _ in cycles]
+    for part, bridges in groups:
+        for child, start, parent, at in bridges:
+            found[part[child]].append(start)
+            found[part[parent]].append(at)
+    ends = [np.array(indices, np.int64) for indices in found]
+    corners = [_corners(cycle, own) for cycle, own in zip(cycles, ends, strict=True)]
+    rings = [cycle[indices] for cycle, indices in zip(cycles, corners, strict=True)]
+    pinned = [np.searchsorted(*pair) for pair in zip(corners, ends, strict=True)]
+    kept = [
+        indices[which]
+        for indices, which in zip(corners, kept_vertices(rings, pinned, tolerance), strict=True)
+    ]
+
+    def moved(part: Sequence[int], index: int, vertex: int) -> int:
+        return int(np.searchsorted(kept[part[index]], vertex))
+
+    return [cycle[indices] for cycle, indices in zip(cycles, kept, strict=True)], [
+        (
+            part,
+            [
+                (child, moved(part, child, start), parent, moved(part, parent, at))
+                for child, start, parent, at in bridges
+            ],
+        )
+        for part, bridges in groups
+    ]
 
 
 def _joined(cycles: Sequence[Outline], bridges: Iterable[_Bridge]) -> Outline:
@@ -181,9 +252,16 @@ def _with_detours(cycle: Outline, detours: Mapping[int, Sequence[Outline]], star
 
 
 def _without_collinear(outline: Outline) -> Outline:
-    """Removes vertices between collinear neighbours; all steps have one of eight directions."""
-    steps = outline - np.roll(outline, 1, axis=0)
-    outline = outline[steps.any(axis=1)] if steps.any() else outline[:1]
-    heading = np.sign(outline - np.roll(outline, 1, axis=0))
-    turns = (np.roll(heading, -1, axis=0) != heading).any(axis=1)
-    return outline[turns] if turns.any() else outline
+    return outline[_corners(outline)]
+
+
+def _corners(outline: Outline, also: Sequence[int] | NDArray[np.int64] = ()) -> NDArray[np.int64]:
+    """The indices of vertices where the outline changes its direction, and of those in `also`."""
+    kept = (outline != np.roll(outline, 1, axis=0)).any(axis=1)
+    path = outline[kept]
+    before, after = path - np.roll(path, 1, axis=0), np.roll(path, -1, axis=0) - path
+    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
+    kept[kept] = turns | ((before * after).sum(axis=1) < 0)
+    kept[0] |= not kept.any()
+    kept[list(also)] = True
+    return np.flatnonzero(kept)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mobilesam.candidates import candidate_scores
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
+from mobilesam.frame import Frame
 from mobilesam.masks import Mask
 from mobilesam.model.backend import ModelBackend
 from mobilesam.prompts import Prompt
@@ -25,18 +26,26 @@ class Prediction:
         low_res_logits: (C, 256, 256) float32 in the padded square of the model; `[i:i+1]` is the
             next mask_input.
         iou_predictions: (C,) float32, the decoder's own estimate of each mask's IoU.
-        original_size: (H, W) of the upright photo.
-        input_size: (H, W) of the photo within the model's square of 1024.
+        frame: the photo or the crop of it that was encoded, and its place in the model's square.
         mask_threshold: the logit above which a pixel is in the mask.
         confidence_weight: of the weights, see `mobilesam.candidates.candidate_scores`.
     """
 
     low_res_logits: NDArray[np.float32]
     iou_predictions: NDArray[np.float32]
-    original_size: tuple[int, int]
-    input_size: tuple[int, int]
+    frame: Frame
     mask_threshold: float
     confidence_weight: float = 0.0
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(H, W) of the upright photo."""
+        return self.frame.original_size
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) of what was encoded within the model's square of 1024."""
+        return self.frame.input_size
 
     @cached_property
     def best(self) -> int:
@@ -53,10 +62,15 @@ class Prediction:
         return np.stack([self.mask(index) for index in range(len(self.low_res_logits))])
 
     def mask(self, index: int, size_hw: tuple[int, int] | None = None) -> Mask:
-        """The (H, W) bool mask of one candidate, scaled to `size_hw` or at the photo's size."""
+        """The (H, W) bool mask of one candidate, scaled to `size_hw` or at the photo's size.
+
+        If a crop was encoded, it is empty outside the crop.
+        """
         size_hw = size_hw or self.original_size
-        logits = upscale_logits(self.low_res_logits[index], self.input_size, size_hw)
-        return logits > self.mask_threshold
+        rows, columns = self.frame.encoded_part(size_hw)
+        part_hw = rows.stop - rows.start, columns.stop - columns.start
+        logits = upscale_logits(self.low_res_logits[index], self.input_size, part_hw)
+        return self.frame.placed(logits > self.mask_threshold, size_hw)
 
 
 def upscale_logits(
@@ -82,7 +96,9 @@ def predict_masks(
     mask_input: NDArray[np.float32] | None = None,
     multimask_output: bool | None = None,
 ) -> Prediction:
-    """Decodes one prompt: at least one point or a box, within the photo.
+    """Decodes one prompt: at least one point or a box, within what was encoded.
+
+    Its coordinates are pixels of the upright photo, also where a crop was encoded.
 
     `mask_input` has the (1, 256, 256) logits of an earlier prediction, to be refined.
     `multimask_output` is True for three candidates, False for one, None for SAM's rule: three for a
@@ -92,6 +108,8 @@ def predict_masks(
         PromptError: the prompt or mask_input is anything else.
     """
     prompt.check_answerable(embedding.original_size)
+    if not prompt.is_within(embedding.frame.encoded_xyxy):
+        raise PromptError("The points and the box must lie within the crop that was encoded.")
     if mask_input is not None:
         mask_input = _checked_logits(mask_input)
     if multimask_output is None:
@@ -102,8 +120,7 @@ def predict_masks(
     return Prediction(
         low_res_logits[0].float().cpu().numpy(),
         iou_predictions[0].float().cpu().numpy(),
-        embedding.original_size,
-        embedding.input_size,
+        embedding.frame,
         backend.mask_threshold,
         backend.confidence_weight,
     )
@@ -123,18 +140,17 @@ def decode_batch(
     3 with multimask_output, else 1.
     """
     device = backend.device
-    # Each side of the photo has been rounded on its own.
-    scale_xy = np.array(embedding.input_size[::-1]) / np.array(embedding.original_size[::-1])
     points, boxes = None, None
     if prompts[0].point_coords:
-        coords = np.array([prompt.point_coords for prompt in prompts]) * scale_xy
+        coords = embedding.frame.to_input([prompt.point_coords for prompt in prompts])
         points = (
             torch.tensor(coords, dtype=torch.float32, device=device),
             torch.tensor([prompt.point_labels for prompt in prompts], device=device),
         )
     if prompts[0].box is not None:
-        corners = np.array([prompt.box for prompt in prompts]) * np.tile(scale_xy, 2)
-        boxes = torch.tensor(corners, dtype=torch.float32, device=device)
+        corners = np.reshape([prompt.box for prompt in prompts], (-1, 2, 2))
+        boxes_xyxy = embedding.frame.to_input(corners).reshape(-1, 4)
+        boxes = torch.tensor(boxes_xyxy, dtype=torch.float32, device=device)
     logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
     sparse, dense = backend.prompt_encoder(points=points, boxes=boxes, masks=logits)
     return backend.mask_decoder(

@@ -73,6 +73,12 @@ class Prompt(Validated):
         """A copy with another box, or without one."""
         return replace(self, box=box)
 
+    def is_within(self, xyxy: BoxXYXY) -> bool:
+        """Whether all points and the box lie within a rectangle, its border included."""
+        x0, y0, x1, y1 = xyxy
+        corners = (self.box[:2], self.box[2:]) if self.box else ()
+        return all(x0 <= x <= x1 and y0 <= y <= y1 for x, y in (*self.point_coords, *corners))
+
     def check_answerable(self, size_hw: tuple[int, int]) -> None:
         """Raises PromptError if it is empty or not within an upright photo of size (H, W)."""
         if self.is_empty:

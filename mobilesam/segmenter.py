@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
@@ -16,11 +16,12 @@ from mobilesam.cache import CacheInfo, LruCache
 from mobilesam.candidates import confidence_weight
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
-from mobilesam.errors import MobileSamError
+from mobilesam.errors import MobileSamError, NotEncodedError
 from mobilesam.everything import EverythingProgress, MaskRecord, iter_everything
 from mobilesam.everything_options import EverythingOptions
+from mobilesam.frame import CropXYXY, checked_crop
 from mobilesam.images import ImageSource, Photo, open_photo
-from mobilesam.interactions import Answer, Interactions, replay
+from mobilesam.interactions import Answer, Interactions, crop_of, replay
 from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.checkpoint import checkpoint_digest
 from mobilesam.model.sam import load_sam
@@ -92,29 +93,49 @@ class Segmenter:
         """Reads a photo within the limits of the settings, like `open_photo`."""
         return image if isinstance(image, Photo) else open_photo(image, self.settings.limits)
 
-    def encode(self, image: ImageSource | Photo) -> ImageEmbedding:
+    def encode(
+        self, image: ImageSource | Photo, crop_xyxy: Sequence[int] | None = None
+    ) -> ImageEmbedding:
         """The embedding of a path, a PIL image or (H, W, 3) uint8 RGB array, cached by its pixels.
+
+        The model sees 1024 pixels along the longer side. For a small object in a large photo,
+        encode only a crop around it: prompts must lie within the crop, masks are empty outside,
+        and both are in pixels of the whole photo all the same.
+
+        Args:
+            image: what to encode.
+            crop_xyxy: (x0, y0, x1, y1) in whole pixels of the upright photo; None for all of it.
 
         Raises:
             ImageError: the photo cannot be used.
+            PromptError: the crop is not within the photo, or a side has less than 32 pixels.
         """
-        return self.encode_photo(self.open(image))[0]
+        return self.encode_photo(self.open(image), crop_xyxy)[0]
 
-    def encode_photo(self, photo: Photo) -> tuple[ImageEmbedding, bool]:
-        """The photo's embedding, and whether it was cached."""
-        key = f"{self.checkpoint}:{photo.digest}"
+    def encode_photo(
+        self, photo: Photo, crop_xyxy: Sequence[int] | None = None
+    ) -> tuple[ImageEmbedding, bool]:
+        """The embedding of a photo or its crop, as `encode`, and whether it was cached."""
+        crop = None if crop_xyxy is None else checked_crop(crop_xyxy, photo.size_hw)
+        key = _crop_key(f"{self.checkpoint}:{photo.digest}", crop)
         if embedding := self._embeddings.get(key):
             return embedding, True
         with self._encoding:
             if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
-            embedding = run_at_low_priority(lambda: compute_embedding(self.backend, photo, key))
+            embedding = run_at_low_priority(
+                lambda: compute_embedding(self.backend, photo, key, crop)
+            )
             self._embeddings.put(key, embedding, embedding.features.nbytes)
             return embedding, False
 
     def cached(self, key: str) -> ImageEmbedding | None:
         """The embedding of an earlier `encode`, if it is still in the cache."""
         return self._embeddings.get(key)
+
+    def cached_crop(self, photo: ImageEmbedding, crop_xyxy: CropXYXY) -> ImageEmbedding | None:
+        """As `cached`, for a crop of the photo."""
+        return self._embeddings.get(_crop_key(photo.key, crop_xyxy))
 
     def predict(
         self,
@@ -131,9 +152,20 @@ class Segmenter:
     ) -> Answer:
         """The answer to a log; see `mobilesam.interactions.replay`, also for errors.
 
-        Decoding is charged to the budget, and PromptError is raised when it is spent.
+        Args:
+            embedding: of the whole photo.
+            interactions: the log; if it names a crop, see `mobilesam.interactions.crop_of`.
+            budget: decoding is charged to it, and PromptError is raised when it is spent.
+
+        Raises:
+            NotEncodedError: the crop is not in the cache: `encode` it first.
         """
-        steps = replay(interactions, embedding.original_size, embedding.input_size)
+        if crop := crop_of(interactions, embedding.original_size):
+            cropped = self.cached_crop(embedding, crop)
+            if not cropped:
+                raise NotEncodedError([crop])
+            embedding = cropped
+        steps = replay(interactions, embedding.frame)
         try:
             digest, answer = next(steps)
             while True:
@@ -153,6 +185,13 @@ class Segmenter:
         except StopIteration as end:
             result: Answer = end.value
             return result
+
+    def require_crops(self, embedding: ImageEmbedding, logs: Iterable[Interactions]) -> None:
+        """Raises NotEncodedError with all crops that `answer` would miss for some logs."""
+        crops = {crop_of(interactions, embedding.original_size) for interactions in logs}
+        missing = [crop for crop in crops if crop and not self.cached_crop(embedding, crop)]
+        if missing:
+            raise NotEncodedError(missing)
 
     def everything(
         self, embedding: ImageEmbedding, points_per_side: int = 16, **thresholds: float
@@ -195,6 +234,10 @@ class Segmenter:
         if budget:
             budget.charge(cpu_s)
         return prediction
+
+
+def _crop_key(photo_key: str, crop: CropXYXY | None) -> str:
+    return f"{photo_key}:{crop}" if crop else photo_key
 
 
 def _device(name: str | None) -> torch.device:

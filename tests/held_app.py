@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from mobilesam.web import app
-from mobilesam.web.page import handlers
+from mobilesam.web.page import file_handlers, handlers
 from tests.holds import Holds
 
 holds = Holds(Path(os.environ["TEST_HOLDS"]))
@@ -46,6 +46,6 @@ def loading(load):
 
 if __name__ == "__main__":
     handlers.rle_area = holding("click", handlers.rle_area)  # in the middle of `segment`
-    handlers.mask_png = holding("export", handlers.mask_png)
+    file_handlers.mask_png = holding("export", file_handlers.mask_png)
     app._load = loading(app._load)
     app.serve_page()

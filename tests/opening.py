@@ -41,12 +41,12 @@ async def start(
     handlers: PageHandlers, path: Path | str, session: str = "one", name: str = "disc.png"
 ) -> dict[str, Any]:
     """The first reply for a file, which is uploaded first."""
-    return await handlers.open({"path": upload(path), "name": name}, session)
+    return await handlers.opening.open({"path": upload(path), "name": name}, session)
 
 
 async def ask(handlers: PageHandlers, reply: dict[str, Any]) -> dict[str, Any]:
     """The next reply for a photo."""
-    return await handlers.open({"token": reply["token"]}, "any session")
+    return await handlers.opening.open({"token": reply["token"]}, "any session")
 
 
 async def poll(handlers: PageHandlers, reply: dict[str, Any]) -> dict[str, Any]:

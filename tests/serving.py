@@ -131,6 +131,10 @@ class App:
         }
         self._process = None
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def start(self):
         """Starts it and waits until the page is served; the model is loaded a little later."""
         self.launch()

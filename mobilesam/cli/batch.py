@@ -2,6 +2,7 @@
 
 import codecs
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from mobilesam.cleanup import clean_mask
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, show
 from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.export.classes import DEFAULT_NAME
 from mobilesam.export.coco import CocoPhoto, coco_annotation
 from mobilesam.image_file import photo_path
 from mobilesam.objects import PhotoObject, checked_name
@@ -23,7 +25,12 @@ from mobilesam.schemas import explained
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
 
-DEFAULT_NAME = "object"
+_BYTE_ORDER_MARKS = {  # in this order, as that of UTF-32 begins like that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 @dataclass(frozen=True)
@@ -42,9 +49,10 @@ class _Line(BaseModel, extra="forbid"):
     name: str = DEFAULT_NAME
 
 
-def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
-    """Reads a prompts file: JSON lines, none of them trusted.
+def read_prompts(path: Path, folder: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
+    """Reads a prompts file: JSON lines in UTF-8 or, with a byte-order mark, UTF-16 or UTF-32.
 
+    None of them is trusted. Paths are relative to the folder of the photos, also those of Windows.
     Returns the prompts of each photo, in the order of the lines, and a sentence per invalid line.
 
     Raises:
@@ -53,7 +61,7 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
     by_file: dict[str, list[BatchPrompt]] = {}
     errors = []
     try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+        lines = _as_utf8(path.read_bytes()).split(b"\n")
     except OSError as error:
         raise UsageError(f"The prompts {path} cannot be read: {error}.") from error
     for number, text in enumerate(lines, start=1):
@@ -63,7 +71,7 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
         try:
             with explained(PromptError, "The line"):
                 line = _Line.model_validate_json(text)
-            file = str(PurePosixPath(line.file))
+            file = _photo_in(folder, line.file)
             where = f"{file}, line {number}"
             prompt = prompt_from_rows(line.points, line.box)
             if prompt.is_empty:
@@ -75,6 +83,23 @@ def read_prompts(path: Path) -> tuple[dict[str, list[BatchPrompt]], list[str]]:
     if not by_file and not errors:
         raise UsageError(f"There are no prompts in {path}.")
     return by_file, errors
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Text as UTF-8 without a byte-order mark, which says how the file is encoded."""
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            return data.removeprefix(mark).decode(encoding, errors="replace").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _photo_in(folder: Path, file: str) -> str:
+    """A path with "/" for the backslash of Windows, which elsewhere can be part of a name."""
+    slashed = file.replace("\\", "/")
+    with suppress(OSError, ValueError):  # too long, a NUL
+        if (folder / slashed).exists() and not (folder / file).exists():
+            return str(PurePosixPath(slashed))
+    return str(PurePosixPath(file))
 
 
 def run_batch(

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING
 
 from mobilesam.atomic_file import write_atomically
 from mobilesam.cleanup import clean_mask
-from mobilesam.cli.batch import DEFAULT_NAME, read_prompts, run_batch
+from mobilesam.cli.batch import read_prompts, run_batch
+from mobilesam.cli.batch_files import BatchFormat, write_coco, write_dataset
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, checked_output, progress_bar, show
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
 from mobilesam.cli.training_commands import distill as distill
 from mobilesam.cli.training_commands import evaluate as evaluate
 from mobilesam.cli.training_commands import finetune as finetune
-from mobilesam.errors import ImageError, PromptError
+from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
+from mobilesam.export.classes import DEFAULT_NAME, read_class_names
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
-from mobilesam.export.files import export_file, json_bytes, photo_file_name
+from mobilesam.export.files import export_file, json_bytes
+from mobilesam.export.names import photo_file_name
+from mobilesam.export.outlines import checked_tolerance
 from mobilesam.export.pictures import cutout_png, mask_png
+from mobilesam.export.split import checked_seed, checked_shares
 from mobilesam.images import Photo, open_photo
 from mobilesam.objects import PhotoObject
 from mobilesam.prompts import Prompt
@@ -103,14 +108,16 @@ def everything(args: Namespace) -> int:
 
 
 def batch(args: Namespace) -> int:
-    """`batch`: a folder of photos as one COCO file; status 1 if a photo or a line failed."""
-    out = checked_output(args.out, ".json", args.prompts)
+    """`batch`: a folder of photos as one file; status 1 if a photo or a line failed."""
+    chosen, suffix = _batch_format(args)
+    out = checked_output(args.out, suffix, args.prompts, *filter(None, [args.classes]))
     if not args.folder.is_dir():
         raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts, errors = read_prompts(args.prompts)
+    prompts, errors = read_prompts(args.prompts, args.folder)
     for sentence in errors:
         show(sentence)
-    segmenter = load_segmenter(args, Settings.from_env())
+    settings = Settings.from_env()
+    segmenter = load_segmenter(args, settings)
     with Journal(out.with_name(f"{out.name}.part")) as journal:
         try:
             with progress_bar(len(prompts), "photo", args.quiet) as progress:
@@ -120,12 +127,45 @@ def batch(args: Namespace) -> int:
         except KeyboardInterrupt:
             show("Run the same command again to resume.")
             raise
-        write_atomically(out, json_bytes(coco_document(photos)))
+        if suffix == ".zip":
+            failures += write_dataset(out, args.folder, photos, chosen, settings.limits)
+        else:
+            failures += write_coco(out, photos, chosen)
         journal.remove()
     if not args.quiet:
         count = sum(len(photo.annotations) for photo in photos)
         show(f"{args.out}: {len(photos)} photos, {count} masks, {segmenter.weights.kind} weights.")
     return 1 if errors or failures else 0
+
+
+def _batch_format(args: Namespace) -> tuple[BatchFormat, str]:
+    """The format that the arguments choose, and the extension of its file."""
+    is_coco = args.format in ("coco", "coco-polygons")
+    has_parts = args.split is not None or args.photos
+    suffix = ".json" if is_coco and not has_parts else ".zip"
+    if is_coco and args.out.suffix.lower() == ".zip":
+        suffix = ".zip"
+    name = "coco_rle" if args.format == "coco" else args.format.replace("-", "_")
+    try:
+        return BatchFormat(
+            name,
+            tuple(_class_names(args.classes)) if args.classes else (),
+            checked_tolerance(args.tolerance),
+            checked_shares(args.split or (1, 0, 0)),
+            checked_seed(args.seed),
+            args.photos,
+        ), suffix
+    except PromptError as error:
+        raise UsageError(str(error)) from error
+
+
+def _class_names(path: Path) -> list[str]:
+    try:
+        return read_class_names(path.read_bytes(), path.name)
+    except OSError as error:
+        raise UsageError(f"The classes {path} cannot be read: {error}.") from error
+    except MobileSamError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def serve(args: Namespace) -> int:

@@ -26,8 +26,8 @@ def progress_bar(total: int, unit: str, quiet: bool) -> tqdm:
     return tqdm(total=total, unit=unit, file=sys.stderr, disable=quiet or None, dynamic_ncols=True)
 
 
-def checked_output(out: Path, suffix: str, source: Path) -> Path:
-    """Checks that `out` has the suffix, can be written, and is not the file `source`.
+def checked_output(out: Path, suffix: str, *sources: Path) -> Path:
+    """Checks that `out` has the suffix, can be written, and is none of the files `sources`.
 
     Returns the path with symbolic links resolved, so that the target of a link is replaced.
     """
@@ -39,8 +39,11 @@ def checked_output(out: Path, suffix: str, source: Path) -> Path:
             raise UsageError(f"The folder {path.parent} does not exist. Create it first.")
         if path.exists() and not path.is_file():
             raise UsageError(f"{out} exists and is not a file. Choose another name after --out.")
-        if source.resolve() == path:
-            raise UsageError(f"--out would overwrite {source}. Choose another name after --out.")
+        for source in sources:
+            if source.resolve() == path:
+                raise UsageError(
+                    f"--out would overwrite {source}. Choose another name after --out."
+                )
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
         raise UsageError(f"{out} cannot be written: {error}.") from error
     return path

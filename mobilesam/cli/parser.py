@@ -67,8 +67,12 @@ example:
   {PROGRAM} everything photo.jpg --points-per-side 32 --out masks.json"""
 
 _BATCH_EXAMPLES = f"""\
-example:
-  {PROGRAM} batch photos/ --prompts prompts.jsonl --out annotations.json
+examples:
+  one COCO file:
+    {PROGRAM} batch photos/ --prompts prompts.jsonl --out annotations.json
+  a data set to train YOLO with:
+    {PROGRAM} batch photos/ --prompts prompts.jsonl --format yolo --classes names.txt \\
+        --split 0.8,0.1,0.1 --photos --out set.zip
 
 prompts.jsonl has one JSON object per line, for example
   {{"file": "cat.jpg", "points": [[320, 240, 1], [350, 400, 0]], "name": "cat"}}
@@ -76,6 +80,8 @@ prompts.jsonl has one JSON object per line, for example
 "file" is relative to FOLDER. Give "points", a "box", or both. A point is [x, y, label]; the label
 is 1 on the object and 0 on the background. "name" is the category (default: "object"). A photo
 can have several lines, one for each object.
+
+The class ids are those of --classes, else in the order in which the names occur.
 
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
 command again. Photos and lines with errors are reported, and the others are processed."""
@@ -105,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, purpose, examples, add_options in (
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
-        ("batch", "segment a folder of photos and save one COCO file", _BATCH_EXAMPLES, _add_batch),
+        ("batch", "segment a folder of photos and save one file", _BATCH_EXAMPLES, _add_batch),
         ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
         ("finetune", "train the model on your annotations", FINETUNE_EXAMPLES, add_finetune),
         ("evaluate", "measure a model on annotated photos", EVALUATE_EXAMPLES, add_evaluate),
@@ -128,8 +134,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_segment(add: Add) -> None:
-    point = partial(_coordinates, "X,Y", "320,240")
-    box = partial(_coordinates, "X0,Y0,X1,Y1", "10,10,200,300")
+    point = partial(_numbers, "X,Y", "in pixels", "320,240")
+    box = partial(_numbers, "X0,Y0,X1,Y1", "in pixels", "10,10,200,300")
     for option, where in (("--point", "the object"), ("--minus-point", "the background")):
         meaning = f"a point on {where}; can be repeated"
         add(option, type=point, action="append", default=[], metavar="X,Y", help=meaning)
@@ -174,6 +180,37 @@ def _add_batch(add: Add) -> None:
     add("folder", type=Path, metavar="FOLDER", help="the folder that contains the photos")
     add("--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines")
     _add_clean(add)
+    add(
+        "--format",
+        choices=("coco", "coco-polygons", "yolo", "labelme", "class-png"),
+        default="coco",
+        help="coco and coco-polygons: one .json file, or a data set in a .zip file; yolo, labelme "
+        "and class-png, images whose pixels are class ids: a data set (default: coco)",
+    )
+    add(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="the classes in the order of their ids: text with one name per line, a data.yaml, or "
+        "a COCO file; other names are appended",
+    )
+    add(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="PX",
+        help="by how many pixels polygons may differ from the masks, which makes them much "
+        "shorter (default: 0, exact)",
+    )
+    split = partial(_numbers, "TRAIN,VAL,TEST", "as shares", "0.8,0.1,0.1")
+    add(
+        "--split",
+        type=split,
+        metavar="TRAIN,VAL,TEST",
+        help="the shares of a data set's parts (default: all photos are for training)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="another seed, another split (default: 0)")
+    add("--photos", action="store_true", help="copy the photos into the data set")
 
 
 def _add_serve(add: Add) -> None:
@@ -220,14 +257,14 @@ def _add_device(add: Add) -> None:
     )
 
 
-def _coordinates(form: str, example: str, text: str) -> tuple[float, ...]:
+def _numbers(form: str, unit: str, example: str, text: str) -> tuple[float, ...]:
     numbers = text.split(",")
     try:
         if len(numbers) == form.count(",") + 1:
             return tuple(map(float, numbers))
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} is not {form} in pixels, such as {example}")
+    raise argparse.ArgumentTypeError(f"{text!r} is not {form} {unit}, such as {example}")
 
 
 def _port(text: str) -> int:

@@ -2,38 +2,78 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.masks import Mask, mask_from_coco_rle
+from mobilesam.masks import Mask, checked_rle
 from mobilesam.objects import PhotoObject, checked_name
-from mobilesam.polygons import outline_length
+from mobilesam.polygons import clipped_polygon, outline_length
 from mobilesam.schemas import Number, validate
 from mobilesam.settings import MEGA
 
 MAX_DOCUMENT_BYTES = 20 * MEGA
 MAX_DOCUMENT_OBJECTS = 1000  # of one photo
-MAX_MASK_PIXELS = 1000 * MEGA  # of all masks of a photo: 500 objects of 2 megapixels
+MAX_MASK_PIXELS = 2000 * MEGA  # of all masks of a photo: 1000 objects of 2 megapixels
 MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs that a client sends with a photo
 MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and memory per pixel
 MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
-MAX_OUTSIDE_PX = 1.0  # vertices this far outside are moved in, since programs round differently
 
-_BAD_POLYGON = "A polygon must have at least three points, each of two numbers."
+_CLIP_MARGIN_PX = 2.0  # polygons are cut off this far outside, where they change no pixel
+MAX_TEXT = 1000  # characters of a photo's path
+FAR_PX = 1e9  # coordinates beyond are moved here, so that none overflows
+YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Makes text, lists and dicts only: `no` is a name, not false. It follows no merge keys, which
+could multiply."""
+_IMAGE_DATA = re.compile(rb'"imageData"\s*:\s*"[A-Za-z0-9+/=\\]*"')
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
-NamedMask: TypeAlias = tuple[str, Mask, float | None]
-"""The name, the (H, W) mask and the predicted IoU of an object."""
 Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
+
+
+class SkippedError(AnnotationError):
+    """One shape cannot be read; `str(error)` says what it is, in the plural, for a count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """An object in an annotation file, none of it checked yet.
+
+    `draw` gives its (H, W) mask for a photo of the reader's size, or raises AnnotationError.
+    """
+
+    name: object
+    draw: "Callable[[ObjectReader], Mask]"
+    predicted_iou: object = None
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoAnnotations:
+    """What an annotation file says about one photo.
+
+    Attributes:
+        name: the photo's path in the file, perhaps empty.
+        shapes: its objects.
+        size_hw: (H, W) of the photo, if the file has it.
+        sha256: of the photo's file, if the file has it.
+        stem: the annotation file's own name without extension, if it is about one photo.
+    """
+
+    name: str
+    shapes: Sequence[Shape]
+    size_hw: tuple[int, int] | None = None
+    sha256: str = ""
+    stem: str = ""
 
 
 class _SentObject(BaseModel):
@@ -46,7 +86,7 @@ _SENT_OBJECTS = TypeAdapter(Items[_SentObject])
 
 
 def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> object:
-    """Parses JSON.
+    """Parses JSON; NaN and Infinity, which some programs write, become floats.
 
     Raises:
         AnnotationError: the data is not JSON, too large or too deeply nested.
@@ -57,11 +97,29 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
             "Split it into one file per photo."
         )
     try:
-        return json.loads(data, parse_constant=int)  # int() refuses NaN and Infinity
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
         ) from None
+
+
+def without_image_data(data: bytes) -> bytes:
+    """JSON without the photo that labelme embeds, which can be far larger than the rest."""
+    return _IMAGE_DATA.sub(b'"imageData":null', data)
+
+
+def given_text(value: object) -> str:
+    """Text as a file states it, not more than its last thousand characters; or empty."""
+    return value[-MAX_TEXT:] if isinstance(value, str) else ""
+
+
+def given_size(height: object, width: object) -> tuple[int, int] | None:
+    """(H, W) as a file states it, or None if it does not."""
+    if not all(type(side) in (int, float) for side in (height, width)):
+        return None
+    size = np.clip(np.nan_to_num([float(str(height)), float(str(width))]), 0, FAR_PX).astype(int)
+    return (int(size[0]), int(size[1])) if size.all() else None
 
 
 def validate_file(model: type[T], document: object, file_format: str) -> T:
@@ -73,12 +131,15 @@ def validate_file(model: type[T], document: object, file_format: str) -> T:
 
 
 def read_objects(
-    rows: object, size_hw: tuple[int, int], budget: CpuBudget | None = None
+    rows: object,
+    size_hw: tuple[int, int],
+    budget: CpuBudget | None = None,
+    default_name: str = "",
 ) -> list[PhotoObject]:
     """Reads the objects that a client sends for a photo of size (H, W).
 
-    `rows` is parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional.
-    `budget`: see `PhotoObject`.
+    `rows` is parsed JSON, a list of {"name", "rle", "predicted_iou"}; the last is optional. Blank
+    names become the `default_name`. `budget`: see `PhotoObject`.
 
     Raises:
         AnnotationError: the list cannot be read, or a mask has another size.
@@ -88,8 +149,19 @@ def read_objects(
     counts = [row.rle.get("counts") for row in sent]
     if sum(len(item) for item in counts if isinstance(item, (str, list))) > MAX_COUNTS:
         raise AnnotationError("The masks are too long together. Send fewer objects at a time.")
-    found = ((row.name, mask_from_coco_rle(row.rle, size_hw), row.predicted_iou) for row in sent)
-    return ObjectReader(size_hw, budget).objects(found, len(sent))
+    if len(sent) > MAX_DOCUMENT_OBJECTS:
+        raise AnnotationError(
+            f"There are {len(sent)} objects; at most {MAX_DOCUMENT_OBJECTS} can be read at a time."
+        )
+    objects = []
+    for row in sent:
+        try:
+            name = checked_name(row.name.strip() or default_name)
+        except PromptError as error:
+            raise AnnotationError(f"An object cannot be used: {error}") from None
+        rle = checked_rle(row.rle, size_hw)
+        objects.append(PhotoObject(name, rle, row.predicted_iou, budget))
+    return objects
 
 
 @dataclass
@@ -103,58 +175,49 @@ class ObjectReader:
     budget: CpuBudget | None = None
     outline_px: float = 0.0
 
-    def check_photo_size(self, height: float | None, width: float | None) -> None:
-        """Raises AnnotationError if the document is for a photo of another size."""
-        if (height, width) != tuple(self.size_hw):
-            raise AnnotationError(
-                f"These annotations are for a photo of another size. "
-                f"This photo is {self.size_hw[1]} x {self.size_hw[0]}."
-            )
+    @property
+    def max_objects(self) -> int:
+        """The number of objects that can be read for a photo of this size."""
+        return min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // math.prod(self.size_hw))
 
-    def objects(self, found: Iterable[NamedMask], count: int) -> list[PhotoObject]:
-        """Makes the objects one by one, if `count` is not too high for the photo's size."""
-        most = min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // math.prod(self.size_hw))
-        if count > most:
-            raise AnnotationError(
-                f"There are {count} objects; at most {most} can be read for a photo of this size."
-            )
-        objects = []
-        for name, mask, predicted_iou in found:
-            try:
-                clean = checked_name(name)
-            except PromptError as error:
-                raise AnnotationError(f"An object cannot be used: {error}") from None
-            objects.append(PhotoObject(clean, mask, predicted_iou, self.budget))
-        return objects
-
-    def polygon(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
-        """Like `corners`, but counts the length; AnnotationError above MAX_OUTLINE_PX."""
-        polygon = self.corners(coordinates)
-        self.outline_px += max(outline_length(polygon), MIN_OUTLINE_PX)
-        if self.outline_px > MAX_OUTLINE_PX:
-            raise AnnotationError("The polygons are too long together. Simplify them.")
-        return polygon
-
-    def corners(self, coordinates: Sequence[Any]) -> NDArray[np.float64]:
+    def polygon(self, coordinates: object) -> NDArray[np.float64]:
         """Checks a polygon x0, y0, x1, y1, ...; with numpy, as it may have a million vertices.
 
-        Returns (N, 2) XY within the photo, N at least 3.
+        Returns (N, 2) XY, N at least 3, clipped to the photo and a small margin.
 
         Raises:
-            AnnotationError: the coordinates are not finite numbers, fewer than three points, or a
-                point lies outside the photo.
+            SkippedError: the coordinates are not finite numbers, fewer than three points, outside
+                the photo, or the outlines of the photo would be longer than MAX_OUTLINE_PX.
         """
         height, width = self.size_hw
-        count = len(coordinates)
-        if count < 6 or count % 2 or not set(map(type, coordinates)) <= {int, float}:
-            raise AnnotationError(_BAD_POLYGON)
+        xy = finite_points(coordinates)
+        if len(xy) < 3:
+            raise SkippedError("polygons with fewer than three points")
+        edge_xy = np.array([width, height], float)
+        clipped = clipped_polygon(
+            np.clip(xy, -FAR_PX, FAR_PX), -_CLIP_MARGIN_PX, edge_xy + _CLIP_MARGIN_PX
+        )
+        if not len(clipped) or (clipped.max(axis=0) < 0).any() or (clipped >= edge_xy).all(0).any():
+            raise SkippedError("shapes outside the photo")
+        length = max(outline_length(clipped), MIN_OUTLINE_PX)
+        if self.outline_px + length > MAX_OUTLINE_PX:
+            raise SkippedError("polygons that are too long together")
+        self.outline_px += length
+        return clipped
+
+
+def finite_points(coordinates: object) -> NDArray[np.float64]:
+    """(N, 2) XY of a flat list x0, y0, x1, y1, ...
+
+    Raises:
+        SkippedError: it is not a list of pairs of finite numbers.
+    """
+    if isinstance(coordinates, (list, np.ndarray)) and len(coordinates) % 2 == 0:
         try:
-            xy = np.array(coordinates, float).reshape(-1, 2)
+            if set(map(type, coordinates)) <= {int, float, np.float64}:
+                xy = np.array(coordinates, float).reshape(-1, 2)
+                if np.isfinite(xy).all():
+                    return xy
         except OverflowError:  # an integer of JSON can have thousands of digits
-            xy = np.full((1, 2), 2.0 * max(self.size_hw))
-        if not np.isfinite(xy).all():
-            raise AnnotationError(_BAD_POLYGON)
-        inside: NDArray[np.float64] = np.clip(xy, 0, (width, height))
-        if np.abs(xy - inside).max() > MAX_OUTSIDE_PX:
-            raise AnnotationError(f"A polygon extends outside the {width} x {height} photo.")
-        return inside
+            pass
+    raise SkippedError("shapes with damaged coordinates")

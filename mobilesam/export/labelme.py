@@ -2,38 +2,56 @@
 
 import base64
 from collections.abc import Sequence
-from functools import reduce
-from operator import ior
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, FailFast
+from pydantic import BaseModel
 
-from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError
-from mobilesam.export.documents import Items, JsonObject, NamedMask, ObjectReader, validate_file
+from mobilesam.export.documents import (
+    FAR_PX,
+    Items,
+    JsonObject,
+    ObjectReader,
+    PhotoAnnotations,
+    Shape,
+    SkippedError,
+    finite_points,
+    given_size,
+    given_text,
+    validate_file,
+)
+from mobilesam.export.outlines import object_outlines
 from mobilesam.export.pictures import mask_png
 from mobilesam.image_file import BoundedFile
-from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.masks import Mask
 from mobilesam.objects import PhotoObject
-from mobilesam.polygons import count_parts_and_holes, fill_centres, mask_outlines
-from mobilesam.schemas import Number, expected
+from mobilesam.polygons import count_parts_and_holes, fill_centres
+
+_CIRCLE_VERTICES = 360
+_NO_PNG = object()
 
 
 def labelme_document(
-    file_name: str, size_hw: tuple[int, int], objects: Sequence[PhotoObject]
+    file_name: str,
+    size_hw: tuple[int, int],
+    objects: Sequence[PhotoObject],
+    tolerance: float = 0.0,
 ) -> JsonObject:
     """Describes a photo's objects as a labelme document, ready for json.dump.
 
     A mask in one part without holes becomes a `polygon`, which can be edited in labelme; any other
-    mask, and one too thin for three vertices, becomes a `mask`. Both are exact. Empty masks are
-    skipped. labelme looks for `file_name` beside the document.
+    mask, and one too thin for three vertices, becomes a `mask`. Both are exact, unless polygons are
+    simplified by `tolerance` pixels. Empty masks are skipped. labelme looks for `file_name` beside
+    the document.
     """
     return {
         "version": "5.5.0",  # a release that reads everything written here
         "flags": {},
-        "shapes": [_to_shape(item) for item in objects if item.area],
+        "shapes": [_to_shape(item, tolerance) for item in objects if item.area],
         "imagePath": file_name,
         "imageData": None,
         "imageHeight": size_hw[0],
@@ -41,95 +59,139 @@ def labelme_document(
     }
 
 
-def _to_shape(item: PhotoObject) -> JsonObject:
+def _to_shape(item: PhotoObject, tolerance: float) -> JsonObject:
     shape: JsonObject = {"label": item.name, "group_id": None, "description": "", "flags": {}}
     if item.predicted_iou is not None:
         shape["predicted_iou"] = item.predicted_iou
-    mask = item.mask
-    outlines = mask_outlines(mask, "centres")
-    if len(outlines[0]) >= 3 and count_parts_and_holes(mask) == (1, 0):
-        points = outlines[0].tolist()
-        return shape | {"shape_type": "polygon", "points": points, "mask": None}
-    x0, y0, x1, y1 = mask_bounds_xyxy(mask)
+    (x, y), mask = item.crop()
+    if count_parts_and_holes(mask) == (1, 0):
+        (outline,) = object_outlines(item, "centres", tolerance)
+        if len(outline) >= 3:
+            points = outline.tolist()
+            return shape | {"shape_type": "polygon", "points": points, "mask": None}
+    height, width = mask.shape
     return shape | {
         "shape_type": "mask",
-        "points": [[x0, y0], [x1 - 1, y1 - 1]],
-        "mask": base64.b64encode(mask_png(mask[y0:y1, x0:x1])).decode("ascii"),
+        "points": [[x, y], [x + width - 1, y + height - 1]],
+        "mask": base64.b64encode(mask_png(mask)).decode("ascii"),
     }
 
 
-class _Shape(BaseModel):
-    label: str
-    points: Annotated[list[tuple[Any, Any]], FailFast(), expected("a list of points [x, y]")]
-    shape_type: Literal["polygon", "rectangle", "oriented_rectangle", "mask"] = "polygon"
-    group_id: Any = None
-    mask: str | None = None
-    predicted_iou: Number | None = None
-
-
 class _LabelmeFile(BaseModel):
-    shapes: Items[_Shape]
-    imageHeight: Number | None = None  # noqa: N815
-    imageWidth: Number | None = None  # noqa: N815
+    shapes: Items[Any]
+    imagePath: Any = None  # noqa: N815
+    imageHeight: Any = None  # noqa: N815
+    imageWidth: Any = None  # noqa: N815
+    sha256: Any = None
 
 
-def read_labelme(
-    document: object, size_hw: tuple[int, int], budget: CpuBudget | None = None
-) -> list[PhotoObject]:
-    """Reads the polygons, rectangles and masks of a labelme file.
+def labelme_photo(document: object, stem: str) -> PhotoAnnotations:
+    """The photo of a labelme file and its polygons, rectangles, circles and masks.
 
     Shapes with the same label and group id are parts of one object, as in labelme. `document` is
-    parsed JSON, `size_hw` the (H, W) of the photo; `budget`: see `PhotoObject`.
+    parsed JSON, `stem` the file's name without extension.
 
     Raises:
-        AnnotationError: the document cannot be read, is for a photo of another size, or has shapes
-            without an area.
-        PromptError: the budget is spent.
+        AnnotationError: the document has no list of shapes.
     """
     content = validate_file(_LabelmeFile, document, "labelme")
-    reader = ObjectReader(size_hw, budget)
-    height, width = content.imageHeight, content.imageWidth
-    if (height, width) != (None, None):  # old files do not have them
-        reader.check_photo_size(height, width)
-    groups: dict[str, list[_Shape]] = {}
+    groups: dict[str, list[JsonObject]] = {}
     for index, shape in enumerate(content.shapes):
-        group = (shape.label, shape.group_id) if isinstance(shape.group_id, int) else index
-        groups.setdefault(repr(group), []).append(shape)  # by repr, as categories in read_coco
-    found = (_named_mask(parts, reader) for parts in groups.values())
-    return reader.objects(found, len(content.shapes))
+        row = shape if isinstance(shape, dict) else {}
+        group_id = row.get("group_id")
+        group = (row.get("label"), group_id) if type(group_id) is int else index
+        groups.setdefault(repr(group), []).append(row)  # by repr, as ids of COCO
+    return PhotoAnnotations(
+        given_text(content.imagePath),
+        [
+            Shape(rows[0].get("label"), partial(_union, rows), rows[0].get("predicted_iou"))
+            for rows in groups.values()
+        ],
+        given_size(content.imageHeight, content.imageWidth),
+        given_text(content.sha256),
+        stem,
+    )
 
 
-def _named_mask(parts: Sequence[_Shape], reader: ObjectReader) -> NamedMask:
-    union = reduce(ior, (_shape_mask(shape, reader) for shape in parts))
-    return parts[0].label, union, parts[0].predicted_iou
+def _union(rows: Sequence[JsonObject], reader: ObjectReader) -> Mask:
+    """The mask of an object; of several parts, those that cannot be read are left out."""
+    union, reason = None, None
+    for row in rows:
+        try:
+            mask = _shape_mask(row, reader)
+            union = mask if union is None else union | mask
+        except AnnotationError as error:
+            reason = error
+    if union is None and reason:
+        raise reason
+    return union if union is not None else np.zeros(reader.size_hw, np.bool_)
 
 
-def _shape_mask(shape: _Shape, reader: ObjectReader) -> Mask:
-    size_hw = reader.size_hw
-    if shape.shape_type in ("polygon", "oriented_rectangle"):
-        coordinates = [number for point in shape.points for number in point]
-        return fill_centres(reader.polygon(coordinates), size_hw)
-    if len(shape.points) != 2:
-        raise AnnotationError(f"A labelme {shape.shape_type} must have two corners.")
-    # The second corner twice makes three vertices, so that the corners are checked as a polygon.
-    corners = reader.corners([*shape.points[0], *shape.points[1], *shape.points[1]])
-    pixels = np.minimum(np.floor(corners), (size_hw[1] - 1, size_hw[0] - 1)).astype(int)
-    (x0, y0), (x1, y1) = pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist()
-    mask = np.zeros(size_hw, bool)
-    box = mask[y0 : y1 + 1, x0 : x1 + 1]  # labelme includes the pixels at both corners
-    box[:] = shape.shape_type == "rectangle" or _png_mask(shape.mask, box.shape)
+def _shape_mask(row: JsonObject, reader: ObjectReader) -> Mask:
+    kind = row.get("shape_type") or "polygon"
+    if kind in ("point", "points", "line", "linestrip"):
+        raise SkippedError("points" if kind in ("point", "points") else "lines")
+    points = row.get("points")
+    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
+        raise SkippedError("shapes with damaged coordinates")
+    xy = finite_points([number for point in points for number in point])
+    match kind, len(xy):
+        case "mask", 2:
+            return _filled_box(xy, reader, row.get("mask"))
+        case "rectangle", 2:
+            return _filled_box(xy, reader)
+        case "rectangle", 4:  # as newer releases write it
+            corners = np.array([xy.min(axis=0), xy.max(axis=0)])
+            if np.isin(xy, corners).all():
+                return _filled_box(corners, reader)
+        case "circle", 2:
+            xy = _circle(xy[0], float(np.hypot(*(xy[1] - xy[0]))))
+        case (("rectangle" | "circle" | "mask"), _):
+            raise SkippedError("shapes with another number of points than their type has")
+        case (("polygon" | "oriented_rectangle" | "rotation"), _):
+            pass
+        case _:
+            raise SkippedError("shapes of an unknown type")
+    return fill_centres(reader.polygon(xy.ravel()), reader.size_hw)
+
+
+def _circle(centre_xy: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """(N, 2) XY; the second point in the file is on the circle."""
+    angles = np.linspace(0, 2 * np.pi, _CIRCLE_VERTICES, endpoint=False)
+    return centre_xy + 0.5 + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _filled_box(corners: NDArray[np.float64], reader: ObjectReader, png: object = _NO_PNG) -> Mask:
+    """The pixels from one corner to the other: all of them, or those of a PNG in base64."""
+    height, width = reader.size_hw
+    near = np.clip(corners, -FAR_PX, FAR_PX)
+    if png is _NO_PNG:
+        near -= near == (width, height)  # the edges of the photo stand for its last pixels
+    (x0, y0), (x1, y1) = np.floor([near.min(axis=0), near.max(axis=0)]).astype(int).tolist()
+    if x1 < 0 or y1 < 0 or x0 >= width or y0 >= height:
+        raise SkippedError("shapes outside the photo")
+    mask = np.zeros(reader.size_hw, np.bool_)
+    left, top = max(x0, 0), max(y0, 0)
+    box = mask[top : y1 + 1, left : x1 + 1]
+    if png is _NO_PNG:
+        box[:] = True
+    else:
+        size_hw = (y1 - y0 + 1, x1 - x0 + 1)
+        if size_hw[0] * size_hw[1] > mask.size:
+            raise SkippedError("masks larger than the photo")
+        box[:] = _png_mask(png, size_hw)[top - y0 :, left - x0 :][: box.shape[0], : box.shape[1]]
     return mask
 
 
-def _png_mask(text: str | None, size_hw: tuple[int, ...]) -> Mask:
+def _png_mask(text: object, size_hw: tuple[int, ...]) -> Mask:
     """Decodes the (H, W) bool mask of a PNG in base64; every pixel that is not black is set."""
     try:
-        data = base64.b64decode(text or "", validate=True)
+        data = base64.b64decode(text if isinstance(text, str) else "", validate=True)
         file = BoundedFile(data)
         with Image.open(file, formats=("PNG",)) as image:
             if (image.height, image.width) == size_hw and len(image.getbands()) == 1:
                 file.begin_pixels()
                 return np.asarray(image).astype(bool)
     except Exception as error:  # Pillow's decoders raise almost anything for damaged files
-        raise AnnotationError("A labelme mask must be a valid PNG in base64.") from error
-    raise AnnotationError("A labelme mask must be a grey PNG of its box's size.")
+        raise SkippedError("damaged masks") from error
+    raise SkippedError("masks of another size than their box")

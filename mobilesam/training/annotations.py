@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from mobilesam.errors import AnnotationError, ImageError
-from mobilesam.export.coco import CocoId, Segmentation, segmentation_mask
+from mobilesam.export.coco import segmentation_mask
 from mobilesam.export.documents import (
     Items,
     ObjectReader,
@@ -20,25 +20,25 @@ from mobilesam.export.documents import (
 from mobilesam.image_file import photo_path
 from mobilesam.images import open_photo, scaled_size
 from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_coco_rle, scaled_mask
-from mobilesam.schemas import Number, validate
+from mobilesam.schemas import Number, WholeNumber, expected
 from mobilesam.settings import MEGA
 from mobilesam.training.photos import photo_digest
 
 MAX_FILE_BYTES = 600 * MEGA  # COCO's own training set has 470 MB
 
 _MAX_REPORTED = 5
-_SEGMENTATION = TypeAdapter(Segmentation)
+_CocoId = Annotated[WholeNumber | str, expected("an id: a whole number or text")]
 
 
 class _Image(BaseModel):
-    id: CocoId
+    id: _CocoId
     file_name: str
     height: Number | None = None
     width: Number | None = None
 
 
 class _Annotation(BaseModel):
-    image_id: CocoId
+    image_id: _CocoId
     segmentation: Any = None  # validated one by one, so that a damaged one is skipped
     iscrowd: Any = 0
 
@@ -155,9 +155,12 @@ def _annotated(
     path = photo_path(root, image.file_name)
     digest = photo_digest(path)
     original_size = open_photo(path).size_hw
-    reader = ObjectReader(original_size)
-    if image.height is not None or image.width is not None:
-        reader.check_photo_size(image.height, image.width)
+    given = (image.height, image.width)
+    if given not in (original_size, (None, None)):
+        raise AnnotationError(
+            f"These annotations are for a photo of another size. "
+            f"This photo is {original_size[1]} x {original_size[0]}."
+        )
     size_hw = original_size
     if max(original_size) > size:
         size_hw = scaled_size(original_size, size)
@@ -169,7 +172,7 @@ def _annotated(
             skipped["without a mask"] += 1
         else:
             try:
-                mask = _mask(annotation.segmentation, original_size)
+                mask = segmentation_mask(annotation.segmentation, ObjectReader(original_size))
             except AnnotationError:
                 skipped["that cannot be read"] += 1
                 continue
@@ -179,11 +182,6 @@ def _annotated(
             else:
                 skipped["with an empty mask"] += 1
     return AnnotatedPhoto(path, digest, size_hw, _distinct(rles))
-
-
-def _mask(raw: object, size_hw: tuple[int, int]) -> Mask:
-    segmentation = validate(_SEGMENTATION, raw, AnnotationError, "segmentation")
-    return segmentation_mask(segmentation, ObjectReader(size_hw))
 
 
 def _distinct(rles: Iterable[CocoRle]) -> tuple[CocoRle, ...]:

@@ -58,8 +58,8 @@ def find_photos(folder: Path) -> list[Path]:
     found = sorted(file for file in files if file.suffix.lower() in suffixes and file.is_file())
     if not found:
         raise ImageError(
-            f"There are no photos in {folder}. Name a folder with JPEG, PNG, WebP, BMP, GIF or "
-            "TIFF files."
+            f"There are no photos in {folder}. Name a folder with JPEG, PNG, WebP, AVIF, BMP, "
+            "GIF or TIFF files."
         )
     return found
 

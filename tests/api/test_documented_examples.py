@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ def decoded(answer):
 
 
 def test_there_is_an_example_for_each_kind_of_program():
-    assert [name for name, _ in BLOCKS] == ["python", "python", "sh", "js", ""]
+    assert [name for name, _ in BLOCKS] == ["python", "python", "python", "sh", "js", ""]
 
 
 def test_the_python_example_begins_as_in_the_readme():
@@ -81,8 +83,23 @@ def test_the_python_example(folder, bundled):
     assert run_python(code, folder) == f"{areas[0]} {areas[1]}"
 
 
+def test_the_example_of_annotation_files(folder):
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
+    point = {"label": "cat", "shape_type": "point", "points": [[1, 1]]}
+    documents = {"flower.jpg": [shape, shape, point], "train/tree.jpg": [shape]}
+    with zipfile.ZipFile(folder / "annotations.zip", "w") as archive:
+        for name, shapes in documents.items():
+            document = {"imagePath": name, "shapes": shapes}
+            archive.writestr(f"{Path(name).stem}.json", json.dumps(document))
+    code = "data = open('annotations.zip', 'rb').read()\n" + blocks("python")[1]
+    code += "import json\nprint(json.dumps([{k: len(v) for k, v in imported.objects.items()}, "
+    code += "imported.unmatched, imported.skipped]))"
+    answer = json.loads(run_python(code, folder))
+    assert answer == [{"0": 2}, {"train/tree.jpg": 1}, {"points": 1}]
+
+
 def test_the_client_example(app, folder, expected):
-    code = here(blocks("python")[1], app) + "\nimport json; print(json.dumps([answer, file]))"
+    code = here(blocks("python")[2], app) + "\nimport json; print(json.dumps([answer, file]))"
     answer, file = json.loads(run_python(code, folder))
     assert np.array_equal(decoded(answer), expected)
     with open(file, encoding="utf-8") as opened:

@@ -42,7 +42,7 @@ def found(client, photo):
 def test_the_endpoint_says_what_it_takes(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/export"]
     by_name = {one["parameter_name"]: one for one in endpoint["parameters"]}
-    assert list(by_name) == ["image", "objects", "format", "name", "edges"]
+    assert list(by_name) == ["image", "objects", "format", "name", "edges", "classes", "tolerance"]
     assert by_name["format"]["type"]["enum"] == list(FILE_FORMATS)
     assert by_name["objects"]["type"]["type"] == "array"
 
@@ -51,7 +51,7 @@ def test_the_endpoint_says_what_it_takes(client):
 def test_the_mask_of_segment_becomes_a_file_of_every_format(ask, found, file_format):
     file = Path(ask([found], file_format))
     mask = coco_mask.decode(found["rle"])
-    assert file.name.startswith("discs-")
+    assert file.name.startswith("discs")
     if file_format == "mask_png":
         assert np.array_equal(np.array(Image.open(file)), 255 * mask)
     elif file_format == "coco_rle":
@@ -60,6 +60,29 @@ def test_the_mask_of_segment_becomes_a_file_of_every_format(ask, found, file_for
         assert annotation["predicted_iou"] == found["predicted_iou"]
     else:
         assert file.stat().st_size > 100
+
+
+def test_the_ids_are_those_of_the_classes_and_polygons_get_shorter(client, found, photo):
+    def export(file_format, classes, tolerance):
+        arguments = handle_file(photo), [found], file_format, None, None, classes, tolerance
+        return Path(client.predict(*arguments, api_name="/export")).read_bytes()
+
+    polygons = []
+    for tolerance in (None, 0, 2.0):
+        document = json.loads(export("coco_polygons", ["cat", "disc"], tolerance))
+        assert [one["name"] for one in document["categories"]] == ["cat", "disc"]
+        assert document["annotations"][0]["category_id"] == 2
+        polygons.append(document["annotations"][0]["segmentation"])
+    assert polygons[0] == polygons[1]
+    assert len(str(polygons[2])) < len(str(polygons[0])) / 2
+    for classes, tolerance, message in (
+        ("cat", 0, "classes must be a list"),
+        (["cat", "cat"], 0, "twice"),
+        (None, -1, "tolerance must"),
+        (None, "much", "tolerance must"),
+    ):
+        with pytest.raises(AppError, match=message):
+            export("yolo", classes, tolerance)
 
 
 def test_the_file_lies_in_a_secret_folder_within_that_of_the_process(app, client, found, photo):

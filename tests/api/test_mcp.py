@@ -1,6 +1,5 @@
 """What an assistant gets: a real MCP client lists the tools and asks for a mask."""
 
-import asyncio
 import base64
 import json
 
@@ -13,6 +12,7 @@ from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt
 from tests.bad_files import header_bomb
+from tests.event_loop import run_async
 from tests.serving import ROOT
 
 SECRET = "holiday.jpg"
@@ -38,7 +38,7 @@ def talk(app):
                 await session.initialize()
                 return await conversation(session)
 
-        return asyncio.run(converse())
+        return run_async(converse())
 
     return run
 

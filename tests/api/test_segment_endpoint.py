@@ -46,7 +46,7 @@ def test_the_endpoint_takes_its_arguments_in_this_order(client):
     assert list(endpoints) == ["/segment", "/everything", "/export"]
     parameters = endpoints["/segment"]["parameters"]
     names = [parameter["parameter_name"] for parameter in parameters]
-    assert names == ["image", "points", "box", "multimask", "clean"]
+    assert names == ["image", "points", "box", "multimask", "clean", "prompts"]
     assert [value["label"] for value in endpoints["/segment"]["returns"]] == ["masks"]
 
 
@@ -56,6 +56,48 @@ def test_it_can_be_called_by_name_with_a_point_alone(client, photo):
         clean=None, api_name="/segment",
     )  # fmt: skip
     assert decoded(answer)[0][LEFT.y, LEFT.x]
+
+
+def test_several_prompts_have_one_mask_each(client, ask, photo):
+    prompts = [
+        {"points": [[*LEFT.centre, 1]]},
+        {"box": list(RIGHT.box)},
+        {"points": [[*LEFT.centre, 1], [20, 20, 0]], "box": BOX},
+    ]
+    image = handle_file(photo)
+    answer = client.predict(image, None, None, None, True, prompts, api_name="/segment")
+    assert answer["best"] is None
+    assert len(answer["masks"]) == len(prompts)
+    for prompt, mask in zip(prompts, answer["masks"], strict=True):
+        alone = ask(prompt.get("points"), prompt.get("box"), clean=True)
+        assert mask == alone["masks"][alone["best"]]
+    objects = [{"name": "disc", "rle": mask["rle"]} for mask in answer["masks"]]
+    assert client.predict(image, objects, "coco_rle", api_name="/export")
+
+
+BAD_PROMPTS = {
+    "a number": (7, "prompts must be a list"),
+    "none": ([], "1 or more"),
+    "too many": ([{"box": BOX}] * 101, "at most 100"),
+    "an empty one": ([{"box": BOX}, {}], "at least one point or a box"),
+    "a bad point": ([{"box": BOX}, {"points": [[1, 2]]}], r"prompts\[1\]: points\[0\] must be"),
+    "a point outside": ([{"points": [[10**6, 2, 1]]}], "outside"),
+    "another field": ([{"boxes": [BOX]}], "boxes is not a known field"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PROMPTS)
+def test_bad_prompts_get_one_sentence(client, photo, name):
+    prompts, message = BAD_PROMPTS[name]
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(photo), None, None, None, None, prompts, api_name="/segment")
+
+
+def test_prompts_stand_alone(client, photo):
+    with pytest.raises(AppError, match="Give prompts alone"):
+        client.predict(
+            handle_file(photo), None, BOX, None, None, [{"box": BOX}], api_name="/segment"
+        )
 
 
 QUESTIONS = {

@@ -59,6 +59,7 @@ def empty_demo(context, app):
     """The demo in a new tab, without a photo."""
     demo = Demo(context.new_page())
     demo.load(app.url)
+    demo.forget()
     yield demo
     demo.page.close()
 
@@ -73,6 +74,7 @@ def phone(phone_context, app, photo):
     """The demo on a narrow touch screen, with the small photo open."""
     demo = Demo(phone_context.new_page())
     demo.load(app.url)
+    demo.forget()
     demo.open(photo)
     demo.wait_for_model()
     yield demo

@@ -107,13 +107,23 @@ class Demo:
             self.page.keyboard.up(key)
         self.page.evaluate(_RESET, CONTROLS)
         self.page.mouse.move(0, 0)
+        self.forget()
         self.open(photo)
-        if self.part("note").is_visible():  # about the objects of the last test
-            self.open(photo)
         if self.alert():
             self.page.locator("[data-do=dismiss]").click()
         self.calls.clear()
         self.complaints.clear()
+
+    def forget(self):
+        """Closes all photos, and deletes all that the browser keeps."""
+        self.page.evaluate("""() => {
+          window.confirm = () => true;
+          document.querySelector('[data-do=forget]').click();
+        }""")
+        self.wait_for(
+            "() => /was deleted/.test(document.querySelector('[data-part=alert-text]').innerText)"
+        )
+        self.page.locator("[data-do=dismiss]").click()
 
     # -- what the page shows -----------------------------------------------------------------
 

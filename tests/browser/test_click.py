@@ -21,7 +21,7 @@ def test_the_page_shows_how_long_photo_and_mask_took_and_which_weights_are_used(
     demo.part("model-info").click()
     assert demo.text("encode-cost").startswith(("encoded in", "from cache"))
     assert demo.text("decode-cost").endswith(" ms")
-    assert "Predicted IoU" in demo.text("verdict")
+    assert "Quality" in demo.text("verdict")
     assert demo.text("weights") == "bundled"
     assert "without a network" in demo.text("weights-note")
     assert "bundled weights" in demo.text("model-info")

@@ -98,7 +98,7 @@ def test_one_click_offers_three_candidates_with_their_predicted_iou(demo, photo,
     (chosen,) = demo.pressed()
     assert chosen == prediction.best
     assert numbers == [round(min(float(iou), 1.0), 2) for iou in prediction.iou_predictions]
-    assert f"Predicted IoU {numbers[chosen]:.2f}" in demo.text("verdict")
+    assert f"Quality {numbers[chosen]:.2f}" in demo.text("verdict")
     for candidate in demo.candidates().all():
         painted = candidate.locator("canvas").evaluate(
             "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)"

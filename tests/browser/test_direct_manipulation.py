@@ -280,6 +280,12 @@ def test_an_object_has_one_colour_in_its_row_on_the_photo_and_in_the_file(demo):
 # -- candidates --------------------------------------------------------------------------------
 
 
+def told(demo, candidate):
+    """Whether the line below the candidates is about this one."""
+    quality = demo.candidates().nth(candidate).inner_text().split()[-1]
+    return demo.text("verdict").startswith(f"Quality {quality} · ")
+
+
 def test_a_candidate_under_the_pointer_shows_on_the_photo_and_changes_nothing(clicked):
     before = clicked.pixels("mask")
     (chosen,) = clicked.pressed()
@@ -288,10 +294,12 @@ def test_a_candidate_under_the_pointer_shows_on_the_photo_and_changes_nothing(cl
         clicked.candidates().nth(other).hover()
     preview = clicked.pixels("mask")
     assert not np.array_equal(preview, before)
+    assert told(clicked, other)
     assert clicked.pressed() == [chosen]
     assert clicked.interactions()[-1] == [POINT, {"type": "candidate", "index": other}]
     move_to(clicked, (290, 190))
     assert np.array_equal(clicked.pixels("mask"), before)
+    assert told(clicked, chosen)
     asked = len(clicked.interactions())
     with clicked.answered():
         clicked.candidates().nth(other).hover()
@@ -354,14 +362,14 @@ def test_a_kept_object_can_be_named_at_once(clicked, way):
     clicked.click(RIGHT.centre)
     page.keyboard.press("n")
     clicked.wait_for("() => document.activeElement.matches('.sam-object input')")
-    clicked.click((20, 180))  # leaves the name as it is
+    clicked.click((20, 180))  # leaves the name as it is, that of the last one
     page.keyboard.press("n")
     clicked.wait_for_objects(3)
-    assert names(clicked) == ["red disc", "Object 2", "Object 3"]
+    assert names(clicked) == ["red disc"] * 3
     page.keyboard.type("something else")
     page.keyboard.press("Escape")  # restores the name
     assert page.evaluate(_FOCUSED) == "marks"
-    assert names(clicked) == ["red disc", "Object 2", "Object 3"]
+    assert names(clicked) == ["red disc"] * 3
 
 
 def test_a_tap_on_the_button_names_nothing(phone):
@@ -370,6 +378,33 @@ def test_a_tap_on_the_button_names_nothing(phone):
     phone.page.locator(".sam-bar [data-do=next]").tap()
     phone.wait_for("() => !document.querySelector('.sam-object[aria-current]')")
     assert not phone.page.evaluate("() => document.activeElement.matches('input')")
+
+
+def test_after_a_tap_on_keep_a_note_leads_to_the_name(phone):
+    note = phone.part("note")
+
+    def keep(disc):
+        with phone.answered():
+            phone.page.touchscreen.tap(*phone.place(*disc.centre))
+        phone.page.locator(".sam-bar [data-do=next]").tap()
+
+    keep(LEFT)
+    assert phone.text("note-text") == "Kept as “Object 1”."
+    bar = phone.page.locator(".sam-actions").bounding_box()
+    box = note.bounding_box()
+    assert box["y"] + box["height"] <= bar["y"]
+    note.get_by_text("Name it").tap()
+    assert note.is_hidden()
+    assert phone.data("sheet") == "yes"
+    assert phone.page.evaluate("() => document.activeElement.value") == "Object 1"
+    phone.page.keyboard.type("cup")
+    phone.page.keyboard.press("Enter")
+    assert names(phone) == ["cup"]
+    assert phone.data("sheet") == "no"
+    keep(RIGHT)
+    assert note.is_visible()
+    phone.page.touchscreen.tap(*phone.place(150, 190))  # the next object is begun
+    assert note.is_hidden()
 
 
 def test_an_example_opened_by_the_keyboard_leaves_the_focus_on_the_photo(demo):

@@ -11,7 +11,8 @@ from pycocotools import mask as coco_mask
 from mobilesam import Prompt, clean_mask
 from mobilesam.export import cutout_png
 from mobilesam.images import open_photo
-from tests.serving import Disc, connect, draw
+from tests.browser.object_list import press_next
+from tests.serving import LEFT, RIGHT, Disc, connect, draw
 
 LARGE = Disc(500, 450, 300)
 WIDTH, HEIGHT = 1700, 900
@@ -86,3 +87,32 @@ def test_a_refined_mask_starts_from_the_logits_of_the_last_one(demo, bundled, la
     refined = bundled.predict(embedding, prompt, logits).masks[0]
     # The processes may add in another order; the logits of another candidate change 137 pixels.
     assert ((mask == 255) != clean_mask(refined, prompt)).sum() <= 30
+
+
+def test_without_a_mask_that_is_edited_the_files_are_those_of_all_objects(new_demo, photo):
+    demo = new_demo(permissions=["clipboard-read", "clipboard-write"])
+    demo.open(photo)
+    title = demo.part("download-title")
+    buttons = [demo.page.locator(f".sam-panel [data-do={do}]") for do in ("cutout", "copy", "mask")]
+    assert [button.is_disabled() for button in buttons] == [True] * 3
+    assert title.inner_text() == "Download"
+    demo.click(LEFT.centre)
+    assert title.inner_text() == "Download this mask"
+    left = as_array(demo.download("mask")[1])
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    right = as_array(demo.download("mask")[1])
+    press_next(demo)
+    assert title.inner_text() == "Download all objects"
+    name, data = demo.download("mask")
+    assert name == "discs-masks.png"
+    assert np.array_equal(as_array(data), np.maximum(left, right))
+    name, data = demo.download("cutout")
+    cutout = as_array(data)
+    rows, columns = np.nonzero(np.maximum(left, right))
+    assert name == "discs-cutout.png"
+    assert abs(cutout.shape[1] - np.ptp(columns)) <= 6
+    assert abs(cutout.shape[0] - np.ptp(rows)) <= 6
+    buttons[1].click()
+    demo.wait_for("() => document.querySelector('[data-part=alert-text]').textContent")
+    assert demo.alert() == "Cut-out copied."

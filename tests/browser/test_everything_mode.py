@@ -8,6 +8,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from tests.browser.driver import Gate
+from tests.browser.object_list import delete, names, row
 from tests.serving import LEFT, RIGHT, Disc, draw, iou
 
 POINTS_8 = {"set-points": "8", "set-iou": "0.3", "set-stability": "0.2"}
@@ -144,14 +145,14 @@ def test_the_mask_under_the_pointer_is_highlighted(masks_demo):
     assert np.array_equal(masks_demo.pixels("marks"), plain)
 
 
-def test_the_status_tells_the_size_and_the_predicted_iou_of_the_mask_under_the_pointer(masks_demo):
+def test_the_status_tells_the_size_and_the_quality_of_the_mask_under_the_pointer(masks_demo):
     find(masks_demo)
     count = masks_demo.text("generation-status")
     box = masks_demo.part("generation").bounding_box()
     hover(masks_demo, LEFT.centre)
     share = 100 * LEFT.mask().mean()
     told = re.fullmatch(
-        r"Predicted IoU (\d\.\d\d) · ([\d.]+)% of the photo", masks_demo.text("generation-status")
+        r"Quality (\d\.\d\d) · ([\d.]+)% of the photo", masks_demo.text("generation-status")
     )
     assert 0.3 <= float(told[1]) <= 1
     assert float(told[2]) == pytest.approx(share, rel=0.15)
@@ -209,16 +210,73 @@ def test_what_is_already_an_object_is_not_kept_again(masks_demo):
     masks_demo.wait_for_objects(1)
     assert masks_demo.text("note-text") == "1 object was kept."
     find(masks_demo)
-    count = masks_demo.count("masks")
-    press(masks_demo, "everything-keep")
+    count, keep = masks_demo.count("masks"), masks_demo.button("everything-keep")
+    assert keep.inner_text() == f"Keep the other {count - 1}"
+    keep.click()
     masks_demo.wait_for_objects(count)
-    told = masks_demo.text("note-text")
-    assert told.endswith(f"{'was' if count == 2 else 'were'} kept. 1 was already an object.")
+    assert masks_demo.text("note-text") == f"{count - 1} objects were kept."
+    find(masks_demo)
+    assert keep.inner_text() == "All are kept"
+    assert keep.is_disabled()
+    delete(masks_demo, 0)
+    assert keep.inner_text() == "Keep 1 as an object"
+    assert keep.is_enabled()
+    assert masks_demo.complaints == []
+
+
+def test_a_kept_mask_is_hatched_and_a_click_shows_its_row(masks_demo):
+    find(masks_demo)
+    masks_demo.press(LEFT.centre)
+    press(masks_demo, "everything-keep")
+    find(masks_demo)
+    masks_demo.page.mouse.move(2, 2)
+    masks_demo.wait_for("() => document.querySelector('.sam').dataset.hovered === '0'")
+    pixels = masks_demo.pixels("marks").astype(int)
+    height, width = pixels.shape[:2]
+    striped = []
+    for disc in (LEFT, RIGHT):
+        at, reach = disc.y * height // 200, disc.radius * width // 600
+        line = pixels[at, disc.x * width // 300 - reach : disc.x * width // 300 + reach, :3]
+        white = line.min(axis=1) > 240
+        striped.append(white.any() and not white.all())
+    assert striped == [True, False]
+    hover(masks_demo, LEFT.centre)
+    name = names(masks_demo)[0]
+    assert masks_demo.text("generation-status") == f"Kept as “{name}”."
+    masks_demo.press(LEFT.centre)
+    assert masks_demo.count("ticked") == 0
+    assert row(masks_demo, 0).get_attribute("data-highlighted") == "yes"
+
+
+def test_a_click_on_a_kept_mask_scrolls_the_list_to_its_row(masks_demo):
     find(masks_demo)
     press(masks_demo, "everything-keep")
-    assert masks_demo.alert() == f"Nothing to keep: {count} were already objects."
-    assert masks_demo.count("objects") == count
-    assert masks_demo.complaints == []
+    masks_demo.page.wait_for_selector(".sam-object")
+    masks_demo.page.evaluate(
+        "() => { const list = document.querySelector('[data-part=object-list]');"
+        " Object.assign(list.style, {flex: 'none', height: '50px'}); list.scrollTop = 9999; }"
+    )
+    find(masks_demo)
+    for disc in (LEFT, RIGHT, BOTTOM):
+        masks_demo.press(disc.centre)
+        chosen = masks_demo.page.locator(".sam-object[data-highlighted=yes]")
+        box = chosen.bounding_box()
+        seen = masks_demo.part("object-list").bounding_box()
+        assert box["y"] >= seen["y"] - 3
+        assert box["y"] + box["height"] <= seen["y"] + seen["height"] + 3
+
+
+def test_the_candidates_of_a_click_do_not_show_beside_generated_masks(masks_demo):
+    masks_demo.click(RIGHT.centre)
+    chosen = masks_demo.pressed()
+    find(masks_demo)
+    assert masks_demo.candidates().count() == 0
+    assert masks_demo.text("verdict") == ""
+    masks_demo.page.keyboard.press(str((chosen[0] + 1) % 3 + 1))
+    assert masks_demo.data("everything") == "finished"
+    masks_demo.page.keyboard.press("Escape")
+    assert masks_demo.pressed() == chosen
+    assert "Quality" in masks_demo.text("verdict")
 
 
 @pytest.mark.parametrize("command", ["everything-keep", "everything-edit", "everything-done"])

@@ -66,7 +66,7 @@ def test_the_keyboard_alone_gives_a_mask_and_it_is_announced(tabbed):
     assert not tabbed.mask()[RIGHT.y, RIGHT.x]
     verdict = tabbed.part("verdict")
     assert verdict.get_attribute("aria-live") == "polite"
-    assert re.match(r"Predicted IoU \d\.\d\d\b", verdict.inner_text())
+    assert re.match(r"Quality \d\.\d\d\b", verdict.inner_text())
     assert tabbed.page.locator(".sam [aria-live=polite]").count() == 1
 
 

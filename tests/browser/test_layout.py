@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.driver import Demo
-from tests.serving import LEFT
+from tests.serving import LEFT, draw
 
 _OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
@@ -32,6 +32,7 @@ def test_nothing_scrolls_sideways_and_no_error_is_logged(tab, app, photo, width,
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.page.emulate_media(color_scheme=scheme)
     tab.load(f"{app.url}?__theme={scheme}")
+    tab.forget()  # what the test before has left in the same profile
     assert tab.page.evaluate(_OVERFLOW) == [0, []]
     tab.open(photo)
     assert tab.page.evaluate(_OVERFLOW) == [0, []]
@@ -64,15 +65,90 @@ def test_markers_and_mask_stay_on_their_object_when_the_window_is_resized(demo):
     assert demo.interactions()[-1][-1] == {"type": "point", "x": 100, "y": 120, "label": 1}
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_what_is_below_the_candidates_does_not_move_as_they_come_and_go(demo, width):
-    demo.page.set_viewport_size({"width": width, "height": 900})
+def test_what_is_below_the_first_candidates_does_not_move_as_they_come(demo):
+    demo.page.set_viewport_size({"width": 1440, "height": 900})
     demo.settle()
     verdict = demo.part("verdict")
     before = verdict.bounding_box()
     demo.click(LEFT.centre)
     assert demo.candidates().count() == 3
     assert verdict.bounding_box() == before
-    demo.click((100, 120))
-    assert demo.candidates().count() == 0
-    assert verdict.bounding_box() == before
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720), (1024, 768)])
+def test_the_list_takes_the_room_of_absent_candidates_and_no_button_below_it_moves(
+    two, width, height
+):
+    two.page.set_viewport_size({"width": width, "height": height})
+    two.click((280, 180))
+    assert two.candidates().count() == 3
+    keep = two.page.locator(".sam-panel [data-do=next]")
+    before, room = keep.bounding_box(), list_height(two)
+    two.click((260, 180))
+    assert two.candidates().count() == 0
+    assert keep.bounding_box() == before
+    assert list_height(two) > room + 60
+
+
+def list_height(demo):
+    return demo.part("object-list").bounding_box()["height"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1440, 900), (1280, 720), (1024, 768), (390, 844), (844, 390), (667, 375)]
+)
+def test_all_buttons_below_the_photo_and_the_whole_photo_are_on_the_screen(demo, width, height):
+    demo.page.set_viewport_size({"width": width, "height": height})
+    demo.settle()
+    assert outside(demo, width, height) == []
+    bar = demo.page.locator(".sam-actions").bounding_box()
+    demo.click(LEFT.centre)
+    assert outside(demo, width, height) == []
+    assert demo.page.locator(".sam-actions").bounding_box() == bar
+    demo.page.keyboard.press("p")
+    assert outside(demo, width, height) == []
+    demo.page.keyboard.press("p")
+    demo.page.keyboard.press("r")
+    assert outside(demo, width, height) == []
+
+
+def outside(demo, width, height):
+    """What is not wholly on the screen: the photo or the result, and the buttons of the bar."""
+    parts = [demo.part("stage"), *demo.page.locator(".sam-bar").locator("button, input").all()]
+    boxes = [part.bounding_box() for part in parts if part.is_visible()]
+    assert len(boxes) > 5
+    return [
+        box
+        for box in boxes
+        if min(box["x"], box["y"]) < 0
+        or box["x"] + box["width"] > width
+        or box["y"] + box["height"] > height + 1
+    ]
+
+
+def test_a_phone_has_no_gap_before_the_first_mask_and_its_help_lists_no_keys(phone):
+    hint = phone.part("hint").bounding_box()
+    examples = phone.part("examples").bounding_box()
+    assert examples["y"] - hint["y"] < 160
+    phone.do("help")
+    text = phone.part("help").inner_text()
+    assert "Two fingers" in text
+    assert "Ctrl" not in text
+
+
+def test_the_buttons_of_a_phone_stay_in_reach_of_a_high_photo(phone, tmp_path):
+    draw(300, 900, [LEFT]).save(tmp_path / "high.png")
+    phone.open(tmp_path / "high.png")
+    phone.page.evaluate("() => window.scrollTo(0, 0)")
+    for scroll in (0, 100, 9999):
+        phone.page.evaluate("(y) => window.scrollTo(0, y)", scroll)
+        assert outside_bar(phone) == []
+    footer = phone.page.locator("footer").bounding_box()
+    bar = phone.page.locator(".sam-actions").bounding_box()
+    assert footer["y"] + footer["height"] <= bar["y"]
+
+
+def outside_bar(phone):
+    """The buttons of the bar that are not on the screen of a phone."""
+    boxes = [one.bounding_box() for one in phone.page.locator(".sam-bar button:visible").all()]
+    return [box for box in boxes if box["y"] < 0 or box["y"] + box["height"] > 844]

@@ -52,7 +52,7 @@ def test_a_coco_file_holds_the_masks_that_the_page_showed(demo):
         ("cutouts_zip", "-cutouts.zip"),
         ("coco_polygons", ".json"),
         ("yolo", "-yolo.zip"),
-        ("labelme", "-labelme.json"),
+        ("labelme", ".json"),
     ],
 )
 def test_every_file_that_is_offered_can_be_saved(two, kind, ending):
@@ -107,11 +107,11 @@ def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two)
     load(two, json.dumps({"shapes": [shape] * (MAX_OBJECTS - 2)}).encode())
     two.wait_for_objects(MAX_OBJECTS)
     with two.refused():
-        load(two, json.dumps({"shapes": [shape]}).encode())
+        load(two, json.dumps({"shapes": [{**shape, "label": "more"}]}).encode())
     assert f"up to {MAX_OBJECTS} objects" in two.alert()
     assert len(names(two)) == MAX_OBJECTS
     delete(two, 0)
-    load(two, json.dumps({"shapes": [shape]}).encode())
+    load(two, json.dumps({"shapes": [{**shape, "label": "more"}]}).encode())
     two.wait_for_objects(MAX_OBJECTS)
     assert names(two)[0] == "Object 2"
 
@@ -119,7 +119,7 @@ def test_one_object_too_many_is_refused_with_a_sentence_and_the_others_stay(two)
 def test_masks_without_a_photo_are_refused_with_a_sentence(empty_demo):
     with empty_demo.refused():
         load(empty_demo, b"{}")
-    assert empty_demo.alert().startswith("Open the photo first")
+    assert empty_demo.alert().startswith("Open the photos first")
 
 
 def overlapping():

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.browser.driver import Gate, hold_opening
+from tests.browser.object_list import press_next
 from tests.serving import LEFT, RIGHT, Disc, draw
 
 
@@ -115,6 +116,26 @@ def test_escape_during_a_drag_ends_the_drag_and_keeps_the_clicks(demo):
     demo.settle()
     assert len(demo.interactions()) == 1
     assert demo.button("clear").is_enabled()
+
+
+def test_what_belongs_to_the_last_photo_is_no_longer_offered_while_another_opens(demo, tmp_path):
+    demo.click(LEFT.centre)
+    press_next(demo)
+    demo.click(RIGHT.centre)
+    section = demo.part("object-section")
+    held = hold_opening(demo)
+    draw(310, 210, [LEFT]).save(tmp_path / "other.png")
+    demo.choose_file(tmp_path / "other.png")
+    demo.page.wait_for_selector(".sam[data-state=opening]")
+    assert demo.part("candidates").is_hidden()
+    assert demo.part("verdict").is_hidden()
+    assert float(section.evaluate("(node) => getComputedStyle(node).opacity")) < 0.5
+    demo.page.keyboard.press("Escape")
+    assert demo.candidates().count() == 3
+    assert demo.part("candidates").is_visible()
+    assert section.evaluate("(node) => getComputedStyle(node).opacity") == "1"
+    held.release(1)
+    demo.settle()
 
 
 def test_the_65th_point_is_refused_and_the_others_stay(demo):

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from tests.browser.driver import Gate
-from tests.browser.object_list import press_next
+from tests.browser.object_list import delete, press_next
 from tests.serving import BLUE, GROUND, LEFT, RED, YELLOW, Disc, draw, save_rotated
 
 LARGE, SMALL = Disc(500, 450, 300), Disc(1300, 300, 150, YELLOW)
 WIDTH, HEIGHT = 1700, 900
 BESIDE = 1200, 800  # ground
+MOVES_APART_MS = 700  # moves that follow sooner are undone together
 CLIPBOARD = """async () => {
   const [item] = await navigator.clipboard.read();
   const bytes = new Uint8Array(await (await item.getType('image/png')).arrayBuffer());
@@ -179,7 +180,7 @@ def test_edges_are_soft_by_default_and_crop_is_the_cut_out_file(result):
     whole = save(result)[1]
     result.do("result-crop")
     name, cropped = save(result)
-    assert name == "two-discs-cutout.png"
+    assert name == "two discs-cutout.png"
     assert np.array_equal(cropped, cutout_of(result))
     rows, columns = np.nonzero(whole[..., 3])
     crop = whole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -257,17 +258,135 @@ def test_escape_returns_and_the_mask_and_the_focus_are_there(result):
     assert result.data("view") == "select"
 
 
+def red_centre(demo):
+    """The middle of the object in the saved result, whose background is white: (x, y)."""
+    rows, columns = np.nonzero(save(demo)[1][..., 1] < 200)
+    return columns.mean(), rows.mean()
+
+
+def pull(demo, dx, dy):
+    """Drags the object in the result by a number of the photo's pixels."""
+    box = demo.part("result-view").bounding_box()
+    scale = box["width"] / WIDTH
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    demo.page.mouse.move(x, y)
+    demo.page.mouse.down()
+    demo.page.mouse.move(x + dx * scale, y + dy * scale, steps=4)
+    demo.page.mouse.up()
+    demo.page.wait_for_timeout(MOVES_APART_MS)
+
+
+def test_moves_are_undone_and_done_again_and_the_mask_stays(result):
+    on(result, "#ffffff")
+    interactions = result.interactions()[-1]
+    pull(result, 300, 0)
+    pull(result, 0, 100)
+    result.part("result-size").fill("50")
+    places = [red_centre(result)]
+    for keys in ["Control+z"] * 3 + ["Control+Shift+z", "Control+y"]:
+        result.page.keyboard.press(keys)
+        places.append(red_centre(result))
+    wanted = [(800, 550), (800, 550), (800, 450), (500, 450), (800, 450), (800, 550)]
+    for place, goal in zip(places, wanted, strict=True):
+        assert place == pytest.approx(goal, abs=6)
+    assert result.part("result-size").input_value() == "100"
+    for _ in range(3):
+        result.page.keyboard.press("Control+z")
+    result.page.keyboard.press("Control+z")  # there is nothing left to undo in this view
+    assert result.data("view") == "result"
+    assert red_centre(result) == pytest.approx(LARGE.centre, abs=6)
+    result.page.keyboard.press("Escape")
+    assert result.interactions()[-1] == interactions
+    result.page.keyboard.press("Control+z")
+    assert not result.mask().any()
+
+
+def test_a_drag_and_turns_of_the_wheel_are_one_step_each(result):
+    on(result, "#000000")
+    size = result.part("result-size")
+    box = result.part("result-view").bounding_box()
+    result.page.mouse.move(box["x"] + 40, box["y"] + 40)
+    for _ in range(4):
+        result.page.mouse.wheel(0, -60)
+    result.wait_for("() => document.querySelector('[data-part=result-size]').value === '162'")
+    result.page.keyboard.press("Control+z")
+    assert size.input_value() == "100"
+
+
+def test_delete_does_nothing_in_the_result(result):
+    result.page.keyboard.press("Delete")
+    result.page.keyboard.press("Backspace")
+    assert result.data("view") == "result"
+    assert result.data("objects") == "1"
+    result.page.keyboard.press("Escape")
+    assert result.mask().any()
+
+
+def test_crop_shows_a_part_of_the_same_picture(result, tmp_path):
+    colours = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    colours[..., 0] = np.arange(WIDTH) // 8
+    colours[..., 2] = np.arange(HEIGHT)[:, None] // 4
+    Image.fromarray(colours).save(tmp_path / "colours.png")
+    result.part("result-file").set_input_files(tmp_path / "colours.png")
+    result.page.wait_for_selector("[data-background=picture][aria-pressed=true]")
+    pull(result, 300, 50)
+    whole = save(result)[1]
+    result.do("result-crop")
+    cropped = save(result)[1]
+    height, width = cropped.shape[:2]
+    assert abs(width - 600) < 20
+    assert abs(height - 600) < 20
+    x, y = round(800 - width / 2), round(500 - height / 2)
+    differences = [
+        np.abs(whole[y + j :, x + i :][:height, :width].astype(int) - cropped).max()
+        for i in range(-8, 9)
+        for j in range(-8, 9)
+    ]
+    assert min(differences) <= 2  # the browser scales both
+    result.do("result-crop")
+    assert np.array_equal(save(result)[1], whole)
+
+
+def test_another_photo_has_another_background_picture_and_the_object_in_its_place(result, tmp_path):
+    Image.new("RGB", (40, 40), BLUE).save(tmp_path / "blue.png")
+    result.part("result-file").set_input_files(tmp_path / "blue.png")
+    result.page.wait_for_selector("[data-background=picture][aria-pressed=true]")
+    pull(result, 300, 50)
+    draw(WIDTH, HEIGHT, [LARGE]).save(tmp_path / "one disc.png")
+    result.open(tmp_path / "one disc.png")
+    result.click(LARGE.centre)
+    show_result(result)
+    assert result.page.locator("[data-background=none][aria-pressed=true]").is_visible()
+    on(result, "#ffffff")
+    assert red_centre(result) == pytest.approx(LARGE.centre, abs=6)
+    result.page.keyboard.press("Control+z")
+    assert result.data("view") == "result"
+
+
+def test_the_size_can_be_changed_only_where_the_object_can_be_moved(result):
+    size = result.part("result-size")
+    assert size.is_disabled()
+    box = size.bounding_box()
+    on(result, "#ffffff")
+    assert size.is_enabled()
+    assert size.bounding_box() == box
+    view = result.part("result-view").bounding_box()
+    assert box["y"] >= view["y"] + view["height"]
+
+
 def test_the_result_follows_the_mask_and_goes_with_it(result):
     with result.answered():
         result.candidates().nth((result.pressed()[0] + 1) % 3).click()
     wait_full(result)
     first = save(result)[1]
     with result.answered():
-        result.page.keyboard.press("Control+z")
+        result.page.keyboard.press("Control+z")  # the candidate was chosen here
     wait_full(result)
     assert not np.array_equal(save(result)[1], first)
-    result.page.keyboard.press("Control+z")
+    delete(result, 0)
     assert result.data("view") == "select"
+    result.page.keyboard.press("Control+z")
+    assert result.count("objects") == 1
 
 
 def test_the_file_of_a_sideways_photo_is_upright(demo, tmp_path):
@@ -367,7 +486,7 @@ def test_selected_text_and_fields_are_copied_by_the_browser(copying):
     )
     copying.page.keyboard.press("Control+c")
     copying.settle()
-    assert "Predicted IoU" in copying.page.evaluate("() => navigator.clipboard.readText()")
+    assert "Quality" in copying.page.evaluate("() => navigator.clipboard.readText()")
     assert copying.sent("export") == []
 
 
@@ -385,17 +504,17 @@ def test_what_cannot_be_copied_is_one_sentence(copying):
     assert "There is no mask yet" in copying.alert()
 
 
-def test_the_result_is_shared_where_the_browser_can(copying, large):
+def test_the_result_is_shared_where_the_browser_can(copying):
     assert copying.page.locator("[data-do=share]").is_hidden()
     copying.page.add_init_script(
         "navigator.canShare = () => true;"
         "navigator.share = async ({files: [file]}) => { window.shared = [file.name, file.type,"
         " file.size]; };"
     )
+    copying.page.wait_for_timeout(400)
     copying.reload()
-    copying.wait_for_model()
-    copying.open(large)
-    copying.click(LARGE.centre)
+    copying.wait_for_more("ready", 0)
+    copying.wait_for_objects(1)
     show_result(copying)
     copying.page.locator("[data-do=share]").click()
     copying.wait_for("() => window.shared")
@@ -417,7 +536,7 @@ def test_the_cut_out_can_be_dragged_out_of_the_page(result):
     result.wait_for("() => window.dragged")
     file, url = result.page.evaluate("() => window.dragged")
     result.page.mouse.up()
-    assert file == f"image/png:two-discs-cutout.png:{url}"
+    assert file == f"image/png:two discs-cutout.png:{url}"
     assert np.array_equal(as_array(result.page.request.get(url).body()), cutout_of(result))
 
 
@@ -466,3 +585,17 @@ def test_two_fingers_scale_the_object_and_one_moves_it(phone):
     phone.settle()
     rows = np.nonzero(phone.pixels("result-after")[..., 0] > 150)[0]
     assert rows.max() < 170  # of 200, where its lower edge was at 200
+
+
+def test_a_move_by_a_finger_is_undone_by_a_button(phone):
+    phone.click(LEFT.centre)
+    phone.page.locator("[data-do=view-result]:visible").first.tap()
+    wait_full(phone)
+    undo = phone.page.locator(".sam-history [data-do=undo]")
+    assert undo.is_disabled()
+    phone.page.locator("[data-background='#000000']").tap()
+    phone.part("result-size").fill("200")
+    undo.tap()
+    assert phone.part("result-size").input_value() == "100"
+    assert undo.is_disabled()
+    assert phone.data("view") == "result"

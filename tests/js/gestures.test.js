@@ -120,8 +120,83 @@ test('a mouse hovers, a finger does not', () => {
   assert.deepEqual(calls, [['hover', {x: 7, y: 8}]]);
   send('pointerdown', 7, 8, {pointerType: 'touch'});
   assert.deepEqual(calls[2], ['hover', null]);
+  send('pointermove', 9, 9, {pointerType: 'touch', pointerId: 2});
+  assert.equal(calls.at(-1)[0], 'begin');
   send('pointerleave');
   assert.deepEqual(calls.at(-1), ['hover', null]);
+});
+
+// ---- pens ----------------------------------------------------------------------------------
+
+const PEN = {pointerType: 'pen', pointerId: 7}, PALM = {pointerType: 'touch', pointerId: 8}, PALM2 = {...PALM, pointerId: 9, isPrimary: false};
+
+test('a hand that touches while the pen draws changes nothing', () => {
+  send('pointerdown', 50, 50, PEN);
+  send('pointerdown', 150, 90, PALM);
+  send('pointerdown', 160, 90, PALM2);
+  send('pointermove', 155, 95, PALM);
+  send('pointerup', 155, 95, PALM);
+  send('pointerleave', 155, 95, PALM);
+  send('pointermove', 80, 50, PEN);
+  send('pointerup', 80, 50, PEN);
+  assert.deepEqual(names(), ['cancel', 'hover', 'begin', 'move', 'move', 'end', 'hover']);
+  assert.deepEqual(calls.at(-3), ['move', [{x: 40, y: 25}], true]);
+});
+
+test('a hand is ignored shortly after the pen was lifted and while it hovers, a finger later is not', () => {
+  send('pointerdown', 50, 50, {...PEN, timeStamp: 1000});
+  send('pointerup', 50, 50, {...PEN, timeStamp: 1100});
+  calls = [];
+  send('pointerdown', 90, 90, {...PALM, timeStamp: 1500});
+  send('pointerup', 90, 90, {...PALM, timeStamp: 1550});
+  send('pointermove', 60, 60, {...PEN, timeStamp: 1600});
+  send('pointerdown', 90, 90, {...PALM, timeStamp: 2000});
+  assert.deepEqual(names(), ['hover']);
+  send('pointerdown', 90, 90, {...PALM, timeStamp: 2200});
+  send('pointerup', 90, 90, {...PALM, timeStamp: 2300});
+  assert.deepEqual(names().slice(-3), ['begin', 'move', 'end']);
+});
+
+test('a long stroke of the pen holds off the hand until its end', () => {
+  send('pointerdown', 50, 50, {...PEN, timeStamp: 1000});
+  calls = [];
+  send('pointerdown', 90, 90, {...PALM, timeStamp: 9000});
+  assert.deepEqual(calls, []);
+});
+
+test('the pen takes over from a hand that came first, whose end is no click', () => {
+  send('pointerdown', 150, 90, PALM);
+  send('pointermove', 190, 90, PALM);
+  send('pointerdown', 50, 50, PEN);
+  assert.deepEqual(names().slice(-3), ['cancel', 'hover', 'begin']);
+  send('pointermove', 195, 95, PALM);
+  send('pointerup', 195, 95, PALM);
+  assert.equal(names().at(-1), 'begin');
+  send('pointerup', 50, 50, PEN);
+  assert.equal(names().filter((name) => name === 'end').length, 1);
+});
+
+test('a hand that came before the pen hovers makes no click', () => {
+  send('pointerdown', 150, 90, PALM);
+  send('pointermove', 50, 50, PEN);
+  send('pointerup', 150, 90, PALM);
+  assert.ok(!names().includes('end'));
+  assert.deepEqual(calls.at(-1), ['cancel']);
+});
+
+for (const [what, options, isNegative] of [
+  ['the eraser', {button: 5, buttons: 32}, true], ['the button', {button: 2, buttons: 2}, true],
+  ['the button held before', {button: 0, buttons: 3}, true], ['the tip', {button: 0, buttons: 1}, false],
+]) {
+  test(`${what} of a pen ${isNegative ? 'excludes' : 'includes'}`, () => {
+    send('pointerdown', 50, 50, {...PEN, ...options});
+    assert.deepEqual(calls.at(-1).slice(0, 3), ['begin', {x: 25, y: 25}, isNegative]);
+  });
+}
+
+test('the left button of a mouse includes while the right one is held', () => {
+  send('pointerdown', 50, 50, {button: 0, buttons: 3});
+  assert.equal(calls.at(-1)[2], false);
 });
 
 // ---- Space ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {isAnswerable, lastPrompt, strokesSince} from '../../mobilesam/web/static/core/interactions.js';
+import {cropIn, isAnswerable, lastPrompt, strokesSince} from '../../mobilesam/web/static/core/interactions.js';
 
 const point = (label) => ({type: 'point', x: 1, y: 2, label});
 const stroke = (label = 1, length = 2) => ({type: 'stroke', path: Array(length).fill([0, 0]), radius: 3, label});
@@ -11,6 +11,13 @@ const CANDIDATE = {type: 'candidate', index: 1};
 test('only negative points and erasing strokes are not answerable', () => {
   for (const one of [point(1), BOX, MASK, stroke(1)]) assert.ok(isAnswerable([point(0), one]), one.type);
   for (const list of [[], [point(0)], [stroke(0)], [point(0), stroke(0), CANDIDATE]]) assert.ok(!isAnswerable(list));
+});
+
+test('a crop selects nothing, and is found among the interactions', () => {
+  const crop = {type: 'crop', box: [0, 0, 90, 90]};
+  assert.ok(!isAnswerable([crop]));
+  assert.equal(cropIn([crop, point(1)]), crop);
+  assert.equal(cropIn([point(1), BOX]), undefined);
 });
 
 test('the last prompt is never the choice of a candidate', () => {

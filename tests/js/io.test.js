@@ -65,6 +65,22 @@ test('where a photo cannot be opened again, the reason is what the user reads', 
   assert.equal(await createAsk(scripted(EXPIRED).call, () => 't', async () => refusal)('export', {}), refusal);
 });
 
+test('crops that a call needs are encoded one after the other, and the call repeated', async () => {
+  const missing = {ok: false, error: 'Not encoded.', crops: [[0, 0, 90, 90], [5, 5, 95, 95]]};
+  const {call, queries} = scripted(EXPIRED, missing, {ok: true}, {ok: true}, {ok: true, path: 'p'});
+  const reopen = async () => ({ok: true});
+  assert.equal((await createAsk(call, () => 't', reopen)('export', {kind: 'yolo'})).path, 'p');
+  assert.deepEqual(queries.map(({kind, crop}) => kind ?? String(crop)), ['yolo', 'yolo', '0,0,90,90', '5,5,95,95', 'yolo']);
+});
+
+test('a call whose crops cannot be encoded gets the reason, and a lasting lack of them ends it', async () => {
+  const missing = {ok: false, error: 'Not encoded.', crops: [[0, 0, 90, 90]]}, busy = {ok: false, error: 'Busy.'};
+  assert.equal(await createAsk(scripted(missing, busy).call, () => 't', async () => busy)('segment', {}), busy);
+  const {call, queries} = scripted(missing, {ok: true}, missing, {ok: true}, missing);
+  assert.equal(await createAsk(call, () => 't', async () => busy)('segment', {}), missing);
+  assert.equal(queries.length, 5);
+});
+
 test('the model is asked about until it is loaded, through lost answers', async () => {
   mock.timers.enable({apis: ['setTimeout']});
   const loaded = {ok: true, loaded: true, device: 'CPU'};
@@ -222,4 +238,62 @@ test('a cut-out that cannot be made or downloaded is one sentence', async (t) =>
   await assert.rejects(savingDownloads(t, {ok: false, error: 'The mask is empty.'}).downloads.cutout({}), /The mask is empty/);
   uploadsAnswer(404, '');
   await assert.rejects(savingDownloads(t).downloads.cutout({}), /could not be downloaded/);
+});
+
+test('a photo that is encoded ahead is not uploaded again when it is opened', async () => {
+  const {call, queries} = scripted(waiting('queued'), waiting('encoding'), DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  await loader.prepare(FILE);
+  assert.deepEqual(queries.map(({ahead}) => ahead), [true, true, true]);
+  await loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  assert.deepEqual(queries.slice(3), [{token: 't'}]);
+  assert.equal(uploads.mock.callCount(), 1);
+});
+
+test('a photo that is opened while it is being encoded ahead goes on, without waiting for an idle server', async () => {
+  const {call, queries} = scripted(waiting('queued'), waiting('queued'), DONE, DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call), prepared = loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  await prepared;
+  assert.equal(uploads.mock.callCount(), 1);
+  assert.ok(queries.some(({token, ahead}) => token && !ahead));
+});
+
+test('a photo that could not be encoded ahead is opened as any other', async () => {
+  const {call} = scripted({ok: false, error: 'busy'}, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  await loader.prepare(FILE);
+  assert.equal(await loader.open(FILE, () => {}, () => true), DONE);
+  assert.equal(uploads.mock.callCount(), 2);
+});
+
+test('a photo that the server has forgotten is uploaded', async () => {
+  const {call, queries} = scripted(DONE, EXPIRED, DONE, DONE);
+  const uploads = uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call), open = () => loader.open(FILE, () => {}, () => true);
+  await open();
+  assert.equal(await open(), DONE);
+  assert.equal(uploads.mock.callCount(), 2);
+  loader.forget(FILE);
+  await open();
+  assert.equal(uploads.mock.callCount(), 3);
+  assert.ok(queries.at(-1).path);
+});
+
+test('the server holds a few photos, and is told which ones are not needed', async () => {
+  let count = 0;
+  const closed = [];
+  const call = async (name, query) => {
+    if (name === 'close') closed.push(...query.tokens);
+    return {...DONE, token: String(count++)};
+  };
+  uploadsAnswer(200, '["/uploads/a.png"]');
+  const loader = createPhotoLoader(call);
+  for (let k = 0; k < 6; k++) await loader.open(new File([String(k)], k + '.png'), () => {}, () => true);
+  assert.equal(closed.length, 2);
+  assert.equal(closed[0], '0');
 });

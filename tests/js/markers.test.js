@@ -83,6 +83,12 @@ test('choices of a candidate after what changes are dropped, those before it sta
   assert.deepEqual(withoutMarker(interactions, {index: 0, sides: null}), [point(50, 50), STROKE]);
 });
 
+test('without its only marker an object has no crop either', () => {
+  const crop = {type: 'crop', box: [0, 0, 90, 90]};
+  assert.deepEqual(withoutMarker([crop, point(1, 1)], {index: 1, sides: null}), []);
+  assert.deepEqual(withoutMarker([crop, point(1, 1), point(2, 2)], {index: 1, sides: null}), [crop, point(2, 2)]);
+});
+
 test('the cursor shows in which direction a handle moves', () => {
   const cursor = (...sides) => cursorOf({index: 0, sides});
   assert.deepEqual([cursor(0, 0), cursorOf({index: 0, sides: null})], ['move', 'move']);

@@ -5,9 +5,11 @@ import {createMaskLayer} from '../../mobilesam/web/static/canvas/mask_layer.js';
 import {discRle, rleOf} from './masks.js';
 
 // Canvases that count what is painted on them.
-let paintings = 0;
+let paintings = 0, painted = new Uint32Array(0);
 globalThis.document = {createElement: () => ({getContext: () => ({putImageData() { paintings++; }})})};
-globalThis.ImageData = class {};
+globalThis.ImageData = class {
+  constructor({buffer}) { painted = new Uint32Array(buffer); }
+};
 
 const PHOTO = {width: 4, height: 3};
 const generated = (id, rows, predicted_iou = 0.9) => (
@@ -136,20 +138,56 @@ test('a check mark is in the middle of the longest column of a ticked mask that 
   assert.deepEqual(checksOf(layer, 40, 30), []);
 });
 
-test('masks that are already objects are left out, whatever the size of the mask of the object', () => {
-  const layer = createMaskLayer(1024);
-  layer.update([1, 2, 3], [ALL, LEFT, SPECK]);
+test('masks that were kept as objects are known, whatever the size of the mask of the object', () => {
+  const layer = createMaskLayer(1024), kept = (...rles) => layer.setObjects(rles.map((rle, k) => ({id: 11 + k, rle, isKept: true})));
+  kept(LEFT.rle);               // before any mask came
+  layer.update([1, 2], [ALL, LEFT]);
+  layer.update([1, 2, 3], [SPECK]);
+  assert.deepEqual([layer.others, [1, 2, 3].map(layer.keptAs)], [[ALL, SPECK], [0, 11, 0]]);
   const doubled = rleOf(['####....', '####....', '####....', '####....', '........', '........']);       // LEFT
-  assert.deepEqual(layer.without([LEFT, SPECK], [doubled]), [SPECK]);
-  assert.deepEqual(layer.without([LEFT, SPECK], [ALL.rle]), [LEFT, SPECK]);
-  assert.deepEqual(layer.without(layer.masks, []), [ALL, LEFT, SPECK]);
-  assert.deepEqual(layer.without(layer.masks, layer.masks.map(({rle}) => rle)), []);
+  kept(SPECK.rle, doubled);
+  assert.deepEqual([layer.others, [1, 2, 3].map(layer.keptAs)], [[ALL], [0, 12, 11]]);
+  kept();
+  assert.deepEqual([layer.others, [1, 2, 3, 0].map(layer.keptAs)], [[ALL, LEFT, SPECK], [0, 0, 0, 0]]);
+});
+
+test('an object that is not kept yet is known, and its mask can be ticked', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2], [ALL, LEFT]);
+  layer.toggle(2);
+  layer.setObjects([{id: 11, rle: LEFT.rle, isKept: false}]);
+  assert.deepEqual([layer.others, layer.ticked, layer.keptAs(2)], [[ALL], [LEFT], 0]);
 });
 
 test('an object whose mask was corrected is another one', () => {
   const whole = generated(1, Array(10).fill('#'.repeat(10))), layer = createMaskLayer(1024);
   layer.update([1], [whole]);
   const without = (count) => rleOf([...Array(9).fill('#'.repeat(10)), '#'.repeat(10 - count).padEnd(10, '.')]);
-  assert.deepEqual(layer.without([whole], [without(4)]), []);           // 0.96
-  assert.deepEqual(layer.without([whole], [without(5)]), [whole]);      // 0.95
+  layer.setObjects([{id: 11, rle: without(4), isKept: true}]);        // 0.96
+  assert.deepEqual(layer.others, []);
+  layer.setObjects([{id: 11, rle: without(5), isKept: true}]);        // 0.95
+  assert.deepEqual(layer.others, [whole]);
+});
+
+test('a ticked mask that becomes an object is ticked no longer', () => {
+  const layer = createMaskLayer(1024);
+  layer.update([1, 2], [ALL, LEFT]);
+  layer.toggle(1);
+  layer.toggle(2);
+  layer.setObjects([{id: 11, rle: LEFT.rle, isKept: true}]);
+  assert.deepEqual(layer.ticked, [ALL]);
+});
+
+test('kept objects are hatched, also where no mask is, and nothing else is', () => {
+  const layer = createMaskLayer(1024), rows = (left, right) => Array(60).fill(left.repeat(30) + right.repeat(30));
+  layer.update([1], [generated(1, rows('#', '.'))]);
+  const hatched = () => [0, 1].map((half) => {
+    const columns = Array.from({length: 30}, (_, x) => x + 30 * half);
+    return columns.some((x) => painted[30 * 60 + x] === 0xa0ffffff) && columns.some((x) => painted[30 * 60 + x] !== 0xa0ffffff);
+  });
+  assert.deepEqual(hatched(), [false, false]);
+  layer.setObjects([{id: 11, rle: rleOf(rows('.', '#')), isKept: true}]);
+  assert.deepEqual(hatched(), [false, true]);
+  layer.setObjects([{id: 11, rle: rleOf(rows('#', '.')), isKept: true}]);
+  assert.deepEqual(hatched(), [true, false]);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
-import {createObjects, formatIou, hasMask, predictedIou} from '../../mobilesam/web/static/core/objects.js';
+import {addedTo, createObjects, exportedObjects, fittingWork, formatIou, hasMask, newOnes, predictedIou} from '../../mobilesam/web/static/core/objects.js';
 import {createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
 import {rleOf} from './masks.js';
 
@@ -45,7 +45,7 @@ const idOf = (name) => objects.items.find((item) => item.name === name).id;
 
 test('without a mask there is nothing to list, keep or export', () => {
   assert.deepEqual([objects.items, objects.drawn, objects.exported], [[], [], []]);
-  assert.ok(!hasMask(objects.active) && !objects.isUnsaved);
+  assert.ok(!hasMask(objects.active));
   objects.next();
   assert.equal(changes, 0);
 });
@@ -270,15 +270,28 @@ test('the object at a point is the uppermost visible one, and never the active o
   assert.equal(objects.at({x: 5, y: 5}, PHOTO), null);
 });
 
-test('unsaved are kept objects since the last export, not a first mask', () => {
-  click(1);
-  assert.ok(!objects.isUnsaved);
+test('a kept object without a name gets the class of the last one, with its colour', () => {
+  let last = '';
+  objects = createObjects({
+    undoStack, maxObjects: 5, onShow() {}, onChange() {}, onFull() {},
+    classColour: (name) => (name === 'cat' ? '#123456' : null), defaultClass: () => last,
+  });
+  click(1, LEFT);
   objects.next();
-  assert.ok(objects.isUnsaved);
-  objects.markSaved();
-  assert.ok(!objects.isUnsaved);
-  objects.exclusive = 'later';
-  assert.ok(objects.isUnsaved);
+  objects.rename(idOf('Object 1'), 'cat');
+  last = 'cat';
+  click(2, RIGHT);
+  objects.next();
+  click(3, ALL);
+  objects.rename(objects.active.id, 'my own');
+  objects.next();
+  assert.deepEqual(objects.items.map(({name, colour}) => [name, colour === '#123456']), [['cat', true], ['cat', true], ['my own', false]]);
+  objects.edit(objects.items[1].id);
+  objects.rename(objects.active.id, 'Object 9');
+  objects.next();
+  assert.equal(objects.items[1].name, 'Object 9');    // an object that is edited keeps its name
+  objects.renameClass('cat', 'lion');
+  assert.deepEqual(names(), ['lion', 'Object 9', 'my own']);
 });
 
 test('another photo has no objects, no interactions and no overlap rule', () => {
@@ -286,7 +299,7 @@ test('another photo has no objects, no interactions and no overlap rule', () => 
   objects.exclusive = 'predicted_iou';
   objects.remove(idOf('Object 1'));
   objects.reset();
-  assert.deepEqual([objects.items, undoStack.interactions, objects.exclusive, objects.isUnsaved], [[], [], null, false]);
+  assert.deepEqual([objects.items, undoStack.interactions, objects.exclusive], [[], [], null]);
   objects.restoreRemoved();
   click(1);
   assert.deepEqual(names(), ['Object 1']);
@@ -318,4 +331,39 @@ test('a snapshot does not change with the objects', () => {
   objects.rename(idOf('Object 1'), 'other');
   objects.restore(snapshot);
   assert.deepEqual(names(), ['Object 1', 'Object 2']);
+});
+
+test('objects that are there already are not added again, and others are, with the colours of their classes', () => {
+  const given = [{name: 'cat', rle: LEFT, predicted_iou: 0.5}, {name: 'dog', rle: RIGHT, predicted_iou: null}];
+  const options = {maxObjects: 3, classColour: (name) => (name === 'cat' ? '#123456' : null)};
+  assert.deepEqual(newOnes(null, given), given);
+  const work = addedTo(null, given, options);
+  assert.deepEqual(exportedObjects(work).map(({name, interactions}) => [name, interactions[0].rle]), [['cat', LEFT], ['dog', RIGHT]]);
+  assert.equal(exportedObjects(work)[0].colour, '#123456');
+  assert.deepEqual(newOnes(work, given), []);
+  assert.deepEqual(newOnes(work, [{...given[0], name: 'lion'}]).length, 1);
+  const more = addedTo(work, [{name: 'x', rle: ALL, predicted_iou: null}], options);
+  assert.deepEqual(exportedObjects(more).map(({name}) => name), ['cat', 'dog', 'x']);
+  assert.equal(addedTo(more, [{name: 'y', rle: ALL, predicted_iou: null}], options), null);
+  makeTwo();
+  const clicked = addedTo(objects.snapshot(), [given[0]], options);
+  assert.deepEqual(exportedObjects(clicked).map(({name}) => name), ['Object 1', 'Object 2', 'cat']);
+});
+
+test('objects that were exported from the work are not new, though their masks have another size', () => {
+  const shown = rleOf(['##..', '##..']), exact = rleOf(['####....', '####....', '####....', '####....']);
+  click(1, shown);
+  objects.rename(objects.active.id, 'cat');
+  objects.setReply({...reply(shown), coverage: 0.5});
+  const given = [{name: 'cat', rle: exact, predicted_iou: null}, {name: 'dog', rle: exact, predicted_iou: null},
+    {name: 'cat', rle: rleOf(['....####', '....####', '....####', '....####']), predicted_iou: null}];
+  assert.deepEqual(newOnes(objects.snapshot(), given), given.slice(1));
+});
+
+test('loaded masks for a photo of another size are left out', () => {
+  const options = {maxObjects: 5, classColour: () => null};
+  const work = addedTo(null, [{name: 'a', rle: LEFT, predicted_iou: null}, {name: 'b', rle: rleOf(['#']), predicted_iou: null}], options);
+  const fitting = fittingWork(work, {width: 4, height: 2});
+  assert.equal(fitting.left, 1);
+  assert.deepEqual(exportedObjects(fitting.work).map(({name}) => name), ['a']);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {IN_PLACE, boundsOf, boxAround, covering, moved, placed} from '../../mobilesam/web/static/core/placement.js';
+import {IN_PLACE, boundsOf, boxAround, covering, moved, placed, visiblePart} from '../../mobilesam/web/static/core/placement.js';
 import {rleOf} from './masks.js';
 
 const PHOTO = {width: 600, height: 400};
@@ -57,4 +57,10 @@ test('the size of an object has bounds', () => {
 test('a background picture fills the photo and keeps its shape', () => {
   assert.deepEqual(covering({width: 100, height: 100}, {width: 300, height: 200}), [0, -50, 300, 250]);
   assert.deepEqual(covering({width: 400, height: 100}, {width: 300, height: 200}), [-250, 0, 550, 200]);
+});
+
+test('the part of a placed object that is in the photo is in whole pixels, at least one', () => {
+  assert.deepEqual(visiblePart([10.2, -5, 20.1, 30], PHOTO), [10, 0, 21, 30]);
+  assert.deepEqual(visiblePart([590.5, 380, 700, 500], PHOTO), [590, 380, 600, 400]);
+  assert.deepEqual(visiblePart([599.95, -0.05, 600.05, 0.05], PHOTO), [599, 0, 600, 1]);
 });

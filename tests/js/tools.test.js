@@ -223,6 +223,7 @@ function createFakeLayer() {
   return {
     hovered: null, toggled: [],
     idAt: ({x}) => (x < 30 ? Math.floor(x / 10) + 1 : 0),
+    keptAs: (id) => (id === 3 ? 11 : 0),
     hover(id) { this.hovered = id ? {id} : null; },
     toggle(id) { this.toggled.push(id); },
   };
@@ -237,6 +238,13 @@ test('a click ticks the mask there, unless it is a drag, negative or beside all 
   click({x: 50, y: 1}, {by});
   assert.deepEqual(layer.toggled, [2]);
   assert.equal(told, 1);
+});
+
+test('a click on a mask that was kept shows its object instead', () => {
+  const shown = [], layer = createFakeLayer(), by = createMaskTool({layer, onHover() {}, onKept: (object) => shown.push(object)});
+  click({x: 25, y: 1}, {by});
+  click({x: 25, y: 1}, {by, isNegative: true});
+  assert.deepEqual([layer.toggled, shown], [[], [11]]);
 });
 
 test('the mask under the pointer is highlighted, and each change is told once', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {beforeEach, test} from 'node:test';
 
-import {createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
+import {createHistory, createUndoStack} from '../../mobilesam/web/static/core/undo_stack.js';
 
 const point = (x) => ({type: 'point', x, y: 0, label: 1});
 const A = point(1), B = point(2), C = point(3);
@@ -87,4 +87,18 @@ test('what was saved is restored with its undo and redo, whatever was done since
   assert.deepEqual(stack.interactions, [A]);
   stack.redo();
   assert.deepEqual(stack.interactions, [A, B]);
+});
+
+test('what is amended is undone together with the change before', () => {
+  const seen = [], history = createHistory(0, (state) => seen.push(state));
+  history.replace(1);
+  history.amend(2);
+  assert.deepEqual([history.current, seen], [2, [1, 2]]);
+  history.undo();
+  assert.deepEqual([history.current, history.canUndo, history.canRedo], [0, false, true]);
+  history.redo();
+  history.replace(3);
+  history.undo();
+  history.amend(4);             // what was undone cannot be redone
+  assert.deepEqual([history.current, history.canRedo], [4, false]);
 });

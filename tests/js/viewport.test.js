@@ -150,3 +150,9 @@ test('a point is revealed with a margin, by the least movement', () => {
 test('a photo that is narrower than the canvas stays in the middle, wherever it is moved', () => {
   for (const dx of [-300, 0, 300]) near(zoomed(8, CENTRE, dx, 0, NARROW).view, {zoom: 8, x: 0.5, y: 0.5});
 });
+
+test('what shows of the photo is what the corners of the canvas are on', () => {
+  const {visible} = zoomed(4, {x: 900, y: 600}, 30, 60);
+  assert.deepEqual(visible.map((number) => Number(number.toFixed(6))), [222.5, 145, 297.5, 195]);
+  assert.deepEqual(open(NARROW).visible, [0, 0, 60, 400]);
+});

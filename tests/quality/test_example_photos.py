@@ -96,6 +96,20 @@ def test_a_box_finds_the_object(bundled, case, tell):
     assert overlap >= FLOORS[case.name][1]
 
 
+@pytest.mark.parametrize("factor", [1, 16, 256])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_values_give_the_masks_of_the_eight_bit_photo(bundled, cases, tmp_path, dtype, factor):
+    case = cases["cell"]
+    with Image.open(case.photo) as image:
+        grey = np.asarray(image.convert("L"))
+    deep, plain = tmp_path / "deep.tiff", tmp_path / "plain.png"
+    Image.fromarray(grey.astype(dtype) * factor).save(deep)
+    Image.fromarray(grey).save(plain)
+    for prompt in (Prompt([case.click], [1]), Prompt(box=case.box)):
+        masks = [best_mask(bundled.predict(bundled.encode(path), prompt)) for path in (deep, plain)]
+        assert iou(*masks) >= 0.8
+
+
 def answer(segmenter: Segmenter, case: Case, clicks: list[AddPoint]) -> np.ndarray:
     """The mask that the page shows after these clicks."""
     answer = segmenter.answer(segmenter.encode(case.photo), tuple(clicks))

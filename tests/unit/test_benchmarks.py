@@ -21,6 +21,7 @@ from benchmarks.agreement import (
     summary,
 )
 from benchmarks.chart import draw, duration
+from benchmarks.crops import large_photos, small_region, view_xyxy
 from benchmarks.growth import load_figures, size_of
 from benchmarks.load import is_same
 from benchmarks.load_chart import draw_load, draw_memory
@@ -40,6 +41,7 @@ from benchmarks.memory import memory_figures
 from benchmarks.quality import Click, compared, stability
 from benchmarks.report import Figure, figures, floor_ms, table, with_floors
 from mobilesam import Prediction, Prompt
+from mobilesam.frame import Frame
 from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_to_coco_rle
 
@@ -285,7 +287,7 @@ def test_rules_are_compared_with_and_without_clean_up():
     ious = np.array([0.5, 0.6, 0.9], np.float32)
     expected = np.zeros((256, 256), bool)
     expected[:128] = True
-    prediction = Prediction(logits, ious, (256, 256), (1024, 1024), 0.0)
+    prediction = Prediction(logits, ious, Frame((256, 256), (1024, 1024)), 0.0)
     rows = {
         row["rule"]: row for row in compared([Click(prediction, Prompt([(9, 9)], [1]), expected)])
     }
@@ -293,3 +295,39 @@ def test_rules_are_compared_with_and_without_clean_up():
     best = rows["best candidate"]
     assert best["as_predicted"]["parts"] == 2
     assert best["clean"] == {"iou": 1.0, "parts": 1, "holes": 0}
+
+
+def test_the_small_object_is_the_largest_region_below_the_limit() -> None:
+    labels = np.zeros((100, 100), np.int64)
+    labels[:10, :10] = 1  # 100 pixels
+    labels[20:30, :12] = 2  # 120
+    labels[50:, :] = 3  # 5,000
+    labels[40, :9] = 4  # a speck
+    mask = small_region([labels], 200)
+    assert mask is not None
+    assert mask.sum() == 120
+    assert mask[25, 5]
+    assert small_region([labels], 100) is None
+
+
+def test_the_view_is_centred_on_the_object_within_the_photo() -> None:
+    assert view_xyxy((200, 150), (300, 400), 4) == (150, 112, 250, 187)
+    assert view_xyxy((10, 290), (300, 400), 2) == (0, 150, 200, 300)
+    assert view_xyxy((10, 290), (300, 400), 1) == (0, 0, 400, 300)
+
+
+def test_a_large_photo_consists_of_the_photos_that_its_objects_are_in() -> None:
+    objects = []
+    for number in range(4):
+        buffer = io.BytesIO()
+        Image.new("RGB", (520, 400), (60 * number, 0, 0)).save(buffer, "PNG")
+        mask = np.zeros((400, 520), bool)
+        mask[10 + number, 20] = True
+        objects.append((buffer.getvalue(), mask))
+    placed = list(large_photos(objects, 2))
+    assert [tuple(np.argwhere(mask)[0]) for _, mask in placed] == [
+        (10, 20), (11, 532), (396, 20), (397, 532),
+    ]  # fmt: skip
+    photo, mask = placed[3]
+    assert photo.shape == (768, 1024, 3)
+    assert photo[mask].tolist() == [[180, 0, 0]]

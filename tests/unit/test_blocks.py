@@ -65,7 +65,15 @@ def ask(demo: gr.Blocks, *queries: tuple[str, dict]) -> list[httpx.Response]:
 
 def test_a_server_function_answers_a_session_that_the_server_does_not_know(handlers, tmp_path):
     """As after a restart, or with several processes behind a proxy."""
-    names = ("open", "segment", "everything", "export", "load_masks", "preview")
+    names = (
+        "open",
+        "encode_crop",
+        "segment",
+        "everything",
+        "export",
+        "import_annotations",
+        "preview",
+    )
     queries = [(name, {"token": "of another process"}) for name in names]
     for response in ask(build(handlers, tmp_path), *queries):
         assert response.status_code == 200

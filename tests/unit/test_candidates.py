@@ -10,6 +10,7 @@ import torch
 
 from mobilesam import Prediction, Prompt, Segmenter
 from mobilesam.candidates import candidate_scores, confidence, confidence_weight
+from mobilesam.frame import Frame
 from mobilesam.interactions import AddPoint
 from mobilesam.model.backend import plain_backend
 from mobilesam.training import evaluation
@@ -24,7 +25,7 @@ LOGITS[:, 10:200, 10:200] = np.array(LEVELS)[:, None, None]
 
 
 def predicted(weight: float) -> Prediction:
-    return Prediction(LOGITS, IOUS, (256, 256), (1024, 1024), 0.0, weight)
+    return Prediction(LOGITS, IOUS, Frame((256, 256), (1024, 1024)), 0.0, weight)
 
 
 @pytest.mark.parametrize("kind", ["official", "custom"])

@@ -365,6 +365,59 @@ def test_prompts_saved_by_a_windows_editor_are_read(run):
     assert len(finished()) == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32"])
+def test_prompts_are_decoded_by_their_byte_order_mark(run, encoding):
+    """PowerShell's ">" writes UTF-16 with one."""
+    save_photos(2)
+    text = "".join(
+        json.dumps(about(n, name="Kätzchen 猫"), ensure_ascii=False) + "\r\n" for n in (0, 1)
+    )
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    Path("prompts.jsonl").write_bytes((mark + text).encode(encoding))
+    assert run(CheapSegmenter())[0] == 0
+    assert {name for found in finished().values() for name, _ in found} == {"Kätzchen 猫"}
+
+
+def test_damaged_utf_16_costs_only_its_line(run):
+    save_photos(2)
+    lines = [json.dumps(about(number)) for number in (0, 1)]
+    data = "\ufeff{}\n{}\n".format(*lines).encode("utf-16-le")
+    Path("prompts.jsonl").write_bytes(data + b"\x00\xd8{")
+    status, said = run(CheapSegmenter())
+    assert status == 1
+    assert said.startswith("Line 3: The line is not valid JSON")
+    assert len(finished()) == 2
+
+
+def test_paths_of_windows_lead_to_the_photos(run):
+    save_photos(2, Path("photos"))
+    Path("photos/inner").mkdir()
+    Path("photos/000.png").rename("photos/inner/a b.png")
+    Path("photos/001.png").rename("photos/odd\\name.png")
+    rows = [
+        {**about(0), "file": "inner\\a b.png"},
+        {**about(0), "file": ".\\inner\\a b.png"},
+        {**about(0), "file": "inner/a b.png"},
+        {**about(0), "file": "odd\\name.png"},  # which a file on Linux can be called
+    ]
+    save_prompts(*rows)
+    segmenter = CheapSegmenter()
+    assert run(segmenter)[0] == 0
+    assert list(finished()) == ["inner/a b.png", "odd\\name.png"]
+    assert len(segmenter.encoded) == 2
+
+
+@pytest.mark.parametrize("file", ["..\\secret.png", "a\x00\\b.png", "no\\photo.png", "\\" * 5000])
+def test_paths_of_windows_are_not_trusted_either(run, file):
+    save_photos(1)
+    Image.new("RGB", (9, 9)).save("secret.png")
+    save_prompts(about(0), {**about(0), "file": file})
+    status, said = run(CheapSegmenter())
+    assert status == 1
+    assert said.count("\n") == 2
+    assert len(finished()) == 1
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
 def test_what_stops_the_run_keeps_the_finished_photos(run, monkeypatch, error):
     save_photos(4)

@@ -161,7 +161,8 @@ def call(segmenter, folder):
                 image_json = {"path": image, "meta": {"_type": "gradio.FileData"}}
             else:
                 image_json = image
-            reply = await demo.process_api(function, [image_json, *arguments])
+            missing = [None] * (len(function.inputs) - 1 - len(arguments))  # as DemoBlocks does
+            reply = await demo.process_api(function, [image_json, *arguments, *missing])
             return reply["data"][0]
 
         return run_async(scene())
@@ -176,7 +177,7 @@ OBJECT = {"name": "all", "rle": {"size": [120, 180], "counts": [0, 21_600]}}
     ("upload", "name", "file", "annotated"),
     [
         ("disc.png", None, "disc-coco.json", "disc.png"),
-        ("disc.png", "fig 1.jpg", "fig-1-coco.json", "fig 1.jpg"),
+        ("disc.png", "fig 1.jpg", "fig 1-coco.json", "fig 1.jpg"),
         ("disc.png", "fig", "fig-coco.json", "fig.png"),
         ("blob", None, "photo-coco.json", "photo.png"),
         ("blob", "../../etc/passwd", "passwd-coco.json", "passwd.png"),

@@ -11,8 +11,10 @@ import pytest
 from pycocotools.coco import COCO
 
 from mobilesam import AnnotationError, PhotoObject, PromptError
-from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document, read_coco
+from mobilesam.export import PhotoInfo, read_annotations
+from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.documents import MAX_OUTLINE_PX
+from tests.annotations import read
 from tests.serving import iou
 from tests.shapes import fifty_masks
 
@@ -49,7 +51,8 @@ def test_pycocotools_and_our_reader_find_the_very_mask(name, segmentation, tmp_p
     tell(f"COCO {segmentation} {name}: IoU {overlap:.4f}")
     assert overlap == 1
     assert annotation["predicted_iou"] == 0.875
-    (item,) = read_coco(document, mask.shape)
+    ((item,), skipped) = read(document, mask.shape)
+    assert not skipped
     assert (item.name, item.predicted_iou) == ("thing", 0.875)
     np.testing.assert_array_equal(item.mask, mask)
 
@@ -85,9 +88,9 @@ def test_many_photos_share_ids_and_categories(tmp_path):
     assert len(coco.anns) == 5
     dogs = coco.loadAnns(coco.getAnnIds(catIds=coco.getCatIds(["dog"])))
     assert [dog["image_id"] for dog in dogs] == [1, 3, 3]
-    third = read_coco(coco.dataset, mask.shape, "2.jpg")
+    third, _ = read(coco.dataset, mask.shape, "2.jpg")
     assert [item.name for item in third] == ["dog", "ant", "dog"]
-    assert not read_coco(coco.dataset, mask.shape, "1.jpg")
+    assert read(coco.dataset, mask.shape, "1.jpg") == ([], {})
 
 
 def test_a_folder_holds_the_masks_of_one_photo_at_a_time():
@@ -129,7 +132,7 @@ def test_uncompressed_counts_and_text_ids_of_other_programs_are_read():
         ],
         "categories": [{"id": "c", "name": " cat\n"}],
     }
-    (item,) = read_coco(document, (3, 4))
+    ((item,), _) = read(document, (3, 4))
     expected = np.zeros((3, 4), bool)
     expected[2, 0] = True
     assert item.name == "cat"
@@ -155,90 +158,136 @@ def polygons(*value: object) -> object:
     return changed("annotations/0/segmentation", list(value))
 
 
-HOSTILE = {
-    "null": (None, "it must be an object"),
-    "list": ([], "it must be an object"),
-    "empty": ({}, "COCO file cannot be read: images is missing"),
-    "no images": (changed("images", []), "no annotations for this photo"),
+REFUSED = {
+    "null": (None, "contains no masks"),
+    "list": ([], "contains no masks"),
+    "empty": ({}, "contains no masks"),
+    "no images": (changed("images", []), "contains no masks"),
     "images no list": (changed("images", {}), "images must be a list"),
-    "image no object": (changed("images/0", 5), r"images\[0\] must be an object"),
-    "two photos": (changed("images", MINE["images"] * 2), "several photos"),
-    "id a list": (changed("images/0/id", []), r"images\[0\].id must be an id"),
-    "id a bool": (changed("images/0/id", True), r"images\[0\].id must be an id"),
-    "height text": (changed("images/0/height", "6"), "height must be a finite number"),
-    "turned": ({**MINE, "images": [{**MINE["images"][0], "height": 8, "width": 6}]}, "size"),
-    "huge height": (changed("images/0/height", 10**9), "another size"),
-    "no categories": (changed("categories", None), "categories must be a list"),
-    "category no object": (changed("categories/0", []), r"categories\[0\] must be an object"),
-    "category id a list": (changed("categories/0/id", [1]), r"categories\[0\].id must be an id"),
-    "category unknown": (changed("annotations/0/category_id", 7), "category"),
-    "category unhashable": (changed("annotations/0/category_id", {}), "category_id must be an id"),
-    "name a number": (changed("categories/0/name", 7), "name must be text"),
-    "name empty": (changed("categories/0/name", " "), "name"),
-    "name endless": (changed("categories/0/name", "x" * 10**6), "name"),
+    "categories no list": (changed("categories", None), "categories must be a list"),
     "annotations missing": (changed("annotations", None), "annotations must be a list"),
-    "annotation no object": (changed("annotations", [[]]), r"annotations\[0\] must be an object"),
-    "too many": (changed("annotations", MINE["annotations"] * 1001), "1001 objects"),
-    "iou text": (
-        changed("annotations/0/predicted_iou", "0.5"),
-        "predicted_iou must be a finite number",
+    "image no object": (changed("images/0", 5), "contains no masks"),
+}
+SKIPPED = {
+    "id a list": (changed("images/0/id", []), "annotations of no photo in the file"),
+    "id a bool": (changed("images/0/id", True), "annotations of no photo in the file"),
+    "turned": (
+        {**MINE, "images": [{**MINE["images"][0], "height": 8, "width": 6}]},
+        "objects of photos that the file has turned by 90 degrees",
     ),
-    "iou NaN": (
-        changed("annotations/0/predicted_iou", float("nan")),
-        "predicted_iou must be a finite number",
+    "huge height": (changed("images/0/height", 10**9), "objects of photos of another size"),
+    "endless height": (changed("images/0/height", 10**400), "objects of photos of another size"),
+    "annotation no object": (changed("annotations", [[]]), "annotations of no photo in the file"),
+    "name empty": (changed("categories/0/name", " "), "objects without a usable name"),
+    "name null": (changed("categories/0/name", None), "objects without a usable name"),
+    "name endless": (changed("categories/0/name", "x" * 10**6), "objects without a usable name"),
+    "no segmentation": (changed("annotations/0/segmentation", None), "boxes without a mask"),
+    "segmentation empty": (polygons(), "boxes without a mask"),
+    "segmentation text": (changed("annotations/0/segmentation", "x"), "objects without a mask"),
+    "segmentation a number": (changed("annotations/0/segmentation", 7), "objects without a mask"),
+    "rle of another size": (
+        changed("annotations/0/segmentation/size", [8, 6]),
+        "masks of another size",
     ),
-    "no segmentation": (
-        changed("annotations/0/segmentation", None),
-        "polygons or a run-length mask",
+    "rle too long": (changed("annotations/0/segmentation/counts", "0" * 10**6), "damaged masks"),
+    "rle cut off": (changed("annotations/0/segmentation/counts", "l"), "damaged masks"),
+    "empty mask": (changed("annotations/0/segmentation/counts", [48]), "empty masks"),
+    "polygon no list": (polygons(5), "shapes with damaged coordinates"),
+    "polygon nested": (polygons([[0, 0], [5, 0], [5, 5]]), "shapes with damaged coordinates"),
+    "polygon a box": (polygons([0, 0, 5, 5]), "polygons with fewer than three points"),
+    "polygon odd": (polygons([0, 0, 5, 0, 5, 5, 1]), "shapes with damaged coordinates"),
+    "polygon text": (polygons(["0", 0, 5, 0, 5, 5]), "shapes with damaged coordinates"),
+    "polygon bools": (polygons([True, 0, 5, 0, 5, 5]), "shapes with damaged coordinates"),
+    "polygon null": (polygons([None, 0, 5, 0, 5, 5]), "shapes with damaged coordinates"),
+    "polygon infinite": (
+        polygons([float("inf"), 0, 5, 0, 5, 5]),
+        "shapes with damaged coordinates",
     ),
-    "segmentation empty": (polygons(), "polygons or a run-length mask"),
-    "segmentation text": (
-        changed("annotations/0/segmentation", "x"),
-        "polygons or a run-length mask",
-    ),
-    "rle of another size": (changed("annotations/0/segmentation/size", [8, 6]), "size"),
-    "rle too long": (changed("annotations/0/segmentation/counts", "0" * 10**6), "fill"),
-    "rle cut off": (changed("annotations/0/segmentation/counts", "l"), "damaged"),
-    "polygon no list": (polygons(5), "polygons or a run-length mask"),
-    "polygon nested": (polygons([[0, 0], [5, 0], [5, 5]]), "three points"),
-    "polygon a box": (polygons([0, 0, 5, 5]), "three points"),
-    "polygon odd": (polygons([0, 0, 5, 0, 5, 5, 1]), "three points"),
-    "polygon text": (polygons(["0", 0, 5, 0, 5, 5]), "two numbers"),
-    "polygon bools": (polygons([True, 0, 5, 0, 5, 5]), "two numbers"),
-    "polygon null": (polygons([None, 0, 5, 0, 5, 5]), "two numbers"),
-    "polygon NaN": (polygons([float("nan"), 0, 5, 0, 5, 5]), "two numbers"),
-    "polygon infinite": (polygons([float("inf"), 0, 5, 0, 5, 5]), "two numbers"),
-    "polygon outside": (polygons([0, 0, 5, 0, 5, 7.5]), "outside"),
-    "polygon far outside": (polygons([0, 0, 5, 0, 5, -1e300]), "outside"),
-    "polygon further": (polygons([0, 0, 5, 0, 5, 10**400]), "outside"),
-    "polygon too long": (polygons(ZIGZAG), "too long"),
-    "polygons too long": (polygons(ZIGZAG[: len(ZIGZAG) // 2], ZIGZAG), "too long"),
+    "polygon beside": (polygons([9, 0, 15, 0, 15, 5]), "shapes outside the photo"),
+    "polygon far away": (polygons([1e300, 0, 1e300, 9, 1e301, 5]), "shapes outside the photo"),
+    "polygon endless": (polygons([0, 0, 5, 0, 5, 10**400]), "shapes with damaged coordinates"),
+    "polygon too long": (polygons(ZIGZAG), "polygons that are too long together"),
 }
 
 
 def test_the_document_that_the_hostile_ones_are_made_of_is_read():
-    assert read_coco(MINE, (6, 8))[0].mask.all()
+    assert read(MINE, (6, 8))[0][0].mask.all()
     near = polygons([-0.9, 0, 8.9, 0, 8, 6.9, 0, 6])
-    assert read_coco(near, (6, 8))[0].mask.all()
+    assert read(near, (6, 8))[0][0].mask.all()
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_document_gets_one_clear_sentence(what):
-    document, sentence = HOSTILE[what]
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_document_without_its_lists_gets_one_clear_sentence(what):
+    document, sentence = REFUSED[what]
     with pytest.raises(AnnotationError, match=sentence) as caught:
-        read_coco(document, (6, 8))
+        read(document, (6, 8))
     assert len(str(caught.value)) < 200
 
 
-def test_a_photo_that_the_file_does_not_name_is_refused():
-    with pytest.raises(AnnotationError, match="no annotations for this photo"):
-        read_coco(MINE, (6, 8), "b.jpg")
+@pytest.mark.parametrize("what", SKIPPED)
+def test_what_cannot_be_read_is_skipped_and_the_rest_is_read(what):
+    document, reason = SKIPPED[what]
+    assert read(document, (6, 8)) == ([], {reason: 1})
+    good = {"id": 77, "file_name": "a.jpg", "height": 6, "width": 8}
+    more = copy.deepcopy(document)
+    more["images"].append(good)
+    more["categories"] = [*more["categories"], {"id": 9, "name": "dog"}]
+    whole = {"size": [6, 8], "counts": [0, 48]}
+    more["annotations"].append({"image_id": 77, "category_id": 9, "segmentation": whole})
+    ((dog,), skipped) = read(more, (6, 8))
+    assert (dog.name, dog.area) == ("dog", 48)
+    assert skipped == {reason: 1}
 
 
-def test_masks_that_would_fill_the_memory_are_refused_before_any_is_made():
+def test_of_several_polygons_those_that_can_be_read_are_one_object():
+    document = polygons([0, 0, 4, 0, 4, 6, 0, 6], [0, 0], [4, 0, 8, 0, 8, 6, 4, 6], "x")
+    ((item,), skipped) = read(document, (6, 8))
+    assert item.mask.all()
+    assert not skipped
+    ((item,), skipped) = read(polygons([0, 0, 8, 0, 8, 6, 0, 6], ZIGZAG), (6, 8))
+    assert item.mask.all()
+    assert not skipped
+
+
+def test_an_unknown_category_is_named_by_its_id():
+    for value, name in ((7, "class 7"), ("x", "class 'x'"), ({}, "class")):
+        ((item,), _) = read(changed("annotations/0/category_id", value), (6, 8))
+        assert item.name == name
+    ((item,), _) = read(changed("categories/0/name", 3), (6, 8))
+    assert item.name == "3"
+
+
+@pytest.mark.parametrize("iou", ["0.5", 10**400, [1], True, float("nan"), float("inf")])
+def test_an_odd_predicted_iou_is_none(iou):
+    assert read(changed("annotations/0/predicted_iou", iou), (6, 8))[0][0].predicted_iou is None
+
+
+def test_a_photo_that_the_file_does_not_name_is_unmatched():
+    imported = read_annotations(
+        json.dumps(MINE).encode(), "coco.json", [PhotoInfo("b.jpg", (6, 8))]
+    )
+    assert imported.unmatched == {"a.jpg": 1}
+    assert not imported.objects
+
+
+def test_masks_that_would_fill_the_memory_are_skipped_before_any_is_made():
     size_hw = (6000, 6000)
     document = document_of([], size_hw)
     full = {"image_id": 1, "category_id": 1, "segmentation": {"size": [6000, 6000], "counts": "x"}}
-    document["annotations"] = [full] * 28
-    with pytest.raises(AnnotationError, match="at most 27"):
-        read_coco(document, size_hw)
+    document["annotations"] = [full] * 60
+    objects, skipped = read(document, size_hw)
+    assert not objects
+    assert skipped == {"damaged masks": 60}
+    document["categories"] = [{"id": 1, "name": "a"}]
+    whole = {"size": [6000, 6000], "counts": [0, 36_000_000]}
+    document["annotations"] = [{**full, "segmentation": whole}] * 60
+    objects, skipped = read(document, size_hw)
+    assert len(objects) == 55
+    assert skipped == {"objects beyond the limit for photos of this size": 5}
+
+
+def test_more_than_a_thousand_objects_of_a_photo_are_skipped():
+    document = changed("annotations", MINE["annotations"] * 1003)
+    objects, skipped = read(document, (6, 8))
+    assert len(objects) == 1000
+    assert skipped == {"objects beyond the limit for photos of this size": 3}

@@ -25,8 +25,6 @@ def test_json_is_read_from_text_and_bytes(data):
         "{'a': 1}",
         b"\xff\xd8\xff\xe0",
         b"PK\x03\x04",
-        "[NaN]",
-        "[-Infinity]",
         "[" * 100_000,
         '{"a":' * 100_000,
         "1" * 5000,

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 from mobilesam import AnnotationError, PhotoObject
 from mobilesam.export import mask_png
 from mobilesam.export.documents import MAX_OUTLINE_PX
-from mobilesam.export.labelme import labelme_document, read_labelme
+from mobilesam.export.labelme import labelme_document
+from tests.annotations import read
 from tests.bad_files import header_bomb
 from tests.serving import iou
 from tests.shapes import fifty_masks
@@ -51,7 +52,8 @@ def test_labelme_and_our_reader_find_the_very_mask(name, tell):
     overlap = iou(rasterised_by_labelme(shape, mask.shape), mask)
     tell(f"labelme {shape['shape_type']} {name}: IoU {overlap:.4f}")
     assert overlap == 1
-    (item,) = read_labelme(document, mask.shape)
+    ((item,), skipped) = read(document, mask.shape)
+    assert not skipped
     assert (item.name, item.predicted_iou) == ("thing", 0.875)
     np.testing.assert_array_equal(item.mask, mask)
 
@@ -107,11 +109,19 @@ def box(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         ({"points": [[1.9, 1.9], [5.9, 1.9], [5.9, 4.9], [1.9, 4.9]]}, box(1, 5, 1, 6)),
         ({"shape_type": "rectangle", "points": [[5, 4], [1, 1]]}, box(1, 5, 1, 6)),
         ({"shape_type": "rectangle", "points": [[-0.5, 0], [8, 6.5]]}, box(0, 6, 0, 8)),
+        ({"shape_type": "rectangle"}, box(1, 5, 1, 6)),  # four corners
+        ({"shape_type": "rectangle", "points": [[-30, -9], [3, 2]]}, box(0, 3, 0, 4)),
         ({"shape_type": "oriented_rectangle"}, box(1, 5, 1, 6)),
+        ({"shape_type": "rotation"}, box(1, 5, 1, 6)),  # of X-AnyLabeling
+        ({"shape_type": None}, box(1, 5, 1, 6)),
+        ({"points": [[-90, -90], [90, -90], [90, 2], [-90, 2]]}, box(0, 3, 0, 8)),
+        ({"shape_type": "circle", "points": [[4, 3], [4, 90]]}, box(0, 6, 0, 8)),
+        ({"flags": {}, "attributes": {"x": [1]}, "difficult": True, "score": "?"}, box(1, 5, 1, 6)),
     ],
 )
 def test_shapes_drawn_by_hand_are_read_as_labelme_fills_them(fields, expected):
-    (item,) = read_labelme(shaped(**fields), (6, 8))
+    ((item,), skipped) = read(shaped(**fields), (6, 8))
+    assert not skipped
     np.testing.assert_array_equal(item.mask, expected)
 
 
@@ -121,7 +131,7 @@ def test_shapes_of_one_label_and_group_are_one_object():
     shapes = [first, second, second | {"group_id": 2}, second | {"label": "dog"}]
     shapes += [first | {"group_id": None}] * 2
     document = shaped() | {"shapes": shapes}
-    objects = read_labelme(document, (6, 8))
+    objects, _ = read(document, (6, 8))
     assert [item.name for item in objects] == ["cat", "cat", "dog", "cat", "cat"]
     assert [int(item.mask.sum()) for item in objects] == [25, 5, 5, 20, 20]
 
@@ -138,56 +148,114 @@ def masked(mask: object, points: object = ((1, 1), (3, 2))) -> dict:
 
 ZIGZAG = [[0, 0], [8, 6]] * (MAX_OUTLINE_PX // 8)
 CORRUPT = base64.b64encode(mask_png(np.ones((2, 3), bool))[:-30]).decode()
-HOSTILE = {
-    "null": (None, "it must be an object"),
-    "text": ("{}", "it must be an object"),
-    "empty": ({}, "labelme file cannot be read: shapes is missing"),
+REFUSED = {
+    "null": (None, "contains no masks"),
+    "text": ("{}", "contains no masks"),
+    "empty": ({}, "contains no masks"),
     "shapes an object": ({"shapes": {}}, "shapes must be a list"),
-    "shape no object": ({"shapes": [1]}, r"shapes\[0\] must be an object"),
-    "another size": (shaped() | {"imageHeight": 7}, "another size"),
-    "half a size": (shaped() | {"imageWidth": None}, "another size"),
-    "size text": (shaped() | {"imageWidth": "8"}, "imageWidth must be a finite number"),
-    "too many": ({"shapes": shaped()["shapes"] * 1001}, "at most 1000"),
-    "empty label": (shaped(label=" "), "name"),
-    "no label": (shaped(label=None), "label must be text"),
-    "label an object": (shaped(label={}), "label must be text"),
-    "iou text": (shaped(predicted_iou="1"), "predicted_iou must be a finite number"),
-    "no points": (shaped(points=None), r"points \[x, y\]"),
-    "points flat": (shaped(points=[1, 1, 5, 1, 5, 4]), r"points \[x, y\]"),
-    "points of three": (shaped(points=[[1, 1, 1]] * 3), r"points \[x, y\]"),
-    "two points": (shaped(points=[[1, 1], [5, 1]]), "three points"),
-    "text points": (shaped(points=[["1", 1], [5, 1], [5, 4]]), "two numbers"),
-    "NaN": (shaped(points=[[float("nan"), 1], [5, 1], [5, 4]]), "two numbers"),
-    "outside": (shaped(points=[[1, 1], [5, 1], [5, 10**400]]), "outside"),
-    "too long": (shaped(points=ZIGZAG + ZIGZAG[:2]), "too long"),
-    "line": (shaped(shape_type="line", points=[[1, 1], [5, 1]]), "shape_type must be 'polygon'"),
-    "unknown shape": (shaped(shape_type=[]), "shape_type must be 'polygon'"),
-    "rectangle of three": (shaped(shape_type="rectangle", points=[[1, 1]] * 3), "two corners"),
-    "rectangle outside": (shaped(shape_type="rectangle", points=[[1, 1], [9.5, 2]]), "outside"),
-    "mask missing": (masked(None), "base64"),
-    "mask a list": (masked([[1]]), "mask must be text"),
-    "mask not base64": (masked("ä!"), "base64"),
-    "mask empty": (masked(""), "base64"),
-    "mask not an image": (masked("aGVsbG8="), "base64"),
-    "mask a gif": (masked(png(file_format="GIF")), "base64"),
-    "mask cut off": (masked(CORRUPT), "base64"),
-    "mask in colour": (masked(png(mode="RGB")), "grey"),
-    "mask too small": (masked(png((2, 2))), "size"),
-    "mask too large": (masked(png((6, 8))), "size"),
-    "mask a bomb": (masked(base64.b64encode(header_bomb()).decode()), "base64|size"),
-    "mask outside": (masked(png(), ((7, 5), (9.5, 6))), "outside"),
-    "mask over the edge": (masked(png(), ((6, 5), (8, 6))), "size"),
+}
+COORDINATES = "shapes with damaged coordinates"
+COUNT = "shapes with another number of points than their type has"
+SKIPPED = {
+    "shape no object": ({"shapes": [1]}, "objects without a usable name"),
+    "another size": (shaped() | {"imageHeight": 7}, "objects of photos of another size"),
+    "turned": (
+        shaped() | {"imageHeight": 8, "imageWidth": 6},
+        "objects of photos that the file has turned by 90 degrees",
+    ),
+    "empty label": (shaped(label=" "), "objects without a usable name"),
+    "no label": (shaped(label=None), "objects without a usable name"),
+    "label an object": (shaped(label={}), "objects without a usable name"),
+    "no points": (shaped(points=None), COORDINATES),
+    "points flat": (shaped(points=[1, 1, 5, 1, 5, 4]), COORDINATES),
+    "points of three": (shaped(points=[[1, 1, 1]] * 3), COORDINATES),
+    "two points": (shaped(points=[[1, 1], [5, 1]]), "polygons with fewer than three points"),
+    "text points": (shaped(points=[["1", 1], [5, 1], [5, 4]]), COORDINATES),
+    "NaN": (shaped(points=[[float("nan"), 1], [5, 1], [5, 4]]), COORDINATES),
+    "endless": (shaped(points=[[1, 1], [5, 1], [5, 10**400]]), COORDINATES),
+    "too long": (shaped(points=ZIGZAG + ZIGZAG[:2]), "polygons that are too long together"),
+    "point": (shaped(shape_type="point", points=[[1, 1]]), "points"),
+    "points": (shaped(shape_type="points"), "points"),
+    "line": (shaped(shape_type="line", points=[[1, 1], [5, 1]]), "lines"),
+    "linestrip": (shaped(shape_type="linestrip"), "lines"),
+    "unknown shape": (shaped(shape_type="cuboid"), "shapes of an unknown type"),
+    "shape a list": (shaped(shape_type=[1]), "shapes of an unknown type"),
+    "rectangle of three": (shaped(shape_type="rectangle", points=[[1, 1]] * 3), COUNT),
+    "circle of three": (shaped(shape_type="circle", points=[[1, 1]] * 3), COUNT),
+    "rectangle outside": (
+        shaped(shape_type="rectangle", points=[[9, 1], [19.5, 2]]),
+        "shapes outside the photo",
+    ),
+    "circle far away": (
+        shaped(shape_type="circle", points=[[1e300, 1], [1e300, 2]]),
+        "shapes outside the photo",
+    ),
+    "mask missing": (masked(None), "damaged masks"),
+    "mask a list": (masked([[1]]), "damaged masks"),
+    "mask not base64": (masked("ä!"), "damaged masks"),
+    "mask empty": (masked(""), "damaged masks"),
+    "mask not an image": (masked("aGVsbG8="), "damaged masks"),
+    "mask a gif": (masked(png(file_format="GIF")), "damaged masks"),
+    "mask cut off": (masked(CORRUPT), "damaged masks"),
+    "mask in colour": (masked(png(mode="RGB")), "masks of another size than their box"),
+    "mask too small": (masked(png((2, 2))), "masks of another size than their box"),
+    "mask too large": (masked(png((6, 8))), "masks of another size than their box"),
+    "mask of zeros": (masked(png()), "empty masks"),
+    "mask a bomb": (masked(base64.b64encode(header_bomb()).decode()), "damaged masks"),
+    "mask beside": (masked(png(), ((8, 9), (10, 10))), "shapes outside the photo"),
+    "mask endless": (masked(png(), ((-1e300, 0), (1e300, 2))), "masks larger than the photo"),
 }
 
 
-def test_the_mask_that_the_hostile_ones_are_made_of_is_read():
-    assert not read_labelme(masked(png()), (6, 8))[0].mask.any()
-    assert not read_labelme(masked(png(mode="1")), (6, 8))[0].mask.any()
+def test_masks_are_cut_off_at_the_edge_of_the_photo():
+    ones = base64.b64encode(mask_png(np.ones((2, 3), bool))).decode()
+    ((item,), _) = read(masked(ones, ((7, 5), (9, 6))), (6, 8))
+    np.testing.assert_array_equal(item.mask, box(5, 6, 7, 8))
+    ((item,), _) = read(masked(ones, ((-1, -1), (1, 0))), (6, 8))
+    np.testing.assert_array_equal(item.mask, box(0, 1, 0, 2))
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_document_gets_one_clear_sentence(what):
-    document, sentence = HOSTILE[what]
+def test_a_circle_is_filled_as_pillow_does():
+    shape = {"label": "o", "shape_type": "circle", "points": [[60, 50], [90, 50]]}
+    ((item,), _) = read({"shapes": [shape]}, (100, 120))
+    canvas = Image.new("1", (120, 100))
+    ImageDraw.Draw(canvas).ellipse((30, 20, 90, 80), fill=1, outline=1)
+    assert iou(item.mask, np.array(canvas)) >= 0.97
+
+
+def test_a_group_keeps_its_parts_that_can_be_read():
+    point = {"label": "cat", "shape_type": "point", "points": [[1, 1]], "group_id": 4}
+    document = shaped(group_id=4)
+    document["shapes"].append(point)
+    ((item,), skipped) = read(document, (6, 8))
+    assert item.area == 20
+    assert not skipped
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_document_without_shapes_gets_one_clear_sentence(what):
+    document, sentence = REFUSED[what]
     with pytest.raises(AnnotationError, match=sentence) as caught:
-        read_labelme(copy.deepcopy(document), (6, 8))
+        read(document, (6, 8))
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("what", SKIPPED)
+def test_what_cannot_be_read_is_skipped_and_counted(what):
+    document, reason = SKIPPED[what]
+    assert read(copy.deepcopy(document), (6, 8)) == ([], {reason: 1})
+
+
+def test_a_point_beside_polygons_costs_only_itself():
+    document = shaped()
+    document["shapes"] *= 3
+    document["shapes"].insert(1, {"label": "eye", "shape_type": "point", "points": [[1, 1]]})
+    objects, skipped = read(document, (6, 8))
+    assert len(objects) == 3
+    assert skipped == {"points": 1}
+
+
+@pytest.mark.parametrize("size", [("8", 6), (None, 6), (8, None), (-8, 6), (True, 6)])
+def test_a_size_that_is_none_is_not_compared(size):
+    document = shaped() | {"imageWidth": size[0], "imageHeight": size[1]}
+    assert len(read(document, (6, 8))[0]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 
@@ -10,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mobilesam import PhotoObject, PromptError
-from mobilesam.export import cutout_png, export_file, mask_png
-from mobilesam.export.pictures import index_png
+from mobilesam.export import ClassList, cutout_png, export_file, mask_png
+from mobilesam.export.pictures import classes_csv, index_png
 from mobilesam.images import open_photo
 from tests.shapes import fifty_masks
 
@@ -140,14 +141,34 @@ def test_names_in_the_zip_are_safe_and_unique(disc, ring):
     objects = [PhotoObject(name, ring) for name in names]
     with cutouts_zip(open_photo(disc), objects) as archive:
         assert archive.namelist() == [
-            "1-etc-passwd.png",
-            "2-C-x.png",
+            "1-.._.._etc_passwd.png",
+            "2-C__x.png",
             "3-cat.png",
             "4-Cat.png",
             "5-cat.png",
             "6-NUL.png",
-            "7-object.png",
-            "8-object.png",
-            "9-猫-Bär.png",
-            f"10-{'a' * 40}.png",
+            "7-....png",
+            "8-_.png",
+            "9-猫 Bär.png",
+            f"10-{'a' * 80}.png",
         ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("a; =1", "a;' =1"),
+        ('"=1', '"=1'),
+        ("traffic-light", "traffic-light"),
+        ("a=b, c@d; e+f", "a=b, c@d; e+f"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
+def test_no_name_in_the_legend_is_a_formula_of_a_spreadsheet(name, cell):
+    rows = list(csv.reader(classes_csv(ClassList([name])).splitlines()))
+    assert rows[2][1] == cell

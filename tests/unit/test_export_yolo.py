@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from mobilesam import PhotoObject
+from mobilesam.export.classes import ClassList
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from tests.serving import iou
 from tests.shapes import SPECKS, fifty_masks
@@ -47,7 +48,7 @@ def rasterised_by_ultralytics(line: str, size_hw: tuple[int, int]) -> np.ndarray
 @pytest.mark.parametrize("name", MASKS)
 def test_readers_that_round_or_truncate_find_the_mask(name, read_by_supervision, tell):
     mask = MASKS[name]
-    text = yolo_labels([PhotoObject("thing", mask)], mask.shape, NAMES)
+    text = yolo_labels([PhotoObject("thing", mask)], mask.shape, ClassList(NAMES))
     names, classes, (rounded,) = read_by_supervision(text, mask.shape)
     truncated = rasterised_by_ultralytics(text, mask.shape)
     overlap = min(iou(rounded, mask), iou(truncated, mask))
@@ -63,7 +64,7 @@ def test_readers_that_round_or_truncate_find_the_mask(name, read_by_supervision,
 def test_a_pixel_or_a_line_is_no_box(shape, read_by_supervision):
     mask = np.zeros((4000, 6000), bool)
     mask[-shape[0] :, -shape[1] :] = True
-    text = yolo_labels([PhotoObject("cat", mask)], mask.shape, NAMES)
+    text = yolo_labels([PhotoObject("cat", mask)], mask.shape, ClassList(NAMES))
     assert len(text.split()) == 7
     _, _, (found,) = read_by_supervision(text, mask.shape)
     np.testing.assert_array_equal(found, mask)
@@ -74,12 +75,12 @@ def test_every_object_has_a_line_but_those_with_empty_masks(read_by_supervision)
     mask = MASKS["disc 0"]
     objects = [PhotoObject(name, each) for name, each in
                (("thing", mask), ("cat", mask & ~mask), ("cat", ~mask))]  # fmt: skip
-    text = yolo_labels(objects, mask.shape, NAMES)
+    text = yolo_labels(objects, mask.shape, ClassList(NAMES))
     assert text.count("\n") == 2
     assert read_by_supervision(text, mask.shape)[1] == [1, 0]
     numbers = np.array([value for line in text.splitlines() for value in line.split()[1:]], float)
     assert 0 <= numbers.min() <= numbers.max() <= 1
-    assert yolo_labels([], mask.shape, NAMES) == ""
+    assert yolo_labels([], mask.shape, ClassList(NAMES)) == ""
 
 
 def test_data_yaml_keeps_any_name():

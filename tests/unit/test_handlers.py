@@ -24,6 +24,7 @@ from mobilesam.interactions import parse_interactions
 from mobilesam.masks import mask_from_coco_rle, mask_to_coco_rle
 from mobilesam.model import backend as backends
 from mobilesam.web.page import handlers as handlers_module
+from mobilesam.web.page import opening as opening_module
 from mobilesam.web.page import photo_sessions
 from mobilesam.web.page.component import prompt_canvas
 from mobilesam.web.page.handlers import PageHandlers
@@ -103,7 +104,7 @@ def test_a_photo_is_opened_under_a_token_that_cannot_be_guessed(handlers, photo)
 def test_a_photo_reports_its_position_until_it_is_encoded(
     handlers, photo, another, held, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
 
     async def scene():
         paths = [photo, another(1), another(2)]
@@ -140,7 +141,7 @@ def test_the_last_reply_can_be_asked_for_again(handlers, photo):
 def test_a_photo_waits_in_the_queue_until_the_model_is_loaded(
     segmenter, folder, photo, another, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
     handlers = new_handlers(None, folder)
 
     async def scene():
@@ -176,7 +177,7 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence(folder, photo):
 
 
 def test_only_so_many_photos_wait_for_the_model(folder, photo, another, monkeypatch):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.01)
     handlers = new_handlers(None, folder)
     handlers._queues.photos = WorkQueue(1, 0, BUSY)
 
@@ -218,7 +219,7 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
     handlers, photo, another, held, folder, monkeypatch
 ):
     handlers._queues.photos = WorkQueue(1, 0, BUSY)
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
 
     async def scene():
         first = await start(handlers, photo)
@@ -237,8 +238,8 @@ def test_a_full_queue_is_one_sentence_and_leaves_no_file(
 def test_a_waiting_photo_that_is_not_polled_is_dropped(
     handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
-    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "OPEN_TIMEOUT_S", 1.5)
 
     async def scene():
         first = await start(handlers, photo)
@@ -258,7 +259,7 @@ def test_a_waiting_photo_that_is_not_polled_is_dropped(
 
 @pytest.mark.slow
 def test_an_open_photo_is_not_dropped_without_polls(handlers, photo, monkeypatch):
-    monkeypatch.setattr(handlers_module, "OPEN_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(opening_module, "OPEN_TIMEOUT_S", 1.5)
 
     async def scene():
         reply = await poll(handlers, await start(handlers, photo))
@@ -318,11 +319,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_file(handlers, folder, photo,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", fill)
-        reply = handlers.export(query)
+        reply = handlers.files.export(query)
     assert not reply["ok"]
     assert "disk is full" in reply["error"]
     assert len(files_in(folder)) == 1
-    assert handlers.export(query)["ok"]
+    assert handlers.files.export(query)["ok"]
 
 
 def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, held):
@@ -342,7 +343,7 @@ def test_a_tab_closed_during_an_encode_leaves_nothing(handlers, photo, folder, h
 def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
     handlers, photo, another, held, folder, stub_sam, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
 
     async def scene():
         first = await start(handlers, photo)
@@ -363,7 +364,7 @@ def test_a_tab_closed_while_its_photo_waits_leaves_the_queue(
 
 def test_opening_a_photo_is_logged_once_when_it_ends(handlers, photo, held, caplog, monkeypatch):
     caplog.set_level(logging.INFO, logger="mobilesam")
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.05)
 
     async def scene():
         reply = await start(handlers, photo)
@@ -384,7 +385,7 @@ def test_opening_a_photo_is_logged_once_when_it_ends(handlers, photo, held, capl
 def test_the_newest_photos_of_a_tab_take_the_places_of_older_ones_that_wait(
     handlers, photo, another, held, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_POLL_S", 0.01)
+    monkeypatch.setattr(opening_module, "_POLL_S", 0.01)
     monkeypatch.setattr(photo_sessions, "MAX_WAITING_PER_SESSION", 2)
 
     async def scene():
@@ -411,7 +412,7 @@ def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, f
     query = {"path": str(path), "name": "disc.png"}
     for session in ("one", "two"):
         path.write_bytes(photo.read_bytes())
-        reply = run_async(handlers.open(query, session))
+        reply = run_async(handlers.opening.open(query, session))
         token = run_async(poll(handlers, reply))["token"]
         assert not path.exists()
     run_async(close_tab(handlers, "one"))
@@ -423,8 +424,8 @@ def test_a_photo_stays_when_another_tab_closes_the_same_photo(handlers, photo, f
 def test_an_upload_that_another_call_has_opened_is_expired(handlers, photo):
     """As after a lost reply, or a restart: the page then uploads the photo again."""
     query = {"path": upload(photo), "name": "disc.png"}
-    assert run_async(handlers.open(query, "one"))["ok"]
-    reply = run_async(handlers.open(query, "one"))
+    assert run_async(handlers.opening.open(query, "one"))["ok"]
+    reply = run_async(handlers.opening.open(query, "one"))
     assert reply["expired"]
     assert "Upload it" in reply["error"]
 
@@ -433,7 +434,7 @@ def test_an_upload_that_another_call_has_opened_is_expired(handlers, photo):
 def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
     elsewhere = photo.replace(folder.parent / "elsewhere.png")
     query = {"path": path.format(folder=folder), "name": "disc.png"}
-    reply = run_async(handlers.open(query, "one"))
+    reply = run_async(handlers.opening.open(query, "one"))
     assert not reply["ok"]
     assert "Upload it" in reply["error"]
     assert elsewhere.exists()
@@ -443,9 +444,19 @@ def test_paths_that_are_not_uploads_are_refused(handlers, folder, photo, path):
 @pytest.mark.parametrize("odd", [{"path": 7}, {"path": None}, {"name": None}, {"name": ["a"]}])
 def test_an_odd_first_call_is_one_sentence(handlers, photo, odd):
     query = {"path": upload(photo), "name": "disc.png", **odd}
-    reply = run_async(handlers.open(query, "one"))
+    reply = run_async(handlers.opening.open(query, "one"))
     assert "Reload the page" in reply["error"]
     assert len(handlers.photos) == 0
+
+
+def test_an_endless_name_is_refused(handlers, photo):
+    for length, is_open in ((1001, False), (1000, True)):
+        query = {"path": upload(photo), "name": "x" * length}
+        reply = run_async(handlers.opening.open(query, "one"))
+        assert reply["ok"] == is_open
+        assert is_open or "at most 1000 characters" in reply["error"]
+    reply = handlers.files.read_classes({"text": "cat", "name": "x" * 1001})
+    assert "at most 1000 characters" in reply["error"]
 
 
 def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, photo, monkeypatch):
@@ -466,9 +477,9 @@ def test_when_the_last_tab_has_been_closed_free_memory_is_released(handlers, pho
 def test_now_and_then_free_memory_is_released_while_tabs_are_open(
     handlers, draw_disc, folder, monkeypatch
 ):
-    monkeypatch.setattr(handlers_module, "_TRIM_EVERY", 3)
+    monkeypatch.setattr(opening_module, "_TRIM_EVERY", 3)
     times = []
-    monkeypatch.setattr(handlers_module, "return_free_memory", lambda: times.append(number))
+    monkeypatch.setattr(opening_module, "return_free_memory", lambda: times.append(number))
     path = folder / "disc.png"
     for number in range(1, 8):
         Image.fromarray(draw_disc(number)).save(path)
@@ -479,10 +490,10 @@ def test_now_and_then_free_memory_is_released_while_tabs_are_open(
 
 def test_a_cut_out_is_soft_unless_hard_edges_are_asked_for(handlers, photo):
     query = {"token": opened(handlers, photo)["token"], "interactions": CLICK, "kind": "cutout"}
-    mask = np.array(Image.open(handlers.export({**query, "kind": "mask"})["path"])) == 255
+    mask = np.array(Image.open(handlers.files.export({**query, "kind": "mask"})["path"])) == 255
     levels = {}
     for edges in (None, "soft", "hard"):
-        reply = handlers.export({**query, "edges": edges})
+        reply = handlers.files.export({**query, "edges": edges})
         alpha = np.array(Image.open(reply["path"]))[..., 3]
         levels[edges] = len(np.unique(alpha))
         x, y = reply["corner"]
@@ -500,19 +511,19 @@ def test_the_cut_out_of_objects_shows_all_of_them(handlers, photo):
     rles = [mask_to_coco_rle(mask_from_coco_rle(rle, (120, 180))) for rle in rles]
     objects = [{"name": "a", "interactions": [{"type": "mask", "rle": rle}]} for rle in rles]
     query = {"token": token, "kind": "cutout", "edges": "hard", "objects": objects}
-    reply = handlers.export(query)
+    reply = handlers.files.export(query)
     alpha = np.array(Image.open(reply["path"]))[..., 3]
     assert reply["corner"] == [0, 0]
     columns = np.arange(180)
     np.testing.assert_array_equal(alpha == 255, [(columns < 5) | (columns >= 170)] * 120)
-    assert not handlers.export({**query, "objects": []})["ok"]
+    assert not handlers.files.export({**query, "objects": []})["ok"]
 
 
 def test_closing_a_tab_removes_its_photos_and_files_and_no_others(handlers, photo):
     mine, theirs = opened(handlers, photo, "one"), opened(handlers, photo, "two")
     query = {"interactions": CLICK, "kind": "mask"}
-    my_file = handlers.export({**query, "token": mine["token"]})
-    their_file = handlers.export({**query, "token": theirs["token"]})
+    my_file = handlers.files.export({**query, "token": mine["token"]})
+    their_file = handlers.files.export({**query, "token": theirs["token"]})
     run_async(close_tab(handlers, "one"))
     assert not Path(my_file["path"]).exists()
     assert Path(their_file["path"]).exists()
@@ -559,12 +570,12 @@ def test_a_mask_and_its_thumbnails_are_cleaned_unless_the_page_says_otherwise(
         expected = [answer.mask(clean=clean)]
         expected += [replace(answer, index=n).mask((64, 96), clean) for n in range(3)]
         assert shown == [mask_to_coco_rle(mask) for mask in expected]
-        file = handlers.export({**query, **given, "kind": "mask"})
+        file = handlers.files.export({**query, **given, "kind": "mask"})
         assert np.array_equal(np.array(Image.open(file["path"])) == 255, expected[0])
     thumbnails = [replace(answer, index=n).mask((64, 96), True) for n in range(3)]
     assert shown[1:] != [mask_to_coco_rle(mask) for mask in thumbnails]
-    for kind in ("segment", "export"):
-        refused = getattr(handlers, kind)({**query, "clean": "no", "kind": "mask"})
+    for answer in (handlers.segment, handlers.files.export):
+        refused = answer({**query, "clean": "no", "kind": "mask"})
         assert refused["error"] == "clean must be true or false."
 
 
@@ -596,10 +607,12 @@ def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
             info = await call("model_info", {})
             answer = await call("segment", {"token": reply["token"], "interactions": CLICK})
             odd = await call("open", 7)
-            return reply, info, answer, odd
+            begun = await call("dataset", {"format": "yolo", "photos": ["a"]})
+            return reply, info, answer, odd, begun
 
-    _, info, answer, odd = run_async(scene())
+    _, info, answer, odd, begun = run_async(scene())
     assert info["loaded"]
+    assert handlers.files.datasets.get(begun["dataset"]).tab == "the tab"
     assert answer["ok"]
     assert not odd["ok"]
     assert json.dumps(answer)

@@ -20,10 +20,15 @@ from tests.opening import new_handlers, opened
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = (
-    "open", "model_info", "segment", "everything", "export", "load_masks", "preview",
+    "open", "close", "model_info", "encode_crop", "segment", "everything", "export", "preview",
+    "import_annotations", "masks", "combine", "read_classes",
 )  # fmt: skip
 XY = st.tuples(st.floats(0, 180), st.floats(0, 120)).map(list)
 LABELS = st.sampled_from([0, 1])
+CROPS = st.one_of(
+    st.sampled_from([[0, 0, 90, 60], [0, 0, 180, 120], [20, 10, 60, 90]]),
+    st.lists(st.integers(-10, 200), min_size=4, max_size=4),
+)
 
 
 def record(**fields):
@@ -36,6 +41,8 @@ def record(**fields):
 STEPS = st.one_of(
     record(type=st.just("point"), x=st.floats(0, 180), y=st.floats(0, 120), label=LABELS),
     record(type=st.just("box"), box=st.just([5, 5, 90, 60])),
+    record(type=st.just("crop"), box=CROPS),
+    st.builds(lambda crop: {"type": "crop", "box": crop}, CROPS),
     record(type=st.just("candidate"), index=st.integers(-1, 3)),
     record(type=st.just("mask"), rle=record(size=st.just([120, 180]), counts=st.text(max_size=9))),
     record(type=st.just("stroke"), path=st.lists(XY), radius=st.floats(0, 5000), label=LABELS),
@@ -55,6 +62,7 @@ DOCUMENTS = st.one_of(
 )
 QUERIES = record(
     side=st.integers(),
+    crop=CROPS,
     interactions=INTERACTIONS,
     kind=st.sampled_from(["mask", "cutout", "yolo", "coco_rle", "labelme", "cutouts_zip"]),
     objects=st.lists(record(name=st.text(min_size=1), interactions=INTERACTIONS), max_size=3),
@@ -95,6 +103,8 @@ def test_any_json_gets_a_reply_that_json_can_carry(handlers, tmp_path, caplog, n
     def call(query):
         if name == "open":
             return run_async(server.open(query, "one"))
+        if name == "encode_crop":
+            return run_async(server.encode_crop(query))
         return getattr(server, name)(query)
 
     @settings(ALWAYS, max_examples=50)

@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from mobilesam import AnnotationError, Prediction, Prompt, PromptError
+from mobilesam.frame import Frame
 from mobilesam.interactions import (
     MAX_INTERACTIONS,
     MAX_PAINTED_PX,
@@ -26,7 +27,8 @@ from mobilesam.masks import mask_to_coco_rle
 from mobilesam.paint import CERTAIN_LOGIT, MAX_RADIUS_PX, Stroke
 from mobilesam.prompts import MAX_POINTS
 
-SIZE_HW, INPUT_HW = (120, 180), (683, 1024)
+SIZE_HW = (120, 180)
+FRAME = Frame(SIZE_HW, (683, 1024))
 CLICK, OTHER = AddPoint(90, 60, 1), AddPoint(20, 20, 0)
 BOX = SetBox((10, 20, 150, 110))
 
@@ -49,12 +51,12 @@ class FakeDecoder:
         first = 10 * len(self.requests)
         logits = np.arange(first, first + count, dtype=np.float32)[:, None, None]
         ious = np.array([0.5, 0.9, 0.7][:count], np.float32)
-        return Prediction(np.tile(logits, (1, 256, 256)), ious, SIZE_HW, INPUT_HW, 0.0)
+        return Prediction(np.tile(logits, (1, 256, 256)), ious, FRAME, 0.0)
 
 
-def play(interactions, decoder, size_hw=SIZE_HW, input_hw=INPUT_HW) -> Answer:
+def play(interactions, decoder, frame=FRAME) -> Answer:
     """Drives a replay with a decoder that remembers nothing."""
-    steps = replay(tuple(interactions), size_hw, input_hw)
+    steps = replay(tuple(interactions), frame)
     try:
         _, answer = next(steps)
         while True:
@@ -390,18 +392,18 @@ def test_strokes_with_too_many_points_together_are_refused():
 def test_wide_strokes_are_limited_by_the_area_they_sweep():
     wide = Stroke(((1.0, 1.0),), MAX_RADIUS_PX, 1)
     most = int(MAX_PAINTED_PX // (2 * MAX_RADIUS_PX) ** 2)
-    size_hw, input_hw = (5000, 8000), (640, 1024)
-    assert painted_px((wide,) * most, size_hw, input_hw) <= MAX_PAINTED_PX
+    frame = Frame((5000, 8000), (640, 1024))
+    assert painted_px((wide,) * most, frame) <= MAX_PAINTED_PX
     with pytest.raises(PromptError, match="too many brush strokes"):
-        play((wide,) * (most + 1), FakeDecoder(), size_hw, input_hw)
+        play((wide,) * (most + 1), FakeDecoder(), frame)
 
 
 def test_long_strokes_are_limited_even_if_they_are_thin():
     there_and_back = Stroke(((0.0, 0.0), (8000.0, 5000.0)) * 500, 1.0, 1)
-    size_hw, input_hw = (5000, 8000), (640, 1024)
+    frame = Frame((5000, 8000), (640, 1024))
 
     def paint(times: int) -> None:
-        play((there_and_back,) * times, FakeDecoder(), size_hw, input_hw)
+        play((there_and_back,) * times, FakeDecoder(), frame)
 
     paint(2)
     with pytest.raises(PromptError, match="too many brush strokes"):
@@ -413,7 +415,7 @@ def test_strokes_on_a_tiny_photo_are_limited_by_their_area_in_the_logits():
     log = (Stroke(((8.0, 8.0),) * 1000, 16.0, 1), *[AddPoint(8, 8, 1)] * 20)
 
     def click(times: int) -> None:
-        play(log[: 1 + times], FakeDecoder(), (16, 16), (1024, 1024))
+        play(log[: 1 + times], FakeDecoder(), Frame((16, 16), (1024, 1024)))
 
     click(10)
     with pytest.raises(PromptError, match="too many brush strokes"):
@@ -422,7 +424,7 @@ def test_strokes_on_a_tiny_photo_are_limited_by_their_area_in_the_logits():
 
 def test_a_wide_brush_covers_a_tiny_photo_which_can_still_be_clicked():
     stroke = Stroke(((0.0, 0.0),), 4096.0, 1)
-    answer = play((stroke, AddPoint(0.5, 0.5, 1)), FakeDecoder(), (1, 1), (1024, 1024))
+    answer = play((stroke, AddPoint(0.5, 0.5, 1)), FakeDecoder(), Frame((1, 1), (1024, 1024)))
     assert answer.mask().all()
     assert (answer.mask_input == CERTAIN_LOGIT).all()
 

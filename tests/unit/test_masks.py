@@ -10,12 +10,16 @@ from pycocotools import mask as coco_mask
 
 from mobilesam import AnnotationError, masks
 from mobilesam.masks import (
+    checked_rle,
     mask_bounds_xyxy,
+    mask_crop,
     mask_from_coco_rle,
     mask_to_coco_rle,
     mask_to_json,
+    rle_from_crop,
     scaled_mask,
 )
+from tests.shapes import fifty_masks
 
 
 def masks_by_name() -> dict[str, np.ndarray]:
@@ -194,3 +198,48 @@ def test_a_scaled_mask_has_the_pixels_that_are_half_covered():
     mask = np.zeros((2, 8), bool)
     mask[:, :3] = mask[0, 4:6] = mask[1, 6] = True  # a full block, a half, a half and a quarter
     np.testing.assert_array_equal(scaled_mask(mask, (1, 4)), [[True, True, True, False]])
+
+
+AWKWARD = {**fifty_masks(), "empty": np.zeros((20, 30), bool), "full": np.ones((20, 30), bool)}
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_crop_is_the_mask_within_its_box_and_back(name):
+    mask = AWKWARD[name]
+    rle = mask_to_coco_rle(mask)
+    (x, y), crop = mask_crop(rle)
+    rows, columns = np.nonzero(mask)
+    if not rows.size:
+        assert crop.size == 0
+    else:
+        assert (x, y) == (columns.min(), rows.min())
+        assert crop.shape == (np.ptp(rows) + 1, np.ptp(columns) + 1)
+    pasted = np.zeros_like(mask)
+    pasted[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    np.testing.assert_array_equal(pasted, mask)
+    assert rle_from_crop((x, y), crop, mask.shape) == rle
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_checked_rle_is_that_of_the_pixels(name):
+    mask = AWKWARD[name]
+    rle = mask_to_coco_rle(mask)
+    assert checked_rle(rle, mask.shape) == rle
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(np.diff(flat, prepend=False))
+    counts = np.diff(changes, prepend=0, append=flat.size).tolist()
+    split = [part for count in counts for part in (count - count // 2, 0, count // 2)]
+    for one in (counts, split):
+        assert checked_rle({"size": list(mask.shape), "counts": one}, mask.shape) == rle
+
+
+@pytest.mark.parametrize(
+    "counts",
+    ["", "~", "o", "1" * 1000, [], [600, 1], [599], [-1, 601], [10**30], [0.5, 599.5], None, {}],
+)
+def test_an_rle_that_does_not_fit_is_refused_without_its_pixels(counts):
+    for read in (checked_rle, mask_from_coco_rle):
+        with pytest.raises(AnnotationError, match="run-length mask"):
+            read({"size": [20, 30], "counts": counts}, (20, 30))
+    with pytest.raises(AnnotationError, match="its size is"):
+        checked_rle({"size": [30, 20], "counts": [600]}, (20, 30))

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from mobilesam.interactions import parse_interactions
 from mobilesam.web.page import object_payload
 from mobilesam.web.page.handlers import PageHandlers
-from mobilesam.web.page.object_payload import MAX_OBJECTS, objects_from_file
+from mobilesam.web.page.object_payload import MAX_OBJECTS
 from tests.opening import new_handlers, opened
 
 POINT = {"type": "point", "x": 90, "y": 60, "label": 1}
@@ -55,7 +55,7 @@ def save(handlers, token):
 
     def save_file(objects, kind="coco_rle", exclusive=None):
         query = {"token": token, "objects": objects, "kind": kind, "exclusive": exclusive}
-        reply = handlers.export(query)
+        reply = handlers.files.export(query)
         assert reply["ok"], reply
         return reply["name"], Path(reply["path"]).read_bytes()
 
@@ -87,12 +87,12 @@ def test_the_index_picture_has_the_colours_of_the_page(save):
 @pytest.mark.parametrize("colour", ["blue", 7, {}, "#1e8aff;"])
 def test_what_is_no_colour_gets_a_sentence(handlers, token, colour):
     query = {"token": token, "objects": two(colour=colour), "kind": "index_png"}
-    assert handlers.export(query)["error"].startswith("A colour must be")
+    assert handlers.files.export(query)["error"].startswith("A colour must be")
 
 
 def test_edited_masks_are_exported_unchanged(save):
     name, data = save(two())
-    assert name == "große-Scheibe-coco.json"
+    assert name == "große Scheibe-coco.json"
     assert json.loads(data)["images"][0]["file_name"] == "große Scheibe.png"
     masks = coco_masks(data)
     assert np.array_equal(masks["left"], LEFT)
@@ -102,7 +102,7 @@ def test_edited_masks_are_exported_unchanged(save):
 def test_clicks_are_decoded_at_the_size_of_the_photo(save, segmenter, handlers, token):
     _, data = save([{"name": "disc", "interactions": [POINT]}], "index_png")
     pixels = np.array(Image.open(io.BytesIO(data)))
-    mask = handlers.export({"token": token, "interactions": [POINT], "kind": "mask"})
+    mask = handlers.files.export({"token": token, "interactions": [POINT], "kind": "mask"})
     assert pixels.shape == (HEIGHT, WIDTH)
     assert np.array_equal(pixels == 1, np.array(Image.open(mask["path"])) == 255)
 
@@ -156,20 +156,17 @@ def test_overlaps_are_removed_by_the_chosen_rule(save, exclusive, left):
     ],
 )
 def test_objects_that_cannot_be_exported_get_a_sentence(handlers, token, objects):
-    reply = handlers.export({"token": token, "objects": objects, "kind": "coco_rle"})
+    reply = handlers.files.export({"token": token, "objects": objects, "kind": "coco_rle"})
     assert not reply["ok"]
     assert "went wrong" not in reply["error"]
 
 
-@pytest.mark.parametrize("what", ["export", "load_masks"])
-def test_a_file_has_a_cpu_budget(handlers, token, monkeypatch, what):
-    shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [99, 99]]}
-    text = json.dumps({"shapes": [shape] * 50})
+def test_an_export_has_a_cpu_budget(handlers, token, monkeypatch):
     items = [{"name": "a", "interactions": [edited(LEFT)]}] * 50
-    asked = {"token": token, "objects": items, "kind": "coco_rle", "text": text}
-    assert getattr(handlers, what)(asked)["ok"]
+    asked = {"token": token, "objects": items, "kind": "coco_rle"}
+    assert handlers.files.export(asked)["ok"]
     monkeypatch.setattr(object_payload, "CPU_BUDGET_S", 0.001)
-    reply = getattr(handlers, what)(asked)
+    reply = handlers.files.export(asked)
     assert not reply["ok"]
     assert "fewer objects" in reply["error"]
 
@@ -188,7 +185,7 @@ def test_decodes_count_although_they_run_in_another_thread(handlers, token, monk
     monkeypatch.setattr(stub_sam.mask_decoder.module, "forward", slow)
     items = [{"name": "a", "interactions": [{**POINT, "x": 10 + x}]} for x in range(50)]
     query = {"token": token, "objects": items, "kind": "index_png"}
-    assert "fewer objects" in handlers.export(query)["error"]
+    assert "fewer objects" in handlers.files.export(query)["error"]
     assert stub_sam.mask_decoder.calls <= 11
 
 
@@ -196,8 +193,8 @@ def test_decodes_count_although_they_run_in_another_thread(handlers, token, monk
 def test_unknown_rules_and_formats_get_a_sentence(handlers, token, odd):
     asked = {"token": token, "objects": two(), "kind": "coco_rle"}
     for reply in (
-        handlers.export({**asked, "exclusive": odd}),
-        handlers.export({**asked, "kind": odd}),
+        handlers.files.export({**asked, "exclusive": odd}),
+        handlers.files.export({**asked, "kind": odd}),
     ):
         assert not reply["ok"]
         assert "went wrong" not in reply["error"]
@@ -205,88 +202,6 @@ def test_unknown_rules_and_formats_get_a_sentence(handlers, token, odd):
 
 def test_an_unknown_token_is_expired(handlers, token):
     for token in ("other", None, []):
-        assert handlers.export({"token": token, "objects": two(), "kind": "coco_rle"})["expired"]
-        assert handlers.load_masks({"token": token, "text": "{}"})["expired"]
-
-
-@pytest.mark.parametrize("kind", ["coco_rle", "coco_polygons", "labelme"])
-def test_our_own_files_are_read_back_to_the_pixel(handlers, token, save, kind):
-    _, data = save(two(predicted_iou=0.75), kind)
-    reply = handlers.load_masks({"token": token, "text": data.decode()})
-    assert [item["name"] for item in reply["objects"]] == ["left", "right"]
-    assert [item["predicted_iou"] for item in reply["objects"]] == [0.75, None]
-    for item, mask in zip(reply["objects"], (LEFT, RIGHT), strict=True):
-        assert np.array_equal(coco_mask.decode(item["rle"]) == 1, mask)
-
-
-def test_of_a_file_of_several_photos_the_one_of_this_name_is_read(handlers, token):
-    photo = {"height": HEIGHT, "width": WIDTH}
-    document = {
-        "images": [
-            {"id": 1, "file_name": "other.png", **photo},
-            {"id": 2, "file_name": "große Scheibe.png", **photo},
-        ],
-        "categories": [{"id": 5, "name": "cup"}],
-        "annotations": [
-            {"image_id": at, "category_id": 5, "segmentation": [[at, 0, at + 9, 0, at + 9, 9]]}
-            for at in (1, 2)
-        ],
-    }
-    reply = handlers.load_masks({"token": token, "text": json.dumps(document)})
-    (item,) = reply["objects"]
-    columns = np.flatnonzero(coco_mask.decode(item["rle"]).any(axis=0))
-    assert item["name"] == "cup"
-    assert columns.min() >= 2
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        None,
-        7,
-        [],
-        "",
-        "no JSON",
-        "[]",
-        "{}",
-        "[" * 100_000,
-        '{"shapes": null}',
-        '{"shapes": []}',
-        '{"shapes": [{"label": "a", "points": [[0, 0], [1e999, 0], [1, 1]]}]}',
-        '{"annotations": 1, "images": [], "categories": []}',
-        '{"annotations": [], "images": [{"id": 1, "height": 1, "width": 1}], "categories": []}',
-    ],
-)
-def test_a_file_without_masks_of_this_photo_gets_a_sentence(handlers, token, text):
-    reply = handlers.load_masks({"token": token, "text": text})
-    assert not reply["ok"]
-    assert "went wrong" not in reply["error"]
-
-
-def test_more_objects_than_the_page_can_hold_are_refused(handlers, token):
-    shape = {"label": "a", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
-    many = json.dumps({"shapes": [shape] * (MAX_OBJECTS + 1)})
-    assert str(MAX_OBJECTS) in handlers.load_masks({"token": token, "text": many})["error"]
-    assert handlers.load_masks(
-        {"token": token, "text": json.dumps({"shapes": [shape] * MAX_OBJECTS})}
-    )["ok"]
-
-
-def test_empty_masks_of_a_file_are_left_out():
-    """Runs begin outside: 6 of them are an empty mask, 2 and then 4 are not."""
-    annotations = [
-        {
-            "id": number,
-            "image_id": 1,
-            "category_id": 1,
-            "segmentation": {"size": [2, 3], "counts": runs},
-        }
-        for number, runs in enumerate([[6], [2, 4]], start=1)
-    ]
-    document = {
-        "images": [{"id": 1, "file_name": "a.png", "width": 3, "height": 2}],
-        "annotations": annotations,
-        "categories": [{"id": 1, "name": "cup"}],
-    }
-    (loaded,) = objects_from_file(json.dumps(document), (2, 3), "a.png")
-    assert loaded.area == 4
+        assert handlers.files.export({"token": token, "objects": two(), "kind": "coco_rle"})[
+            "expired"
+        ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,24 @@ def owners(objects: list[PhotoObject], keep: str) -> str:
         ("half \ud83d of a face", "half of a face"),
         ("Bär 猫 😀", "Bär 猫 😀"),
         ("x" * 80 + "\x00 ", "x" * 80),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        ),
+        ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),  # Hindi
+        ("\u0d05\u0d35\u0d28\u0d4d\u200d x", "\u0d05\u0d35\u0d28\u0d4d\u200d x"),  # Malayalam
+        ("\u0644\u200d\u0647", "\u0644\u200d\u0647"),  # Arabic
+        (
+            "\U0001f469\u200d\U0001f4bb \u2764\ufe0f\u200d\U0001f525",
+            "\U0001f469\u200d\U0001f4bb \u2764\ufe0f\u200d\U0001f525",
+        ),
+        ("\u200dcat\u200c \u200c\u200d dog\u200d", "cat dog"),
+        ("a\u200c\u200d\u200cb", "a\u200cb"),
+        ("\u2067\u0645\u06cc\u200c\u062e\u2069\u200f", "\u0645\u06cc\u200c\u062e"),
+        ("Cafe\u0301 Ba\u0308r", "Caf\xe9 B\xe4r"),
+        ("\u1112\u1161\u11ab", "\ud55c"),  # Hangul
+        ("e\u202e\u0301", "\xe9"),  # composes once the control is gone
+        ("\u2126", "\u03a9"),  # ohm
     ],
 )
 def test_a_name_is_one_printable_line(given, kept):
@@ -48,10 +68,21 @@ def test_a_name_is_one_printable_line(given, kept):
     assert PhotoObject(given, MASK).name == kept
 
 
-@pytest.mark.parametrize("name", ["", " \n", "\x00\u200b", "x" * 81, None, 7, b"cat", ["cat"]])
+@pytest.mark.parametrize(
+    "name",
+    ["", " \n", "\x00\u200b", "\u200c", " \u200d \u200d", "x" * 81, None, 7, b"cat", ["cat"]],
+)
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(PromptError, match="name"):
         PhotoObject(name, MASK)
+
+
+@pytest.mark.parametrize("unit", ["a\u200c", "\u0301\u0316", "\U0001f469\u200d"])
+def test_a_name_of_megabytes_is_refused_at_once(unit):
+    began = time.thread_time()
+    with pytest.raises(PromptError, match="at most 80"):
+        checked_name(unit * 2_000_000)
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

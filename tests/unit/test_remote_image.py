@@ -81,9 +81,9 @@ def test_a_photo_is_fetched_into_the_upload_folder_under_its_name(get, site, tmp
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/", "photo"), ("/.png", "png"), ("/a%00b.png", "ab.png"), ("/C:%5Ccon.png", "con.png"),
-     ("/a/..%2f..%2fetc%2fpasswd", "passwd"), ("/" + 80 * "%F0%9F%90%88", 60 * "\U0001f408"),
-     ("/a" + 99 * ".", "photo")],
+    [("/", "photo"), ("/.png", "_png"), ("/a%00b.png", "a_b.png"), ("/C:%5Ccon.png", "_con.png"),
+     ("/a/..%2f..%2fetc%2fpasswd", "passwd"), ("/" + 80 * "%F0%9F%90%88", 63 * "\U0001f408"),
+     ("/a" + 99 * ".", "a")],
 )  # fmt: skip
 def test_the_name_of_a_photo_is_safe(get, path, name, tmp_path):
     file = get(path)

@@ -5,23 +5,24 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_http_url_like
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 import mobilesam
 from mobilesam.cleanup import clean_mask
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import ImageError, MobileSamError, PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.export import FILE_FORMATS, export_file, read_objects
+from mobilesam.export import FILE_FORMATS, ClassList, export_file, read_objects
 from mobilesam.images import open_photo
 from mobilesam.masks import mask_to_json
-from mobilesam.prompts import prompt_from_rows
+from mobilesam.prompts import Prompt, prompt_from_rows
+from mobilesam.schemas import validate
 from mobilesam.settings import MEGA, ImageLimits
 from mobilesam.web.server.queues import WorkQueue, WorkQueues, wait_until_done
 from mobilesam.web.server.remote_image import fetch_photo
@@ -31,7 +32,9 @@ from mobilesam.web.server.storage import checked_upload, new_file, upload_folder
 
 MODEL_TIMEOUT_S = 60.0
 _EVERYTHING_TIMEOUT_S = 120.0
-_EXPORT_CPU_S = 10.0
+_EXPORT_CPU_S = 30.0
+_SEGMENT_CPU_S = 30.0  # of several prompts, without the decoder
+MAX_PROMPTS = 100  # in one request
 _MAX_REPLY_BYTES = 32 * MEGA
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
@@ -109,12 +112,14 @@ class Endpoints:
         box: Any = None,
         multimask: Any = None,
         clean: Any = None,
+        prompts: Any = None,
     ) -> dict[str, Any]:
         """Segments one object in a photo: give points on it, a box around it, or both.
 
         A single point is ambiguous and returns three candidates; best is the index of the default
         one. Each mask is a COCO RLE, its bbox is [x, y, width, height], and predicted_iou is the
-        model's estimate of its quality.
+        model's estimate of its quality. With prompts, for several objects at once, there is one
+        mask for each, in their order: its default candidate. best is null then.
 
         Args:
             image: the photo.
@@ -122,6 +127,8 @@ class Endpoints:
             box: [x0, y0, x1, y1] in pixels, or null.
             multimask: true for three candidates, false for one, null for SAM's default.
             clean: true removes specks and fills small holes; false and null do not.
+            prompts: [{"points": [[x, y, label], ...], "box": [x0, y0, x1, y1]}, ...], each with
+                points, a box or both, in place of the other two arguments; or null.
 
         Returns:
             {"size": [H, W], "best": N, "masks": [{"rle", "bbox", "area", "predicted_iou"}, ...]}
@@ -130,6 +137,13 @@ class Endpoints:
             if not (value is None or isinstance(value, bool)):
                 raise PromptError(f"{name} must be true, false or null.")
         segmenter = self._model.result()
+        if prompts is not None:
+            if points is not None or box is not None:
+                raise PromptError("Give prompts alone, or points and a box for one object.")
+            several = _read_prompts(prompts)
+            embedding = segmenter.encode(checked_upload(image))
+            masks = _default_masks(segmenter, embedding, several, multimask, bool(clean))
+            return {"size": list(embedding.original_size), "best": None, "masks": masks}
         prompt = prompt_from_rows(points, box)
         embedding = segmenter.encode(checked_upload(image))
         prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
@@ -185,13 +199,21 @@ class Endpoints:
         }
 
     def export(
-        self, image: str | None, objects: Any, format: Any, name: Any = None, edges: Any = None
+        self,
+        image: str | None,
+        objects: Any,
+        format: Any,
+        name: Any = None,
+        edges: Any = None,
+        classes: Any = None,
+        tolerance: Any = None,
     ) -> str:
         """Exports masks of one photo as a file: a picture, cut-outs, or annotations.
 
         The formats are mask_png (all masks in one black and white picture), index_png (a pixel's
         value is the position of its object in the list), cutouts_zip (transparent PNGs), coco_rle
-        and coco_polygons (COCO instances), yolo (a ZIP of data.yaml and labels) and labelme.
+        and coco_polygons (COCO instances), yolo (a ZIP of data.yaml and labels), labelme, and
+        class_png (a ZIP of a picture whose pixels are class ids, and their names).
 
         Args:
             image: the photo.
@@ -200,6 +222,10 @@ class Endpoints:
             name: the photo's file name in the annotations, or null for the name of the upload.
             edges: of cut-outs. "soft" makes edges two pixels wide, without the colours of the
                 background; with "hard" or null a pixel is opaque or transparent.
+            classes: [name, ...], all classes in the order of their ids, so that the files of many
+                photos agree; or null for the order in which the names occur.
+            tolerance: by how many pixels polygons may differ from the masks, which makes them much
+                shorter; 0 and null keep them exact.
 
         Returns:
             The file.
@@ -210,7 +236,15 @@ class Endpoints:
         if edges not in ("soft", "hard", None):
             raise PromptError('edges must be "soft" or "hard", or null.')
         photo_name = _photo_name(name, path, photo.format)
-        file_name, data = export_file(format, photo, named, photo_name, soft=edges == "soft")
+        file_name, data = export_file(
+            format,
+            photo,
+            named,
+            photo_name,
+            edges == "soft",
+            ClassList.from_json(classes),
+            0 if tolerance is None else tolerance,
+        )
         return str(new_file(upload_folder(), file_name, data))  # removed like an upload
 
 
@@ -234,11 +268,14 @@ def add_endpoints(
     multimask = _json_input("multimask", {"type": "boolean"})
     clean = _json_input("clean", {"type": "boolean"})
     segment = in_queue(endpoints.segment, queues.segment, model)
-    add(segment, [points, box, multimask, clean], gr.JSON(visible=False, label="masks"))
+    properties = {"points": points.schema, "box": box.schema}
+    prompt_schema = {"type": "object", "properties": properties}
+    prompts = _json_input("prompts", {"type": "array", "items": prompt_schema})
+    add(segment, [points, box, multimask, clean, prompts], gr.JSON(visible=False, label="masks"))
 
     fields = TypeAdapter(EverythingOptions).json_schema()["properties"]
-    properties = {name: {"type": field["type"]} for name, field in fields.items()}
-    schema = {"type": "object", "properties": properties}
+    types = {name: {"type": field["type"]} for name, field in fields.items()}
+    schema = {"type": "object", "properties": types}
     options = _json_input("options", schema, {"points_per_side": 16})
     everything = in_queue(endpoints.everything, queues.everything, model)
     add(everything, [options], gr.JSON(visible=False, label="masks"))
@@ -251,7 +288,10 @@ def add_endpoints(
     name = _json_input("name", {"type": "string"})
     edges = _json_input("edges", {"type": "string", "enum": ["soft", "hard"]})
     export = in_queue(endpoints.export, queues.full_size)
-    add(export, [objects, file_format, name, edges], gr.File(visible=False, label="file"))
+    classes = _json_input("classes", {"type": "array", "items": {"type": "string"}})
+    tolerance = _json_input("tolerance", {"type": "number"})
+    inputs = [objects, file_format, name, edges, classes, tolerance]
+    add(export, inputs, gr.File(visible=False, label="file"))
 
 
 def _json_input(
@@ -285,6 +325,52 @@ def in_queue(
             raise gr.Error(str(error), print_exception=False) from error
 
     return handle
+
+
+class _SentPrompt(BaseModel, extra="forbid"):
+    points: Any = None  # `prompt_from_rows` validates points and box
+    box: Any = None
+
+
+_SENT_PROMPTS = TypeAdapter(
+    Annotated[list[_SentPrompt], Field(strict=True, min_length=1, max_length=MAX_PROMPTS)]
+)
+
+
+def _read_prompts(raw: object) -> list[Prompt]:
+    rows = validate(_SENT_PROMPTS, raw, name="prompts")
+    prompts = []
+    for index, sent in enumerate(rows):
+        try:
+            prompts.append(prompt_from_rows(sent.points, sent.box))
+        except PromptError as error:
+            raise PromptError(f"prompts[{index}]: {error}") from None
+    return prompts
+
+
+def _default_masks(
+    segmenter: "mobilesam.Segmenter",
+    embedding: "mobilesam.ImageEmbedding",
+    prompts: Sequence[Prompt],
+    multimask: bool | None,
+    clean: bool,
+) -> list[dict[str, Any]]:
+    """The mask of the default candidate for each prompt, as JSON."""
+    budget = CpuBudget(_SEGMENT_CPU_S)
+    masks: list[dict[str, Any]] = []
+    reply_bytes = 0
+    for prompt in prompts:
+        budget.check()
+        prediction = segmenter.predict(embedding, prompt, multimask_output=multimask)
+        mask = prediction.mask(prediction.best)
+        iou = float(prediction.iou_predictions[prediction.best])
+        masks.append(mask_to_json(clean_mask(mask, prompt) if clean else mask, predicted_iou=iou))
+        reply_bytes += len(masks[-1]["rle"]["counts"])
+        if reply_bytes > _MAX_REPLY_BYTES:
+            raise PromptError(
+                "The masks are too large for one reply. Send fewer prompts at a time."
+            )
+    return masks
 
 
 def _photo_name(name: object, path: Path, photo_format: str) -> str:

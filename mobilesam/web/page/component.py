@@ -7,7 +7,8 @@ import gradio as gr
 
 from mobilesam.web.server.static_files import STATIC_DIR, static_base
 
-_STYLE_SHEETS = ("page.css", "stage.css", "panels.css", "result.css")  # in the order of the cascade
+# In the order of the cascade.
+_STYLE_SHEETS = ("page.css", "stage.css", "panels.css", "result.css", "devices.css")
 
 
 def prompt_canvas(server_functions: Sequence[Callable[..., Any]], **props: Any) -> gr.HTML:

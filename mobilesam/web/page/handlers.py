@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,52 +17,46 @@ from anyio import to_thread
 from PIL import Image
 
 import mobilesam
-from mobilesam.errors import MobileSamError, PromptError
-from mobilesam.export import (
-    FILE_FORMATS,
-    cutout_bounds_xyxy,
-    cutout_png,
-    export_file,
-    mask_png,
-    safe_file_stem,
-)
-from mobilesam.images import Photo, scaled_size
+from mobilesam.images import scaled_size
 from mobilesam.interactions import Answer, parse_interactions
-from mobilesam.masks import Mask, mask_to_coco_rle, rle_area
-from mobilesam.objects import PhotoObject, union_mask
+from mobilesam.masks import mask_to_coco_rle, rle_area
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
+from mobilesam.web.page.file_handlers import FileHandlers
 from mobilesam.web.page.mask_generation import MaskGeneration
-from mobilesam.web.page.object_payload import is_clean, objects_from_file, objects_to_export
-from mobilesam.web.page.photo_sessions import PhotoSession, PhotoSessions
+from mobilesam.web.page.object_payload import is_clean
+from mobilesam.web.page.opening import PhotoOpening
+from mobilesam.web.page.photo_sessions import PhotoSession
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
-from mobilesam.web.server.replies import ExpiredError, Reply, answered, answering, refusal
-from mobilesam.web.server.storage import checked_upload, new_file
+from mobilesam.web.server.replies import ExpiredError, Reply, answering
 
 DISPLAY_SIDE = 1024  # the largest long side of a mask to display
 THUMBNAIL_SIDE = 96
-OPEN_TIMEOUT_S = 15.0  # how long a waiting photo is kept without a poll of the page
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
-_POLL_S = 1.0
 _MODEL_INFO_S = 20.0
 _EVERYTHING_DEFAULTS = {"min_area_share": 0.01, "mask_nms_thresh": 0.8}
 """Of the page: users look at all masks, and would have to sort out specks and near-duplicates."""
 _MAX_GENERATION_BYTES = 256 * MEGA  # of all mask generations together
-_TRIM_EVERY = 50  # photos between two trims of the heap, which costs 1% of their time
 
 
 class PageHandlers:
-    """Opens photos, segments them and makes files, for all users of one page."""
+    """Answers the page of all users.
+
+    Attributes:
+        opening: opens photos.
+        photos: those that are open.
+        files: makes and reads files.
+    """
 
     def __init__(self, model: Future[mobilesam.Segmenter], files: Path, queues: WorkQueues) -> None:
         """The model may still be loading; `files` is a folder that the web server serves."""
         self._model = model
-        self._files = files
         self._queues = queues
-        self.photos = PhotoSessions()
+        self.opening = PhotoOpening(model, files, queues)
+        self.photos = self.opening.photos
+        self.files = FileHandlers(model, files, queues, self.opening)
         self._generating = threading.Lock()
-        self._encodes = 0
 
     def server_functions(self) -> list[Callable[..., Awaitable[Reply]]]:
         """The functions that the page can call, each in its queue."""
@@ -71,16 +64,36 @@ class PageHandlers:
         # Gradio passes the request where the annotation says so. Its JSON has been read already.
         async def open(query: Any, request: gr.Request) -> Reply:
             body = await request.json()
-            return await self.open(query, str(body.get("session_hash")))
+            return await self.opening.open(query, str(body.get("session_hash")))
+
+        async def encode_crop(query: Any) -> Reply:
+            return await self.opening.encode_crop(query)
 
         async def model_info(query: Any) -> Reply:
             await wait_until_done(self._model, _MODEL_INFO_S)
             return self.model_info(query)
 
-        full_size = (self.export, self.load_masks, self.preview)
+        async def close(query: Any) -> Reply:
+            return self.opening.close(query)
+
+        async def dataset(query: Any, request: gr.Request) -> Reply:
+            body = await request.json()
+            return await self.files.dataset(query, str(body.get("session_hash")))
+
+        full_size = (
+            self.files.export,
+            self.files.masks,
+            self.files.combine,
+            self.files.import_annotations,
+            self.preview,
+            self.files.read_classes,
+        )
         return [
             open,
+            close,
             model_info,
+            dataset,
+            encode_crop,
             self._queues.clicks.serving(self.segment),
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
@@ -100,32 +113,6 @@ class PageHandlers:
             "everything": asdict(segmenter.everything_options(_EVERYTHING_DEFAULTS)),
         }
 
-    async def open(self, query: Any, session: str) -> Reply:
-        """Opens an upload: the first call has `path` and `name`, the following ones the `token`.
-
-        The page calls it until `state` is "done"; each call returns within a second. Until then,
-        `state` is "loading_model", "queued" or "encoding", and `position` the number of photos
-        ahead.
-        """
-        try:
-            is_open = "token" in query
-            photo = self.photos.get(query["token"]) if is_open else self._admit(query, session)
-            self.photos.close_later(photo, OPEN_TIMEOUT_S)
-            is_done = await wait_until_done(photo.opening, _POLL_S)
-            self.photos.get(photo.token)  # it may have been closed meanwhile
-        except Exception as error:
-            return refusal("open", query, error)
-        if not is_done:
-            position = self._queues.photos.position(photo.opening)
-            waiting_state = "queued" if position else "encoding"
-            state = waiting_state if self._model.done() else "loading_model"
-            return {"ok": True, "token": photo.token, "state": state, "position": position}
-        self.photos.keep(photo)
-        reply = photo.opening.result()
-        if not reply["ok"]:
-            self.photos.close(photo)
-        return reply
-
     @answering
     def segment(self, query: Mapping[str, Any]) -> Reply:
         """The mask for the interactions at display size, and thumbnails of the candidates.
@@ -133,8 +120,9 @@ class PageHandlers:
         `clean` in the query, true by default, removes specks and fills small holes.
         """
         started_at = time.perf_counter()
-        embedding = self._embedding(self.photos.get(query.get("token")))
-        answer = self._answer(embedding, query)
+        embedding = self.opening.embedding(self.photos.get(query.get("token")))
+        interactions = parse_interactions(query.get("interactions"))
+        answer = self._model.result().answer(embedding, interactions)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
         side = query.get("side")
         side = max(side, _MIN_DISPLAY_SIDE) if isinstance(side, int) else DISPLAY_SIDE
@@ -174,141 +162,25 @@ class PageHandlers:
         return {**reply, "waiting": is_waiting}
 
     @answering
-    def export(self, query: Mapping[str, Any]) -> Reply:
-        """Makes a file at the photo's own size; replies its path and the name to save it under.
-
-        `kind` is "mask" or "cutout" for the mask of the `interactions`, or that of all `objects`
-        together if they are given; or a file format for all `objects`. `clean` is as in `segment`,
-        and each object has its own. `exclusive` says which object gets a shared pixel, `edges`
-        whether those of cut-outs are "soft", the default, or "hard". The reply has a cut-out's
-        upper left `corner` in the photo, [x, y].
-        """
-        photo = self.photos.get(query.get("token"))
-        embedding = self._embedding(photo)
-        kind, edges = query.get("kind"), query.get("edges")
-        if edges not in (None, "soft", "hard"):
-            raise PromptError('edges must be "soft" or "hard".')
-        soft = edges != "hard"
-        more: Reply = {}
-        if kind in ("mask", "cutout"):
-            mask = self._mask(embedding, query)
-            name = f"{safe_file_stem(Path(photo.file_name).stem)}-{kind}.png"
-            if kind == "cutout":
-                more["corner"] = list(cutout_bounds_xyxy(mask, soft)[:2])
-                data = cutout_png(self._pixels(photo), mask, soft)
-            else:
-                data = mask_png(mask)
-        elif kind in FILE_FORMATS:
-            objects = self._objects(embedding, query)
-            name, data = export_file(kind, self._pixels(photo), objects, photo.file_name, soft)
-        else:
-            raise PromptError("This kind of file cannot be exported. Reload the page.")
-        return {"path": str(new_file(photo.folder, name, data)), "name": name, **more}
-
-    @answering
-    def load_masks(self, query: Mapping[str, Any]) -> Reply:
-        """The objects in the `text` of a mask file, with masks at the photo's own size."""
-        photo = self.photos.get(query.get("token"))
-        size_hw = self._embedding(photo).original_size
-        objects = objects_from_file(query.get("text"), size_hw, photo.file_name)
-        return {
-            "objects": [
-                {"name": item.name, "rle": item.rle, "predicted_iou": item.predicted_iou}
-                for item in objects
-            ]
-        }
-
-    @answering
     def preview(self, query: Mapping[str, Any]) -> Reply:
         """The photo as the model sees it, for files that browsers show otherwise or not at all."""
-        photo = self._pixels(self.photos.get(query.get("token")))
+        photo = self.opening.pixels(self.photos.get(query.get("token")))
         height, width = _fitted(photo.size_hw, _PREVIEW_SIDE)
         return {"url": jpeg_url(Image.fromarray(photo.pixels).resize((width, height)))}
 
     async def unload(self, request: gr.Request) -> None:
-        """Closes all photos of a tab that was closed."""
+        """Closes all photos and data sets of a tab that was closed."""
+        await to_thread.run_sync(self.files.datasets.close_tab, request.session_hash)
         closed = self.photos.of_session(request.session_hash)
         for photo in closed:
             self.photos.close(photo)
         if closed and not self.photos:
             await to_thread.run_sync(return_free_memory)
 
-    def _admit(self, query: Mapping[str, Any], session: str) -> PhotoSession:
-        """Moves an upload to its own folder and queues it under a new token."""
-        path, name = query.get("path"), query.get("name")
-        if not (isinstance(path, str) and isinstance(name, str)):
-            raise PromptError("The server does not understand the request. Reload the page.")
-        upload = checked_upload(path)
-        photo = PhotoSession(Path(name).name, self._files / secrets.token_hex(24), session)
-        photo.folder.mkdir()
-        upload.replace(photo.path)
-
-        def encode() -> Reply:
-            wait([self._model])  # the log counts this as waiting
-            return answered("open", query, lambda: self._encode(photo))
-
-        try:
-            self.photos.add(photo)
-            photo.opening = self._queues.photos.submit(encode)
-        except MobileSamError:  # too many photos are waiting
-            self.photos.close(photo)
-            raise
-        return photo
-
-    def _encode(self, session: PhotoSession) -> Reply:
-        """Encodes a photo, or finds its embedding in the cache."""
-        segmenter = self._model.result()
-        photo = self._pixels(session)
-        started_at = time.perf_counter()
-        embedding, was_cached = segmenter.encode_photo(photo)
-        elapsed_ms = 1000 * (time.perf_counter() - started_at)
-        session.embedding_key = embedding.key
-        if not was_cached:
-            self._encodes += 1
-            if self._encodes % _TRIM_EVERY == 0:
-                return_free_memory()
-        return {
-            "token": session.token,
-            "state": "done",
-            "size": list(photo.size_hw),
-            "ms": round(elapsed_ms),
-            "cached": was_cached,
-            "notes": [*photo.notes, *filter(None, [embedding.note])],
-            "preview": not photo.browser_agrees,
-        }
-
-    def _embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
-        embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
-        if not embedding:
-            raise ExpiredError("The photo must be encoded again. Open it again.")
-        return embedding
-
-    def _pixels(self, photo: PhotoSession) -> Photo:
-        if not photo.path.is_file():
-            raise ExpiredError("The server no longer has this photo. Open it again.")
-        return self._model.result().open(photo.path)
-
-    def _answer(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Answer:
-        interactions = parse_interactions(query.get("interactions"))
-        return self._model.result().answer(embedding, interactions)
-
-    def _objects(
-        self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]
-    ) -> list[PhotoObject]:
-        return objects_to_export(
-            self._model.result(), embedding, query.get("objects"), query.get("exclusive")
-        )
-
-    def _mask(self, embedding: mobilesam.ImageEmbedding, query: Mapping[str, Any]) -> Mask:
-        """The mask of all objects together, or of the interactions, at the photo's own size."""
-        if "objects" in query:
-            return union_mask(self._objects(embedding, query))
-        return self._answer(embedding, query).mask(clean=is_clean(query))
-
     def _start_generation(self, photo: PhotoSession, options: Any) -> str:
         segmenter = self._model.result()
         checked = segmenter.everything_options(options)
-        steps = segmenter.iter_everything(self._embedding(photo), checked)
+        steps = segmenter.iter_everything(self.opening.embedding(photo), checked)
         if photo.generation:
             photo.generation.stop()
         photo.generation = MaskGeneration(steps)

@@ -5,10 +5,12 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mobilesam.frame import CropXYXY
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.server.replies import ExpiredError, Reply
 
@@ -26,7 +28,9 @@ class PhotoSession:
         stored_name: of the photo's file.
         session: Gradio's session hash of the tab.
         embedding_key: key of its embedding; empty until it is encoded.
+        encode: queues the work of opening it; None once it is queued.
         opening: the last reply to `open`.
+        crops: the last reply to `encode_crop` for each crop.
         expiry: closes the photo when the page stops polling.
     """
 
@@ -36,7 +40,9 @@ class PhotoSession:
     stored_name: str = field(default_factory=lambda: secrets.token_hex(24))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
+    encode: Callable[[], Future[Reply]] | None = None
     opening: Future[Reply] = field(default_factory=Future)
+    crops: dict[CropXYXY, Future[Reply]] = field(default_factory=dict)
     expiry: asyncio.TimerHandle | None = None
     generation: MaskGeneration | None = None
 
@@ -44,6 +50,12 @@ class PhotoSession:
     def path(self) -> Path:
         """The uploaded file; its name is not in the paths of exports, which users may pass on."""
         return self.folder / self.stored_name
+
+    def start(self) -> None:
+        """Opens the photo, unless that has begun; BusyError if too many photos are waiting."""
+        if self.encode:
+            self.opening = self.encode()
+            self.encode = None
 
 
 class PhotoSessions:
@@ -85,7 +97,8 @@ class PhotoSessions:
         with self._lock:
             self._photos.pop(photo.token, None)
         self.keep(photo)
-        photo.opening.cancel()
+        for work in (photo.opening, *photo.crops.values()):
+            work.cancel()
         if photo.generation:
             photo.generation.stop()
         shutil.rmtree(photo.folder, ignore_errors=True)

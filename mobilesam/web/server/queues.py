@@ -6,6 +6,7 @@ Gradio would run everything in one pool of threads, in which slow work would blo
 import asyncio
 import contextvars
 import functools
+import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,7 @@ class WorkQueue:
         self._max_pending = threads + max_waiting
         self._busy_message = busy_message
         self._pending: list[Future[Any]] = []
+        self._last_submit = -math.inf
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Runs a function as soon as a thread is free; it can be cancelled until then."""
@@ -36,6 +38,7 @@ class WorkQueue:
         if len(self._pending) >= self._max_pending:
             raise BusyError(self._busy_message)
         queued_at.set(time.perf_counter())
+        self._last_submit = time.monotonic()
         future = self._executor.submit(contextvars.copy_context().run, work)
         self._pending.append(future)
         return future
@@ -43,6 +46,11 @@ class WorkQueue:
     async def run(self, work: Callable[[], T]) -> T:
         """Submits a function and returns its result; a cancelled wait leaves the queue."""
         return await asyncio.wrap_future(self.submit(work))
+
+    def is_idle(self, for_s: float) -> bool:
+        """Whether nothing runs or waits, and nothing has been submitted for some seconds."""
+        is_done = all(one.done() for one in self._pending)
+        return is_done and time.monotonic() - self._last_submit > for_s
 
     def position(self, future: Future[Any]) -> int:
         """How many pieces of work are ahead of one; 0 once it has started."""
@@ -90,7 +98,7 @@ class WorkQueues:
         self.others = WorkQueue(16, 400, busy)
 
 
-async def wait_until_done(future: Future[Any], timeout_s: float) -> bool:
+async def wait_until_done(future: Future[Any], timeout_s: float | None = None) -> bool:
     """Waits, without a thread, for work or for the model; returns whether the future is done."""
     waiter = asyncio.wrap_future(future)
     # asyncio would log an error that nobody retrieves from the waiter.

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import httpx
 
 from mobilesam.errors import ImageError
-from mobilesam.export.files import photo_file_name
+from mobilesam.export.names import photo_file_name, safe_file_name
 from mobilesam.settings import MEGA
 from mobilesam.web.server.storage import new_file, upload_folder
 
@@ -36,9 +36,7 @@ def fetch_photo(url: str, max_bytes: int) -> Path:
         name, data = asyncio.run(asyncio.wait_for(_fetch(url, max_bytes), _TIMEOUT_S))
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         raise ImageError(_NO_ANSWER) from None
-    # Gradio serves no hidden files. Most systems allow 255 bytes, and a character has up to four.
-    safe_name = photo_file_name(name or "photo")[-60:].lstrip(".") or "photo"
-    return new_file(upload_folder(), safe_name, data)
+    return new_file(upload_folder(), safe_file_name(photo_file_name(name or "photo"), ""), data)
 
 
 def is_public(address: str) -> bool:

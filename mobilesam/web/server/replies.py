@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.errors import MobileSamError, NotEncodedError, PromptError
 from mobilesam.web.server.request_log import logged_request
 
 NOT_UNDERSTOOD = "The server does not understand the request."
@@ -37,7 +37,7 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
 
     Returns:
         `ok`, and either the fields or an `error` to show; `expired` is true if the page can send
-        what is missing.
+        what is missing, and `crops` are those that it can have encoded.
     """
     try:
         with logged_request(name, reassurance="Your clicks are kept. "):
@@ -46,6 +46,8 @@ def answered(name: str, query: Any, work: Callable[[], Reply]) -> Reply:
             return {"ok": True, **work()}
     except ExpiredError as error:
         return {"ok": False, "error": str(error), "expired": True}
+    except NotEncodedError as error:
+        return {"ok": False, "error": str(error), "crops": [list(crop) for crop in error.crops]}
     except MobileSamError as error:
         return {"ok": False, "error": str(error)}
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mobilesam.errors import PromptError
 from mobilesam.settings import MEGA
 from mobilesam.web.server.replies import ExpiredError
 
@@ -105,6 +106,17 @@ def checked_upload(path: object) -> Path:
         if resolved.is_relative_to(upload_folder()) and resolved.is_file():
             return resolved
     raise ExpiredError("The server does not have the photo. Upload it and try again.")
+
+
+def check_size(file: Path, max_bytes: int) -> None:
+    """Raises PromptError if a file in the upload folder is too large for an upload.
+
+    Finished data sets are in the same folder, and can be far larger.
+    """
+    if file.stat().st_size > max_bytes:
+        raise PromptError(
+            f"A file can have at most {max_bytes / MEGA:g} MB. Use a smaller one, or split it."
+        )
 
 
 def new_file(parent: Path, name: str, data: bytes) -> Path:

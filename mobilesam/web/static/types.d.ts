@@ -13,8 +13,10 @@ type Bitmap = {size: [height: number, width: number], data: Uint8Array};
 
 /** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases. */
 type Stroke = {type: 'stroke', path: [x: number, y: number][], radius: number, label: number};
+/** The part of the photo, in whole pixels, that an object's points and box are answered from while they lie within. */
+type SetCrop = {type: 'crop', box: Box};
 type Interaction = {type: 'point', x: number, y: number, label: number} | {type: 'box', box: Box} | {type: 'mask', rle: Rle}
-  | {type: 'candidate', index: number} | Stroke;
+  | {type: 'candidate', index: number} | SetCrop | Stroke;
 
 type Candidate = {rle: Rle, predicted_iou: number};
 /** The server's answer to interactions: a mask, the share of the photo that it covers (0 to 1), and after a single click
@@ -23,8 +25,8 @@ type Reply = {
   rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number,
 };
 
-/** What a server function returns; `isLost`: no answer came. */
-type ServerReply = {ok: false, error: string, expired?: boolean, isLost?: boolean} | {ok: true, [field: string]: any};
+/** What a server function returns; `isLost`: no answer came; `crops` must be encoded first. */
+type ServerReply = {ok: false, error: string, expired?: boolean, crops?: Box[], isLost?: boolean} | {ok: true, [field: string]: any};
 type Call = (name: string, query: object, onTrouble?: () => void) => Promise<ServerReply>;
 
 /** A mask of automatic mask generation, at the photo's own size; ids start at 1. */
@@ -38,11 +40,24 @@ type Limits = {
 
 type Picture = HTMLCanvasElement | ImageBitmap;
 /** The open photo; the picture may be smaller. */
-type Photo = Size & {token: string, file: File, picture: ImageBitmap};
+type Photo = Size & {key: string, token: string, file: File, picture: ImageBitmap};
+/** A photo of the set, known by its content; the file is null where the browser does not have it any more. */
+type SetPhoto = {
+  key: string, name: string, file: File | null, thumbnail: Blob | null,
+  count: number,                  // of its objects
+  isDone: boolean,                // the user says so
+};
+/** What the browser keeps of the work in a photo; `writer` is the page that kept it. */
+type Work = {
+  name: string, size: [height: number, width: number], work: ObjectsSnapshot, count: number, isDone: boolean, writer: string,
+};
+type KeptWork = Work & {savedAt: number};
 type Example = {name: string, path: string, thumbnail: string};
 
 type PhotoLoader = {
   open: (file: File, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>,
+  prepare: (file: File) => Promise<void>,
+  forget: (file: File) => void,
   preview: (token: string) => Promise<ImageBitmap>,
 };
 
@@ -119,11 +134,14 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>
-  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'setArea' | 'setIou'
+  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
+    | 'projectFile' | 'projectPhotos' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
-  & Record<'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
-  & Record<'help' | 'camera', HTMLDialogElement>
+  & Record<'setFormat' | 'setTolerance' | 'keepDays' | 'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>
+  & Record<'help' | 'camera' | 'set', HTMLDialogElement>
+  & {classForm: HTMLFormElement, classNames: HTMLDataListElement}
   & Record<'stage' | 'frame' | 'limits' | 'examples' | 'modelInfo' | 'busyBox' | 'busy' | 'alert' | 'alertText' | 'note' | 'noteText'
-    | 'noteUndo' | 'brushSize' | 'zoom' | 'hint' | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps'
-    | 'generation' | 'generationStatus' | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView', HTMLElement>
+    | 'noteUndo' | 'photos' | 'photoList' | 'photoCount' | 'classList' | 'classStatus' | 'setProgress' | 'setVertices' | 'brushSize' | 'zoom' | 'hint'
+    | 'candidates' | 'verdict' | 'objectSection' | 'objectList' | 'objectHint' | 'overlaps' | 'generation' | 'generationStatus'
+    | 'encodeCost' | 'decodeCost' | 'device' | 'weights' | 'weightsNote' | 'resultView' | 'downloadTitle', HTMLElement>
   & {first: HTMLImageElement, video: HTMLVideoElement, generationProgress: HTMLProgressElement};

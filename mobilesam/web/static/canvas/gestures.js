@@ -1,6 +1,6 @@
-// Mouse, pen, touch and wheel on the canvas. One finger, the left or the right button make a gesture. Two
-// fingers, the middle button, or the left one while Space is held move the photo; a second finger cancels
-// the gesture of the first.
+// Mouse, pen, touch and wheel on the canvas. One finger, the left or the right button make a gesture; the eraser and the
+// button of a pen are as the right button. Two fingers, the middle button, or the left one while Space is held move the
+// photo; a second finger cancels the gesture of the first. While a pen is used, fingers do nothing.
 //
 // The wheel zooms the photo or scrolls the page. It always zooms with Ctrl, which a trackpad's pinch sends
 // too, and when the photo is zoomed in. At fit, rolling down scrolls the page; rolling up zooms only where
@@ -9,16 +9,23 @@
 /** @import {Viewport} from '../core/viewport.js' */
 import {clamp} from '../core/geometry.js';
 import {REACH_PX} from '../core/markers.js';
+import {createPalmFilter} from './palm.js';
 
 const CLICK_SLOP_PX = {mouse: 4, pen: 6, touch: 12};
 const ROLL_PAUSE_MS = 250;      // a longer pause begins another roll of the wheel
 const LINE_PX = 16;
+const ERASER = 5, SECONDARY = 2 | 32;          // a button, and bits of `buttons`: the right one or that of a pen, the eraser
 const MAX_NOTCH_PX = 120;
 const PINCH_GAIN = 5;           // a trackpad's pinch sends small deltas
 const ZOOM_PER_PX = 0.002;
 
 /** The number for the kind of pointer of an event. @type {(numbers: Record<string, number>, event: PointerEvent) => number} */
 const byPointer = (numbers, {pointerType}) => numbers[pointerType] ?? numbers.mouse;
+
+/** Whether a press excludes: with the right button, the button or the eraser of a pen, Shift or Alt.
+ * @type {(event: PointerEvent) => boolean} */
+const isNegativePress = ({button, buttons, pointerType, shiftKey, altKey}) => (
+  button === 2 || button === ERASER || (pointerType === 'pen' && (buttons & SECONDARY) > 0) || shiftKey || altKey);
 
 /** The position of an event on an element. @type {(event: MouseEvent, element: Element) => Point} */
 export function screenPointOf(event, element) {
@@ -90,6 +97,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   let start = {x: 0, y: 0}, moved = false;
   let initial = {x: 0, y: 0, length: 0}, initialView = viewport.view;
 
+  const isPalm = createPalmFilter(canvas);
   const imagePointOf = (/** @type {MouseEvent} */ event) => viewport.toImage(screenPointOf(event, canvas));
 
   function setMode(/** @type {Mode} */ next) {
@@ -114,6 +122,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   function press(/** @type {PointerEvent} */ event) {
     if (!viewport.isReady) return;
     event.preventDefault();
+    if (isPalm(event)) return;
     const screenPoint = screenPointOf(event, canvas);
     if (event.isPrimary) {
       canvas.focus({preventScroll: true});
@@ -130,18 +139,20 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
       startTransform();
     } else if (event.button === 1 || (isSpaceHeld() && event.button === 0)) {
       startTransform();
-    } else if (mode === null && (event.button === 0 || event.button === 2)) {
+    } else if (mode === null && [0, 2, ERASER].includes(event.button)) {
       start = screenPoint;
       moved = false;
       setMode('gesture');
-      const isNegative = event.button === 2 || event.shiftKey || event.altKey;
-      gestures.begin(viewport.toImage(screenPoint), isNegative, byPointer(REACH_PX, event));
+      gestures.begin(viewport.toImage(screenPoint), isNegativePress(event), byPointer(REACH_PX, event));
     }
   }
 
   function drag(/** @type {PointerEvent} */ event) {
     const screenPoint = screenPointOf(event, canvas);
-    if (!pointers.has(event.pointerId)) return hover(screenPoint);
+    if (!pointers.has(event.pointerId)) {
+      if (event.pointerType !== 'touch') hover(screenPoint);
+      return;
+    }
     pointers.set(event.pointerId, screenPoint);
     if (mode === 'gesture') {
       moved ||= Math.hypot(screenPoint.x - start.x, screenPoint.y - start.y) > byPointer(CLICK_SLOP_PX, event);
@@ -160,7 +171,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     if (pointers.size) return startTransform();
     setMode(null);
     if (!wasGesture) return;
-    if (event.type !== 'pointerup') return gestures.cancel();
+    if (event.type !== 'pointerup' || isPalm(event)) return gestures.cancel();
     gestures.move([imagePointOf(event)], moved);
     gestures.end();
     if (event.pointerType !== 'touch') hover(screenPointOf(event, canvas));
@@ -173,7 +184,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   for (const type of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
     canvas.addEventListener(type, lift);
   }
-  canvas.addEventListener('pointerleave', () => hover(null));
+  canvas.addEventListener('pointerleave', (event) => { if (event.pointerType !== 'touch') hover(null); });
   listenToWheel(canvas, viewport);
   canvas.addEventListener('wheel', () => { if (mode === 'transform') startTransform(); }, {passive: true});
 }

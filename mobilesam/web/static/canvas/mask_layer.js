@@ -1,4 +1,4 @@
-// The generated masks on the photo, and the tool that ticks some of them.
+// The generated masks on the photo, hatched where objects have been kept, and the tool that ticks some of them.
 import {PALETTE, pixelOf} from '../core/palette.js';
 import {decodeRle, displaySize, insideRanges, rangesIou} from '../core/rle.js';
 import {createCanvas, paintPixels} from './canvas2d.js';
@@ -7,20 +7,36 @@ import {paintMask} from './mask_painting.js';
 
 const FILL = 0x6b, EDGE = 0xe6, TICKED_FILL = 0xa0;    // alpha
 const PIXELS = PALETTE.map((colour) => [FILL, EDGE, TICKED_FILL].map((alpha) => pixelOf(colour, alpha)));
-const TICKED_EDGE = 0xffffffff;
+const TICKED_EDGE = 0xffffffff, HATCH = 0xa0ffffff;
+const HATCH_SHARE = 0.016;       // of the side: the distance of its lines, a quarter of which is their width
 const REPLACED_IOU = 0.5;       // a ticked mask and the better one that takes its place
 const SAME_IOU = 0.95;          // an object's mask may be of another size than the generated one
 const pixelsOf = (/** @type {number} */ id) => PIXELS[(id - 1) % PIXELS.length];
 
+/** An object of the photo; one that has just been begun is not kept yet. @typedef {{id: number, rle: Rle, isKept: boolean}} KnownObject */
+
 /** @param {number} side the longest side at which the masks are shown */
 export function createMaskLayer(side) {
-  const entries = /** @type {Map<number, {mask: GeneratedMask, ranges: number[]}>} */ (new Map());
+  /** `object` is the one with the same mask, if there is one. */
+  const entries = /** @type {Map<number, {mask: GeneratedMask, ranges: number[], object: KnownObject | undefined}>} */ (new Map());
+  let objects = /** @type {KnownObject[]} */ ([]);
+  const objectRanges = /** @type {WeakMap<Rle, number[]>} */ (new WeakMap());
   let size = /** @type {[height: number, width: number]} */ ([0, 0]);
   let top = new Uint32Array(0);  // the id of the uppermost mask at every pixel, column by column
   const overlay = createCanvas(1, 1), highlight = createCanvas(1, 1);
   let hovered = 0;
   const ticked = /** @type {Set<number>} */ (new Set());
   let checks = /** @type {Point[]} */ ([]);  // the pixels at which the ticked masks have their check marks
+
+  /** @type {(object: {rle: Rle}) => number[]} */
+  function rangesOf({rle}) {
+    const ranges = objectRanges.get(rle) ?? insideRanges(rle, size);
+    objectRanges.set(rle, ranges);
+    return ranges;
+  }
+
+  /** The object with the same mask. @param {number[]} ranges of the mask */
+  const objectWith = (ranges) => objects.find((object) => rangesIou(ranges, rangesOf(object)) > SAME_IOU);
 
   /** The middle of the longest column of pixels of every ticked mask that shows. */
   function placeChecks() {
@@ -43,11 +59,17 @@ export function createMaskLayer(side) {
     for (const {mask: {id}, ranges} of largestFirst) {
       for (let k = 0; k < ranges.length; k += 2) top.fill(id, ranges[k], ranges[k + 1]);
     }
-    const pixels = new Uint32Array(top.length);
+    const pixels = new Uint32Array(top.length), isKept = new Uint8Array(top.length), gap = Math.max(6, Math.round(side * HATCH_SHARE));
+    for (const ranges of objects.filter((object) => object.isKept).map(rangesOf)) {
+      for (let k = 0; k < ranges.length; k += 2) isKept.fill(1, ranges[k], ranges[k + 1]);
+    }
     for (let x = 0, index = 0; x < width; x++) {
       for (let y = 0; y < height; y++, index++) {
-        const id = top[index];
-        if (!id) continue;
+        const id = top[index], isHatched = isKept[index] && (x + y) % gap < gap / 4;
+        if (!id || isHatched) {
+          if (isHatched) pixels[y * width + x] = HATCH;
+          continue;
+        }
         const isWithin = (y === 0 || top[index - 1] === id) && (y === height - 1 || top[index + 1] === id)
           && (x === 0 || top[index - height] === id) && (x === width - 1 || top[index + height] === id);
         const [fill, edge, tickedFill] = pixelsOf(id), isTicked = ticked.has(id);
@@ -71,10 +93,21 @@ export function createMaskLayer(side) {
     get masks() { return Array.from(entries.values(), ({mask}) => mask); },
     get ticked() { return [...entries.values()].flatMap(({mask}) => (ticked.has(mask.id) ? [mask] : [])); },
     get hovered() { return entries.get(hovered)?.mask ?? null; },
-    /** The masks that are none of these of the same photo. @type {(masks: GeneratedMask[], others: Rle[]) => GeneratedMask[]} */
-    without(masks, others) {
-      const known = others.map((rle) => insideRanges(rle, size));
-      return masks.filter(({id}) => !known.some((ranges) => rangesIou(entries.get(id)?.ranges ?? [], ranges) > SAME_IOU));
+    /** The masks that are no objects. */
+    get others() { return [...entries.values()].flatMap(({mask, object}) => (object ? [] : [mask])); },
+    /** Hatches those that were kept. @param {KnownObject[]} known */
+    setObjects(known) {
+      objects = known;
+      for (const [id, entry] of entries) {
+        entry.object = objectWith(entry.ranges);
+        if (entry.object?.isKept) ticked.delete(id);
+      }
+      if (entries.size) paint();
+    },
+    /** The id of the object that a mask was kept as, or 0. @param {number} id of the mask */
+    keptAs(id) {
+      const object = entries.get(id)?.object;
+      return object?.isKept ? object.id : 0;
     },
     /** Ticks a mask, or no longer. @param {number} id */
     toggle(id) {
@@ -89,7 +122,8 @@ export function createMaskLayer(side) {
     update(ids, added) {
       for (const mask of added) {
         size = displaySize(mask.rle, side);
-        entries.set(mask.id, {mask, ranges: insideRanges(mask.rle, size)});
+        const ranges = insideRanges(mask.rle, size);
+        entries.set(mask.id, {mask, ranges, object: objectWith(ranges)});
       }
       const removed = [...entries.keys()].filter((id) => !ids.includes(id));
       removed.forEach((id) => remove(id, added));
@@ -121,10 +155,12 @@ export function createMaskLayer(side) {
   };
 }
 
-/** Creates the tool that highlights the mask under the pointer and ticks it on a click.
- * @param {{layer: ReturnType<typeof createMaskLayer>, onTick: () => void, onHover: () => void}} options
+/** Creates the tool that highlights the mask under the pointer and ticks it on a click; a click on one that was kept calls
+ * `onKept` with the id of its object.
+ * @param {{layer: ReturnType<typeof createMaskLayer>, onTick: () => void, onHover: () => void,
+ *   onKept: (object: number) => void}} options
  * @returns {Tool} */
-export function createMaskTool({layer, onTick, onHover}) {
+export function createMaskTool({layer, onTick, onHover, onKept}) {
   function hover(/** @type {Point | null} */ imagePoint, /** @type {Size} */ photo) {
     const id = imagePoint ? layer.idAt(imagePoint, photo) : 0;
     if (id === (layer.hovered?.id ?? 0)) return;
@@ -136,8 +172,9 @@ export function createMaskTool({layer, onTick, onHover}) {
     begin({from, photo}) { hover(from, photo); },
     move({to, photo}) { hover(to, photo); },
     end({from, moved, isNegative, photo}) {
-      const id = layer.idAt(from, photo);
+      const id = layer.idAt(from, photo), object = layer.keptAs(id);
       if (!id || moved || isNegative) return;
+      if (object) return onKept(object);
       layer.toggle(id);
       onTick();
     },

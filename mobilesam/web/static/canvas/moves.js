@@ -1,6 +1,7 @@
 // Moves and scales what shows in an element, with one or two pointers and the wheel.
 import {clamp} from '../core/geometry.js';
 import {screenPointOf} from './gestures.js';
+import {createPalmFilter} from './palm.js';
 
 const ZOOM_PER_PX = 0.002;
 const MAX_NOTCH_PX = 120;
@@ -9,13 +10,15 @@ const MAX_NOTCH_PX = 120;
  * @type {(view: HTMLElement, isActive: () => boolean,
  *   onMove: (change: {x: number, y: number, factor: number}) => void) => void} */
 export function listenToMoves(view, isActive, onMove) {
-  const pointers = /** @type {Map<number, Point>} */ (new Map());
+  const pointers = /** @type {Map<number, Point>} */ (new Map()), isPalm = createPalmFilter(view);
   function spread() {
     const [a, b = a] = pointers.values();
     return {x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, length: Math.hypot(a.x - b.x, a.y - b.y)};
   }
   view.addEventListener('pointerdown', (event) => {
-    if (!isActive() || event.button !== 0 || pointers.size === 2) return;
+    if (!isActive() || event.button !== 0 || isPalm(event)) return;
+    if (event.isPrimary) pointers.clear();      // of another kind
+    if (pointers.size === 2) return;
     view.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, screenPointOf(event, view));
   });

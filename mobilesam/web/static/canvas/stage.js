@@ -166,6 +166,8 @@ export function createStage(refs, {tool, displaySide, onView}) {
     fit: viewport.fit, cancelGesture: gestures.cancel, redrawMarks: drawMarks,
     /** The imagePoint under the crosshair or the pointer; null where there is neither. */
     get target() { return crosshair.imagePoint ?? (pointer && viewport.toImage(pointer)); },
+    /** What shows of the photo, in its pixels. */
+    get visible() { return viewport.visible; },
     /** CSS pixels per photo pixel. */
     get scale() { return viewport.projection().scale; },
     /** The longest side that a mask needs for an outline about one CSS pixel wide. */
@@ -194,6 +196,11 @@ export function createStage(refs, {tool, displaySide, onView}) {
       rle = null;
       strokes = [];
       drawMask();
+    },
+    /** No photo is open any more. */
+    clear() {
+      viewport.fit();
+      frame.removeAttribute('style');
     },
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */

@@ -1,5 +1,6 @@
 import {boxBetween, pixelAt} from '../core/geometry.js';
 import {REACH_PX, cursorOf, markerAt, withMoved, withoutMarker} from '../core/markers.js';
+import {quoted} from '../core/names.js';
 import {drawBox} from './markers.js';
 
 const MIN_BOX_PX = 4;           // on the screen; a thinner box is a click with an unsteady hand
@@ -81,7 +82,7 @@ export function createPromptTool({
       if (isIdle) return null;
       if (marker) return {cursor: cursorOf(marker), title: marker.sides ? 'Drag to change the box' : 'Drag to move, click to remove'};
       const object = isRemoving() ? null : objectAt(at);
-      return object && {cursor: 'pointer', title: `Edit “${object.name}”`};
+      return object && {cursor: 'pointer', title: 'Edit ' + quoted(object.name)};
     },
     /** The one that is dragged, or that a press would take hold of. */
     get marker() { return held?.marker ?? (hovered.interactions === interactions() ? hovered.marker : null); },

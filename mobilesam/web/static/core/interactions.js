@@ -2,6 +2,9 @@
 export const isAnswerable = (/** @type {Interaction[]} */ interactions) => interactions.some((item) => (
   item.type === 'box' || item.type === 'mask' || ('label' in item && item.label === 1)));
 
+/** The crop that an object was begun in. @type {(interactions: Interaction[]) => SetCrop | undefined} */
+export const cropIn = (interactions) => interactions.find((item) => item.type === 'crop');
+
 /** The last interaction that is not the choice of a candidate. */
 export const lastPrompt = (/** @type {Interaction[]} */ interactions) => (
   interactions.filter((item) => item.type !== 'candidate').pop());

@@ -81,8 +81,12 @@ export function withMoved(interactions, {index, sides}, by, photo) {
   return String(box) === String(item.box) ? interactions : replaced(interactions, index, [{...item, box}]);
 }
 
-/** The interactions without a marker. @type {(interactions: Interaction[], marker: Marker) => Interaction[]} */
-export const withoutMarker = (interactions, {index}) => replaced(interactions, index, []);
+/** The interactions without a marker; none where only a crop would be left.
+ * @type {(interactions: Interaction[], marker: Marker) => Interaction[]} */
+export function withoutMarker(interactions, {index}) {
+  const rest = replaced(interactions, index, []);
+  return rest.every(({type}) => type === 'crop') ? [] : rest;
+}
 
 /** The CSS cursor over a marker. */
 export function cursorOf(/** @type {Marker} */ {sides}) {

@@ -3,8 +3,10 @@
 /** @import {UndoStack} from './undo_stack.js' */
 import {pixelAt} from './geometry.js';
 import {PALETTE} from './palette.js';
-import {coverage, hasPixel} from './rle.js';
+import {coverage, displaySize, hasPixel, insideRanges, rangesIou} from './rle.js';
+import {createUndoStack} from './undo_stack.js';
 
+const COMPARED_SIDE = 256, SAME_SHARE = 0.1, SAME_IOU = 0.9;
 const DEFAULT_NAME = /^Object (\d+)$/;
 
 /** @type {(item: PhotoObject) => item is PhotoObject & {reply: Reply}} */
@@ -19,18 +21,28 @@ export const formatIou = (/** @type {number} */ iou) => Math.min(iou, 1).toFixed
 
 /** What is known about a mask. @param {number} share of the photo, 0 to 1 @param {number | null} iou predicted */
 export const describeMask = (share, iou) => (
-  (iou === null ? '' : `Predicted IoU ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
+  (iou === null ? '' : `Quality ${formatIou(iou)} · `) + `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of the photo`);
+
+/** The objects with a mask as the server functions read them, visible or not. @param {ObjectsSnapshot} snapshot */
+export const exportedObjects = ({items}) => exported(items);
+
+const exported = (/** @type {PhotoObject[]} */ items) => items.filter(hasMask).map(({name, colour, undo: {states, index}, clean, predicted_iou}) => (
+  {name, colour, interactions: states[index], clean, predicted_iou}));
+
+/** Whether users gave an object its name. @param {string} name */
+export const isNamed = (name) => !DEFAULT_NAME.test(name);
 
 /** Creates the list of objects, with one that has no mask yet. The undo stack holds the interactions of the object that
  * is edited; `onShow` shows the mask of the interactions just restored into it.
- * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void,
- *   onFull: () => void}} options */
-export function createObjects({undoStack, maxObjects, onShow, onChange, onFull}) {
+ * `classColour` returns the colour of a class, or null for a name that is none; `defaultClass` the name of a kept object
+ * that has no name yet, '' for none.
+ * @param {{undoStack: UndoStack, maxObjects: number, onShow: (reply: Reply) => void, onChange: () => void, onFull: () => void,
+ *   classColour?: (name: string) => string | null, defaultClass?: () => string}} options */
+export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, classColour = () => null, defaultClass = () => ''}) {
   let items = /** @type {PhotoObject[]} */ ([]);
   let lastId = 0;
   let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
   let exclusive = /** @type {Exclusive} */ (null);
-  let isChanged = false;        // since the last export
   let clean = true;             // of new objects
   let active = create();
 
@@ -48,15 +60,15 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       predicted_iou: null, ...given,
       id: ++lastId,
       name: given.name || 'Object ' + (Math.max(0, ...numbers) + 1),
-      colour: PALETTE[uses.indexOf(Math.min(...uses))],
+      colour: classColour(given.name ?? '') ?? PALETTE[uses.indexOf(Math.min(...uses))],
     };
     items = [...items, item];
     return item;
   }
 
-  function changed() {
-    isChanged = true;
-    onChange();
+  function setName(/** @type {PhotoObject} */ item, /** @type {string} */ name) {
+    if (!name) return;
+    Object.assign(item, {name, colour: classColour(name) ?? item.colour});
   }
 
   /** Ends editing. Without a mask the active object becomes what it was before; a new one disappears. */
@@ -73,6 +85,11 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     if (reply) onShow(reply);
   }
 
+  function snapshot() {
+    active.undo = undoStack.save();
+    return {items: items.map((item) => ({...item})), active: active.id, exclusive};
+  }
+
   function hasRoomFor(/** @type {number} */ count) {
     const hasRoom = listed().length + count <= maxObjects;
     if (!hasRoom) onFull();
@@ -83,13 +100,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     get items() { return listed(); },
     get active() { return active; },
     get exclusive() { return exclusive; },
-    set exclusive(next) { exclusive = next; changed(); },
+    set exclusive(next) { exclusive = next; onChange(); },
     /** Of the active object, and of those that are begun after it. */
     get clean() { return active.clean; },
-    set clean(next) { clean = active.clean = next; changed(); },
-    /** Whether opening another photo would lose objects that were not exported. */
-    get isUnsaved() { return isChanged && listed().some((item) => item !== active || item.original); },
-    markSaved() { isChanged = false; },
+    set clean(next) { clean = active.clean = next; onChange(); },
     /** For the stage, which draws the mask that is edited itself. @returns {DrawnObject[]} */
     get drawn() {
       return items.filter(hasMask).map((item) => ({
@@ -97,13 +111,11 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       }));
     },
     /** For the server: all objects with a mask, visible or not. */
-    get exported() {
-      return items.filter(hasMask).map((item) => {
-        const {states, index} = item === active ? undoStack.save() : item.undo;
-        return {
-          name: item.name, colour: item.colour, interactions: states[index], clean: item.clean, predicted_iou: item.predicted_iou,
-        };
-      });
+    get exported() { return exportedObjects(snapshot()); },
+    /** The same of some objects, in their order. @param {PhotoObject[]} some */
+    exportedOf(some) {
+      active.undo = undoStack.save();
+      return exported(some);
     },
     /** The uppermost object that shows at an imagePoint within the photo and is not active, or null. */
     at(/** @type {Point} */ {x, y}, /** @type {Size} */ photo) {
@@ -118,14 +130,15 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
     setReply(reply) {
       if (active.reply === reply) return;
       active.reply = reply;
-      changed();
+      onChange();
     },
     /** Keeps the active object and begins another one. */
     next() {
       if (!hasMask(active) || !hasRoomFor(1)) return;
+      if (!active.original && !isNamed(active.name)) setName(active, defaultClass());
       leave();
       activate(create());
-      changed();
+      onChange();
     },
     edit(/** @type {number} */ id) {
       const item = find(id);
@@ -134,21 +147,31 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       item.visible = true;
       item.original = {undo: item.undo, reply: item.reply, clean: item.clean};
       activate(item);
-      changed();
+      onChange();
     },
     /** Renames an object; an empty name changes nothing. @type {(id: number, name: string) => void} */
     rename(id, name) {
       const item = find(id);
       if (!item) return;
-      item.name = name.trim() || item.name;
-      changed();
+      setName(item, name.trim());
+      onChange();
+    },
+    /** Gives all objects the colours of their classes. */
+    recolour() {
+      for (const item of items) item.colour = classColour(item.name) ?? item.colour;
+      onChange();
+    },
+    /** Gives all objects of a class another name. @type {(from: string, to: string) => void} */
+    renameClass(from, to) {
+      items.filter(({name}) => name === from).forEach((item) => setName(item, to));
+      onChange();
     },
     /** Shows or hides an object, unless it is active. @param {number} id */
     toggle(id) {
       const item = find(id);
       if (!item || item === active) return;
       item.visible = !item.visible;
-      changed();
+      onChange();
     },
     /** Deletes an object; `restoreRemoved` brings it back. @param {number} id */
     remove(id) {
@@ -159,14 +182,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       items = items.filter((other) => other !== item);
       removed = {item, index};
       if (item === active) activate(create());
-      changed();
+      onChange();
       return item;
     },
     restoreRemoved() {
       if (!removed) return;
       items = [...items.slice(0, removed.index), removed.item, ...items.slice(removed.index)];
       removed = null;
-      changed();
+      onChange();
     },
     /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
      * there is no room. */
@@ -179,10 +202,10 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       }));
       // An object that was not begun yet comes after them.
       if (!hasMask(active) && !active.original) items = [...items.filter((item) => item !== active), active];
-      changed();
+      onChange();
       return () => {
         items = items.filter((item) => item === active || !added.includes(item));
-        changed();
+        onChange();
       };
     },
     /** Another photo: no objects, no interactions. */
@@ -190,21 +213,55 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull})
       items = [];
       removed = exclusive = null;
       activate(create());
-      isChanged = false;
       onChange();
     },
-    snapshot() {
-      active.undo = undoStack.save();
-      return {items: items.map((item) => ({...item})), active: active.id, exclusive};
-    },
+    snapshot,
     restore(/** @type {ObjectsSnapshot} */ snapshot) {
-      items = snapshot.items.map((item) => ({...item}));
+      items = snapshot.items.map((item) => ({...item, colour: classColour(item.name) ?? item.colour}));
+      removed = null;
       exclusive = snapshot.exclusive;
       lastId = Math.max(...items.map(({id}) => id));
       activate(find(snapshot.active) ?? create());
-      changed();
+      onChange();
     },
   };
+}
+
+/** @typedef {{name: string, rle: Rle, predicted_iou: number | null}} GivenObject */
+
+/** Those of the objects that are not among the work in a photo yet, so that opening a file twice, or one that was exported
+ * from that work, does not double them: equal names, and masks that are equal at the size of a thumbnail.
+ * @type {(work: ObjectsSnapshot | null, given: GivenObject[]) => GivenObject[]} */
+export function newOnes(work, given) {
+  const known = (work?.items ?? []).filter(hasMask).map(({name, reply: {rle, coverage: share}}) => ({name, rle, share}));
+  const small = new Map(), size = given.length ? displaySize(given[0].rle, COMPARED_SIDE) : null;
+  const smallOf = (/** @type {Rle} */ rle) => {
+    if (size && !small.has(rle)) small.set(rle, insideRanges(rle, size));
+    return small.get(rle);
+  };
+  return given.filter(({name, rle}) => {
+    const share = coverage(rle);
+    return !known.some((one) => one.name === name && (one.rle.counts === rle.counts
+      || (Math.abs(one.share - share) <= SAME_SHARE * share && rangesIou(smallOf(one.rle), smallOf(rle)) >= SAME_IOU)));
+  });
+}
+
+/** The work in a photo without the loaded masks that are for one of another size, and how many those are.
+ * @type {(work: ObjectsSnapshot, photo: Size) => {work: ObjectsSnapshot | null, left: number}} */
+export function fittingWork(work, {width, height}) {
+  const items = work.items.filter(({undo: {states, index}}) => states[index].every((step) => (
+    step.type !== 'mask' || (step.rle.size[0] === height && step.rle.size[1] === width))));
+  return {work: items.length ? {...work, items} : null, left: work.items.length - items.length};
+}
+
+/** The work in a photo with more objects; null where there is no room.
+ * @type {(work: ObjectsSnapshot | null, given: GivenObject[],
+ *   options: {maxObjects: number, classColour: (name: string) => string | null}) => ObjectsSnapshot | null} */
+export function addedTo(work, given, options) {
+  const nothing = () => {}, undoStack = createUndoStack(nothing);
+  const objects = createObjects({undoStack, onShow: nothing, onChange: nothing, onFull: nothing, ...options});
+  if (work) objects.restore(work);
+  return objects.add(given) && objects.snapshot();
 }
 
 /** @typedef {ReturnType<typeof createObjects>} Objects */

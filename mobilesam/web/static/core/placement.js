@@ -43,6 +43,11 @@ export function placed([x0, y0, x1, y1], bounds, {x, y, scale}) {
   return [alongX(x0), alongY(y0), alongX(x1), alongY(y1)];
 }
 
+/** The part of a box that is in the photo, in whole pixels. @type {(box: Box, photo: Size) => Box} */
+export const visiblePart = ([x0, y0, x1, y1], {width, height}) => [
+  Math.max(0, Math.floor(x0)), Math.max(0, Math.floor(y0)), Math.min(width, Math.ceil(x1)), Math.min(height, Math.ceil(y1)),
+];
+
 /** Moves and scales an object further; its centre stays in the photo.
  * @type {(placement: Placement, bounds: Box, photo: Size, change: {x?: number, y?: number, factor?: number}) => Placement} */
 export function moved(placement, bounds, photo, {x = 0, y = 0, factor = 1}) {

@@ -1,4 +1,4 @@
-import {clamp, isInside} from './geometry.js';
+import {clamp, clampedTo, isInside} from './geometry.js';
 
 export const MAX_ZOOM = 16;
 const FIT_BELOW = 1.001;        // a smaller zoom cannot be told from the whole photo
@@ -60,6 +60,12 @@ export function createViewport(measure, onChange) {
     get view() { return view; },
     /** The imagePoint in the middle of the canvas. */
     get centre() { return {x: view.x * photo.width, y: view.y * photo.height}; },
+    /** What shows of the photo, in its pixels. @returns {Box} */
+    get visible() {
+      const {width, height} = measure();
+      const from = clampedTo(toImage({x: 0, y: 0}), photo), to = clampedTo(toImage({x: width, y: height}), photo);
+      return [from.x, from.y, to.x, to.y];
+    },
     isVisible: (/** @type {Point} */ imagePoint) => isInside(toScreen(imagePoint), measure()),
     open(/** @type {Size} */ size) { photo = size; show(FIT); },
     fit() { show(FIT); },

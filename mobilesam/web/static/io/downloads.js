@@ -1,12 +1,8 @@
-// Masks and objects exported at the photo's own size, and mask files loaded again.
+// Masks and objects exported at the photo's own size.
 import {fileUrl} from './server.js';
 
-const MAX_MASK_FILE_BYTES = 20e6;
 const DOUBLE_CLICK_MS = 500;
 const SAVED_MS = 60000;         // after which the browser has certainly read what it saves
-
-/** Whether a file contains masks rather than a photo. @param {File} file */
-export const isMaskFile = ({name, type}) => type === 'application/json' || /\.json$/i.test(name);
 
 /** Lets the browser save what is at an address. @type {(url: string, name: string) => void} */
 function saveAs(url, name) {
@@ -21,6 +17,9 @@ export function saveBlob(/** @type {Blob} */ blob, /** @type {string} */ name) {
   saveAs(url, name);
   setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
 }
+
+/** Saves a file of the server. @param {{path: string, name: string}} reply */
+export const saveFile = ({path, name}) => saveAs(fileUrl(path), name);
 
 /** @param {{ask: Call, setBusy: (text: string) => void, fail: (text: string) => null}} options */
 export function createDownloads({ask, setBusy, fail}) {
@@ -50,7 +49,7 @@ export function createDownloads({ask, setBusy, fail}) {
     async save(query) {
       if (isRepeated(query)) return false;
       const reply = await askBusy('Preparing the file…', 'export', query);
-      if (reply) saveAs(fileUrl(reply.path), reply.name);
+      if (reply) saveFile(reply);
       return reply !== null;
     },
     /** The cut-out of interactions or objects at the photo's own size. @type {(query: object) => Promise<CutoutFile>} */
@@ -60,14 +59,6 @@ export function createDownloads({ask, setBusy, fail}) {
       const url = fileUrl(reply.path), response = await fetch(url).catch(() => null);
       if (!response?.ok) throw new Error('The cut-out could not be downloaded. Check the connection and try again.');
       return {url, name: reply.name, corner: reply.corner, blob: await response.blob()};
-    },
-    /** The masks in a COCO or labelme file, for `objects.add`; null if it cannot be loaded. @param {File} file */
-    async loadMasks(file) {
-      if (file.size > MAX_MASK_FILE_BYTES) return fail('The mask file is larger than 20 MB. Split it by photo.');
-      const text = await file.text().catch(() => null);
-      if (text === null) return fail('The file could not be read. Choose it again.');
-      const reply = await askBusy('Reading the masks…', 'load_masks', {text});
-      return reply && reply.objects;
     },
   };
 }

@@ -4,6 +4,7 @@
 const API_URL = new URL('../../gradio_api/', import.meta.url).href;
 const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000];      // a restart of the server takes a while
 const MODEL_PAUSE_MS = 1000;
+const MAX_REPAIRS = 2;          // of a call: the photo, and then its crops
 const NO_ANSWER = 'The server does not answer. Your work is kept. Check the connection and try again.';
 const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and try again.';
 const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
@@ -30,15 +31,28 @@ export function createCall(functions) {
   };
 }
 
-/** Makes calls about the open photo: they carry its token, and if the server no longer knows the photo,
- * `reopen` opens it again first.
- * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<ServerReply>) => Call} */
-export function createAsk(call, token, reopen) {
+/** Makes calls about a photo: they carry its token, and end if another one takes its place (`current` says which). If the server no longer knows the photo, `reopen` opens it
+ * again first; if crops of it are missing, they are encoded first.
+ * @type {(call: Call, token: () => string | undefined, reopen: () => Promise<ServerReply>, current?: () => unknown) => Call} */
+export function createAsk(call, token, reopen, current = () => null) {
+  /** @type {(crops: Box[]) => Promise<ServerReply>} */
+  async function encode(crops) {
+    for (const crop of crops) {
+      const reply = await call('encode_crop', {crop, token: token()});
+      if (!reply.ok) return reply;
+    }
+    return {ok: true};
+  }
+
   return async (name, query, onTrouble) => {
-    const reply = await call(name, {...query, token: token()}, onTrouble);
-    if (reply.ok || !reply.expired) return reply;
-    const reopened = await reopen();
-    return reopened.ok ? call(name, {...query, token: token()}, onTrouble) : reopened;
+    const photo = current();
+    for (let repairs = 0; ; repairs++) {
+      const reply = await call(name, {...query, token: token()}, onTrouble);
+      if (reply.ok || repairs === MAX_REPAIRS || !(reply.expired || reply.crops)) return reply;
+      const repaired = reply.crops ? await encode(reply.crops) : await reopen();
+      if (!repaired.ok) return repaired;
+      if (current() !== photo) return {ok: false, error: 'Another photo was opened.'};
+    }
   };
 }
 

@@ -82,7 +82,7 @@ export function displayed(cutout, side) {
   return {...cutout, picture: scaledTo(cutout.picture, ...fitted(width, height, side))};
 }
 
-/** What shows within a frame when the cut-out lies on a background; a background picture fills the frame.
+/** What shows within a frame when the cut-out lies on a background; a background picture fills the photo.
  * @type {(photo: Photo, cutout: Cutout, background: Background, placement: Placement, frame: Box, width: number,
  *   height: number) => HTMLCanvasElement} */
 export function composed(photo, cutout, background, placement, frame, width, height) {
@@ -98,7 +98,7 @@ export function composed(photo, cutout, background, placement, frame, width, hei
     context.fillStyle = background === 'none' ? 'transparent' : background;
     context.fillRect(0, 0, width, height);
   } else {
-    drawIn(context, background, covering(background, {width, height}));
+    drawIn(context, background, onCanvas(covering(background, photo)));
   }
   drawIn(context, cutout.picture, onCanvas(placed(cutout.box, cutout.bounds, placement)));
   return canvas;

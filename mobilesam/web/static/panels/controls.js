@@ -2,13 +2,16 @@
 /** @import {Stage} from '../canvas/stage.js' */
 /** @import {Page} from './page.js' */
 import {hasMask} from '../core/objects.js';
+import {shortcutOf} from '../core/shortcuts.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
 
-/** @typedef {Record<string, (event?: Event) => unknown>} Commands */
+/** @typedef {Record<string, (argument?: any) => unknown>} Commands */
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
 
+const CLASS_KEYS = 9;
+const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown'];
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
 
 /** Shows which buttons can be used and which are pressed. */
@@ -20,10 +23,13 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
 
   store.subscribe((state) => {
     const {isOpening, tool, isRemoving, zoom} = state, isMask = Boolean(state.reply?.coverage);
+    const hasObjects = state.objects.some(hasMask), isAny = isMask || hasObjects;
+    const isKept = isMask && state.objects.some(({id, original}) => id === state.activeId && original);
     applyAll({
-      'undo': state.canUndo || isUndoNote(state), 'redo': state.canRedo, 'clear': state.interactions.length > 0,
-      'cutout': isMask, 'mask': isMask, 'next': isMask, 'copy': isMask || state.view === 'result', 'view-result': hasResult(state),
-      'save-all': state.objects.some(hasMask), 'load-masks': state.photo !== null,
+      'undo': (state.view === 'result' ? state.canUndoMove : state.canUndo) || isUndoNote(state), 'redo': state.canRedo,
+      'clear': state.interactions.length > 0, 'next': isMask, 'view-result': hasResult(state),
+      'merge': isKept && state.objects.length > 1, 'subtract': isKept && state.objects.length > 1, 'split': isKept,
+      'cutout': isAny, 'mask': isAny, 'copy': isAny, 'save-all': hasObjects, 'load-masks': state.photo !== null,
     }, (button, isEnabled) => { button.disabled = isOpening || !isEnabled; });
     applyAll({
       'tool-click': tool === 'click', 'tool-brush': tool === 'brush', 'tap-add': !isRemoving, 'tap-remove': isRemoving,
@@ -33,6 +39,7 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
       'zoom-in': zoom >= MAX_ZOOM, 'zoom-out': zoom <= 1, 'zoom-fit': zoom <= 1,
     }, (button, isInert) => button.setAttribute('aria-disabled', String(isInert)));
     buttons('sheet').forEach((button) => { button.ariaExpanded = String(state.isSheetOpen); });
+    refs.downloadTitle.textContent = isMask ? 'Download this mask' : hasObjects ? 'Download all objects' : 'Download';
     refs.zoom.textContent = Math.round(100 * zoom) + '%';
   });
 }
@@ -63,14 +70,20 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     'enter': ({repeat, shiftKey}) => repeat || crosshair.mark(shiftKey),
     'b': ({repeat}) => repeat || crosshair.corner(),
   };
+  const choose = (/** @type {number} */ number) => () => store.get().mode === 'clicks' && commands['choose-' + number]();
   /** @type {Keys} */
   const anywhere = {
     '0': commands['zoom-fit'], '+': commands['zoom-in'], '=': commands['zoom-in'], '-': commands['zoom-out'], '_': commands['zoom-out'],
     'p': commands['tool-switch'], '[': commands['brush-smaller'], ']': commands['brush-larger'],
-    '1': commands['choose-1'], '2': commands['choose-2'], '3': commands['choose-3'],
+    '1': choose(1), '2': choose(2), '3': choose(3),
+    'a': commands['photo-previous'], 'pageup': commands['photo-previous'],
+    'd': commands['photo-next'], 'pagedown': commands['photo-next'], 'f': commands['photo-done'],
     'n': commands.next, 'e': commands.edit, 'r': commands['view-switch'], 'delete': commands.delete, 'backspace': commands.delete,
     '?': commands.help, 'escape': commands.escape,
   };
+  /** Shift and a digit give an object one of the first classes. @returns {Keys} */
+  const classKeys = () => Object.fromEntries(store.get().classes.slice(0, CLASS_KEYS)
+    .map((name, index) => ['shift+' + (index + 1), () => commands.classify(name)]));
   /** @type {Keys} */
   const withCtrl = {'z': ({shiftKey}) => commands[shiftKey ? 'redo' : 'undo'](), 'y': commands.redo, 'c': commands.copy};
 
@@ -78,12 +91,11 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     const {target} = event;
     if (target instanceof Element && target.closest(TYPING)) return;
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
-    const key = event.key.toLowerCase(), isCommand = event.ctrlKey || event.metaKey;
-    if (store.get().isOpening && key !== 'escape') return;
-    if (isCommand && key === 'c' && (event.shiftKey || !getSelection()?.isCollapsed)) return;       // the browser's own
-    const act = isCommand ? withCtrl[key] : !event.altKey && ((target === refs.marks && onPhoto[key]) || anywhere[key]);
-    if (!act) return;
-    act(event);
+    const plain = {...anywhere, ...classKeys(), ...(target === refs.marks && onPhoto)};
+    const shortcut = shortcutOf(event, plain, withCtrl);
+    if (!shortcut || (store.get().isOpening && !WHILE_OPENING.includes(shortcut.name))) return;
+    if (shortcut.act === commands.copy && (event.shiftKey || !getSelection()?.isCollapsed)) return;      // the browser's own
+    shortcut.act(event);
     event.preventDefault();
   });
 }

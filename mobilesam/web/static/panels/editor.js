@@ -4,9 +4,10 @@ import {createBrush} from '../canvas/brush.js';
 import {createStage} from '../canvas/stage.js';
 import {createPromptTool} from '../canvas/tools.js';
 import {coalesced} from '../core/coalesced.js';
-import {isAnswerable, lastPrompt, strokesSince} from '../core/interactions.js';
+import {cropIn, isAnswerable, lastPrompt, strokesSince} from '../core/interactions.js';
 import {REACH_PX, markerAt, withoutMarker} from '../core/markers.js';
 import {createUndoStack} from '../core/undo_stack.js';
+import {createCrops} from './crops.js';
 
 const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
@@ -17,7 +18,7 @@ const PREVIEW_DELAY_MS = 80;    // a pointer that passes over the candidates req
  * whether the mask is to be cleaned. `objectAt` returns the object that a click selects where nothing is edited yet, and
  * `onHover` gets the imagePoint of the pointer.
  * @param {Page} page
- * @param {{ask: (name: string, query: object, onTrouble: () => void) => Promise<any>, leaveMasks: () => boolean,
+ * @param {{ask: (name: string, query: object, onTrouble?: () => void) => Promise<any>, leaveMasks: () => boolean,
  *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean,
  *   objectAt: (imagePoint: Point) => PhotoObject | null, onSelect: (object: PhotoObject) => void,
  *   onHover: (imagePoint: Point | null) => void}} handlers */
@@ -43,7 +44,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     const {photo, interactions, preview, askedSeq} = store.get(), wanted = preview?.interactions ?? interactions;
     if (!photo || !isAnswerable(wanted) || (wanted === confirmed && isFineEnough())) return;
     const mine = previews, clean = isClean();
-    const slow = setTimeout(() => store.set({slowText: 'Finding the mask…'}), SLOW_MS);
+    const slowText = isCropAnswered(wanted) ? 'Finding the mask…' : 'Encoding the visible part…';
+    const slow = setTimeout(() => store.set({slowText}), SLOW_MS);
     store.set({askedSeq: askedSeq + 1});
     const reply = await ask('segment', {interactions: wanted, clean, side: stage.maskSide},
       () => store.set({slowText: 'No answer yet, trying again…'}));
@@ -60,8 +62,35 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     store.set({interactions, canUndo: undoStack.canUndo, canRedo: undoStack.canRedo});
     if (!isAnswerable(interactions)) showReply(null);
     if (interactions === confirmed) clearAlert();       // of what was undone
+    encodeAhead();
     requestMask();
   });
+
+  /** Prepares for the first click on an object. */
+  function encodeAhead() {
+    if (!undoStack.interactions.length) crops.encodeAtRest();
+  }
+
+  /** Appends a point or a box. The first one on an object may be answered from a crop.
+   * @param {Interaction} prompt */
+  function addPrompt(prompt) {
+    const {interactions} = undoStack, box = interactions.length ? null : crops.current;
+    undoStack.replace([...interactions, .../** @type {Interaction[]} */ (box ? [{type: 'crop', box}] : []), prompt]);
+  }
+
+  /** Whether an earlier reply came from the crop of the interactions, if they have one.
+   * @param {Interaction[]} interactions */
+  function isCropAnswered(interactions) {
+    const crop = cropIn(interactions);
+    return !crop || store.get().answered.includes(crop);
+  }
+
+  /** Removes the crop of an object from its interactions, also from those that can be undone: they are answered from
+   * the whole photo. */
+  function leaveCrop() {
+    const {states, index} = undoStack.save(), crop = cropIn(states[index]);
+    undoStack.restore({states: states.map((state) => state.filter((item) => item !== crop)), index});
+  }
 
   /** Shows other interactions and their mask, until `endPreview` or until they are committed.
    * @param {Interaction[]} interactions */
@@ -102,15 +131,15 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   const promptTool = createPromptTool({
     isRemoving, onSelect, onHover, interactions: () => undoStack.interactions,
-    objectAt: (imagePoint) => (undoStack.interactions.length ? null : objectAt(imagePoint)),
+    objectAt: (imagePoint) => (undoStack.interactions.length && !store.get().combining ? null : objectAt(imagePoint)),
     onDrag: (interactions) => (interactions === undoStack.interactions ? endPreview() : showPreview(interactions)),
     onReplace: commit,
     onPoint(point) {
       const count = undoStack.interactions.filter(({type}) => type === 'point').length;
       if (count >= limits.max_points) fail(`An object can have up to ${limits.max_points} points. Undo some first.`);
-      else undoStack.push({type: 'point', ...point});
+      else addPrompt({type: 'point', ...point});
     },
-    onBox: (box) => undoStack.push({type: 'box', box}),
+    onBox: (box) => addPrompt({type: 'box', box}),
   });
   const brush = createBrush({
     limits, isRemoving, interactions: () => undoStack.interactions, onStroke: undoStack.push, onError: fail,
@@ -121,9 +150,11 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     tool: promptTool, displaySide: limits.display_side,
     onView(zoom) {
       store.set({zoom});
+      encodeAhead();
       if (!isFineEnough()) requestMask();
     },
   });
+  const crops = createCrops(store, {visible: () => stage.visible, encode: (crop) => ask('encode_crop', {crop})});
 
   function showBrushSize() {
     const text = Math.round(brush.size) + ' px';
@@ -150,7 +181,11 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   /** @param {any} reply to the newest interactions */
   function receive(reply) {
-    if (!reply.ok) return fail(reply.error);
+    if (!reply.ok) {
+      if (!reply.isLost && !isCropAnswered(undoStack.interactions)) leaveCrop();
+      else fail(reply.error);
+      return;
+    }
     clearAlert();
     showReply(reply);
     confirmed = undoStack.interactions;

@@ -1,17 +1,18 @@
 // Automatic mask generation: its settings, its progress, and the mode in which a click ticks a mask to keep.
 /** @import {Page, PageState} from './page.js' */
 import {createMaskLayer, createMaskTool} from '../canvas/mask_layer.js';
+import {quoted} from '../core/names.js';
 import {describeMask, hasMask} from '../core/objects.js';
 
 const LINGER_MS = 1000;         // longer than a double click, whose second half must not hit the tools
 
 /** @typedef {Record<'pause' | 'stop' | 'reset', () => void> & {start: (options: Record<string, number>) => void}} Generation */
-/** `onEdit` edits a mask, which ends the mode; `onKeep` keeps masks as objects and returns whether there was room, `more`
- * is a sentence to add to its message.
+/** `onEdit` edits a mask, which ends the mode; `onKeep` keeps masks as objects and returns whether there was room; `onReveal`
+ * shows the row of an object.
  * @param {Page} page
  * @param {{generation: Generation, redraw: () => void, onEdit: (rle: Rle) => void,
- *   onKeep: (masks: GeneratedMask[], more: string) => boolean}} options */
-export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
+ *   onKeep: (masks: GeneratedMask[]) => boolean, onReveal: (object: number) => void}} options */
+export function createEverything(page, {generation, redraw, onEdit, onKeep, onReveal}) {
   const {refs, store, buttons} = page;
   const layer = createMaskLayer(page.limits.display_side);
   let lingering = 0;            // a timer: the row is still there, without effect
@@ -33,7 +34,9 @@ export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
     return Object.fromEntries(filled.map(([name, field]) => [name, Number(field.value)]));
   }
 
-  function statusText(/** @type {PageState} */ {generation: {phase, done, total, isRetrying}, maskCount, hovered, hasHover}) {
+  function statusText(/** @type {PageState} */ {generation: {phase, done, total, isRetrying}, maskCount, hovered, hasHover, objects}) {
+    const object = hovered && objects.find(({id}) => id === layer.keptAs(hovered.id));
+    if (object) return `Kept as ${quoted(object.name)}.`;
     if (hovered) return describeMask(hovered.area / (hovered.rle.size[0] * hovered.rle.size[1]), hovered.predicted_iou);
     const points = total ? `${done} of ${total} points` : 'Starting';
     const masks = maskCount + (maskCount === 1 ? ' mask' : ' masks');
@@ -43,9 +46,11 @@ export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
     return `${phase === 'finished' ? '' : `Stopped at ${points}, `}${masks}.${offer}`;
   }
 
-  function keepText(/** @type {PageState} */ {maskCount, tickedCount}) {
-    if ((tickedCount || maskCount) === 1) return 'Keep 1 as an object';
-    return tickedCount ? `Keep ${tickedCount} as objects` : `Keep all ${maskCount || ''} as objects`;
+  function keepText(/** @type {PageState} */ {maskCount, tickedCount, otherCount}) {
+    if (maskCount && !otherCount) return 'All are kept';
+    if ((tickedCount || otherCount) === 1) return 'Keep 1 as an object';
+    if (tickedCount) return `Keep ${tickedCount} as objects`;
+    return otherCount < maskCount ? `Keep the other ${otherCount}` : `Keep all ${maskCount || ''} as objects`;
   }
 
   function show(/** @type {PageState} */ state) {
@@ -61,13 +66,15 @@ export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
     buttons('everything-stop')[0].disabled = !isRunning;
     buttons('everything-edit')[0].disabled = state.tickedCount !== 1;
     const [keepButton] = buttons('everything-keep');
-    keepButton.disabled = isRunning || !state.maskCount;
+    keepButton.disabled = isRunning || !state.otherCount;
     keepButton.textContent = keepText(state);
   }
 
   /** Tells what has changed in the layer. */
   function changed() {
-    store.set({maskCount: layer.masks.length, tickedCount: layer.ticked.length, hovered: layer.hovered});
+    store.set({
+      maskCount: layer.masks.length, otherCount: layer.others.length, tickedCount: layer.ticked.length, hovered: layer.hovered,
+    });
     redraw();
   }
 
@@ -104,14 +111,9 @@ export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
     if (!store.get().maskCount) done();
   }
 
-  /** Keeps the ticked masks, or all, except those that are objects already. */
+  /** Keeps the ticked masks, or all that were not kept yet. */
   function keep() {
-    const {ticked} = layer, chosen = ticked.length ? ticked : layer.masks;
-    const masks = layer.without(chosen, store.get().objects.filter(hasMask).map(({reply}) => reply.rle));
-    const known = chosen.length - masks.length, what = known === 1 ? 'was already an object' : 'were already objects';
-    const more = known ? ` ${known} ${what}.` : '';
-    if (!masks.length) store.set({alert: {text: 'Nothing to keep:' + more, kind: 'note'}});
-    else if (!onKeep(masks, more)) return;
+    if (!onKeep(layer.ticked.length ? layer.ticked : layer.others)) return;
     layer.untick();
     done();
     changed();
@@ -125,10 +127,15 @@ export function createEverything(page, {generation, redraw, onEdit, onKeep}) {
     onEdit(rle);
   }
 
-  const tool = createMaskTool({layer, onTick: changed, onHover: changed});
+  const tool = createMaskTool({layer, onTick: changed, onHover: changed, onKept: onReveal});
 
   store.subscribe((state, previous) => {
-    show(state);
+    if (state.mode === 'masks' && (state.mode !== previous.mode || state.objects !== previous.objects)) {
+      layer.setObjects(state.objects.filter(hasMask).map(({id, reply, original}) => (
+        {id, rle: reply.rle, isKept: id !== state.activeId || original !== null})));
+      changed();
+    }
+    show(store.get());
     if (state.modelInfo !== previous.modelInfo) showDefaults();
   });
   return {

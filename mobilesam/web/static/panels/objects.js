@@ -3,8 +3,12 @@
 /** @import {Editor} from './editor.js' */
 /** @import {Page, PageState} from './page.js' */
 import {isInside} from '../core/geometry.js';
+import {quoted} from '../core/names.js';
 import {createObjects, formatIou, hasMask, predictedIou} from '../core/objects.js';
+import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
+
+const NAME_IT = 'Name it';       // the button of a note
 
 /** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
  *   & {leaveName: () => void}} Actions */
@@ -22,13 +26,14 @@ const rowButton = (className, onClick) => element('button', {
 /** @param {number} id @param {number} maxName @param {Actions} actions */
 function createRow(id, maxName, actions) {
   const swatch = rowButton('sam-swatch', () => actions.edit(id));
-  const name = element('input', {type: 'text', maxLength: maxName, ariaLabel: 'Name of the object'});
+  const name = element('input', {type: 'text', dir: 'auto', maxLength: maxName, ariaLabel: 'Name of the object'});
+  name.setAttribute('list', 'sam-class-names');
   name.addEventListener('change', () => actions.rename(id, name.value));
   let former = '';
   name.addEventListener('focus', () => { former = name.value; });
-  name.addEventListener('keydown', ({key, isComposing}) => {
-    if (isComposing || !['Enter', 'Escape'].includes(key)) return;
-    if (key === 'Escape') name.value = former;
+  name.addEventListener('keydown', (event) => {
+    if (isForInputMethod(event) || !['Enter', 'Escape'].includes(event.key)) return;
+    if (event.key === 'Escape') name.value = former;
     actions.leaveName();
   });
   const iou = element('span', {className: 'sam-iou'});
@@ -55,7 +60,7 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
     ariaLabel: (isActive ? 'Editing ' : 'Edit ') + item.name, ariaPressed: String(isActive),
   });
   if (document.activeElement !== name) name.value = item.name;
-  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Predicted IoU'});
+  Object.assign(iou, {textContent: estimate === null ? '' : formatIou(estimate), title: estimate === null ? '' : 'Quality, as the model estimates it'});
   Object.assign(eye, {
     disabled: isActive, title: item.visible ? 'Hide on the photo' : 'Show on the photo',
     ariaLabel: (item.visible ? 'Hide ' : 'Show ') + item.name, ariaPressed: String(!item.visible),
@@ -93,6 +98,15 @@ function createObjectList({refs, store, limits}, actions) {
     });
   }
 
+  /** Scrolls the list to an object; the page does not scroll. @param {number} id */
+  function reveal(id) {
+    const row = rows.get(id);
+    if (!row) return;
+    const {top, bottom} = row.row.getBoundingClientRect(), list = refs.objectList.getBoundingClientRect();
+    refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
+    return row;
+  }
+
   store.subscribe((state, previous) => {
     refs.objectSection.inert = state.isOpening;
     for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
@@ -105,26 +119,26 @@ function createObjectList({refs, store, limits}, actions) {
     refs.winner.disabled = state.exclusive === null;
     refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
+    if (state.activeId !== previous.activeId) reveal(state.activeId);
   });
 
   return {
     remove,
-    /** Lets the user type another name. The list scrolls to it, the page does not. @param {number} id */
+    reveal,
+    /** Lets the user type another name. @param {number} id */
     focusName(id) {
-      const {row, name} = /** @type {Row} */ (rows.get(id)), {top, bottom} = row.getBoundingClientRect();
-      const list = refs.objectList.getBoundingClientRect();
-      refs.objectList.scrollTop += Math.max(0, bottom - list.bottom) + Math.min(0, top - list.top);
-      name.focus({preventScroll: true});
-      name.select();
+      const name = reveal(id)?.name;
+      name?.focus({preventScroll: true});
+      name?.select();
     },
   };
 }
 
-/** `reopen` opens a photo with its objects.
- * @param {Page} page @param {Editor} editor
- * @param {{downloads: {save: (query: object) => Promise<boolean>, loadMasks: (file: File) => Promise<any>},
- *   onChange: () => void, reopen: (file: File, snapshot: ObjectsSnapshot) => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {downloads, onChange, reopen}) {
+/** @param {Page} page @param {Editor} editor
+ * @param {{ask: Call, downloads: {save: (query: object) => Promise<boolean>},
+ *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
+ *   onChange: () => void}} options */
+export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {ask, downloads, classes, onChange}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
@@ -136,44 +150,106 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
 
   const objects = createObjects({
     undoStack, maxObjects: limits.max_objects, onChange: changed, onShow: showReply,
+    classColour: classes.colour, defaultClass: () => classes.next,
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
 
-  const edit = (/** @type {number} */ id) => whenAnswered(() => objects.edit(id));
+  function rename(/** @type {number} */ id, /** @type {string} */ name) {
+    classes.use(name);
+    objects.rename(id, name);
+  }
+
+  function edit(/** @type {number} */ id) {
+    const {combining, activeId} = store.get();
+    if (combining && id !== activeId) combineWith(combining, id);
+    else whenAnswered(() => objects.edit(id));
+  }
   const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
   const list = createObjectList(page, {
-    edit, highlight, rename: objects.rename, toggle: objects.toggle,
-    leaveName: () => refs.marks.focus({preventScroll: true}),
+    edit, highlight, rename, toggle: objects.toggle,
+    leaveName() {
+      store.set({isSheetOpen: false});
+      refs.marks.focus({preventScroll: true});
+    },
     remove(id) {
       const item = objects.remove(id);
-      if (item) tell(`Deleted “${item.name}”.`, objects.restoreRemoved);
+      if (item) tell(`Deleted ${quoted(item.name)}.`, objects.restoreRemoved);
     },
   });
 
-  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept', more = '') {
+  function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
+    masks.forEach(({name}) => classes.use(name ?? ''));
     const undo = objects.add(masks);
-    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.${more}`, undo);
+    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
     return undo !== null;
   }
 
-  async function load(/** @type {File} */ file) {
-    const photo = store.get().photo?.file;
-    if (!photo) return fail('Open the photo first, then load its masks.');
-    const masks = await downloads.loadMasks(file);
-    if (!masks || store.get().photo?.file !== photo) return;
-    page.clearAlert();
-    add(masks, 'loaded');
-  }
-
-  async function saveAll() {
-    const {exported, exclusive} = objects;
-    if (await downloads.save({objects: exported, exclusive, kind: refs.format.value, edges: store.get().edges})) objects.markSaved();
+  /** Saves all objects as one file. */
+  async function saveAll(kind = refs.format.value) {
+    const {exported, exclusive} = objects, {edges, classes: names} = store.get();
+    await downloads.save({objects: exported, exclusive, kind, edges, classes: names});
   }
 
   /** The uppermost object that shows at an imagePoint, and is not edited. @param {Point | null} imagePoint */
   function objectAt(imagePoint) {
     const {photo} = store.get();
     return photo && imagePoint && isInside(imagePoint, photo) ? objects.at(imagePoint, photo) : null;
+  }
+
+  let combineNote = /** @type {PageState['note']} */ (null);   // whose Undo belongs to the object that is edited
+
+  /** The masks that an operation on objects gives, at the photo's own size; null if it failed.
+   * @type {(operation: string, items: PhotoObject[]) => Promise<Rle[] | null>} */
+  async function combined(operation, items) {
+    page.setBusy('Combining the masks…');
+    const reply = await ask('combine', {operation, objects: objects.exportedOf(items)});
+    page.setBusy('');
+    return reply.ok ? reply.rles : page.fail(reply.error);
+  }
+
+  /** The next click on another object merges it into the one that is edited, or subtracts it.
+   * @param {'merge' | 'subtract'} combining */
+  function startCombining(combining) {
+    store.set({combining});
+    const what = combining === 'merge' ? 'Click the object to merge into this one.' : 'Click the object to subtract from this one.';
+    tell(what, () => store.set({combining: null}), 'Cancel');
+  }
+
+  /** @type {(combining: 'merge' | 'subtract', id: number) => Promise<void>} */
+  async function combineWith(combining, id) {
+    const {active} = objects, other = objects.items.find((item) => item.id === id);
+    store.set({combining: null, note: null});
+    const rles = other && await combined(combining, [active, other]);
+    if (!rles || objects.active !== active) return;
+    undoStack.replace([{type: 'mask', rle: rles[0]}]);
+    if (combining === 'subtract') return;
+    objects.remove(id);
+    tell(`${quoted(other.name)} was merged into ${quoted(active.name)}.`, () => {
+      undoStack.undo();
+      objects.restoreRemoved();
+    });
+    combineNote = store.get().note;
+  }
+
+  /** Makes an object of each separate part. */
+  async function split() {
+    const {active} = objects, rles = await combined('split', [active]);
+    if (!rles || objects.active !== active) return;
+    const [first, ...others] = rles.map((rle) => ({rle, predicted_iou: null, name: active.name}));
+    const undoAdd = objects.add(others);
+    if (!undoAdd) return;
+    undoStack.replace([{type: 'mask', rle: first.rle}]);
+    tell(`${quoted(active.name)} was split into ${rles.length} objects.`, () => {
+      undoAdd();
+      undoStack.undo();
+    });
+    combineNote = store.get().note;
+  }
+
+  /** Gives the object that is edited, or else the last one, a class. @param {string} name */
+  function classify(name) {
+    const {objects: items, activeId} = store.get(), item = items.find(({id}) => id === activeId) ?? items.at(-1);
+    if (item) rename(item.id, name);
   }
 
   /** Edits the object under the crosshair or the pointer. */
@@ -188,7 +264,12 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     whenAnswered(() => {
       const kept = objects.active;
       objects.next();
-      if (objects.active !== kept && !isTouch) list.focusName(kept.id);
+      if (objects.active === kept) return;
+      if (!isTouch) return list.focusName(kept.id);
+      tell(`Kept as ${quoted(kept.name)}.`, () => {
+        store.set({isSheetOpen: true});
+        list.focusName(kept.id);
+      }, NAME_IT);
     });
   }
 
@@ -198,6 +279,11 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
+  store.subscribe(({combining, note, isSheetOpen, interactions, photo, activeId}, previous) => {
+    if (note && note === combineNote && activeId !== previous.activeId) store.set({note: null});
+    if (note?.label === NAME_IT && (isSheetOpen || interactions !== note.interactions)) store.set({note: null});
+    if (combining && (interactions !== previous.interactions || photo !== previous.photo)) store.set({combining: null, note: null});
+  });
   store.subscribe(({highlightedId, objects: items}, previous) => {
     if (highlightedId === previous.highlightedId && items === previous.objects) return;
     const item = items.find(({id}) => id === highlightedId);
@@ -213,25 +299,18 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
     objects.clean = refs.clean.checked;
     askAgain();
   });
-  refs.maskFile.addEventListener('change', () => {
-    if (refs.maskFile.files?.[0]) load(refs.maskFile.files[0]);
-    refs.maskFile.value = '';
-  });
-
   return {
-    objects, add, load, edit, objectAt, removeActive,
+    objects, add, edit, objectAt, removeActive, saveAll,
+    /** Scrolls to the row of an object, and opens the sheet of a phone for it. @param {number} id */
+    reveal(id) {
+      store.set({isSheetOpen: true, highlightedId: id});
+      list.reveal(id);
+    },
     /** Highlights the row of the object at an imagePoint. @param {Point | null} imagePoint */
     hover: (imagePoint) => highlight(objectAt(imagePoint)?.id ?? 0),
-    /** Call it before another photo replaces the open one, and its result afterwards. */
-    leavePhoto() {
-      const {photo} = store.get();
-      if (!photo || !objects.isUnsaved) return () => store.set({note: null});
-      const {file} = photo, snapshot = objects.snapshot();
-      return () => tell(`The objects of “${file.name}” were closed with it.`, () => reopen(file, snapshot), 'Go back');
-    },
     commands: {
-      next, 'edit': editThere, 'save-all': saveAll,
-      'load-masks': () => refs.maskFile.click(),
+      'merge': () => startCombining('merge'), 'subtract': () => startCombining('subtract'), split, classify,
+      next, 'edit': editThere, 'save-all': () => saveAll(),
     },
   };
 }

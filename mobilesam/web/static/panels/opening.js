@@ -10,12 +10,12 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 /** @param {Size} a @param {Size} b */
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
-/** `reserve` gives the stage the shape of a photo. `onOpening` receives a photo that was not restored; null when opening
- * ends. `onOpened` also receives the work to restore, and the pixel that was clicked meanwhile.
+/** `reserve` gives the stage the shape of a photo. `onOpened` also receives the work to restore, and the pixel that was
+ * clicked meanwhile.
  * @param {Page} page
- * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void, onOpening: (file: File | null) => void,
- *   onOpened: (photo: Photo, notes: string[], work: any, click: Point | null) => void}} options */
-export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
+ * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void,
+ *   onOpened: (photo: Photo, notes: string[], work: ObjectsSnapshot | null, click: Point | null) => void}} options */
+export function createOpening(page, {loader, reserve, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of photos; replies for older ones are dropped
@@ -32,30 +32,27 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
     return {set: (/** @type {string} */ next) => { text = next; }, end: () => clearInterval(clock)};
   }
 
-  /** @type {(reply: any, file: File, picture: ImageBitmap | null) => Promise<Photo>} */
-  async function toPhoto({token, size: [height, width], preview}, file, picture) {
+  /** @type {(reply: any, key: string, file: File, picture: ImageBitmap | null) => Promise<Photo>} */
+  async function toPhoto({token, size: [height, width], preview}, key, file, picture) {
     const isUsable = picture && !preview && haveSameShape(picture, {width, height});
-    return {token, file, width, height, picture: isUsable ? picture : await loader.preview(token)};
+    return {key, token, file, width, height, picture: isUsable ? picture : await loader.preview(token)};
   }
 
   function end() {
     count++;
-    onOpening(null);
     incoming.hide();
     store.set({isOpening: false, busyText: ''});
   }
 
-  /** `click` is where to click, as shares of the photo's width and height.
-   * @type {(file: File, options?: {work?: any, isRestored?: boolean, click?: Point}) => Promise<unknown>} */
-  async function open(file, {work = null, isRestored = false, click} = {}) {
+  /** Opens a photo with the work in it, which is read last; whether that worked, null if another one took its place. `click` is where to click, as shares of its width and height.
+   * @type {(file: File, options: {key: string, workOf: () => Promise<ObjectsSnapshot | null>, click?: Point}) => Promise<boolean | null>} */
+  async function open(file, {key, workOf, click}) {
     refs.stage.scrollIntoView({block: 'nearest'});
-    if (file.size > limits.max_mb * 1e6) return fail(`The file is larger than ${limits.max_mb} MB. Use a smaller photo.`);
     const mine = ++count, isWanted = () => mine === count;
     const isByKeyboard = document.activeElement?.matches('button:focus-visible');
     incoming.hide();
     clearAlert();
     store.set({isOpening: true});
-    onOpening(isRestored ? null : file);
     const progress = showProgress(isWanted);
     try {
       const picture = await createImageBitmap(file).catch(() => null);
@@ -64,15 +61,19 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
         incoming.show(picture, click);
       }
       const reply = await loader.open(file, progress.set, isWanted);
-      if (!isWanted()) return;
-      if (!reply.ok) return fail(reply.error);
-      const photo = await toPhoto(reply, file, picture);
-      if (!isWanted()) return;
+      if (!isWanted()) return null;
+      if (!reply.ok) return Boolean(fail(reply.error));
+      const photo = await toPhoto(reply, key, file, picture);
+      const work = await workOf();
+      if (!isWanted()) return null;
       store.set({encodeCost: encodeCost(reply)});
       onOpened(photo, reply.notes, work, photo.picture === picture ? incoming.clickedPixel(photo) : null);
       if (isByKeyboard) refs.marks.focus({preventScroll: true});
+      return true;
     } catch (error) {
-      if (isWanted()) fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
+      if (!isWanted()) return null;
+      fail('The photo could not be opened: ' + /** @type {Error} */ (error).message);
+      return false;
     } finally {
       progress.end();
       if (isWanted()) end();
@@ -85,6 +86,7 @@ export function createOpening(page, {loader, reserve, onOpening, onOpened}) {
     const isWanted = () => store.get().photo === forgotten;
     const isShown = () => isWanted() && !store.get().isOpening;
     const progress = showProgress(isShown);
+    loader.forget(forgotten.file);
     const reply = await loader.open(forgotten.file, progress.set, isWanted);
     progress.end();
     if (isShown()) setBusy('');

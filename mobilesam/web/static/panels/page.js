@@ -9,17 +9,22 @@ const initialState = {
   hasHover: window.matchMedia('(any-hover: hover)').matches,
   modelInfo: /** @type {{device: string, weights: string, reason: string, everything: Record<string, number>} | null} */ (null),
   photo: /** @type {Photo | null} */ (null),
+  photos: /** @type {SetPhoto[]} */ ([]),                       // of the set
+  classes: /** @type {readonly string[]} */ ([]),
+  lastClass: '',                // the name that was given to an object last
+  isKept: true,                 // whether the browser has the work in the open photo on disk
   isOpening: false,
   encodeCost: '',
   openedCount: 0, failureCount: 0, askedSeq: 0, shownSeq: 0,    // for tests
   busyText: '',                 // work that the page must wait for
   slowText: '',                 // a mask that is late
-  alert: /** @type {{text: string, kind: 'error' | 'note'} | null} */ (null),
+  alert: /** @type {{text: string, kind: 'error' | 'note', isWarning?: boolean} | null} */ (null),
   note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
   isSheetOpen: false,           // on phones
   view: /** @type {'select' | 'result'} */ ('select'),
+  canUndoMove: false,           // of the object in the result
   edges: /** @type {'soft' | 'hard'} */ ('soft'),               // of cut-outs
   zoom: 1,
   interactions: /** @type {Interaction[]} */ ([]),
@@ -30,12 +35,13 @@ const initialState = {
   objects: /** @type {PhotoObject[]} */ ([]),
   activeId: 0,
   activeColour: PALETTE[0],
+  combining: /** @type {'merge' | 'subtract' | null} */ (null), // what the next click on an object does
   highlightedId: 0,             // of the object under the pointer, on the photo or in the list; 0 for none
   exclusive: /** @type {Exclusive} */ (null),
   clean: true,                  // of the active object
   mode: /** @type {'clicks' | 'masks'} */ ('clicks'),           // masks: the generated masks are on the stage
   generation: {phase: 'none', done: 0, total: 0, isRetrying: false},
-  maskCount: 0, tickedCount: 0,
+  maskCount: 0, otherCount: 0, tickedCount: 0,          // others: those that are no objects yet
   hovered: /** @type {GeneratedMask | null} */ (null),
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
@@ -70,6 +76,8 @@ const attributes = (/** @type {PageState} */ state) => ({
   view: state.view,
   zoom: state.zoom.toFixed(3),
   objects: String(state.objects.length),
+  photos: String(state.photos.length),
+  set: yesOrNo(state.photos.length > 1),
   everything: state.mode === 'masks' ? state.generation.phase : 'off',
   masks: String(state.maskCount),
   ticked: String(state.tickedCount),
@@ -104,7 +112,8 @@ function showMessages(/** @type {Page} */ {refs, store}) {
       refs.note.hidden = !note;
       refs.noteText.textContent = note?.text ?? '';
       refs.noteUndo.textContent = note?.label ?? '';
-      if (note) noteTimer = setTimeout(() => store.set({note: null}), NOTE_MS);
+      // Undo still undoes what it told of.
+      if (note) noteTimer = setTimeout(() => { refs.note.hidden = true; }, NOTE_MS);
     }
   });
 }
@@ -121,7 +130,9 @@ export function createPage(root, {limits, examples}) {
       store.set({alert: {text, kind: 'error'}, failureCount: store.get().failureCount + 1});
       return null;
     },
-    clearAlert() { store.set({alert: null}); },
+    /** Ends the message, unless it is a warning that users must have read. */
+    clearAlert() { if (!store.get().alert?.isWarning) store.set({alert: null}); },
+    warn(/** @type {string} */ text) { store.set({alert: {text, kind: 'error', isWarning: true}, failureCount: store.get().failureCount + 1}); },
     setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
     /** Shows a note with a button. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {

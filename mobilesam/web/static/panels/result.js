@@ -9,6 +9,7 @@ import {decodeRle} from '../core/rle.js';
 import {element} from './page.js';
 
 const CANDIDATES = 3;
+const CANDIDATES_MARGIN = 10;   // CSS pixels above them
 const WEIGHTS = /** @type {Record<string, string>} */ ({official: 'official MobileSAM', bundled: 'bundled', custom: 'your own file'});
 const BUNDLED_NOTE = 'The bundled weights work without a network. The official weights give better masks.';
 const HINTS = {                 // for a mouse, and for fingers
@@ -33,8 +34,10 @@ function hintName(/** @type {PageState} */ {isOpening, photo, mode, tool, reply,
   return reply.candidates.length > 1 ? 'choose' : 'refine';
 }
 
-function verdict(/** @type {PageState} */ {reply}) {
-  if (!reply) return '';
+/** What is known about the mask that shows, also where that is a preview. */
+function verdict(/** @type {PageState} */ {mode, reply: newest, preview}) {
+  const reply = preview?.reply ?? newest;
+  if (!reply || mode === 'masks') return '';
   if (!reply.coverage) return 'No mask';
   return describeMask(reply.coverage, reply.predicted_iou);
 }
@@ -57,7 +60,7 @@ export function createResult({refs, store, limits}, onChoose, onPreview) {
   function candidateButton(candidate, index, isChosen) {
     const iou = formatIou(candidate.predicted_iou), key = String(index + 1);
     return element('button', {
-      type: 'button', className: 'sam-candidate', title: `Candidate ${key}, predicted IoU ${iou}`,
+      type: 'button', className: 'sam-candidate', title: `Candidate ${key}, quality ${iou} as the model estimates it`,
       ariaPressed: String(isChosen), onclick: () => onChoose(index),
       onpointerenter: (/** @type {PointerEvent} */ {pointerType}) => { if (pointerType !== 'touch') onPreview(index); },
       onpointerleave: () => onPreview(null),
@@ -68,7 +71,8 @@ export function createResult({refs, store, limits}, onChoose, onPreview) {
     }, thumbnail(refs.photo, candidate, store.get().activeColour), element('span', {}, element('kbd', {textContent: key}), ' ' + iou));
   }
 
-  function showCandidates(/** @type {PageState} */ {photo, reply}) {
+  function showCandidates(/** @type {PageState} */ {photo, reply: newest, mode}) {
+    const reply = mode === 'masks' ? null : newest;
     if (!photo) return;
     onPreview(null);
     const focused = Array.from(refs.candidates.children).findIndex((child) => child === document.activeElement);
@@ -78,6 +82,8 @@ export function createResult({refs, store, limits}, onChoose, onPreview) {
     refs.candidates.replaceChildren(...(!reply || reply.candidates.length < 2
       ? Array.from({length: CANDIDATES}, empty)
       : reply.candidates.map((candidate, index) => candidateButton(candidate, index, index === reply.index))));
+    const room = refs.candidates.getBoundingClientRect().height + CANDIDATES_MARGIN;
+    if (room > CANDIDATES_MARGIN) refs.objectList.style.setProperty('--sam-vacant', `${room}px`);
     if (focused >= 0) /** @type {HTMLElement} */ (refs.candidates.children[focused]).focus();
   }
 
@@ -93,9 +99,9 @@ export function createResult({refs, store, limits}, onChoose, onPreview) {
     refs.hint.textContent = HINTS[hintName(state)][state.hasHover ? 0 : 1];
     if (state.encodeCost) refs.encodeCost.textContent = state.encodeCost;
     if (state.modelInfo && state.modelInfo !== previous.modelInfo) showModel(state.modelInfo);
-    if (state.reply !== previous.reply || state.photo !== previous.photo || state.activeColour !== previous.activeColour) {
+    if (verdict(state) !== refs.verdict.textContent) refs.verdict.textContent = verdict(state);
+    if (/** @type {const} */ (['reply', 'photo', 'activeColour', 'mode']).some((key) => state[key] !== previous[key])) {
       showCandidates(state);
-      refs.verdict.textContent = verdict(state);
       refs.decodeCost.textContent = state.reply ? `in ${Math.max(1, Math.round(state.reply.ms))} ms` : 'no click yet';
     }
     refs.candidates.inert = state.isOpening;

@@ -6,11 +6,13 @@ import {screenPointOf} from '../canvas/gestures.js';
 import {listenToMoves} from '../canvas/moves.js';
 import {fitted} from '../core/geometry.js';
 import {hasMask} from '../core/objects.js';
-import {IN_PLACE, moved} from '../core/placement.js';
+import {IN_PLACE, moved, placed, visiblePart} from '../core/placement.js';
+import {createHistory} from '../core/undo_stack.js';
 import {composed, displayed, framedPhoto, previewCutout, wholeOf} from './compositing.js';
 import {makeDraggable} from './sharing.js';
 
 const DISPLAY_SIDE = 1600;      // of what shows; the file has the photo's own size
+const PAUSE_MS = 600;           // moves with a shorter pause between them are undone together
 const STEP = 0.01, LARGE_STEP = 0.1;    // of an arrow key, as shares of the photo's longest side
 const TOO_LARGE = 'This browser cannot make a picture of that size. Crop it to the object, or download the cut-out.';
 
@@ -47,15 +49,18 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   let background = 'none';      // the name of a button, or a colour
   let chosen = /** @type {ImageBitmap | null} */ (null);
   let isCropped = false, isComparing = false, wantsAll = false;
-  let placement = IN_PLACE;
+  let movedAt = -Infinity;
+  let openedWith = store.get().interactions;               // when the result was opened
   let cutout = /** @type {Cutout | null} */ (null);
   let ready = /** @type {CutoutFile | null} */ (null);     // at the photo's own size
 
   const isAll = () => wantsAll || !store.get().reply?.coverage;
   const isMovable = () => !isCropped && !isComparing && !['none', 'blur'].includes(background);
   const behind = () => /** @type {Background} */ (background === 'picture' ? chosen : background);
-  const frameOf = (/** @type {Photo} */ photo, /** @type {Cutout} */ {bounds}) => (isCropped ? bounds : wholeOf(photo));
-  const placementNow = () => (isCropped || ['none', 'blur'].includes(background) ? IN_PLACE : placement);
+  const placements = createHistory(IN_PLACE, () => change(() => store.set({canUndoMove: placements.canUndo})));
+  const placementNow = () => (['none', 'blur'].includes(background) ? IN_PLACE : placements.current);
+  const frameOf = (/** @type {Photo} */ photo, /** @type {Cutout} */ {bounds}) => (
+    isCropped ? visiblePart(placed(bounds, bounds, placementNow()), photo) : wholeOf(photo));
 
   /** The cut-out of the mask, or of all objects, at the photo's own size. */
   function requestCutout(all = isAll()) {
@@ -124,8 +129,9 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
     });
     refs.resultAfter.draggable = background === 'none' && !isComparing;
     at.hidden = !isComparing;
-    /** @type {HTMLElement} */ (size.parentElement).hidden = !isMovable();
-    size.value = String(Math.round(100 * placement.scale));
+    size.disabled = !isMovable();
+    /** @type {HTMLElement} */ (size.parentElement).title = size.disabled ? 'On a colour or a picture, the object can be moved and scaled' : '';
+    size.value = String(Math.round(100 * placements.current.scale));
     size.setAttribute('aria-valuetext', size.value + '%');
   }
 
@@ -144,10 +150,41 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
     setBackground('picture');
   }
 
+  function place(/** @type {Placement} */ next) {
+    const now = performance.now(), isSame = now - movedAt < PAUSE_MS;
+    movedAt = now;
+    placements[isSame ? 'amend' : 'replace'](next);
+  }
+
   /** @param {{x?: number, y?: number, factor?: number}} by x and y in pixels of the photo */
   function move(by) {
     const {photo} = store.get(), bounds = cutout?.bounds;
-    if (photo && bounds) change(() => { placement = moved(placement, bounds, photo, by); });
+    if (photo && bounds) place(moved(placements.current, bounds, photo, by));
+  }
+
+  /** Undoes the last move; what was done before the result was opened stays. False: the last change is one of the mask. */
+  function undo() {
+    const {view: shown, interactions} = store.get();
+    if (shown !== 'result' || (!placements.canUndo && interactions !== openedWith)) return false;
+    movedAt = -Infinity;
+    placements.undo();
+    return true;
+  }
+
+  /** Does a move again; false if none was undone. */
+  function redo() {
+    if (store.get().view !== 'result' || !placements.canRedo) return false;
+    movedAt = -Infinity;
+    placements.redo();
+    return true;
+  }
+
+  /** For another photo: the object is in its place, and a picture that was chosen for the last photo is gone. */
+  function reset() {
+    movedAt = -Infinity;
+    if (background === 'picture') background = 'none';
+    chosen = null;
+    placements.restore({states: [IN_PLACE], index: 0});
   }
 
   function slide() {
@@ -176,6 +213,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   function open() {
     if (!hasResult(store.get()) || store.get().isOpening) return;
+    openedWith = store.get().interactions;
     store.set({view: 'result'});
     view.focus({preventScroll: true});
   }
@@ -189,7 +227,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   }
 
   at.addEventListener('input', slide);
-  size.addEventListener('input', () => change(() => { placement = {...placement, scale: size.valueAsNumber / 100}; }));
+  size.addEventListener('input', () => place({...placements.current, scale: size.valueAsNumber / 100}));
   colour.addEventListener('input', () => setBackground(colour.value));
   colour.addEventListener('click', () => setBackground(colour.value));
   view.addEventListener('pointerdown', (event) => {
@@ -229,7 +267,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   showControls();
 
   store.subscribe((state, previous) => {
-    if (state.photo !== previous.photo) placement = IN_PLACE;
+    if (state.photo?.file !== previous.photo?.file) reset();
     const keys = /** @type {const} */ (['view', 'photo', 'reply', 'objects', 'edges', 'exclusive']);
     const isNew = keys.some((key) => state[key] !== previous[key]);
     if (isNew) showControls();
@@ -239,12 +277,13 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   });
 
   return {
-    close,
-    /** What shows at the photo's own size: the result, or the cut-out of the mask; null where there is none. */
+    close, undo, redo,
+    /** What shows at the photo's own size: the result, or the cut-out of the mask or of all objects; null where there is none. */
     makePicture() {
       const state = store.get();
       if (state.view === 'result') return makeResult();
-      if (state.reply?.coverage) return requestCutout(false);
+      const all = !state.reply?.coverage;
+      if (!all || state.objects.some(hasMask)) return requestCutout(all);
       return fail('There is no mask yet. Click an object first.');
     },
     commands: {

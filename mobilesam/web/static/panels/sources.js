@@ -2,32 +2,75 @@
 // elsewhere a dialog shows its picture.
 /** @import {Page} from './page.js' */
 import {contextOf, createCanvas} from '../canvas/canvas2d.js';
+import {createTimedNames} from '../core/names.js';
 import {element} from './page.js';
 
 const FIRST = {name: 'dog', click: {x: 0.39, y: 0.56}};       // what the picture of the empty page shows
+const FIELD = 'input:not([type=range]), textarea, [contenteditable=true]';
+const NAMELESS = /^image[.]\w+$/i;           // what browsers call a picture from the clipboard, and phones one from the camera
+const NOT_LOADED = 'This page does not load pictures from web addresses. Save the picture, then open the file.';
+const NO_PICTURE = {
+  pasted: 'There is no picture in the clipboard. Copy one and paste again.',
+  dropped: 'There is no picture in what you dropped. Drop a photo, or open a file.',
+};
 
-/** `onFile` also receives where to click, as shares of the photo's width and height.
+/** Something pasted or dropped that is no file. @typedef {{html: string, links: string, text: string}} Words */
+
+/** The address of the picture in it, a data: URL if there is one; undefined if there is none.
+ * @param {Words} words */
+function addressIn({html, links, text}) {
+  const pictures = Array.from(new DOMParser().parseFromString(html, 'text/html').images, ({src}) => src);
+  const addresses = [...pictures, ...links.split(/\s+/), text.trim()];
+  return addresses.find((one) => /^data:image\//i.test(one)) ?? addresses.find((one) => /^(https?|blob|file):\S+$/i.test(one));
+}
+
+/** @type {(transfer: DataTransfer) => Words} */
+const wordsOf = (transfer) => (
+  {html: transfer.getData('text/html'), links: transfer.getData('text/uri-list'), text: transfer.getData('text/plain')});
+
+/** `onFiles` also receives where to click, as shares of the photo's width and height.
+ * `droppedFiles` returns the files in what was dropped.
  * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
- * @param {(file: File, click?: Point) => void} onFile */
-export function createSources({refs, limits, examples, fail}, fetchExample, onFile) {
+ * @param {(transfer: DataTransfer) => Promise<File[]>} droppedFiles
+ * @param {(files: File[], click?: Point) => void} onFiles */
+export function createSources({refs, limits, examples, fail}, fetchExample, droppedFiles, onFiles) {
   const {stage, file: chooser, capture, camera, video} = refs;
   let stream = /** @type {MediaStream | null} */ (null);
-  let dragDepth = 0;
+  let dragDepth = 0, isOwnDrag = false;
+  const timedName = createTimedNames();
 
-  function take(/** @type {FileList | null | undefined} */ files) {
+  /** A blob as a file, under a name made of a word and the time. @type {(blob: Blob, word: string) => File} */
+  const named = (blob, word) => new File([blob], timedName(word, blob.type), {type: blob.type});
+
+  /** `word` is for files that have no name of their own. @type {(files: Iterable<File> | null | undefined, word?: string) => boolean} */
+  function take(files, word = '') {
     const all = Array.from(files ?? []);
-    const file = all.find(({type}) => type.startsWith('image/')) ?? all[0];
-    if (file) onFile(file);
-    return Boolean(file);
+    if (all.length) onFiles(all.map((file) => (word && NAMELESS.test(file.name) ? named(file, word) : file)));
+    return all.length > 0;
+  }
+
+  /** Opens the picture in something that is no file, or says what to do instead.
+   * @type {(words: Words, word: 'pasted' | 'dropped') => Promise<unknown>} */
+  async function takeWords(words, word) {
+    const address = addressIn(words);
+    if (!address) return fail(NO_PICTURE[word]);
+    if (!/^data:/i.test(address)) return fail(NOT_LOADED);
+    const picture = await fetch(address).then((response) => response.blob()).catch(() => null);
+    return picture ? onFiles([named(picture, word)]) : fail('This picture cannot be read. Save it, then open the file.');
   }
 
   async function paste() {
     try {
-      for (const item of await navigator.clipboard.read()) {
+      const items = await navigator.clipboard.read();
+      const textOf = async (/** @type {string} */ type) => {
+        const item = items.find(({types}) => types.includes(type));
+        return item ? (await item.getType(type)).text() : '';
+      };
+      for (const item of items) {
         const type = item.types.find((name) => name.startsWith('image/'));
-        if (type) return onFile(new File([await item.getType(type)], 'pasted.' + type.split('/')[1], {type}));
+        if (type) return onFiles([named(await item.getType(type), 'pasted')]);
       }
-      fail('There is no picture in the clipboard. Copy one and paste again.');
+      await takeWords({html: await textOf('text/html'), links: '', text: await textOf('text/plain')}, 'pasted');
     } catch {
       fail('The browser does not let this page read the clipboard. Press Ctrl+V (Cmd+V on a Mac), or open a file.');
     }
@@ -58,39 +101,53 @@ export function createSources({refs, limits, examples, fail}, fetchExample, onFi
     const canvas = createCanvas(video.videoWidth, video.videoHeight);
     contextOf(canvas).drawImage(video, 0, 0);
     closeCamera();
-    canvas.toBlob((blob) => blob && onFile(new File([blob], 'camera.jpg', {type: 'image/jpeg'})), 'image/jpeg', 0.95);
+    canvas.toBlob((blob) => blob && onFiles([named(blob, 'camera')]), 'image/jpeg', 0.95);
   }
 
   refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
   refs.first.src = new URL('../first.webp', import.meta.url).href;
   /** @type {(example: Example, click?: Point) => Promise<void>} */
-  const openExample = (example, click) => fetchExample(example).then((file) => onFile(file, click),
+  const openExample = (example, click) => fetchExample(example).then((file) => onFiles([file], click),
     () => { fail('The example could not be loaded. Check the connection and try again.'); });
   refs.examples.append(...examples.map((example) => {
     const picture = element('img', {src: example.thumbnail, alt: 'Example photo: ' + example.name, draggable: false});
     const onclick = () => openExample(example);
     return element('button', {type: 'button', className: 'sam-example', title: example.name, onclick}, picture);
   }));
-  for (const input of [chooser, capture]) {
-    input.addEventListener('change', () => { take(input.files); input.value = ''; });
+  for (const [input, word] of /** @type {[HTMLInputElement, string][]} */ ([[chooser, ''], [capture, 'camera']])) {
+    input.addEventListener('change', () => { take(input.files, word); input.value = ''; });
   }
   camera.addEventListener('close', closeCamera);
-  document.addEventListener('paste', (event) => { if (take(event.clipboardData?.files)) event.preventDefault(); });
+  const isInField = (/** @type {Event} */ {target}) => target instanceof Element && target.closest(FIELD) !== null;
+  document.addEventListener('paste', (event) => {
+    const {clipboardData} = event;
+    if (!clipboardData?.types.length || (!clipboardData.files.length && isInField(event))) return;
+    event.preventDefault();
+    if (!take(clipboardData.files, 'pasted')) takeWords(wordsOf(clipboardData), 'pasted');
+  });
 
   // The whole page accepts a drop: the browser would open a photo dropped beside the stage instead of the page.
-  const hasFiles = (/** @type {DragEvent} */ {dataTransfer}) => Boolean(dataTransfer?.types.includes('Files'));
+  const accepts = (/** @type {DragEvent} */ event) => {
+    const types = event.dataTransfer?.types ?? [];
+    return types.includes('Files') || (types.length > 0 && !isOwnDrag && !isInField(event));
+  };
   function setDragDepth(/** @type {number} */ depth) {
     dragDepth = Math.max(0, depth);
     stage.dataset.dropping = dragDepth ? 'yes' : 'no';
   }
-  document.addEventListener('dragenter', (event) => { if (hasFiles(event)) setDragDepth(dragDepth + 1); });
+  document.addEventListener('dragstart', () => { isOwnDrag = true; });
+  document.addEventListener('dragend', () => { isOwnDrag = false; });
+  document.addEventListener('dragenter', (event) => { if (accepts(event)) setDragDepth(dragDepth + 1); });
   document.addEventListener('dragleave', () => setDragDepth(dragDepth - 1));
-  document.addEventListener('dragover', (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener('dragover', (event) => { if (accepts(event)) event.preventDefault(); });
   document.addEventListener('drop', (event) => {
     setDragDepth(0);
-    if (!hasFiles(event)) return;
+    if (!accepts(event) || !event.dataTransfer) return;
     event.preventDefault();
-    take(event.dataTransfer?.files);
+    const {dataTransfer} = event, words = wordsOf(dataTransfer);       // which is empty after the event
+    droppedFiles(dataTransfer).then((files) => {
+      if (!take(files, 'dropped')) takeWords(words, 'dropped');
+    }, () => fail('The folder could not be read. Open its photos instead.'));
   });
 
   return {commands: {

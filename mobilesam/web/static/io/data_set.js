@@ -1,0 +1,49 @@
+// Exports all photos of the set as one file, which the server writes photo by photo.
+/** @import {ExportedObject, GetExactMasks} from './exact_masks.js' */
+import {upload} from './server.js';
+
+/** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
+/** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
+ *   objects: ExportedObject[], exclusive: Exclusive}} PhotoToExport */
+
+/** @param {{call: Call, getExactMasks: GetExactMasks}} options */
+export function createDataSetExport({call, getExactMasks}) {
+  /** @type {(photo: PhotoToExport, dataset: string, n: number, withPhotos: boolean, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>} */
+  async function send(photo, dataset, n, withPhotos, onProgress, isWanted) {
+    const {name, file, size, objects, exclusive} = photo;
+    const {rles, predicted_ious} = objects.length ? await getExactMasks(photo, objects, exclusive, onProgress, isWanted)
+      : {rles: [], predicted_ious: []};
+    const described = objects.map((object, index) => ({name: object.name, rle: rles[index], predicted_iou: predicted_ious[index]}));
+    for (let tries = 0; ; tries++) {
+      const uploaded = withPhotos && file ? await upload(file) : null;
+      if (uploaded && !uploaded.ok) return uploaded;
+      const reply = await call('dataset', {dataset, n, photo: {name, size, objects: described, path: uploaded?.path ?? null}});
+      if (reply.ok || !reply.expired || tries > 0) return reply;
+    }
+  }
+
+  /** Returns the reply with the file's `path` and `name`, and what failed by the name of the photo; null once it is not wanted.
+   * @param {DataSetOptions} options @param {string[]} keys of the photos @param {(key: string) => Promise<PhotoToExport>} photoOf
+   * @param {(done: number, text: string) => void} onProgress @param {() => boolean} isWanted
+   * @returns {Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} */
+  return async ({withPhotos, ...options}, keys, photoOf, onProgress, isWanted) => {
+    const failures = /** @type {{name: string, error: string}[]} */ ([]);
+    const begun = await call('dataset', {...options, photos: keys});
+    if (!begun.ok) return {reply: begun, failures};
+    for (const [n, key] of keys.entries()) {
+      if (!isWanted()) return null;
+      const photo = await photoOf(key);
+      onProgress(n, '');
+      try {
+        const reply = await send(photo, begun.dataset, n, withPhotos, (text) => onProgress(n, text), isWanted);
+        if (!reply.ok) failures.push({name: photo.name, error: reply.error});
+      } catch (error) {
+        failures.push({name: photo.name, error: /** @type {Error} */ (error).message});
+      }
+    }
+    if (!isWanted()) return null;
+    onProgress(keys.length, '');
+    return {reply: await call('dataset', {dataset: begun.dataset, finish: true}), failures};
+  };
+}
+/** @typedef {ReturnType<typeof createDataSetExport>} ExportDataSet */

@@ -1,0 +1,64 @@
+// The browser's database of this page: what is done in photos, the photos, the set of every tab, and settings.
+
+const DATABASE = 'mobilesam';
+const VERSION = 3;              // of the format; an upgrade deletes what is kept
+const TABLES = /** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']);
+const CLAIM_MS = 1500;          // a page that is being left releases its name soon
+
+/** @typedef {typeof TABLES[number]} TableName */
+
+/** @type {<T>(request: IDBRequest<T>) => Promise<T>} */
+export const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+/** Claims a name as long as the page lives; false if another page has it. @type {(name: string) => Promise<boolean>} */
+function claim(name) {
+  if (!navigator.locks) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    navigator.locks.request(DATABASE + '-' + name, {signal: AbortSignal.timeout(CLAIM_MS)}, () => {
+      resolve(true);
+      return new Promise(() => {});
+    }).catch(() => resolve(false));
+  });
+}
+
+/** The name of this tab, which lives as long as the tab; a duplicated tab has its original's name and gets another. */
+export async function tabName() {
+  const name = sessionStorage.getItem(DATABASE + '-tab');
+  if (name && await claim(name)) return name;
+  const fresh = Date.now().toString(36) + Math.random().toString(36).slice(2);
+  sessionStorage.setItem(DATABASE + '-tab', fresh);
+  await claim(fresh);
+  return fresh;
+}
+
+/** Opens the database; rejects where the browser keeps nothing. */
+export async function openDatabase() {
+  const request = indexedDB.open(DATABASE, VERSION);
+  request.onupgradeneeded = () => {
+    const {result} = request;
+    for (const name of Array.from(result.objectStoreNames)) result.deleteObjectStore(name);
+    for (const name of TABLES) result.createObjectStore(name);
+  };
+  const database = await settled(request);
+  database.onversionchange = () => database.close();    // a newer page in another tab needs another format
+  return database;
+}
+
+/** Does something with a table, and waits until that is on disk.
+ * @template T
+ * @param {IDBDatabase} database @param {TableName} name @param {IDBTransactionMode} mode
+ * @param {(table: IDBObjectStore) => Promise<T> | void} act */
+export async function access(database, name, mode, act) {
+  const transaction = database.transaction(name, mode);
+  const completed = new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  completed.catch(() => {});            // where `act` fails first
+  const result = await act(transaction.objectStore(name));
+  await completed;
+  return result;
+}

@@ -1,0 +1,162 @@
+"""Several photos: the strip, its order and progress, and what is encoded ahead of time."""
+
+import pytest
+
+from tests.browser.object_list import names, press_next
+from tests.serving import LEFT, Disc, draw
+
+WIDTHS = (310, 320, 330)
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = [tmp_path / f"{width}.png" for width in WIDTHS]
+    for path, width in zip(paths, WIDTHS, strict=True):
+        draw(width, 200, [Disc(width // 2, 100, 30)]).save(path)
+    return paths
+
+
+@pytest.fixture
+def three(empty_demo, files):
+    """A tab with three photos, the first one open."""
+    choose(empty_demo, files)
+    return empty_demo
+
+
+def choose(demo, paths):
+    with demo.opened():
+        demo.page.locator("input[data-part=file]").set_input_files([str(path) for path in paths])
+    demo.wait_for("(n) => document.querySelector('.sam').dataset.photos === String(n)", len(paths))
+
+
+def strip(demo):
+    """Of each photo: its name, progress, and whether it is open."""
+    return demo.page.evaluate("""() => {
+      const items = [...document.querySelectorAll('.sam-photos li')];
+      return items.map((item) => {
+        const photo = item.querySelector('.sam-photo');
+        return [photo.title.split(',')[0], item.dataset.progress, photo.ariaCurrent === 'true'];
+      });
+    }""")
+
+
+def width(demo):
+    return demo.part("photo").evaluate("(canvas) => canvas.width")
+
+
+def test_several_photos_open_as_a_strip_and_the_first_is_shown(three):
+    assert strip(three) == [
+        ["310.png", "untouched", True],
+        ["320.png", "untouched", False],
+        ["330.png", "untouched", False],
+    ]
+    assert width(three) == 310
+    assert three.text("photo-count") == "1 of 3, 0 done"
+    three.wait_for("() => document.querySelectorAll('.sam-photo img:not([hidden])').length === 3")
+
+
+def test_one_photo_has_no_strip(empty_demo, files):
+    choose(empty_demo, files[:1])
+    assert not empty_demo.part("photos").is_visible()
+
+
+def test_keys_and_buttons_lead_through_the_photos_and_their_work_stays(three):
+    three.click((155, 100))
+    press_next(three)
+    with three.opened():
+        three.page.keyboard.press("d")
+    assert (width(three), names(three)) == (320, [])
+    three.click((160, 100))
+    with three.opened():
+        three.page.locator("[data-do=photo-next]").click()
+    assert width(three) == 330
+    assert three.page.locator("[data-do=photo-next]").is_disabled()
+    three.page.keyboard.press("PageDown")
+    three.settle()
+    with three.opened():
+        three.page.locator(".sam-photo").first.click()
+    assert (width(three), names(three)) == (310, ["Object 1"])
+    assert [progress for _, progress, _ in strip(three)] == ["begun", "begun", "untouched"]
+
+
+def test_a_photo_is_marked_as_done_and_stays_so(three):
+    three.page.keyboard.press("f")
+    assert strip(three)[0][1] == "done"
+    assert three.text("photo-count") == "1 of 3, 1 done"
+    three.page.wait_for_timeout(400)
+    three.reload()
+    three.wait_for_more("ready", 0)
+    assert [progress for _, progress, _ in strip(three)] == ["done", "untouched", "untouched"]
+    three.page.keyboard.press("f")
+    assert strip(three)[0][1] == "untouched"
+
+
+def test_a_reload_brings_back_the_set_and_the_open_photo(three):
+    with three.opened():
+        three.page.keyboard.press("d")
+    three.page.wait_for_timeout(400)
+    three.reload()
+    three.wait_for_more("ready", 0)
+    assert [is_open for *_, is_open in strip(three)] == [False, True, False]
+    assert width(three) == 320
+
+
+def test_a_photo_is_not_added_twice(three, files):
+    three.choose_file(files[0])
+    three.settle()
+    with three.opened():
+        three.choose_file(files[2])
+    assert len(strip(three)) == 3
+    assert width(three) == 330
+
+
+def test_a_removed_photo_comes_back_with_undo_and_its_work_is_kept(three, files):
+    three.click((155, 100))
+    press_next(three)
+    with three.opened():
+        three.page.get_by_label("Remove 310.png from the set").click()
+    assert [name for name, *_ in strip(three)] == ["320.png", "330.png"]
+    three.part("note-undo").click()
+    assert [name for name, *_ in strip(three)] == ["310.png", "320.png", "330.png"]
+    with three.opened():
+        three.page.locator(".sam-photo").first.click()
+    assert names(three) == ["Object 1"]
+
+
+def test_removing_the_last_photo_leads_to_the_empty_page(demo):
+    demo.click(LEFT.centre)
+    demo.page.get_by_label("Remove discs.png from the set").evaluate("(button) => button.click()")
+    demo.page.wait_for_selector(".sam[data-state=empty]")
+    assert demo.part("first").is_visible()
+
+
+def test_the_next_photo_is_encoded_ahead_and_is_not_uploaded_again(three):
+    while not (ahead := [query for query in three.sent("open") if query.get("ahead")]):
+        three.page.wait_for_timeout(50)
+    assert [query["name"] for query in ahead if "name" in query] == ["320.png"]
+    with three.opened():
+        three.page.keyboard.press("d")
+    assert width(three) == 320
+    sent = [query["name"] for query in three.sent("open") if "name" in query]
+    assert sent.count("320.png") == 1
+
+
+def test_a_file_that_is_no_photo_leaves_the_set_as_it_was(three, tmp_path):
+    (tmp_path / "notes.txt").write_text("no photo")
+    with three.refused():
+        three.choose_file(tmp_path / "notes.txt")
+    assert len(strip(three)) == 3
+    assert width(three) == 310
+    three.click((155, 100))
+    assert three.mask()[100, 155]
+
+
+def test_photos_that_cannot_be_shown_do_not_stop_the_others(empty_demo, files, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 100)
+    choose(empty_demo, [files[0], tmp_path / "broken.png", files[1]])
+    with empty_demo.refused():
+        empty_demo.page.keyboard.press("d")
+    assert width(empty_demo) == 310
+    with empty_demo.opened():
+        empty_demo.page.locator(".sam-photo").nth(2).click()
+    assert width(empty_demo) == 320

@@ -1,0 +1,437 @@
+"""Annotation files of other programs: what is read, what is skipped, and for which photo."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import tracemalloc
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from mobilesam import AnnotationError, PhotoObject
+from mobilesam.cpu_budget import CpuBudget
+from mobilesam.export import PhotoInfo, export_file, read_annotations, reading
+from mobilesam.export import annotation_files as files_module
+from mobilesam.export.documents import MAX_DOCUMENT_BYTES
+from mobilesam.export.yolo_reader import class_names
+from mobilesam.images import Photo
+from mobilesam.polygons import clipped_polygon, fill_centres, fill_edges
+from tests.serving import iou
+from tests.shapes import fifty_masks
+
+SIZE = (60, 80)
+FLOWER = PhotoInfo("flower.jpg", SIZE)
+SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]
+
+
+def labelme(*shapes: dict, name: str = "flower.jpg", **more: object) -> bytes:
+    whole = [{"label": "cat", "shape_type": "polygon", "points": SQUARE, **one} for one in shapes]
+    return json.dumps({"imagePath": name, "shapes": whole, **more}).encode()
+
+
+def coco(*names: str, **more: object) -> bytes:
+    """A photo of each name with one square."""
+    images = [{"id": n, "file_name": name, **more} for n, name in enumerate(names)]
+    polygon = np.array(SQUARE).ravel().tolist()
+    annotations = [
+        {"image_id": n, "category_id": 1, "segmentation": [polygon]} for n in range(len(names))
+    ]
+    categories = [{"id": 1, "name": "cat"}]
+    return json.dumps(
+        {"images": images, "annotations": annotations, "categories": categories}
+    ).encode()
+
+
+def zipped(files: dict[str, bytes | str], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_a_point_beside_three_shapes_is_skipped_and_counted():
+    point = {"shape_type": "point", "points": [[1, 1]]}
+    rectangle = {"shape_type": "rectangle", "points": SQUARE}
+    imported = read_annotations(labelme({}, point, rectangle, {}), "flower.json", [FLOWER])
+    assert [item.area for item in imported.objects[0]] == [441, 441, 441]
+    assert imported.skipped == {"points": 1}
+
+
+def test_a_labelme_file_with_its_photo_embedded_is_read():
+    """27 MB of base64, more than any document may have."""
+    data = labelme({}, imageData="iVBORw0KGgo/+" * 2_100_000 + "==")
+    assert len(data) > 27_000_000
+    began = time.thread_time()
+    tracemalloc.start()
+    try:
+        imported = read_annotations(data, "flower.json", [FLOWER])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(imported.objects[0]) == 1
+    assert peak < 10_000_000
+    assert time.thread_time() - began < 2
+
+
+def test_what_is_not_the_photo_is_limited():
+    with pytest.raises(AnnotationError, match=r"more than 20 MB\. Split"):
+        read_annotations(labelme({}, flags="x" * MAX_DOCUMENT_BYTES), "a.json", [FLOWER])
+
+
+@pytest.mark.parametrize(
+    ("name", "photos", "index"),
+    [
+        ("flower.jpg", ["a.jpg", "flower.jpg"], 1),
+        ("images/flower.jpg", ["a.jpg", "flower.jpg"], 1),
+        ("C:\\data\\flower.jpg", ["a.jpg", "flower.jpg"], 1),
+        ("flower.jpg", ["train/flower.jpg"], 0),
+        ("Cafe\u0301.jpg", ["Caf\xe9.jpg"], 0),
+        ("train/flower.jpg", ["val/flower.jpg", "train/flower.jpg"], 1),
+        ("flower.jpg", ["val/flower.jpg", "train/flower.jpg"], None),
+        ("flower.jpg", ["flower.jpg", "flower.jpg"], None),
+        ("flower.png", ["flower.jpg"], None),
+        ("", ["flower.jpg"], None),
+    ],
+)
+def test_photos_are_found_by_their_names_where_these_are_unique(name, photos, index):
+    imported = read_annotations(coco(name), "coco.json", [PhotoInfo(one, SIZE) for one in photos])
+    assert list(imported.objects) == ([] if index is None else [index])
+    assert imported.unmatched == ({name: 1} if index is None else {})
+
+
+def test_two_photos_of_one_name_in_different_folders_are_left_to_the_user():
+    data = coco("train/1.jpg", "val/1.jpg")
+    photos = [PhotoInfo("1.jpg", SIZE), PhotoInfo("other.jpg", SIZE)]
+    imported = read_annotations(data, "coco.json", photos)
+    assert not imported.objects
+    assert imported.unmatched == {"train/1.jpg": 1, "val/1.jpg": 1}
+    imported = read_annotations(data, "coco.json", photos, {"train/1.jpg": 1, "x": 99, "y": -1})
+    assert list(imported.objects) == [1]
+    assert imported.unmatched == {"val/1.jpg": 1}
+
+
+@pytest.mark.parametrize("make", [coco, lambda name, **more: labelme({}, name=name, **more)])
+def test_a_photo_is_found_by_its_content_whatever_its_name(make):
+    digest = "ab" * 32
+    photos = [PhotoInfo("flower.jpg", SIZE), PhotoInfo("renamed.jpg", SIZE, digest)]
+    data = make("flower.jpg", sha256=digest.upper())
+    if make is coco:
+        document = json.loads(data)
+        data = json.dumps(document).encode()
+    assert list(read_annotations(data, "x.json", photos).objects) == [1]
+    other = make("flower.jpg", sha256=["no text"])
+    assert list(read_annotations(other, "x.json", photos).objects) == [0]
+
+
+def test_labelme_files_are_found_by_their_own_name_too():
+    data = labelme({}, name="")
+    assert list(read_annotations(data, "flower.json", [FLOWER]).objects) == [0]
+    imported = read_annotations(data, "tree.json", [FLOWER])
+    assert imported.unmatched == {"tree": 1}
+    assert read_annotations(data, "tree.json", [FLOWER], {"tree": 0}).objects[0]
+
+
+def test_the_size_of_the_file_counts_where_the_photo_is_not_open():
+    photos = [PhotoInfo("flower.jpg")]
+    known = labelme({}, imageHeight=60, imageWidth=80)
+    assert read_annotations(known, "a.json", photos).objects[0][0].size_hw == (60, 80)
+    for size, reason in (
+        ({}, "objects of photos of unknown size"),
+        ({"imageHeight": 10**6, "imageWidth": 10**6}, "objects of photos that are too large"),
+    ):
+        imported = read_annotations(labelme({}, {}, **size), "a.json", photos)
+        assert imported.skipped == {reason: 2}
+
+
+def test_a_photo_of_another_size_costs_only_itself():
+    files = {
+        "a.json": labelme({}, name="a.jpg", imageHeight=80, imageWidth=60),
+        "b.json": labelme({}, name="b.jpg", imageHeight=61, imageWidth=80),
+        "c.json": labelme({}, {}, name="c.jpg", imageHeight=60, imageWidth=80),
+    }
+    photos = [PhotoInfo(f"{one}.jpg", SIZE) for one in "abc"]
+    imported = read_annotations(zipped(files), "all.zip", photos)
+    assert {index: len(objects) for index, objects in imported.objects.items() if objects} == {2: 2}
+    assert imported.skipped == {
+        "objects of photos that the file has turned by 90 degrees": 1,
+        "objects of photos of another size": 1,
+    }
+
+
+@pytest.mark.parametrize("kind", ["coco_rle", "coco_polygons", "labelme"])
+@pytest.mark.parametrize("name", ["island 0", "parts 1", "at_the_border 2"])
+def test_our_own_exports_come_back_to_the_pixel(kind, name):
+    mask = fifty_masks()[name]
+    photo = Photo(np.zeros((*mask.shape, 3), np.uint8))
+    file_name, data = export_file(kind, photo, [PhotoObject("a", mask)], "flower (1).jpg")
+    imported = read_annotations(data, file_name, [PhotoInfo("flower (1).jpg", mask.shape)])
+    np.testing.assert_array_equal(imported.objects[0][0].mask, mask)
+    assert not imported.skipped
+
+
+def test_our_own_yolo_export_comes_back_with_its_names():
+    masks = fifty_masks()
+    names = ("disc 0", "ring 0", "island 0")
+    objects = [PhotoObject(name, masks[name]) for name in names]
+    photo = Photo(np.zeros((120, 160, 3), np.uint8))
+    file_name, data = export_file("yolo", photo, objects, "flower (1).jpg")
+    imported = read_annotations(data, file_name, [PhotoInfo("x/flower (1).jpg", (120, 160))])
+    assert [item.name for item in imported.objects[0]] == list(names)
+    for item in imported.objects[0]:
+        assert iou(item.mask, masks[item.name]) >= 0.97
+    assert not imported.skipped
+
+
+YOLO = "1 0.125 0.1667 0.375 0.1667 0.375 0.5 0.125 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("names_file", "content", "name"),
+    [
+        ("data.yaml", "names: [cat, 'dog: big']", "dog: big"),
+        ("data.yml", "nc: 2\nnames:\n  - cat\n  - dog\n", "dog"),
+        ("set/data.yaml", "path: x\nnames:\n  0: cat\n  1: dog # a comment\n", "dog"),
+        ("classes.txt", "cat\r\ndog\r\n", "dog"),
+        ("obj.names", "cat\ndog\n", "dog"),
+        ("data.yaml", "names: {0: cat}", "class 1"),
+        ("data.yaml", "names: {" * 50_000, "class 1"),
+        ("data.yaml", "a: &a {names: 1}\n<<: *a\nnames: !!python/name:os.system [x]", "class 1"),
+        ("data.yaml", "7", "class 1"),
+        ("other.txt", "no labels\n", "class 1"),
+    ],
+)
+def test_classes_of_yolo_labels_have_their_names(names_file, content, name):
+    data = zipped({"labels/train/flower.txt": YOLO, names_file: content, "flower.jpg": b"photo"})
+    imported = read_annotations(data, "set.zip", [FLOWER])
+    (item,) = imported.objects[0]
+    assert item.name == name
+    expected = np.zeros(SIZE, bool)
+    expected[10:31, 10:31] = True
+    np.testing.assert_array_equal(item.mask, expected)
+
+
+def test_names_that_refer_to_each_other_a_billion_times_take_no_time():
+    levels = "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30)
+    )
+    bomb = "a0: &a0 {x: 1}\n" + levels + "names: [a, b]\n"
+    began = time.thread_time()
+    imported = read_annotations(zipped({"flower.txt": YOLO, "data.yaml": bomb}), "a.zip", [FLOWER])
+    assert [item.name for item in imported.objects[0]] == ["b"]
+    assert time.thread_time() - began < 1
+
+
+def test_lines_of_yolo_labels_that_are_no_polygons_are_counted():
+    lines = [
+        YOLO.strip(),
+        YOLO.strip() + " 0.9",  # a confidence
+        "0 0.5 0.5 0.2 0.2",
+        "0 0.1 0.1 0.2 0.2 0.9",
+        "0 0.1 x 0.2 0.2 0.3 0.3",
+        "0 0.1 nan 0.2 0.2 0.3 0.3",
+        "0 5 5 6 5 6 6",
+        "dog 0.1 0.1 0.9 0.1 0.9 0.9",
+    ]
+    imported = read_annotations("\n".join(lines).encode(), "flower.txt", [FLOWER])
+    assert [item.name for item in imported.objects[0]] == ["class 1", "class 1", "class dog"]
+    assert imported.skipped == {
+        "boxes without a mask": 2,
+        "shapes with damaged coordinates": 2,
+        "shapes outside the photo": 1,
+    }
+
+
+def test_photos_archives_and_hidden_files_in_a_zip_are_ignored():
+    inner = zipped({"flower.json": labelme({})})
+    files = {
+        "flower.json": labelme({}),
+        "inner.zip": inner,
+        "flower.jpg": b"\xff\xd8",
+        "__MACOSX/._flower.json": b"\0\5",
+        "../../flower.json": labelme({}),
+        "broken.json": b"{",
+        "other.json": b"{}",
+        "folder.json/": b"",
+    }
+    imported = read_annotations(zipped(files), "all.zip", [FLOWER])
+    assert len(imported.objects[0]) == 2
+    assert imported.skipped == {"files without masks": 2}
+
+
+def test_encrypted_and_damaged_members_are_counted():
+    data = bytearray(zipped({"a.json": labelme({}), "b.json": labelme({}), "c.json": labelme({})}))
+    photos = [FLOWER]
+    first = data.index(b"PK\x01\x02")
+    data[first + 8] |= 1  # the flag of an encrypted member
+    second = data.index(b"b.json") + 40
+    data[second : second + 9] = b"123456789"
+    imported = read_annotations(bytes(data), "all.zip", photos)
+    assert len(imported.objects[0]) == 1
+    assert imported.skipped == {"encrypted files": 1, "damaged files": 1}
+
+
+def test_unusual_compressions_are_not_used():
+    data = zipped({"a.json": labelme({})}, zipfile.ZIP_LZMA)
+    with pytest.raises(AnnotationError, match="contains no masks"):
+        read_annotations(data, "all.zip", [FLOWER])
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(files_module, "MAX_UNPACKED_BYTES", 10_000_000)
+    embedded = b'{"imageData": "' + b"A" * 4_000_000 + b'", "shapes": []}'
+    data = zipped({f"{n}.json": embedded for n in range(4)} | {"9.json": b"A" * 40_000_000})
+    for bomb in (data, zipped({"9.json": b"A" * 40_000_000})):
+        tracemalloc.start()
+        try:
+            with pytest.raises(AnnotationError, match=r"more than 10 MB\. Split"):
+                read_annotations(bomb, "bomb.zip", [FLOWER])
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 30_000_000
+
+
+def test_text_in_a_zip_is_limited_together():
+    data = zipped({f"{n}.txt": b"0 " * 4_000_000 for n in range(3)})
+    with pytest.raises(AnnotationError, match="more than 20 MB"):
+        read_annotations(data, "a.zip", [FLOWER])
+
+
+def test_a_zip_of_very_many_files_is_refused(monkeypatch):
+    monkeypatch.setattr(files_module, "MAX_MEMBERS", 5)
+    data = zipped({f"{n}.json": labelme({}) for n in range(6)})
+    with pytest.raises(AnnotationError, match="more than 5 files"):
+        read_annotations(data, "a.zip", [FLOWER])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\x03\x04",
+        b"PK\x05\x06" + b"\xff" * 18,
+        b"PK",
+        zipped({}),
+        b"{}",
+        b"\xff\xd8",
+        b"[1",
+    ],
+    ids=["empty", "cut off", "no directory", "two letters", "empty zip", "object", "photo", "list"],
+)
+def test_a_file_without_annotations_gets_a_sentence(data):
+    with pytest.raises(AnnotationError) as caught:
+        read_annotations(data, "a.json", [FLOWER])
+    assert len(str(caught.value)) < 200
+
+
+def test_what_would_take_too_long_is_skipped():
+    imported = read_annotations(labelme({}, {}), "flower.json", [FLOWER], None, CpuBudget(-1))
+    assert imported.skipped == {"objects that would take too long": 2}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_polygons_are_clipped_as_if_the_photo_were_larger(seed):
+    random = np.random.default_rng(seed)
+    angles = np.sort(random.uniform(0, 2 * np.pi, 9))
+    star = random.uniform(0, 90, 2) + random.uniform(20, 90, (9, 1)) * np.stack(
+        [np.cos(angles), np.sin(angles)], 1
+    )
+    clipped = clipped_polygon(star, -2, np.array([82.0, 62.0]))
+    if not len(clipped):
+        clipped = np.zeros((3, 2)) - 5
+    assert (clipped >= -2.001).all() or (clipped == -5).all()
+    padded = fill_edges([star + 200], (500, 500))[200:260, 200:280]
+    # pycocotools draws the steps of an edge from its vertices on, which clipping moves.
+    assert (fill_edges([clipped], SIZE) != padded).mean() <= 0.004
+    canvas = np.zeros((500, 500), np.uint8)
+    cv2.fillPoly(canvas, [np.floor(star + 200).astype(np.int32)], (1,))
+    whole = canvas[200:260, 200:280].astype(bool)
+    difference = fill_centres(clipped, SIZE) != whole
+    assert difference.sum() <= 0.01 * whole.size
+
+
+def test_hundreds_of_thousands_of_vertices_are_clipped_in_no_time():
+    angles = np.linspace(0, 2 * np.pi, 200_000)
+    radii = 40 + 3000 * (np.arange(200_000) % 2)
+    burr = (np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None] + 40).round(2)
+    shape = {"points": burr.tolist()}
+    began = time.thread_time()
+    imported = read_annotations(labelme(shape), "flower.json", [FLOWER])
+    assert time.thread_time() - began < 3
+    assert sum(imported.skipped.values()) + len(imported.objects[0]) == 1
+
+
+def test_hundreds_of_thousands_of_labels_are_counted_in_no_time():
+    began = time.thread_time()
+    data = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n" * 300_000
+    imported = read_annotations(data, "flower.txt", [FLOWER])
+    assert len(imported.objects[0]) == 1000
+    assert imported.skipped == {"objects beyond the limit for photos of this size": 299_000}
+    assert time.thread_time() - began < 5
+
+
+def test_endless_names_of_photos_are_cut():
+    imported = read_annotations(coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER])
+    (name,) = imported.unmatched
+    assert len(name) == 1000
+    assert read_annotations(
+        coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER], {name: 0}
+    ).objects[0]
+
+
+MARKS = "\u0301\u0327" * 15_000  # NFC sorts them, in quadratic time
+
+
+def test_endless_names_of_members_and_photos_take_no_time():
+    data = zipped({f"{n}{MARKS}.txt": YOLO for n in range(3)})
+    photos = [PhotoInfo(f"{n}{MARKS}", SIZE) for n in range(300)]
+    began = time.thread_time()
+    read_annotations(data, f"{MARKS}.zip", photos)
+    read_annotations(coco(*(f"{n}{MARKS}" for n in range(20))), "a.json", photos)
+    assert time.thread_time() - began < 1
+
+
+def test_a_path_that_is_cut_is_still_found():
+    path = "a/" * 1000 + "flower.jpg"
+    assert read_annotations(coco(path), "a.json", [FLOWER]).objects[0]
+    assert read_annotations(zipped({"b/" * 900 + "flower.txt": YOLO}), "a.zip", [FLOWER]).objects[0]
+
+
+def test_only_the_lists_of_classes_that_are_needed_are_read(monkeypatch):
+    read = []
+
+    def counted(content, name):
+        read.append(name)
+        return class_names(content, name)
+
+    monkeypatch.setattr(reading, "class_names", counted)
+    files = {f"{n}/data.yaml": f"names: [a{n}, b{n}]" for n in range(20)}
+    files |= {"dvc.yaml": "stages: {}"}
+    imported = read_annotations(zipped({**files, "flower.txt": YOLO}), "a.zip", [FLOWER])
+    assert imported.objects[0][0].name == "b19"
+    assert read == ["dvc.yaml", "data.yaml"]
+    read.clear()
+    read_annotations(zipped({**files, "flower.json": labelme({})}), "a.zip", [FLOWER])
+    assert read == []
+
+
+def test_lists_of_classes_count_for_the_budget_and_have_a_size(monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "class_names", lambda *_: read.append(1) or {})
+    files = {f"{n}.yaml": "names: 1" for n in range(5)}
+    data = zipped({**files, "flower.txt": YOLO, "tree.txt": YOLO})
+    imported = read_annotations(data, "a.zip", [FLOWER], None, CpuBudget(-1))
+    assert read == []
+    assert imported.skipped == {
+        "files that would take too long": 1,
+        "objects that would take too long": 1,
+    }
+    long = zipped({"data.yaml": "names: [" + "a," * 60_000 + "]", "flower.txt": YOLO})
+    imported = read_annotations(long, "a.zip", [FLOWER])
+    assert read == []
+    assert imported.skipped == {"lists of classes that are too long": 1}
