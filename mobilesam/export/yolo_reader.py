@@ -18,7 +18,7 @@ from mobilesam.export.documents import (
 from mobilesam.masks import Mask
 from mobilesam.polygons import fill_centres
 
-MAX_LINES = 10_000  # of a label file; photos have a few
+MAX_LINES = 1_000_000  # of a label file: each takes some memory
 MAX_NAMES_BYTES = 100_000  # of data.yaml or a list of classes; those of LVIS have 20,000
 _NUMBER = re.compile(r"[-+.0-9eE]+")
 
