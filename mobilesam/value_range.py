@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (0.1, 99.9)
-_SAMPLES = 1_000_000  # of a photo, for its percentiles
+_SAMPLES = 200_000  # of a photo, for its percentiles
 _CAMERA_BITS = (8, 10, 12, 14)
 _WHITE_16 = 65535.0
 _MIN_SHARE = 0.5  # of the range of a bit depth, below which a photo would look flat
@@ -54,10 +54,12 @@ class ValueRange:
 
     def to_grey(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Values as uint8 greys; NaN becomes black."""
-        scaled = (values.astype(np.float64) - self.low) / (self.high - self.low)
-        grey: NDArray[np.uint8] = (
-            (np.nan_to_num(np.clip(scaled, 0, 1)) * 255).round().astype(np.uint8)
-        )
+        scaled = values.astype(np.float64)
+        scaled -= self.low
+        scaled *= 255 / (self.high - self.low)
+        np.clip(scaled, 0, 255, out=scaled)
+        np.nan_to_num(scaled, copy=False)
+        grey: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
         return grey
 
 

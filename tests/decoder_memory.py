@@ -7,7 +7,7 @@ Memory is linear in the number of pixels, so all sides, the limit and the strips
 import json
 from pathlib import Path
 
-from mobilesam import images
+from mobilesam import images, value_range
 from mobilesam.errors import ImageError
 from mobilesam.images import open_photo
 from mobilesam.runtime import return_free_memory
@@ -28,6 +28,7 @@ def resident_mb(name, process="self"):
 
 def main():
     images._STRIP_PIXELS = MEGA // SHRINK**2
+    value_range._SAMPLES //= SHRINK**2
     limits = ImageLimits(max_pixels=40 * MEGA // SHRINK**2)
     held = {}
     file = Path("photo")

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import yaml
 
+from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
     YAML_LOADER,
     ObjectReader,
@@ -17,6 +18,7 @@ from mobilesam.export.documents import (
 from mobilesam.masks import Mask
 from mobilesam.polygons import fill_centres
 
+MAX_LINES = 1_000_000  # of a label file: each takes some memory
 MAX_NAMES_BYTES = 100_000  # of data.yaml or a list of classes; those of LVIS have 20,000
 _NUMBER = re.compile(r"[-+.0-9eE]+")
 
@@ -50,12 +52,17 @@ def yolo_photo(data: bytes, stem: str, names: dict[int, str]) -> PhotoAnnotation
     """The objects of a label file: a line `class x1 y1 x2 y2 ...` each, in shares of the photo.
 
     None if the first line is no label. `stem` is that of the file and of its photo.
+
+    Raises:
+        AnnotationError: it has more than MAX_LINES.
     """
     lines = [
         line for line in data.decode("utf-8-sig", errors="replace").splitlines() if line.strip()
     ]
     if not lines or not all(_NUMBER.fullmatch(token) for token in lines[0].split()):
         return None
+    if len(lines) > MAX_LINES:
+        raise AnnotationError(f"A label file can have at most {MAX_LINES} lines. Split it.")
     shapes = [
         Shape(_class_name(line.split(maxsplit=1)[0], names), partial(_polygon_mask, line))
         for line in lines

@@ -37,7 +37,7 @@ def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(demo, app, b
     mask = as_array(data)
     ((point,),) = demo.interactions()
     xy = point["x"], point["y"]
-    assert name == "große-Scheibe-1-mask.png"
+    assert name == "große Scheibe (1)-mask.png"
     assert mask.shape == (HEIGHT, WIDTH)
     assert set(np.unique(mask)) == {0, 255}
 
@@ -58,7 +58,7 @@ def test_the_cut_out_is_that_of_the_python_api_with_soft_edges(demo, large):
     demo.click(LARGE.centre)
     name, data = demo.download("cutout")
     mask = as_array(demo.download("mask")[1]) == 255
-    assert name == "große-Scheibe-1-cutout.png"
+    assert name == "große Scheibe (1)-cutout.png"
     assert data == cutout_png(open_photo(large), mask, soft=True)
 
 

@@ -113,6 +113,7 @@ def test_a_project_gives_its_work_to_photos_that_are_open_already(three, new_dem
     other.wait_for("() => document.querySelector('.sam').dataset.photos === '3'")
     other.page.locator("input[data-part=project-file]").set_input_files(str(project))
     other.wait_for_objects(1)
+    other.wait_for("() => document.querySelectorAll('li[data-progress=begun]').length === 2")
     assert strip(other) == ["310.png: 1 object", "320.png: 1 object", "330.png: 0 objects"]
     step(other)
     assert names(other) == ["Object 1"]

@@ -44,6 +44,7 @@ def specked(demo, tmp_path):
     photo = draw(discs=[LEFT])
     photo.putpixel(SPECK, WHITE)
     photo.save(tmp_path / "speck.png")
+    demo.forget()  # a strip of two photos would take some of the room
     demo.open(tmp_path / "speck.png")
     demo.fill_stage()
     return demo

@@ -435,3 +435,10 @@ def test_lists_of_classes_count_for_the_budget_and_have_a_size(monkeypatch):
     imported = read_annotations(long, "a.zip", [FLOWER])
     assert read == []
     assert imported.skipped == {"lists of classes that are too long": 1}
+
+
+def test_a_label_file_of_millions_of_lines_is_refused_at_once():
+    started = time.thread_time()
+    with pytest.raises(AnnotationError, match="at most 1000000 lines"):
+        read_annotations(b"0\n" * 2_000_000, "a.txt", [PhotoInfo("a.jpg", (10, 10))])
+    assert time.thread_time() - started < 3

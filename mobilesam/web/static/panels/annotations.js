@@ -15,7 +15,7 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); })
  * @param {{call: Call, upload: (file: File) => Promise<ServerReply>, prepare: (file: File) => Promise<File>, kept: KeptWorks,
  *   addToOpen: (objects: GivenObject[]) => boolean, onCount: (key: string, count: number) => void,
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null}}} options */
-export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
+export function createAnnotations({refs, store, limits, fail, clearAlert, tell, setBusy}, {
   call, upload, prepare, kept, addToOpen, onCount, classes,
 }) {
   /** What the server needs to know of photos. @param {SetPhoto[]} photos */
@@ -93,6 +93,7 @@ export function createAnnotations({refs, store, limits, fail, tell, setBusy}, {
         : uploaded;
       setBusy('');
       if (!reply.ok) return void fail(`${file.name}: ${reply.error}`);
+      clearAlert();             // of a file before
       while (store.get().isOpening) await pause();        // the objects would get lost in a photo that is about to open
       await take(reply, file, photos);
     }

@@ -104,8 +104,8 @@ export function createDataSet({refs, store, fail}, {
     try {
       const {classes, photos} = await readProject(file);
       useClasses(classes);
+      store.set({alert: {text: `The project has ${photos.length} ${photos.length === 1 ? 'photo' : 'photos'}.`, kind: 'note'}});
       await restore(photos);
-      store.set({alert: {text: `The project has ${photos.length} photos.`, kind: 'note'}});
     } catch (error) {
       fail(/** @type {Error} */ (error).message);
     }
