@@ -1,7 +1,7 @@
 """What a crop does for small objects: `python -m benchmarks.crops FOLDER`.
 
 Clicks once into small outlined objects and compares the masks with the outlines: with the embedding
-of the whole photo, and with that of the crop that users see who have zoomed in on the object.
+of the whole photo, and with that of the crop that is visible to a user zoomed in on the object.
 FOLDER has `photos*.npz` with the object arrays `jpeg`, bytes, and `label`, lists of PNG label maps
 of the photo's size whose pixels are 0 or the number of a region.
 

@@ -62,7 +62,7 @@ def _wait_ready(page: Page, count: int) -> None:
 
 
 class Visitor(threading.Thread):
-    """Clicks in a photo of its own twice a second, until it is told to stop."""
+    """Clicks in another photo twice a second until `is_wanted` is false."""
 
     def __init__(self, app: App, photo: Path) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {classColour, withClass, withRenamed} from '../../mobilesam/web/static/core/classes.js';
+import {classColour, withClass, withFirst, withRenamed} from '../../mobilesam/web/static/core/classes.js';
 import {PALETTE} from '../../mobilesam/web/static/core/palette.js';
 
 test('a class is added at the end, once, and never without a name', () => {
@@ -9,6 +9,10 @@ test('a class is added at the end, once, and never without a name', () => {
   const classes = ['cat', 'dog'];
   assert.equal(withClass(classes, 'cat'), classes);
   assert.equal(withClass(classes, ''), classes);
+});
+
+test('a list from a file comes first, and what is not in it follows in its order', () => {
+  assert.deepEqual(withFirst(['a', 'b', 'c'], ['c', 'x']), ['c', 'x', 'a', 'b']);
 });
 
 test('a renamed class keeps its place, and one that becomes another gives it up', () => {

@@ -82,7 +82,7 @@ test('a crop that the server refused is not used until it has been encoded after
   assert.deepEqual(crops.current, asked[0]);
 });
 
-test('another photo has crops of its own', async () => {
+test('crops of one photo are not used for another', async () => {
   const {store, asked, rest} = opened();
   await rest();
   store.set({photo: {...PHOTO}});

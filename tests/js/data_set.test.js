@@ -49,7 +49,7 @@ test('masks of the right size that were loaded need no server, others do', async
   assert.equal(opened.length, 1);
 });
 
-test('a photo that the browser has lost is an error of its own', async () => {
+test('a photo that the browser no longer has is reported as such', async () => {
   await assert.rejects(get({file: null}, [clicked('cat')]), /does not have it any more/);
 });
 

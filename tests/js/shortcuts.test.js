@@ -57,7 +57,7 @@ test('a key that an input method takes is no shortcut', () => {
   assert.equal(isForInputMethod({isComposing: false, keyCode: 13}), false);
 });
 
-test('Shift and a digit is a shortcut of its own on every layout, unless it types another one', () => {
+test('Shift with a digit is a separate shortcut on every layout, unless it types another shortcut', () => {
   const plain = {'1': 'first', '+': 'larger', 'shift+1': 'class 1'}, none = {'1': 'first', '+': 'larger'};
   const press = (key, shiftKey, code = 'Digit1') => (
     {key, code, shiftKey, keyCode: 0, isComposing: false, ctrlKey: false, altKey: false, metaKey: false, getModifierState: () => false});

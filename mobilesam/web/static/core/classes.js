@@ -4,6 +4,9 @@ import {PALETTE} from './palette.js';
 /** @type {(classes: readonly string[], name: string) => readonly string[]} */
 export const withClass = (classes, name) => (!name || classes.includes(name) ? classes : [...classes, name]);
 
+/** The list that begins with given names; its own others follow. @type {(classes: readonly string[], first: readonly string[]) => readonly string[]} */
+export const withFirst = (classes, first) => [...first, ...classes.filter((name) => !first.includes(name))];
+
 /** The list with another name for a class; one that is there already takes its place, which is given up.
  * @type {(classes: readonly string[], from: string, to: string) => readonly string[]} */
 export const withRenamed = (classes, from, to) => (

@@ -2,7 +2,7 @@
 
 const DATABASE = 'mobilesam';
 const VERSION = 3;              // of the format; an upgrade deletes what is kept
-const TABLES = /** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']);
+export const TABLES = /** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']);
 const CLAIM_MS = 1500;          // a page that is being left releases its name soon
 
 /** @typedef {typeof TABLES[number]} TableName */

@@ -1,7 +1,7 @@
 // Keeps the work in this browser: of every photo by its content, so that it comes back in any tab and after days; and the
 // set of this tab with its photos, so that a reload brings them back: phones discard pages, browsers crash.
 /** @import {TableName} from './database.js' */
-import {access, openDatabase, settled, tabName} from './database.js';
+import {TABLES, access, openDatabase, settled, tabName} from './database.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const KEEP_DAYS = 30;
@@ -25,13 +25,18 @@ export function createWorkStore() {
   /** @type {(name: TableName, key: string | undefined, value: object) => Promise<void>} */
   const write = (name, key, value) => use(name, 'readwrite', (table, tab) => { table.put({...value, savedAt: Date.now()}, key ?? tab); });
 
-  /** @param {TableName} name @param {(value: any, key: string, tab: string) => boolean} isWanted */
-  const removeUnless = (name, isWanted) => use(name, 'readwrite', async (table, tab) => {
+  /** Does something with every record of a table. @param {TableName} name @param {(cursor: IDBCursorWithValue) => void} act */
+  const each = (name, act) => use(name, 'readwrite', async (table) => {
     const request = table.openCursor();
     for (let cursor = await settled(request); cursor; cursor = await settled(request)) {
-      if (!isWanted(cursor.value, String(cursor.key), tab)) cursor.delete();
+      act(cursor);
       cursor.continue();
     }
+  });
+
+  /** @param {TableName} name @param {(value: any, key: string) => boolean} isWanted */
+  const removeUnless = (name, isWanted) => each(name, (cursor) => {
+    if (!isWanted(cursor.value, String(cursor.key))) cursor.delete();
   });
 
   async function keepDays() {
@@ -44,13 +49,7 @@ export function createWorkStore() {
     /** Keeps the work in a photo; rejects if the browser cannot. @type {(key: string, work: Work) => Promise<void>} */
     saveWork: (key, work) => write('works', key, work),
     /** Changes the kept work in all photos. @param {(work: KeptWork) => KeptWork} change */
-    changeWorks: (change) => use('works', 'readwrite', async (table) => {
-      const request = table.openCursor();
-      for (let cursor = await settled(request); cursor; cursor = await settled(request)) {
-        cursor.update(change(cursor.value));
-        cursor.continue();
-      }
-    }).catch(() => {}),
+    changeWorks: (change) => each('works', (cursor) => { cursor.update(change(cursor.value)); }).catch(() => {}),
     /** The masks of a photo's objects at its own size. @type {(key: string) => Promise<any>} */
     masks: (key) => read('masks', key),
     /** @param {string} key @param {object} masks */
@@ -88,13 +87,13 @@ export function createWorkStore() {
     /** Deletes what has not been saved for too long. */
     async removeOld() {
       const oldest = Date.now() - await keepDays() * DAY_MS;
-      for (const name of /** @type {const} */ (['works', 'masks', 'photos', 'tabs'])) {
-        await removeUnless(name, ({savedAt}) => savedAt > oldest).catch(() => {});
+      for (const name of TABLES) {
+        if (name !== 'settings') await removeUnless(name, ({savedAt}) => savedAt > oldest).catch(() => {});
       }
     },
     /** Deletes everything that the browser has kept, for all tabs. */
     async removeAll() {
-      await Promise.all(/** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']).map(
+      await Promise.all(TABLES.map(
         (name) => use(name, 'readwrite', (table) => { table.clear(); }).catch(() => {})));
     },
   };

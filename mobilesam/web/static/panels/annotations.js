@@ -1,6 +1,7 @@
 // Opens annotation files: their objects become those of the photos that they belong to.
 /** @import {KeptWorks} from './kept_work.js' */
 /** @import {Page} from './page.js' */
+import {quoted} from '../core/names.js';
 import {addedTo, newOnes} from '../core/objects.js';
 
 const PAUSE_MS = 50;
@@ -74,10 +75,10 @@ export function createAnnotations({refs, store, limits, fail, clearAlert, tell, 
    * @type {(unmatched: {name: string, count: number}[], file: File, text: string) => void} */
   function askFor(unmatched, file, text) {
     const [{name, count}, ...others] = unmatched, index = store.get().photos.findIndex(({key}) => key === kept.openKey);
-    const names = unmatched.map((one) => `“${one.name}”`).join(', ');
+    const names = unmatched.map((one) => quoted(one.name)).join(', ');
     store.set({alert: {text: `${text} There is no photo called ${names} here.`.trim(), kind: 'note'}});
     if (!others.length && index >= 0) {
-      tell(`“${name}” has ${counted(count, 'object')}. Are they for the open photo?`, () => load([file], {[name]: index}), 'Add them');
+      tell(`${quoted(name)} has ${counted(count, 'object')}. Are they for the open photo?`, () => load([file], {[name]: index}), 'Add them');
     }
   }
 

@@ -1,6 +1,6 @@
 // The class list: its editor in the dialog for data sets, the suggestions for names, and the class of the next object.
 /** @import {Page, PageState} from './page.js' */
-import {classColour, withClass, withRenamed} from '../core/classes.js';
+import {classColour, withClass, withFirst, withRenamed} from '../core/classes.js';
 import {quoted} from '../core/names.js';
 import {isNamed} from '../core/objects.js';
 import {element} from './page.js';
@@ -72,14 +72,14 @@ export function createClasses({refs, store, limits, buttons}, {call, load, save,
     const reply = await call('read_classes', {text: await file.text(), name: file.name});
     if (!reply.ok) return report(reply.error);
     const {classes} = store.get();
-    set([...reply.names, ...classes.filter((name) => !reply.names.includes(name))]);
+    set(withFirst(classes, reply.names));
     reportNumbers(classes, `${reply.names.length} classes were read.`);
   }
 
   /** Another tab may have changed the list. */
   async function catchUp() {
-    const names = await load(), {classes} = store.get();
-    if (names.length) set([...names, ...classes.filter((name) => !names.includes(name))]);
+    const names = await load();
+    if (names.length) set(withFirst(store.get().classes, names));
   }
 
   window.addEventListener('focus', catchUp);
@@ -108,7 +108,7 @@ export function createClasses({refs, store, limits, buttons}, {call, load, save,
     },
     restore: catchUp,
     /** Adds classes in the place of those of a project. @param {readonly string[]} names */
-    useAll: (names) => set([...names, ...store.get().classes.filter((name) => !names.includes(name))]),
+    useAll: (names) => set(withFirst(store.get().classes, names)),
     commands: {
       'class-load': () => refs.classFile.click(),
       'class-undo': () => { set(former); report(''); },

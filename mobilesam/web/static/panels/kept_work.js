@@ -33,8 +33,8 @@ export function createKeptWork({store, warn}, {workStore, capture, restore}) {
     }
   }
 
-  /** Takes up the work in the open photo as it is now. */
-  function takeUp() {
+  /** Puts the current work in the open photo among what waits. */
+  function enqueue() {
     const {photo, photos, objects} = store.get(), {file, width, height} = /** @type {Photo} */ (photo);
     isStale = false;
     savedAt = Date.now();
@@ -55,7 +55,7 @@ export function createKeptWork({store, warn}, {workStore, capture, restore}) {
     if (isWriting) return;
     isWriting = true;
     while (isStale && openKey) {
-      takeUp();
+      enqueue();
       await write();
     }
     isWriting = false;
@@ -63,13 +63,13 @@ export function createKeptWork({store, warn}, {workStore, capture, restore}) {
 
   function saveAtOnce() {
     if (!isStale) return;
-    takeUp();
+    enqueue();
     write();
   }
 
   /** The work in a photo, on disk or not. @type {(key: string) => Promise<KeptWork | null>} */
   async function work(key) {
-    if (key === openKey && isStale) takeUp();
+    if (key === openKey && isStale) enqueue();
     const newer = waiting.get(key);
     return newer ? {...newer, savedAt} : workStore.work(key);
   }

@@ -97,14 +97,14 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
     const mine = generation;
     for (const [index, file] of files.entries()) {
       if (file.size > limits.max_mb * 1e6) {
-        fail(`“${file.name}” is larger than ${limits.max_mb} MB. Use a smaller photo.`);
+        fail(`${quoted(file.name)} is larger than ${limits.max_mb} MB. Use a smaller photo.`);
         continue;
       }
       if (index > 0) setBusy(`Adding photos: ${index + 1} of ${files.length}…`);
       const key = await contentKey(file).catch(() => null);
       if (mine !== generation) return;
       if (!key) {
-        fail(`“${file.name}” could not be read. Choose it again.`);
+        fail(`${quoted(file.name)} could not be read. Choose it again.`);
         continue;
       }
       const isKnown = Boolean(find(key));
