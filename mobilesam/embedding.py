@@ -10,6 +10,7 @@ from PIL import Image
 from mobilesam.frame import CropXYXY, Frame
 from mobilesam.images import Photo
 from mobilesam.model.backend import ModelBackend
+from mobilesam.runtime import run_at_low_priority
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class ImageEmbedding:
 def compute_embedding(
     backend: ModelBackend, photo: Photo, key: str, crop_xyxy: CropXYXY | None = None
 ) -> ImageEmbedding:
-    """Encodes a photo or a crop of it, on the CPU if the memory of the GPU is full.
+    """Encodes a photo or a crop of it in the backend's thread for it.
+
+    If the memory of the GPU is full, the CPU encodes.
 
     Raises:
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
@@ -56,11 +59,12 @@ def compute_embedding(
     pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
-        features = backend.encode(pixels.to(backend.device).float())
+        features = backend.threads.encode(lambda: backend.encode(pixels))
     except torch.OutOfMemoryError:
         if backend.encode_on_cpu is None:
             raise
         note = "The GPU's memory was full, so this photo was encoded on the CPU."
         logger.warning(note)
-        features = backend.encode_on_cpu(pixels.float()).to(backend.device)
+        encode_on_cpu = backend.encode_on_cpu
+        features = run_at_low_priority(lambda: encode_on_cpu(pixels)).to(backend.device)
     return ImageEmbedding(features, frame, key, note)

@@ -19,11 +19,8 @@ from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_json
 from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA
 
-_BATCH = 16
-"""Prompts in a batch: a quarter of a second on two cores; larger batches are no faster."""
 _BATCH_PIXELS = 64 * MEGA
 """Limit on the prompts in a batch times the photo's pixels; large masks take most of the time."""
 _MAX_BYTES = 256 * MEGA
@@ -108,7 +105,7 @@ def iter_everything(
     selection = _Selection(options, options.min_area_share * height * width)
     found: list[MaskRecord] = []
     held_bytes = 0
-    batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
+    batch = min(backend.prompts_at_once, max(1, _BATCH_PIXELS // (height * width)))
     for start in range(0, len(grid_xy), batch):
         points = grid_xy[start : start + batch]
         for record in _decode_points(backend, embedding, points, options):
@@ -128,7 +125,7 @@ def _decode_points(
 ) -> Generator[MaskRecord, None, None]:
     """The masks of a batch that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
-    low_res_logits, iou_predictions = run_in_new_thread(
+    low_res_logits, iou_predictions = backend.threads.prompts(
         partial(decode_batch, backend, embedding, prompts)
     )
     ious = iou_predictions.flatten()
