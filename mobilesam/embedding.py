@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ class ImageEmbedding:
     """The encoder's output for one photo or a crop of it, on which every prompt is decoded.
 
     Attributes:
-        features: (1, 256, 64, 64) float32, on the model's device.
+        features: (1, 256, 64, 64) float32, on the device where the photo was encoded.
         frame: what was encoded: the photo or a crop of it, scaled to a longer side of 1024.
         key: identifies photo, crop and checkpoint; equal keys mean equal features.
         note: a sentence for the user if the photo was encoded on the CPU instead of the GPU.
@@ -59,12 +60,11 @@ def compute_embedding(
     pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
-        features = backend.threads.encode(lambda: backend.encode(pixels))
+        features = backend.threads.encode(partial(backend.encode, pixels))
     except torch.OutOfMemoryError:
         if backend.encode_on_cpu is None:
             raise
         note = "The GPU's memory was full, so this photo was encoded on the CPU."
         logger.warning(note)
-        encode_on_cpu = backend.encode_on_cpu
-        features = run_at_low_priority(lambda: encode_on_cpu(pixels)).to(backend.device)
+        features = run_at_low_priority(partial(backend.encode_on_cpu, pixels))
     return ImageEmbedding(features, frame, key, note)

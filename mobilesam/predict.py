@@ -114,11 +114,11 @@ def predict_masks(
         mask_input = _checked_logits(mask_input)
     if multimask_output is None:
         multimask_output = prompt.is_single_point
-    low_res_logits, iou_predictions = decode_batch(
-        backend, embedding, [prompt], mask_input, multimask_output
-    )
+    decoded = decode_batch(backend, embedding, [prompt], mask_input, multimask_output)
+    low_res_logits, iou_predictions = backend.fetch(*decoded)
     return Prediction(
-        *backend.fetch(low_res_logits[0], iou_predictions[0]),
+        low_res_logits[0],
+        iou_predictions[0],
         embedding.frame,
         backend.mask_threshold,
         backend.confidence_weight,

@@ -227,7 +227,7 @@ class Segmenter:
         return self._embeddings.info()
 
     def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
-        """Runs `predict_masks` in the backend's thread for clicks and charges its processor time."""
+        """Runs `predict_masks` in the thread for clicks and charges its processor time."""
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()

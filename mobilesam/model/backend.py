@@ -50,7 +50,7 @@ class PromptDecoder:
         """Decodes B prompts on one photo, in pixels of the model's input.
 
         Args:
-            features: (1, 256, 64, 64) float32, the image embedding.
+            features: (1, 256, 64, 64) float32, the image embedding, on any device.
             points: (B, N, 2) float32 XY and (B, N) int64 labels, on the CPU like all prompts.
             boxes: (B, 4) float32 XYXY.
             masks: (B, 1, 256, 256) float32 logits to refine.
@@ -65,7 +65,7 @@ class PromptDecoder:
         boxes, masks = (None if given is None else given.to(device) for given in (boxes, masks))
         sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=masks)
         return self.mask_decoder(
-            image_embeddings=features,
+            image_embeddings=features.to(device),
             image_pe=self.image_pe,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
@@ -177,7 +177,9 @@ def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
     return replace(
         plain,
         encode=lambda rgb: encoder((rgb.float() - mean) / std),
-        decode=replace(cast(PromptDecoder, plain.decode), mask_decoder=FastDecoder(sam.mask_decoder)),
+        decode=replace(
+            cast(PromptDecoder, plain.decode), mask_decoder=FastDecoder(sam.mask_decoder)
+        ),
         name=f"fast {_name(dtype)}",
     )
 

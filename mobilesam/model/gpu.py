@@ -76,7 +76,7 @@ class GpuModel:
     def decode(
         self,
         features: torch.Tensor,
-        points: Tensors | None,
+        points: tuple[torch.Tensor, torch.Tensor] | None,
         boxes: torch.Tensor | None,
         masks: torch.Tensor | None,
         multimask_output: bool,
@@ -125,19 +125,22 @@ class GpuModel:
         self.decode(features, None, torch.zeros(1, 4), None, False)
 
 
-def prompt_coords(points: Tensors | None, boxes: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+def prompt_coords(
+    points: tuple[torch.Tensor, torch.Tensor] | None, boxes: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Points and boxes as (B, T, 2) XY and (B, T) labels, like those of SAM's ONNX model.
 
     Labels are 1 and 0 for points, 2 and 3 for the corners of a box, and -1 for the padding that
     takes the place of the box if there is none.
     """
-    if points is None:
-        points = torch.empty(len(boxes), 0, 2), torch.empty(len(boxes), 0, dtype=torch.int64)
-    coords, labels = points
-    if boxes is None:
-        return F.pad(coords, (0, 0, 0, 1)), F.pad(labels, (0, 1), value=-1)
-    corners = torch.tensor([2, 3]).expand(len(boxes), -1)
-    return torch.cat([coords, boxes.view(-1, 2, 2)], 1), torch.cat([labels, corners], 1)
+    parts = [points] if points else []
+    if boxes is not None:
+        parts.append((boxes.view(-1, 2, 2), torch.tensor([2, 3]).expand(len(boxes), -1)))
+    else:
+        count = len(parts[0][0])
+        parts.append((torch.zeros(count, 1, 2), torch.full((count, 1), -1)))
+    coords, labels = zip(*parts, strict=True)
+    return torch.cat(coords, 1), torch.cat(labels, 1)
 
 
 def prompt_tokens(

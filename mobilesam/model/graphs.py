@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class GraphDevice(Protocol):
         """
 
     def upload_buffer(self, *shape: int) -> torch.Tensor:
-        """An uninitialised uint8 tensor on the CPU that is copied to the device without a detour."""
+        """An uninitialised uint8 tensor on the CPU from which uploads are fast."""
 
     def fetch(self, *tensors: torch.Tensor) -> list[NDArray[np.float32]]:
         """Copies float32 tensors from the device."""
@@ -50,7 +50,7 @@ class CudaDevice:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
 
     def record(self, function: Callable[[], Tensors]) -> tuple[Callable[[], None], Tensors]:
         """Records a CUDA graph; all graphs share their memory, as they never run together."""
@@ -75,7 +75,8 @@ class CudaDevice:
         return [copy.numpy() for copy in copies]
 
     def _warm_up(self, function: Callable[[], Tensors]) -> None:
-        present, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        present = torch.cuda.current_stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(present)
         with torch.cuda.stream(side):
             for _ in range(_WARM_UPS):
