@@ -12,7 +12,6 @@
   computed once.
 """
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -93,11 +92,22 @@ class FastEncoder:
 
 def _conv(conv: Any, dtype: torch.dtype) -> Layer:
     """A convolution on NHWC; BatchNorm is folded into it."""
-    fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
-    fused.requires_grad_(False).to(dtype)
+    device = next(conv.parameters()).device
+    fused = conv.fuse() if hasattr(conv, "fuse") else conv
+    # timm's `fuse` returns a convolution on the CPU.
+    weight = fused.weight.detach().to(device, dtype)
+    bias = None if fused.bias is None else fused.bias.detach().to(device, dtype)
     if fused.groups == 1:
-        fused.to(memory_format=torch.channels_last)
-    return lambda x: fused(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        weight = weight.to(memory_format=torch.channels_last)
+    convolve = partial(
+        F.conv2d,
+        weight=weight,
+        bias=bias,
+        stride=fused.stride,
+        padding=fused.padding,
+        groups=fused.groups,
+    )
+    return lambda x: convolve(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 def _patch_merging(block: Any, dtype: torch.dtype) -> list[Layer]:

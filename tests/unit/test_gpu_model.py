@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from segment_anything.modeling import Sam
+from torch._subclasses import DynamicOutputShapeException, FakeTensorMode
 
 from mobilesam import Prompt, Segmenter
 from mobilesam.model.backend import ModelBackend, graphs_backend, plain_backend
 from mobilesam.model.gpu import GpuModel, prompt_coords, prompt_tokens
+from mobilesam.model.sam import build_sam
 from mobilesam.runtime import GpuThread
 from tests.graph_device import ReplayingCpu
 
@@ -135,6 +137,42 @@ def test_prompt_tokens_are_those_of_sam(stub_sam: Sam, prompts) -> None:
     expected, _ = encoder(points, boxes, None)
     actual = prompt_tokens(encoder, *prompt_coords(points, boxes))
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
+
+
+def moved(module: torch.nn.Module, device: str) -> torch.nn.Module:
+    """The same module with unset weights elsewhere, as `to` cannot do within FakeTensorMode."""
+    for part in module.modules():
+        part.training = False
+        for name, tensor in part._buffers.items():
+            part._buffers[name] = torch.empty_like(tensor, device=device)
+        for name, tensor in part._parameters.items():
+            if tensor is not None:
+                part._parameters[name] = torch.nn.Parameter(
+                    torch.empty_like(tensor, device=device), requires_grad=False
+                )
+    return module
+
+
+def test_nothing_leaves_the_gpu_or_waits_for_it_while_a_graph_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With torch's tensors without data: they refuse mixed devices and to be looked at."""
+    device = ReplayingCpu()
+    monkeypatch.setattr(device, "device", torch.device("cuda:0"))
+    monkeypatch.setattr(GpuModel, "_warm_up", lambda _: None)
+    sam = build_sam().train()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = GpuModel(moved(sam, "cuda:0"), torch.float16, torch.zeros_like, device)
+        squares = torch.empty(1, 1024, 1024, 3, dtype=torch.uint8)
+        features, _ = model._run("encoder", model._encode, squares, torch.ones(1, 2))
+        for masks in (None, torch.zeros(1, 1, 256, 256)):
+            points = torch.zeros(1, 3, 2), torch.ones(1, 3, dtype=torch.int64)
+            logits, _ = model.decode(features, points, torch.zeros(1, 4), masks, True)
+        with pytest.raises(DynamicOutputShapeException):
+            model._graphs.run("a selection", lambda x: (x[x > 0],), features)
+    assert features.dtype == torch.float32
+    assert logits.device == torch.device("cuda:0")
+    assert device.recordings == 4
 
 
 def test_batches_of_prompts_are_not_recorded(model: ModelBackend, device: ReplayingCpu) -> None:
