@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from mobilesam.frame import CropXYXY, Frame
@@ -54,10 +55,8 @@ def compute_embedding(
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """
     frame = Frame.of(photo.size_hw, backend.image_size, crop_xyxy)
-    encoded = Image.fromarray(photo.pixels[frame.encoded_part(photo.size_hw)])
-    # segment-anything's predictor scales with Pillow's bilinear filter, too.
-    scaled = encoded.resize(frame.input_size[::-1], Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
+    scaled = _scaled(photo.pixels[frame.encoded_part(photo.size_hw)], frame.input_size)
+    pixels = torch.from_numpy(scaled).permute(2, 0, 1).unsqueeze(0)
     note = ""
     try:
         features = backend.threads.encode(partial(backend.encode, pixels))
@@ -68,3 +67,11 @@ def compute_embedding(
         logger.warning(note)
         features = run_at_low_priority(partial(backend.encode_on_cpu, pixels))
     return ImageEmbedding(features, frame, key, note)
+
+
+def _scaled(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scales to (H, W) with Pillow's bilinear filter, as segment-anything's predictor does."""
+    if pixels.shape[:2] == size_hw:
+        return pixels
+    scaled = Image.fromarray(pixels).resize(size_hw[::-1], Image.Resampling.BILINEAR)
+    return np.array(scaled)

@@ -94,6 +94,7 @@ class ModelBackend:
         fetch: copies tensors from the device to arrays.
         threads: where to call all of these.
         prompts_at_once: how many prompts are best decoded in a batch.
+        upscales_masks: whether many masks are best upscaled on the device.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
@@ -107,6 +108,7 @@ class ModelBackend:
     fetch: Callable[..., list[NDArray[np.float32]]] = _fetch
     threads: ModelThreads = field(default_factory=CpuThreads)
     prompts_at_once: int = 16
+    upscales_masks: bool = False
 
 
 def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
@@ -194,6 +196,7 @@ def graphs_backend(sam: Sam, dtype: torch.dtype, device: GraphDevice) -> ModelBa
         decode=model.decode,
         fetch=device.fetch,
         prompts_at_once=64,
+        upscales_masks=True,
         name=f"fast {_name(dtype)}, CUDA graphs",
     )
 
