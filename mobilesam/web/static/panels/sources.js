@@ -119,6 +119,14 @@ export function createSources({refs, limits, examples, fail}, fetchExample, drop
   }
   camera.addEventListener('close', closeCamera);
   const isInField = (/** @type {Event} */ {target}) => target instanceof Element && target.closest(FIELD) !== null;
+  // On Linux the middle button, which moves the photo, would paste the selected text: Chromium does so after
+  // pointerup, Firefox after auxclick.
+  for (const type of /** @type {const} */ (['pointerup', 'auxclick'])) {
+    document.addEventListener(type, (event) => {
+      const isLink = event.target instanceof Element && event.target.closest('a');
+      if (event.button === 1 && !isInField(event) && !isLink) event.preventDefault();
+    });
+  }
   document.addEventListener('paste', (event) => {
     const {clipboardData} = event;
     if (!clipboardData?.types.length || (!clipboardData.files.length && isInField(event))) return;
