@@ -13,7 +13,7 @@ from types import FrameType
 
 import mobilesam
 from mobilesam.errors import MobileSamError
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 from mobilesam.settings import Settings
 from mobilesam.web.server.request_log import configure_logging
 from mobilesam.web.server.storage import temporary_storage
@@ -43,7 +43,7 @@ def serve_page(
         MobileSamError: a setting is malformed, the model cannot be loaded, or the port is taken.
     """
     configure_logging()
-    tune_allocator()
+    tune_process()
     settings = Settings.from_env()
     # Both this and the folder of `temporary_storage` are read while gradio is imported.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
