@@ -113,7 +113,8 @@ def _load(weights: str | None, device: str | None, settings: Settings) -> "mobil
 
     torch.set_num_threads(usable_cores())
     segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
-    kind, reason = segmenter.weights.kind.capitalize(), segmenter.weights.reason
-    line = "%s weights on %s (%s). %s"
-    logger.info(line, kind, segmenter.backend.device, segmenter.backend.name, reason)
+    weights, backend = segmenter.weights, segmenter.backend
+    logger.info("%s weights on %s. %s", weights.kind.capitalize(), backend.device, weights.reason)
+    why = f": {backend.reason}" if backend.reason else ""
+    logger.info("The model runs on %s modules%s.", backend.name, why)
     return segmenter
