@@ -27,7 +27,7 @@ class Settings:
     Attributes:
         weights: `"official"`, `"bundled"`, a path, or None for the default order.
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
-        precision: of the encoder on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
+        precision: of the encoder on a CPU; `"auto"` is bfloat16 if it is faster there.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
         limits: the largest photo that is accepted.

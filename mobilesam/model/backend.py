@@ -10,9 +10,11 @@ from segment_anything.modeling import PromptEncoder, Sam
 
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.fast_layers import is_faster, linear, random_matrices
+from mobilesam.model.fast_layers import gain_of, linear, random_matrices
 from mobilesam.model.sam import TinyVitEncoder
 from mobilesam.settings import Precision
+
+_BFLOAT16_GAIN = 1.5  # the encoder gains less than its products
 
 MaskDecoder: TypeAlias = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 """Called as segment_anything's MaskDecoder."""
@@ -30,7 +32,8 @@ class ModelBackend:
         image_pe: (1, 256, 64, 64) positional encoding of the image.
         image_size: the longer side of the input of `encode`, in pixels.
         mask_threshold: the logit above which a pixel belongs to a mask.
-        name: for the log.
+        name: the kind of modules and their precision, for the log and /healthz.
+        reason: why they have that precision, likewise.
         confidence_weight: of the weights, see `mobilesam.candidates.candidate_scores`.
         encode_on_cpu: `encode` on the CPU, for when the memory of another device is full.
     """
@@ -42,6 +45,7 @@ class ModelBackend:
     image_size: int
     mask_threshold: float
     name: str
+    reason: str = ""
     confidence_weight: float = 0.0
     encode_on_cpu: Callable[[torch.Tensor], torch.Tensor] | None = None
 
@@ -56,7 +60,7 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
 
     On a CPU these are the fast modules. On other devices, and for an encoder other than TinyViT,
     they are the reference modules; on other devices the CPU's encoder is kept as a fallback.
-    `precision` is the encoder's on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
+    `precision` is the encoder's on a CPU; `"auto"` is bfloat16 if it is faster there.
     """
     if sam.device.type != "cpu":
         fallback = choose_backend(copy.deepcopy(sam).cpu(), precision)
@@ -64,8 +68,10 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
     if not isinstance(sam.image_encoder, TinyVitEncoder):
         return plain_backend(sam)
     if precision == "auto":
-        precision = "bfloat16" if bfloat16_is_faster() else "float32"
-    return fast_backend(sam, getattr(torch, precision))
+        dtype, reason = faster_precision()
+    else:
+        dtype, reason = getattr(torch, precision), "as set"
+    return replace(fast_backend(sam, dtype), reason=reason)
 
 
 def choose_decoder(sam: Sam) -> MaskDecoder:
@@ -99,13 +105,22 @@ def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
     )
 
 
-def bfloat16_is_faster() -> bool:
-    """Whether the CPU has AMX, and bfloat16 is correct and faster for an encoder-sized matrix."""
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, not in every version
-    if has_amx is None or not has_amx():
-        return False
+def faster_precision() -> tuple[torch.dtype, str]:
+    """The faster precision for the encoder on this CPU, and a phrase that says why.
+
+    It is bfloat16 if torch supports it and a product of the encoder's size is correct and at least
+    `_BFLOAT16_GAIN` times as fast: on CPUs with AMX or AVX512_BF16, as far as is known.
+    """
+    try:
+        is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # private
+    except (AttributeError, RuntimeError):
+        is_supported = False
+    if not is_supported:
+        return torch.float32, "torch does not support bfloat16 on this CPU"
     x, weight = random_matrices((4096, 640), (640, 640))
     x16, weight16 = x.bfloat16(), weight.bfloat16()
-    return is_faster(
-        lambda: linear(x16, weight16), lambda: linear(x, weight), tolerance=0.02, ratio=1.5
-    )
+    gain = gain_of(lambda: linear(x16, weight16), lambda: linear(x, weight), tolerance=0.02)
+    if gain is None:
+        return torch.float32, "bfloat16 products are wrong on this CPU"
+    dtype = torch.bfloat16 if gain >= _BFLOAT16_GAIN else torch.float32
+    return dtype, f"bfloat16 products are {gain:.1f} times as fast as float32 on this CPU"
