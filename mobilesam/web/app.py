@@ -113,8 +113,8 @@ def _load(weights: str | None, device: str | None, settings: Settings) -> "mobil
 
     torch.set_num_threads(usable_cores())
     segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
-    weights, backend = segmenter.weights, segmenter.backend
-    logger.info("%s weights on %s. %s", weights.kind.capitalize(), backend.device, weights.reason)
+    chosen, backend = segmenter.weights, segmenter.backend
+    logger.info("%s weights on %s. %s", chosen.kind.capitalize(), backend.device, chosen.reason)
     why = f": {backend.reason}" if backend.reason else ""
     logger.info("The model runs on %s modules%s.", backend.name, why)
     return segmenter
