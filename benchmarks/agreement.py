@@ -32,7 +32,7 @@ from mobilesam.model.backend import ModelBackend, fast_backend
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import resolve_weights
 from mobilesam.predict import predict_masks
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 GRID_WH = (5, 2)
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, help="stop after so many photos")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
-    tune_allocator()
+    tune_process()
     torch.set_num_threads(usable_cores())
 
     weights = resolve_weights(arguments.weights)

@@ -15,11 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mobilesam.runtime import tune_process, usable_cores
+
+if __name__ == "__main__" and sys.argv[1] != "original":
+    tune_process()  # before torch is imported
+
 import numpy as np
 import torch
 
 from mobilesam.images import open_photo
-from mobilesam.runtime import tune_allocator, usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 Tasks = dict[str, Callable[[int], object]]
@@ -105,8 +109,6 @@ def point(seed: int, size_hw: tuple[int, int]) -> tuple[float, float]:
 
 def main() -> None:
     name, photo = sys.argv[1], Path(sys.argv[2])
-    if name != "original":
-        tune_allocator()
     torch.set_num_threads(usable_cores())
     pixels = open_photo(photo).pixels
     tasks, network = (

@@ -20,7 +20,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from mobilesam import EverythingOptions, Segmenter, Settings
 from mobilesam.masks import Mask
 from mobilesam.model.sam import load_sam
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 MATCH_IOU = 0.9
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--min-area", type=int, default=0)
     parser.add_argument("--against", nargs="*", default=[], metavar="PHOTO", help="stem, as in cat")
     arguments = parser.parse_args()
-    tune_allocator()
+    tune_process()
     torch.set_num_threads(usable_cores())
 
     segmenter = Segmenter.from_weights(arguments.weights, settings=Settings())

@@ -9,7 +9,9 @@ prints its rows as they come; a part that fails prints its traceback, and the ne
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
+import pstats
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from benchmarks.agreement import compare_models, gridded_prompts, relative_error, summary
@@ -42,7 +45,7 @@ from mobilesam.model.graphs import CudaDevice, GraphDevice
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, resolve_weights
 from mobilesam.predict import decode_batch, predict_masks
-from mobilesam.runtime import CpuThreads, GpuThread, tune_allocator, usable_cores
+from mobilesam.runtime import CpuThreads, GpuThread, tune_process, usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -146,6 +149,8 @@ def ours(bench: Bench) -> None:
     photos = bench.photos()
     bench.time("after: Segmenter.encode from numpy", lambda: segmenter.encode(next(photos)))
     photo = open_photo(bench.pixels)
+    bench.time("of it open_photo", lambda: open_photo(bench.pixels))
+    bench.time("of it the digest", lambda: open_photo(bench.pixels).digest)
     bench.time("after: compute_embedding", lambda: compute_embedding(backend, photo, ""))
     pixels = torch.from_numpy(bench.pixels).permute(2, 0, 1)[None]
     in_thread(bench, backend, "after: encode, upload included", partial(backend.encode, pixels))
@@ -197,6 +202,15 @@ def everything_row(bench: Bench, name: str, segmenter: Segmenter) -> None:
     print(f"{found[-1]} masks", flush=True)
 
 
+def everything_profile(bench: Bench) -> None:
+    """Where everything mode spends the time of the caller's thread."""
+    segmenter = bench.segmenter(bench.after)
+    embedding = segmenter.encode(bench.pixels)
+    profile = cProfile.Profile()
+    profile.runcall(segmenter.everything, embedding, bench.points_per_side)
+    pstats.Stats(profile).sort_stats("tottime").print_stats(14)
+
+
 def in_thread(
     bench: Bench, backend: ModelBackend, what: str, run: Callable[[], object], rounds: int = 0
 ) -> None:
@@ -242,21 +256,21 @@ def original(bench: Bench) -> None:
 
 @torch.inference_mode()
 def encoder_alone(bench: Bench) -> None:
-    """The encoder as a graph and eager, in three precisions, with and without cuDNN's search."""
-    for dtype in (torch.float16, torch.bfloat16, torch.float32) if bench.on_gpu else (bench.half,):
+    """The encoder as a graph in three precisions, and with each of torch's attention kernels."""
+    squares = torch.randn(1, 1024, 1024, 3, device=bench.device)
+
+    def recorded(what: str, dtype: torch.dtype) -> None:
         encoder = FastEncoder(bench.sam.image_encoder, dtype)
-        squares = torch.randn(1, 1024, 1024, 3, device=bench.device).to(dtype)
+        halved = squares.to(dtype)
+        replay, _ = bench.graph_device.record(lambda: (encoder.encode_squares(halved),))
+        bench.time(f"encoder alone, graph, {what}", replay)
 
-        def run(encoder: FastEncoder = encoder, squares: torch.Tensor = squares) -> tuple[Any]:
-            return (encoder.encode_squares(squares),)
-
-        for searches in (False, True):
-            torch.backends.cudnn.benchmark = searches
-            replay, _ = bench.graph_device.record(run)
-            found = " with cuDNN's search" if searches else ""
-            bench.time(f"encoder alone, graph, {dtype}{found}", replay)
-        torch.backends.cudnn.benchmark = False
-        bench.time(f"encoder alone, eager, {dtype}", run)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32) if bench.on_gpu else (bench.half,):
+        recorded(str(dtype), dtype)
+    for kernel in (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH):
+        if bench.on_gpu:
+            with sdpa_kernel(kernel):
+                recorded(f"float16, {kernel.name}", torch.float16)
 
 
 @torch.inference_mode()
@@ -265,21 +279,13 @@ def batches(bench: Bench) -> None:
     model: GpuModel = bench.after.encode.__self__
     photo = torch.from_numpy(bench.pixels).permute(2, 0, 1)
     encoder = FastEncoder(bench.sam.image_encoder, bench.half)
-    for size in (2, 4, 8, 16) if bench.on_gpu else (2,):
+    for size in (4, 16) if bench.on_gpu else (2,):
         reset_peak(bench)
         squares = torch.randn(size, 1024, 1024, 3, device=bench.device).to(bench.half)
-
-        def run(squares: torch.Tensor = squares) -> tuple[torch.Tensor]:
-            return (encoder.encode_squares(squares),)
-
         rounds = min(10, bench.rounds)
-        seconds = bench.time(f"encoder alone, {size} photos, eager", run, rounds)
-        bench.row(f"encoder alone, {size} photos, eager, per photo", 1000 * seconds / size)
-        torch.backends.cudnn.benchmark = True
-        replay, _ = bench.graph_device.record(run)
-        seconds = bench.time(f"encoder alone, {size} photos, graph with search", replay, rounds)
-        bench.row(f"encoder alone, {size} photos, graph, per photo", 1000 * seconds / size)
-        torch.backends.cudnn.benchmark = False
+        eager = partial(encoder.encode_squares, squares)
+        seconds = bench.time(f"encoder alone, {size} photos", eager, rounds)
+        bench.row(f"encoder alone, {size} photos, per photo", 1000 * seconds / size)
         whole = partial(model.encode_photos, [photo] * size)
         in_thread(bench, bench.after, f"encode_photos, {size} photos", whole, rounds)
         peak(bench, f"{size} photos")
@@ -311,6 +317,8 @@ def terminal(bench: Bench) -> None:
                     started = time.perf_counter()
                     photos, failures = run_batch(segmenter, folder, prompts, journal, bar)
                     seconds = time.perf_counter() - started
+                with Journal(folder / "flushed.part") as journal:
+                    bench.time("of it flushing", partial(journal.append, "key", ["record"]), 9)
                 assert len(photos) == count
                 assert not failures
                 at_once = f"{segmenter.photos_at_once} at once"
@@ -461,6 +469,7 @@ def command(bench: Bench, arguments: list[str], out: Path) -> None:
 PARTS: dict[str, Callable[[Bench], None]] = {
     "environment": environment,
     "ours": ours,
+    "everything_profile": everything_profile,
     "encoder_alone": encoder_alone,
     "kernels": kernels,
     "original": original,
@@ -488,7 +497,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the figures here too, after each part")
     arguments = parser.parse_args()
-    tune_allocator()
+    tune_process()
     torch.set_num_threads(usable_cores())
     warnings.filterwarnings("ignore", category=FutureWarning)
     bench = Bench(arguments)

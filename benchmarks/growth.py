@@ -28,7 +28,7 @@ from mobilesam.model.backend import ModelBackend, choose_backend
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import resolve_weights
 from mobilesam.predict import decode_batch
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 MEGAPIXELS = (0.1, 0.5, 2, 8, 24, 40)
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1024, help="prompts")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
-    tune_allocator()
+    tune_process()
     torch.set_num_threads(usable_cores())
     repeats = arguments.repeats
 

@@ -84,9 +84,9 @@ def _example_photos() -> list[Image.Image]:
 @functools.cache
 def _segmenter() -> Any:
     from mobilesam import Segmenter
-    from mobilesam.runtime import tune_allocator
+    from mobilesam.runtime import tune_process
 
-    tune_allocator()
+    tune_process()
     return Segmenter.from_weights("bundled")
 
 

@@ -40,11 +40,17 @@ _LISTED = "(n) => Number(document.querySelector('.sam').dataset.objects ?? 0) >=
 _SHOWN = "(n) => Number(document.querySelector('.sam').dataset.shown ?? 0) > n"
 
 
+def grid_of(count: int) -> tuple[int, float]:
+    """Columns, and pixels from one to the next."""
+    width, height = SIZE_WH
+    columns = int(np.ceil(np.sqrt(count * width / height)))
+    return columns, width / columns
+
+
 def annotations(count: int) -> bytes:
     """A COCO file with so many wavy blobs in a grid."""
     width, height = SIZE_WH
-    columns = int(np.ceil(np.sqrt(count * width / height)))
-    step = width / columns
+    columns, step = grid_of(count)
     y, x = np.mgrid[:height, :width]
     objects = []
     for index in range(count):
@@ -93,10 +99,16 @@ def measure(browser: Browser, app: App, folder: Path, count: int) -> dict[str, f
 
     page.keyboard.press("0")
     times = []
+    photo = page.locator("[data-part=photo]").bounding_box()
+    assert photo
+    columns, step = grid_of(count)
+    step *= photo["width"] / SIZE_WH[0]
     for k in range(7):
+        # Between four blobs: a click on an object would select it.
+        x, y = 1 + k % (columns - 1), 1 + k // (columns - 1)
         shown = int(page.evaluate("() => document.querySelector('.sam').dataset.shown ?? '0'"))
         began = time.perf_counter()
-        page.mouse.click(box["x"] + 20 + 9 * k, box["y"] + 12)
+        page.mouse.click(photo["x"] + x * step, photo["y"] + y * step)
         page.wait_for_function(_SHOWN, arg=shown, timeout=60_000)
         times.append(time.perf_counter() - began)
     figures["click"] = statistics.median(times)

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import BrowserContext, CDPSession, Page, sync_playwright
+from playwright.sync_api import BrowserContext, CDPSession, Page, TimeoutError, sync_playwright
 
 from benchmarks.click_to_paint import CHROMIUM_FLAGS
 from benchmarks.machine import machine
@@ -64,7 +64,12 @@ class Annotator:
         return int(self.page.evaluate(_DATA, name))
 
     def wait(self, name: str, count: int) -> None:
-        self.page.wait_for_function(_REACHED, arg=[name, count])
+        try:
+            self.page.wait_for_function(_REACHED, arg=[name, count])
+        except TimeoutError as error:
+            state = self.page.evaluate("() => ({...document.querySelector('.sam').dataset})")
+            photo = f"photo {self.current}, {self.expected[self.current]} objects expected"
+            raise AssertionError(f"{name} is not {count}: {photo}, {state}") from error
 
     def opened(self):
         page_wait, ready = self.wait, self.data("ready")

@@ -31,7 +31,8 @@ _NO_AHEAD = """(functions) => {
   const fetched = window.fetch;
   window.fetch = (url, options) => {
     const body = typeof options?.body === 'string' ? options.body : '';
-    return body.includes('"ahead":true') ? new Promise(() => {}) : fetched(url, options);
+    if (!body.includes('"ahead":true')) return fetched(url, options);
+    return Promise.resolve(new Response('{"ok": false, "error": "Not ahead."}'));
   };
 }"""
 

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.machine import peak_rss_mb
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = ROOT / "examples" / "lute.jpg"
@@ -123,7 +123,7 @@ def resized_example(source: Path, size_hw: tuple[int, int], target: Path) -> Pat
 def main() -> None:
     name, photo, repeats = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     if name == "ours":
-        tune_allocator()
+        tune_process()
     torch.set_num_threads(usable_cores())
     with torch.inference_mode():
         steps, embedding_bytes = our_steps() if name == "ours" else original_steps()

@@ -27,8 +27,8 @@ class Settings:
     Attributes:
         weights: `"official"`, `"bundled"`, a path, or None for the default order.
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
-        precision: of the encoder; `"auto"` is float16 on a GPU, bfloat16 on a CPU that has AMX,
-            else float32.
+        precision: of the encoder; `"auto"` is float16 on a GPU, and on a CPU bfloat16 if it is
+            faster there.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
         limits: the largest photo that is accepted.

@@ -158,12 +158,15 @@ def run_batch(
 def _in_order(
     work: Callable[[T], R], items: Iterable[T], at_once: int
 ) -> Generator[Future[R], None, None]:
-    """Calls a function in `at_once` threads, and yields its results in the order of the items."""
+    """Calls a function in `at_once` threads, and yields its results in the order of the items.
+
+    One thread waits until its result is used; several begin with the next items meanwhile.
+    """
     with ThreadPoolExecutor(at_once) as threads:
         begun: deque[Future[R]] = deque()
         for item in items:
             begun.append(threads.submit(work, item))
-            if len(begun) == at_once:
+            if len(begun) == 2 * at_once - 1:
                 yield begun.popleft()
         yield from begun
 

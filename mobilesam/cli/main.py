@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from mobilesam.cli.output import UsageError, show
 from mobilesam.cli.parser import build_parser
 from mobilesam.errors import MobileSamError
-from mobilesam.runtime import tune_allocator
+from mobilesam.runtime import tune_process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; SystemExit for an invalid command line."""
     args = build_parser().parse_args(argv)
-    tune_allocator()
+    tune_process()
     try:
         from mobilesam.cli import commands  # imports numpy and OpenCV, too slow for --help
 

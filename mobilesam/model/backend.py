@@ -13,12 +13,14 @@ from segment_anything.modeling import PromptEncoder, Sam
 from mobilesam.errors import MobileSamError
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.fast_layers import is_faster, linear, random_matrices
+from mobilesam.model.fast_layers import gain_of, linear, random_matrices
 from mobilesam.model.gpu import GpuModel
 from mobilesam.model.graphs import CudaDevice, GraphDevice
 from mobilesam.model.sam import TinyVitEncoder
 from mobilesam.runtime import CpuThreads, GpuThread, ModelThreads
 from mobilesam.settings import Precision
+
+_BFLOAT16_GAIN = 1.5  # the encoder gains less than its products
 
 MaskDecoder: TypeAlias = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 """Called as segment_anything's MaskDecoder."""
@@ -88,7 +90,8 @@ class ModelBackend:
         device: of embeddings and masks.
         image_size: the longer side of the input of `encode`, in pixels.
         mask_threshold: the logit above which a pixel belongs to a mask.
-        name: for the log.
+        name: the kind of modules and their precision, for the log and /healthz.
+        reason: why they have that precision, likewise.
         confidence_weight: of the weights, see `mobilesam.candidates.candidate_scores`.
         encode_on_cpu: `encode` on the CPU, for when the memory of another device is full.
         fetch: copies tensors from the device to arrays.
@@ -103,6 +106,7 @@ class ModelBackend:
     image_size: int
     mask_threshold: float
     name: str
+    reason: str = ""
     confidence_weight: float = 0.0
     encode_on_cpu: Callable[[torch.Tensor], torch.Tensor] | None = None
     fetch: Callable[..., list[NDArray[np.float32]]] = _fetch
@@ -116,8 +120,8 @@ def choose_backend(sam: Sam, precision: Precision = "auto") -> ModelBackend:
 
     On a CPU and on GPUs with CUDA these are the fast modules. On other devices, and for an encoder
     other than TinyViT, they are the reference modules. For every GPU, the CPU's encoder is kept as
-    a fallback. `precision` is the encoder's; `"auto"` is float16 with CUDA, bfloat16 on a CPU that
-    has AMX, else float32.
+    a fallback. `precision` is the encoder's; `"auto"` is float16 with CUDA, and on a CPU bfloat16
+    if it is faster there.
 
     Raises:
         MobileSamError: the device does not have this precision.
@@ -136,15 +140,20 @@ def _cpu_backend(sam: Sam, precision: Precision) -> ModelBackend:
     if not isinstance(sam.image_encoder, TinyVitEncoder):
         return plain_backend(sam)
     if precision == "auto":
-        precision = "bfloat16" if bfloat16_is_faster() else "float32"
-    return fast_backend(sam, getattr(torch, precision))
+        dtype, reason = faster_precision()
+    else:
+        dtype, reason = getattr(torch, precision), "as set"
+    return replace(fast_backend(sam, dtype), reason=reason)
 
 
 def _gpu_backend(sam: Sam, precision: Precision) -> ModelBackend:
     if sam.device.type != "cuda" or not isinstance(sam.image_encoder, TinyVitEncoder):
         return plain_backend(sam)
-    dtype = getattr(torch, "float16" if precision == "auto" else precision)
-    return graphs_backend(sam, dtype, CudaDevice(sam.device))
+    if precision == "auto":
+        dtype, reason = torch.float16, "on GPUs it is as fast as bfloat16 and closer to float32"
+    else:
+        dtype, reason = getattr(torch, precision), "as set"
+    return replace(graphs_backend(sam, dtype, CudaDevice(sam.device)), reason=reason)
 
 
 def choose_decoder(sam: Sam) -> MaskDecoder:
@@ -205,13 +214,22 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def bfloat16_is_faster() -> bool:
-    """Whether the CPU has AMX, and bfloat16 is correct and faster for an encoder-sized matrix."""
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, not in every version
-    if has_amx is None or not has_amx():
-        return False
+def faster_precision() -> tuple[torch.dtype, str]:
+    """The faster precision for the encoder on this CPU, and a phrase that says why.
+
+    It is bfloat16 if torch supports it and a product of the encoder's size is correct and at least
+    `_BFLOAT16_GAIN` times as fast: on CPUs with AMX or AVX512_BF16, as far as is known.
+    """
+    try:
+        is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # private
+    except (AttributeError, RuntimeError):
+        is_supported = False
+    if not is_supported:
+        return torch.float32, "torch does not support bfloat16 on this CPU"
     x, weight = random_matrices((4096, 640), (640, 640))
     x16, weight16 = x.bfloat16(), weight.bfloat16()
-    return is_faster(
-        lambda: linear(x16, weight16), lambda: linear(x, weight), tolerance=0.02, ratio=1.5
-    )
+    gain = gain_of(lambda: linear(x16, weight16), lambda: linear(x, weight), tolerance=0.02)
+    if gain is None:
+        return torch.float32, "bfloat16 products are wrong on this CPU"
+    dtype = torch.bfloat16 if gain >= _BFLOAT16_GAIN else torch.float32
+    return dtype, f"bfloat16 products are {gain:.1f} times as fast as float32 on this CPU"

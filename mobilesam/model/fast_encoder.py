@@ -97,6 +97,9 @@ def _conv(conv: Any, dtype: torch.dtype) -> Layer:
     # timm's `fuse` returns a convolution on the CPU.
     weight = fused.weight.detach().to(device, dtype)
     bias = None if fused.bias is None else fused.bias.detach().to(device, dtype)
+    if fused.kernel_size == (1, 1) and device.type != "cpu":
+        # cuBLAS adds the bias to its products; after cuDNN it takes a kernel of its own.
+        return partial(linear, weight=weight[:, :, 0, 0], bias=bias)
     if fused.groups == 1:
         weight = weight.to(memory_format=torch.channels_last)
     convolve = partial(

@@ -14,12 +14,13 @@ import huggingface_hub as hub
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
+from mobilesam.bundled import bundled_folder
 from mobilesam.errors import WeightsError
 from mobilesam.model.checkpoint import CHECKSUMS, check_shards, checkpoint_digest
 
 T = TypeVar("T")
 
-WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "weights"
+WEIGHTS_DIR = bundled_folder("weights")
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 import mobilesam
 from mobilesam.errors import MobileSamError
-from mobilesam.runtime import tune_allocator, usable_cores
+from mobilesam.runtime import tune_process, usable_cores
 from mobilesam.settings import Settings
 from mobilesam.web.server.request_log import configure_logging
 from mobilesam.web.server.storage import temporary_storage
@@ -43,7 +43,7 @@ def serve_page(
         MobileSamError: a setting is malformed, the model cannot be loaded, or the port is taken.
     """
     configure_logging()
-    tune_allocator()
+    tune_process()
     settings = Settings.from_env()
     # Both this and the folder of `temporary_storage` are read while gradio is imported.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -113,7 +113,8 @@ def _load(weights: str | None, device: str | None, settings: Settings) -> "mobil
 
     torch.set_num_threads(usable_cores())
     segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
-    kind, reason = segmenter.weights.kind.capitalize(), segmenter.weights.reason
-    line = "%s weights on %s (%s). %s"
-    logger.info(line, kind, segmenter.backend.device, segmenter.backend.name, reason)
+    chosen, backend = segmenter.weights, segmenter.backend
+    logger.info("%s weights on %s. %s", chosen.kind.capitalize(), backend.device, chosen.reason)
+    why = f": {backend.reason}" if backend.reason else ""
+    logger.info("The model runs on %s modules%s.", backend.name, why)
     return segmenter

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 import mobilesam
+from mobilesam.bundled import bundled_folder
 from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS
 from mobilesam.objects import MAX_NAME, MAX_OBJECTS
 from mobilesam.paint import MAX_RADIUS_PX
@@ -28,7 +29,7 @@ from mobilesam.web.server.request_log import log_failure
 from mobilesam.web.server.static_files import static_route
 
 TITLE = "MobileSAM: click an object in a photo to get its mask"
-EXAMPLES_DIR = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES_DIR = bundled_folder("examples")
 # Gradio's default font lacks most glyphs in its heavier weights.
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _MAX_JSON_BYTES = 32 * MEGA  # all objects of a photo with their interactions, or a file of masks

@@ -35,6 +35,7 @@ def health_route(model: Future["mobilesam.Segmenter"], handlers: PageHandlers) -
                 "weights": segmenter.weights.kind,
                 "device": str(segmenter.backend.device),
                 "modules": segmenter.backend.name,
+                "modules_reason": segmenter.backend.reason,
                 "cache": {**cache, "max_bytes": segmenter.settings.cache_bytes},
             }
         status = 200 if is_ready else 503

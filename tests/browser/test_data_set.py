@@ -186,6 +186,24 @@ def test_the_class_list_survives_a_reload(three):
     assert class_names(three) == ["cat", "dog"]
 
 
+def test_what_was_chosen_for_exports_survives_a_reload(three):
+    open_dialog(three)
+    three.part("set-format").select_option("yolo")
+    three.part("set-tolerance").select_option("1")
+    three.part("set-val").fill("20")
+    three.part("set-photos").check()
+    three.part("set-seed").fill("7")
+    three.part("set-seed").press("Tab")
+    three.page.wait_for_timeout(400)
+    three.reload()
+    three.wait_for_more("ready", 0)
+    open_dialog(three)
+    values = [three.part(f"set-{name}").input_value() for name in ("format", "tolerance", "seed")]
+    assert values == ["yolo", "1", "7"]
+    assert three.part("set-val").input_value() == "20"
+    assert three.part("set-photos").is_checked()
+
+
 def test_the_vertices_of_the_open_photo_show_what_a_tolerance_saves(three):
     open_dialog(three)
     three.wait_for(

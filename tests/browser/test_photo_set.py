@@ -1,5 +1,7 @@
 """Several photos: the strip, its order and progress, and what is encoded ahead of time."""
 
+import shutil
+
 import pytest
 
 from tests.browser.object_list import names, press_next
@@ -53,6 +55,29 @@ def test_several_photos_open_as_a_strip_and_the_first_is_shown(three):
     assert width(three) == 310
     assert three.text("photo-count") == "1 of 3, 0 done"
     three.wait_for("() => document.querySelectorAll('.sam-photo img:not([hidden])').length === 3")
+
+
+def test_a_folder_opens_with_all_its_photos(empty_demo, files, tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for file, place in zip(files, ["b10.png", "b9.png", "more/a.png"], strict=True):
+        shutil.copy(file, folder / place)
+    (folder / ".hidden.png").write_bytes(b"no photo")
+    (folder / "notes.docx").write_bytes(b"no photo")
+    with empty_demo.opened(), empty_demo.page.expect_file_chooser() as chooser:
+        empty_demo.page.get_by_role("button", name="Open a folder").click()
+        chooser.value.set_files(folder)
+    names = [name for name, _, _ in strip(empty_demo)]
+    assert names == ["b9.png", "b10.png", "a.png"]
+    assert empty_demo.alert() == ""
+
+
+def test_a_folder_without_photos_is_one_sentence(empty_demo, tmp_path):
+    (tmp_path / "notes.docx").write_bytes(b"no photo")
+    empty_demo.page.locator("input[data-part=folder]").set_input_files(tmp_path)
+    empty_demo.wait_for(
+        "() => /no photo/.test(document.querySelector('[data-part=alert-text]').innerText)"
+    )
 
 
 def test_one_photo_has_no_strip(empty_demo, files):

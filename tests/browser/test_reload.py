@@ -142,17 +142,21 @@ def test_what_another_tab_did_in_the_photo_shows_when_the_user_comes_back(two, a
     assert len(names(two)) == 4
 
 
-def test_a_duplicated_tab_gets_its_own_name_and_does_not_change_the_first(two, other):
+def test_a_duplicated_tab_begins_with_the_same_photos_and_does_not_change_the_first(two, other):
     name = "() => sessionStorage.getItem('mobilesam-tab')"
     mine = two.page.evaluate(name)
     with two.page.expect_popup() as opened:
         two.page.evaluate("() => { window.open(location.href); }")  # with what the session stores
     copy = Demo(opened.value)
     copy.wait_for(f"(mine) => ![null, mine].includes(({name})())", mine)
+    copy.wait_for_objects(2)
+    assert names(copy) == names(two)
     copy.open(other)
+    assert copy.data("photos") == "2"
     reload(two)
     two.wait_for_more("ready", 0)
     assert names(two) == ["Object 1", "Object 2"]
+    assert two.data("photos") == "1"
 
 
 def leaving_asks(demo):

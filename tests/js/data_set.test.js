@@ -82,6 +82,26 @@ test('an export that is refused at once says why', async () => {
   assert.deepEqual(await run(), {reply: {ok: false, error: 'Too many photos.'}, failures: []});
 });
 
+test('a data set that the server has lost is begun once more', async () => {
+  let lost = 1;
+  const {dataset} = replies;
+  replies.dataset = (query) => (query.n === 2 && lost-- > 0 ? {ok: false, error: 'gone', expired: true} : dataset(query));
+  const {reply, failures} = await run();
+  assert.equal(reply.name, 'dataset.zip');
+  assert.deepEqual(failures.map(({name}) => name), ['b.png']);
+  assert.deepEqual(calls.filter(([, {n}]) => n !== undefined).map(([, {n}]) => n), [0, 2, 0, 2]);
+});
+
+test('a server that loses every data set or does not answer ends the export', async () => {
+  for (const [trouble, begun] of [[{expired: true}, 2], [{isLost: true}, 1]]) {
+    calls = [];
+    replies.dataset = ({photo}) => (photo ? {ok: false, error: 'gone', ...trouble} : {ok: true, dataset: 'id'});
+    assert.equal((await run()).reply.error, 'gone');
+    assert.equal(calls.filter(([, {photos: keys}]) => keys).length, begun);
+    assert.ok(!calls.some(([, {n}]) => n === 2));
+  }
+});
+
 test('a photo whose upload the server lost is sent once more', async (t) => {
   t.mock.method(globalThis, 'fetch', async () => ({ok: true, status: 200, json: async () => ['/uploads/a.png']}));
   let lost = 1;

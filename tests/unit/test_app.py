@@ -89,7 +89,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
         page.events.append("loaded")
         return "model"
 
-    for process_wide in ("tune_allocator", "configure_logging"):
+    for process_wide in ("tune_process", "configure_logging"):
         monkeypatch.setattr(app, process_wide, lambda: None)
     monkeypatch.setattr(app, "_load", load)
     monkeypatch.setattr("gc.freeze", lambda: page.events.append("frozen"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -12,14 +11,10 @@ from segment_anything.modeling import Sam
 
 from mobilesam import MobileSamError
 from mobilesam.model import backend, fast_layers
-from mobilesam.model.backend import bfloat16_is_faster, choose_backend, plain_backend
+from mobilesam.model.backend import choose_backend, faster_precision, plain_backend
 from mobilesam.model.fast_decoder import FastDecoder
 from mobilesam.runtime import GpuThread
 from mobilesam.settings import Precision
-
-
-def always(answer: bool) -> Callable[[], bool]:
-    return lambda: answer
 
 
 def test_the_fast_modules_run_on_a_cpu(bundled_sam: Sam) -> None:
@@ -90,32 +85,63 @@ def test_float16_is_refused_on_a_cpu(bundled_sam: Sam) -> None:
         choose_backend(bundled_sam, "float16")
 
 
-def test_auto_precision_is_bfloat16_only_if_it_is_faster(
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_auto_precision_is_the_faster_one_and_says_why(
+    bundled_sam: Sam, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    choice = getattr(torch, dtype), "it was measured"
+    monkeypatch.setattr(backend, "faster_precision", lambda: choice)
+    chosen = choose_backend(bundled_sam)
+    assert (chosen.name, chosen.reason) == (f"fast {dtype}", "it was measured")
+
+
+def test_a_precision_that_was_set_is_not_measured(
     bundled_sam: Sam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "bfloat16_is_faster", always(True))
-    assert choose_backend(bundled_sam).name == "fast bfloat16"
-    monkeypatch.setattr(backend, "bfloat16_is_faster", always(False))
-    assert choose_backend(bundled_sam).name == "fast float32"
+    monkeypatch.delattr(backend, "faster_precision")
+    chosen = choose_backend(bundled_sam, "bfloat16")
+    assert (chosen.name, chosen.reason) == ("fast bfloat16", "as set")
 
 
-def test_bfloat16_is_not_faster_without_amx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", always(False), raising=False)
-    assert bfloat16_is_faster() is False
-
-
-def test_bfloat16_is_not_used_if_torch_cannot_detect_amx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    assert bfloat16_is_faster() is False
-
-
-@pytest.mark.parametrize(("measured", "is_faster"), [(4.0, True), (1.0, False)])
-def test_bfloat16_is_used_only_if_a_measured_product_is_faster(
-    monkeypatch: pytest.MonkeyPatch, measured: float, is_faster: bool
+@pytest.mark.parametrize("answer", [False, AttributeError("gone"), RuntimeError("not built in")])
+def test_bfloat16_is_not_tried_where_torch_does_not_support_it(
+    monkeypatch: pytest.MonkeyPatch, answer: bool | Exception
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", always(True), raising=False)
+    def is_supported() -> bool:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", is_supported, raising=False)
+    monkeypatch.setattr(fast_layers, "speedup", lambda *_: 9.0)
+    dtype, reason = faster_precision()
+    assert dtype == torch.float32
+    assert "does not support bfloat16" in reason
+
+
+@pytest.mark.parametrize(
+    ("measured", "dtype"), [(4.0, torch.bfloat16), (1.4, torch.float32), (0.2, torch.float32)]
+)
+def test_bfloat16_is_used_only_if_a_measured_product_is_faster_by_a_margin(
+    monkeypatch: pytest.MonkeyPatch, measured: float, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
     monkeypatch.setattr(fast_layers, "speedup", lambda baseline, candidate: measured)
-    assert bfloat16_is_faster() is is_faster
+    chosen, reason = faster_precision()
+    assert chosen == dtype
+    assert f"{measured} times as fast" in reason
+
+
+def test_bfloat16_is_not_used_if_its_products_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return x @ weight.T + (x.dtype == torch.bfloat16) * 5
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
+    monkeypatch.setattr(backend, "linear", product)
+    monkeypatch.setattr(fast_layers, "speedup", lambda *_: 9.0)
+    dtype, reason = faster_precision()
+    assert dtype == torch.float32
+    assert "wrong" in reason
 
 
 def test_the_fast_and_the_plain_backend_give_the_same_embedding_of_a_photo(

@@ -47,7 +47,7 @@ def run(segmenter, monkeypatch, capsys, tmp_path):
     """run(*argv) gives (status, stderr); the model is the stub, the folder a fresh one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(commands, "load_segmenter", lambda args, settings: segmenter)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
 
     def run_main(*argv):
         try:
@@ -371,7 +371,7 @@ def test_weights_and_device_reach_the_model(photo, monkeypatch, tmp_path, capsys
         return segmenter
 
     monkeypatch.setattr(Segmenter, "from_weights", from_weights)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
     argv = ["segment", str(photo), "--point=9,9", "--out", str(tmp_path / "m.png")]
     assert main([*argv, "--weights", "mine.pt", "--device", "cpu"]) == main(argv) == 0
     assert asked == [("mine.pt", "cpu"), (None, None)]
@@ -406,7 +406,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch):
             asked.update(options)
             raise OSError("Cannot find empty port in range: 80-80")  # as Gradio does
 
-    monkeypatch.setattr("mobilesam.web.app.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.web.app.tune_process", lambda: None)
     monkeypatch.setattr("mobilesam.web.blocks.build_demo", lambda *_: Page())
     with pytest.raises(MobileSamError, match="Choose a free port"):
         serve_page(host="127.0.0.1", port=80)

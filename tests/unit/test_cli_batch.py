@@ -52,7 +52,7 @@ def about(number, x=3, name="thing"):
 def run(monkeypatch, capsys, tmp_path):
     """run(segmenter, *options) gives (status, stderr) of the batch in a fresh folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
 
     def run_batch(segmenter, *options):
         monkeypatch.setattr(commands, "load_segmenter", lambda args, settings: segmenter)

@@ -25,7 +25,7 @@ FORMATS = ("coco", "coco-polygons", "yolo", "labelme", "class-png")
 def batch(monkeypatch, capsys, tmp_path):
     """batch(*options) gives (status, stderr) for five photos with three objects of two classes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
     segmenter = CheapSegmenter()
     monkeypatch.setattr(commands, "load_segmenter", lambda args, settings: segmenter)
     Path("photos/more").mkdir(parents=True)

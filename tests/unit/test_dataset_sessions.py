@@ -363,6 +363,15 @@ def test_a_tab_writes_two_at_once_and_all_tabs_so_many(ask, monkeypatch):
     assert ask("two", format="yolo", photos=["a"])["ok"]
 
 
+def test_a_third_data_set_takes_the_place_of_the_first_finished_one_of_its_tab(ask, folder):
+    for count in range(1, 4):
+        dataset = begin(ask)
+        ask(dataset=dataset, n=0, photo=sent())
+        assert ask(dataset=dataset, finish=True)["ok"]
+        assert len(files_in(folder)) == min(count, 2)
+    assert ask(dataset=dataset, finish=True)["ok"]
+
+
 def test_a_data_set_has_a_largest_size(ask, monkeypatch, tmp_path_factory):
     dataset = begin(ask)
     source = photo_of(tmp_path_factory)

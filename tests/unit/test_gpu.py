@@ -153,18 +153,19 @@ def test_if_the_memory_is_full_the_cpu_encodes_and_later_the_gpu_again(
 ) -> None:
     model = segmenter.backend.encode.__self__
     monkeypatch.setattr(model, "_graphs", Graphs(model._device))  # recordings need memory
+    photo = open_photo(street())
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-4)
     try:
-        spared = segmenter.encode(street()[::-1])
+        spared = compute_embedding(segmenter.backend, photo, "")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert spared.note.startswith("The GPU's memory was full")
-    after = segmenter.encode(street()[::-1].copy()[:, :1000])
+    after = compute_embedding(segmenter.backend, photo, "")
     assert after.note == ""
     click = Prompt([(500, 400)], [1])
     one, other = (segmenter.predict(embedding, click) for embedding in (spared, after))
-    assert iou(one.mask(one.best)[:, :1000], other.mask(one.best)) >= 0.8
+    assert iou(one.mask(one.best), other.mask(one.best)) >= 0.98
 
 
 def test_beyond_the_limit_graphs_are_recorded_again() -> None:

@@ -15,11 +15,39 @@ from mobilesam.runtime import (
     return_free_memory,
     run_at_low_priority,
     run_in_new_thread,
-    tune_allocator,
+    tune_process,
     usable_cores,
 )
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@pytest.fixture(autouse=True)
+def spin_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # is put back afterwards
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+
+
+def test_threads_that_wait_sleep_soon_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tune_process()
+    assert 0 < int(os.environ["GOMP_SPINCOUNT"]) <= 10_000  # libgomp's own default is 300,000
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    tune_process()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+
+
+@pytest.mark.slow
+def test_torch_is_not_imported_before_it_is_known_how_threads_wait() -> None:
+    program = (
+        "import sys\n"
+        "from mobilesam.web import app\n"
+        "from mobilesam.cli import main\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"False\n"
 
 
 @pytest.mark.parametrize("error", [OSError("no such library"), AttributeError("no such function")])
@@ -33,7 +61,7 @@ def test_another_c_library_is_not_changed(
         raise error
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    tune_allocator()
+    tune_process()
     return_free_memory()
     assert opened == ["libc.so.6", "libc.so.6"]
 
@@ -48,7 +76,7 @@ def test_all_three_settings_are_passed_to_glibc(monkeypatch: pytest.MonkeyPatch)
             return 1
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Glibc)
-    tune_allocator()
+    tune_process()
     assert settings == {-3: 2**30, -1: 2**31 - 1, -8: 1}
 
 
@@ -56,10 +84,10 @@ def test_all_three_settings_are_passed_to_glibc(monkeypatch: pytest.MonkeyPatch)
 def test_freed_memory_is_returned_to_the_system() -> None:
     program = (
         "import os\n"
-        "from mobilesam.runtime import return_free_memory, tune_allocator\n"
+        "from mobilesam.runtime import return_free_memory, tune_process\n"
         "page_mb = os.sysconf('SC_PAGE_SIZE') / 1e6\n"
         "def held(): return int(open('/proc/self/statm').read().split()[1]) * page_mb\n"
-        "tune_allocator()\n"
+        "tune_process()\n"
         "blocks = [bytearray(b'x' * 1_000_000) for _ in range(200)]\n"
         "last = bytearray(1_000_000)\n"
         "del blocks\n"

@@ -19,7 +19,7 @@ from mobilesam.cli.main import main
 def distill(monkeypatch, capsys, tmp_path, disc):
     """distill(*options) gives (status, stderr) in a folder with photos/0.png and 1.png."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
     Path("photos").mkdir()
     Image.fromarray(disc).save("photos/0.png")
     Image.fromarray(disc[::-1]).save("photos/1.png")

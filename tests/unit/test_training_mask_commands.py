@@ -28,7 +28,7 @@ def data(tmp_path_factory):
 def run(monkeypatch, capsys, data, tmp_path):
     """run(command, *options) gives (status, stdout, stderr) in a fresh folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mobilesam.cli.main.tune_allocator", lambda: None)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
     given = {"annotations": data / "coco.json", "photos": data / "photos"}
     given |= {"weights": data / "random.safetensors", "size": SMALL}
 

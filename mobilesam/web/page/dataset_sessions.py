@@ -26,13 +26,13 @@ from mobilesam.export.outlines import checked_tolerance
 from mobilesam.export.split import checked_seed, checked_shares
 from mobilesam.schemas import WholeNumber, validate
 from mobilesam.settings import MEGA
-from mobilesam.web.server.replies import BusyError, Reply
+from mobilesam.web.server.replies import BusyError, ExpiredError, Reply
 
 MAX_PHOTOS = 2000  # of a data set
 MAX_BYTES = 2000 * MEGA  # of a data set, and half of what `storage` keeps of all files
 MAX_ALL_BYTES = 3000 * MEGA  # of all data sets, also finished ones until they are removed
 MAX_OPEN = 64
-MAX_OPEN_PER_TAB = 2
+MAX_PER_TAB = 2  # finished ones included
 SILENCE_S = 10 * 60.0  # how long an id is kept without a call that succeeds
 _CPU_BUDGET_S = 30.0  # of CPU time for one photo
 
@@ -145,7 +145,7 @@ class DatasetSession:
             os.utime(self._path)  # else `storage` would remove it when it is old
         except OSError:  # it is closed, or `storage` needed the space
             self._discard()
-            raise PromptError(_GONE) from None
+            raise ExpiredError(_GONE) from None
 
     def _add(self, n: int, sent: SentPhoto, max_pixels: int, photo: Path | None) -> None:
         height, width = sent.size
@@ -179,26 +179,25 @@ class DatasetSessions:
         self._lock = threading.Lock()
 
     def get(self, dataset_id: object) -> DatasetSession:
-        """The data set with an id, which may be any JSON value; PromptError if there is none."""
+        """The data set with an id, which may be any JSON value; ExpiredError if there is none."""
         with self._lock:
             found = self._datasets.get(dataset_id) if isinstance(dataset_id, str) else None
             if found is None:
-                raise PromptError(_GONE)
+                raise ExpiredError(_GONE)
             return found
 
     def add(self, dataset: DatasetSession) -> None:
-        """Adds a data set, in place of the oldest one of its tab if that writes too many.
+        """Adds a data set, in place of the oldest one of its tab if that has too many.
 
         Raises:
             BusyError: too many are being written. The data set is closed.
         """
         with self._lock:
-            writing = [one for one in self._datasets.values() if not one.is_finished]
-            own = [one for one in writing if one.tab == dataset.tab]
-            has_room = len(writing) < MAX_OPEN
+            own = [one for one in self._datasets.values() if one.tab == dataset.tab]
+            has_room = sum(not one.is_finished for one in self._datasets.values()) < MAX_OPEN
             if has_room:
                 self._datasets[dataset.id] = dataset
-        excess = own[: len(own) + 1 - MAX_OPEN_PER_TAB] if has_room else []
+        excess = own[: len(own) + 1 - MAX_PER_TAB] if has_room else []
         self._close(excess)
         if not has_room:
             dataset.close()

@@ -162,8 +162,8 @@ class FileHandlers:
 
         The next calls have `dataset`; `n`, the place of a photo among the keys; and `photo`, its
         `name`, `size`, [H, W], and `objects`, [{"name", "rle", "predicted_iou"}, ...]. To include
-        the photo it has the `path` of an upload, or the `token` of an open photo; the reply is
-        `expired` if the server does not have the file. The reply has the number of `photos`.
+        the photo it has the `path` of an upload, or the `token` of an open photo. The reply has the
+        number of `photos`; it is `expired` if the server has lost the file, or the whole data set.
 
         The last call has `dataset` and `finish`. Its reply has `path`, `name`, `photos` and
         `objects`.

@@ -7,7 +7,7 @@ import {isAnnotationFile, withoutPhoto} from './io/annotation_files.js';
 import {contentKey} from './io/content_key.js';
 import {createDataSetExport} from './io/data_set.js';
 import {createDownloads, saveBlob, saveFile} from './io/downloads.js';
-import {droppedFiles} from './io/dropped_files.js';
+import {droppedFiles, usableFiles} from './io/dropped_files.js';
 import {createExactMasks} from './io/exact_masks.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
@@ -111,6 +111,7 @@ function createParts(page, call) {
   const dataSet = createDataSet(page, {
     ask, exportDataSet, saveFile, saveBlob, work: kept.work, fileOf: photoSet.fileOf, restore: photoSet.restore,
     useClasses: classes.useAll, keepDays: workStore.keepDays, setKeepDays: workStore.setKeepDays,
+    exportOptions: workStore.exportOptions, saveExportOptions: workStore.saveExportOptions,
   });
   return {editor, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations};
 }
@@ -151,7 +152,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
 
   return {
     ...editor.commands, ...panel.commands, ...everything.commands,
-    ...createSources(page, fetchExample, droppedFiles, takeFiles).commands,
+    ...createSources(page, fetchExample, {droppedFiles, usableFiles}, takeFiles).commands,
     ...photoSet.commands, ...classes.commands, ...dataSet.commands, ...annotations.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),

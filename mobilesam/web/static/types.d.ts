@@ -134,7 +134,7 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>
-  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
+  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'folder' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
     | 'projectFile' | 'projectPhotos' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
   & Record<'setFormat' | 'setTolerance' | 'keepDays' | 'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>

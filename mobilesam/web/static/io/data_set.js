@@ -6,6 +6,13 @@ import {upload} from './server.js';
 /** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
  *   objects: ExportedObject[], exclusive: Exclusive}} PhotoToExport */
 
+/** Returns the reply with the file's `path` and `name`, and what failed by the name of the photo; null once it is not wanted.
+ * @typedef {(options: DataSetOptions, keys: string[], photoOf: (key: string) => Promise<PhotoToExport>,
+ *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
+ *   Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} ExportDataSet */
+
+const MAX_ATTEMPTS = 2;         // at a data set: the server forgets it when it is restarted
+
 /** @param {{call: Call, getExactMasks: GetExactMasks}} options */
 export function createDataSetExport({call, getExactMasks}) {
   /** @type {(photo: PhotoToExport, dataset: string, n: number, withPhotos: boolean, onProgress: (text: string) => void, isWanted: () => boolean) => Promise<ServerReply>} */
@@ -18,15 +25,13 @@ export function createDataSetExport({call, getExactMasks}) {
       const uploaded = withPhotos && file ? await upload(file) : null;
       if (uploaded && !uploaded.ok) return uploaded;
       const reply = await call('dataset', {dataset, n, photo: {name, size, objects: described, path: uploaded?.path ?? null}});
-      if (reply.ok || !reply.expired || tries > 0) return reply;
+      if (reply.ok || !reply.expired || !uploaded || tries > 0) return reply;
     }
   }
 
-  /** Returns the reply with the file's `path` and `name`, and what failed by the name of the photo; null once it is not wanted.
-   * @param {DataSetOptions} options @param {string[]} keys of the photos @param {(key: string) => Promise<PhotoToExport>} photoOf
-   * @param {(done: number, text: string) => void} onProgress @param {() => boolean} isWanted
-   * @returns {Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} */
-  return async ({withPhotos, ...options}, keys, photoOf, onProgress, isWanted) => {
+  /** Sends all photos once, or until the server has lost the data set or does not answer.
+   * @type {ExportDataSet} */
+  async function attempt({withPhotos, ...options}, keys, photoOf, onProgress, isWanted) {
     const failures = /** @type {{name: string, error: string}[]} */ ([]);
     const begun = await call('dataset', {...options, photos: keys});
     if (!begun.ok) return {reply: begun, failures};
@@ -36,6 +41,7 @@ export function createDataSetExport({call, getExactMasks}) {
       onProgress(n, '');
       try {
         const reply = await send(photo, begun.dataset, n, withPhotos, (text) => onProgress(n, text), isWanted);
+        if (!reply.ok && (reply.expired || reply.isLost)) return {reply, failures};
         if (!reply.ok) failures.push({name: photo.name, error: reply.error});
       } catch (error) {
         failures.push({name: photo.name, error: /** @type {Error} */ (error).message});
@@ -44,6 +50,12 @@ export function createDataSetExport({call, getExactMasks}) {
     if (!isWanted()) return null;
     onProgress(keys.length, '');
     return {reply: await call('dataset', {dataset: begun.dataset, finish: true}), failures};
-  };
+  }
+
+  return /** @type {ExportDataSet} */ (async (...given) => {
+    for (let attempts = 1; ; attempts++) {
+      const result = await attempt(...given);
+      if (!result || result.reply.ok || !result.reply.expired || attempts === MAX_ATTEMPTS) return result;
+    }
+  });
 }
-/** @typedef {ReturnType<typeof createDataSetExport>} ExportDataSet */

@@ -1,7 +1,7 @@
 // The browser's database of this page: what is done in photos, the photos, the set of every tab, and settings.
 
 const DATABASE = 'mobilesam';
-const VERSION = 3;              // of the format; an upgrade deletes what is kept
+const VERSION = 4;              // of the format; an upgrade deletes what is kept
 export const TABLES = /** @type {const} */ (['works', 'masks', 'photos', 'tabs', 'settings']);
 const CLAIM_MS = 1500;          // a page that is being left releases its name soon
 
@@ -24,14 +24,15 @@ function claim(name) {
   });
 }
 
-/** The name of this tab, which lives as long as the tab; a duplicated tab has its original's name and gets another. */
+/** The name of this tab, which lives as long as the tab, and the name under which it begins: a duplicated tab has its
+ * original's, and gets another one. @returns {Promise<{tab: string, origin: string}>} */
 export async function tabName() {
   const name = sessionStorage.getItem(DATABASE + '-tab');
-  if (name && await claim(name)) return name;
-  const fresh = Date.now().toString(36) + Math.random().toString(36).slice(2);
-  sessionStorage.setItem(DATABASE + '-tab', fresh);
-  await claim(fresh);
-  return fresh;
+  if (name && await claim(name)) return {tab: name, origin: name};
+  const tab = Date.now().toString(36) + Math.random().toString(36).slice(2);
+  sessionStorage.setItem(DATABASE + '-tab', tab);
+  await claim(tab);
+  return {tab, origin: name ?? tab};
 }
 
 /** Opens the database; rejects where the browser keeps nothing. */
@@ -40,7 +41,7 @@ export async function openDatabase() {
   request.onupgradeneeded = () => {
     const {result} = request;
     for (const name of Array.from(result.objectStoreNames)) result.deleteObjectStore(name);
-    for (const name of TABLES) result.createObjectStore(name);
+    for (const name of TABLES) result.createObjectStore(name).createIndex('savedAt', 'savedAt');
   };
   const database = await settled(request);
   database.onversionchange = () => database.close();    // a newer page in another tab needs another format

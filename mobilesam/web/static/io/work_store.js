@@ -12,31 +12,31 @@ export function createWorkStore() {
 
   /** Like `access`; rejects where the browser keeps nothing.
    * @template T
-   * @param {TableName} name @param {IDBTransactionMode} mode @param {(table: IDBObjectStore, tab: string) => Promise<T> | void} act */
+   * @param {TableName} name @param {IDBTransactionMode} mode @param {(table: IDBObjectStore) => Promise<T> | void} act */
   async function use(name, mode, act) {
-    const [database, tab] = await ready;
-    return access(database, name, mode, (table) => act(table, tab));
+    const [database] = await ready;
+    return access(database, name, mode, act);
   }
 
-  /** Reads something; null where there is none, or the browser keeps nothing.
-   * @param {TableName} name @param {string} [key] that of the tab if left out */
-  const read = (name, key) => use(name, 'readonly', async (table, tab) => await settled(table.get(key ?? tab)) ?? null).catch(() => null);
+  /** Reads something; null where there is none, or the browser keeps nothing. @param {TableName} name @param {string} key */
+  const read = (name, key) => use(name, 'readonly', async (table) => await settled(table.get(key)) ?? null).catch(() => null);
 
-  /** @type {(name: TableName, key: string | undefined, value: object) => Promise<void>} */
-  const write = (name, key, value) => use(name, 'readwrite', (table, tab) => { table.put({...value, savedAt: Date.now()}, key ?? tab); });
+  /** @type {(name: TableName, key: string, value: object) => Promise<void>} */
+  const write = (name, key, value) => use(name, 'readwrite', (table) => { table.put({...value, savedAt: Date.now()}, key); });
 
-  /** Does something with every record of a table. @param {TableName} name @param {(cursor: IDBCursorWithValue) => void} act */
-  const each = (name, act) => use(name, 'readwrite', async (table) => {
+  /** Changes every record of a table. @param {TableName} name @param {(value: any) => any} change */
+  const changeAll = (name, change) => use(name, 'readwrite', async (table) => {
     const request = table.openCursor();
     for (let cursor = await settled(request); cursor; cursor = await settled(request)) {
-      act(cursor);
+      cursor.update(change(cursor.value));
       cursor.continue();
     }
   });
 
-  /** @param {TableName} name @param {(value: any, key: string) => boolean} isWanted */
-  const removeUnless = (name, isWanted) => each(name, (cursor) => {
-    if (!isWanted(cursor.value, String(cursor.key))) cursor.delete();
+  /** Deletes records by their keys, without reading them.
+   * @param {TableName} name @param {(table: IDBObjectStore) => Promise<IDBValidKey[]>} keysOf */
+  const remove = (name, keysOf) => use(name, 'readwrite', async (table) => {
+    for (const key of await keysOf(table)) table.delete(key);
   });
 
   async function keepDays() {
@@ -49,7 +49,7 @@ export function createWorkStore() {
     /** Keeps the work in a photo; rejects if the browser cannot. @type {(key: string, work: Work) => Promise<void>} */
     saveWork: (key, work) => write('works', key, work),
     /** Changes the kept work in all photos. @param {(work: KeptWork) => KeptWork} change */
-    changeWorks: (change) => each('works', (cursor) => { cursor.update(change(cursor.value)); }).catch(() => {}),
+    changeWorks: (change) => changeAll('works', change).catch(() => {}),
     /** The masks of a photo's objects at its own size. @type {(key: string) => Promise<any>} */
     masks: (key) => read('masks', key),
     /** @param {string} key @param {object} masks */
@@ -62,7 +62,7 @@ export function createWorkStore() {
     async savePhoto(key, photo, own) {
       try {
         await write('photos', key, photo).catch(async () => {
-          await removeUnless('photos', (_, other) => own.has(other));
+          await remove('photos', async (table) => (await settled(table.getAllKeys())).filter((other) => !own.has(String(other))));
           await write('photos', key, photo);
         });
         return true;
@@ -72,13 +72,19 @@ export function createWorkStore() {
     },
 
     /** Keeps which photos this tab has, and which of them is open. @type {(photos: SetPhoto[], current: string) => Promise<void>} */
-    saveSet: (photos, current) => write('tabs', undefined, {current, photos: photos.map(({key, name}) => ({key, name}))}).catch(() => {}),
-    /** The set that an earlier page of this tab had. @type {() => Promise<{current: string, photos: {key: string, name: string}[]} | null>} */
-    loadSet: () => read('tabs'),
+    saveSet: (photos, current) => ready.then(([, {tab}]) => (
+      write('tabs', tab, {current, photos: photos.map(({key, name}) => ({key, name}))}))).catch(() => {}),
+    /** The set that an earlier page of this tab had, or the tab of which this is a duplicate.
+     * @type {() => Promise<{current: string, photos: {key: string, name: string}[]} | null>} */
+    loadSet: () => ready.then(([, {origin}]) => read('tabs', origin), () => null),
 
     keepDays,
     /** @param {number} days after which work that was not opened again is deleted */
     setKeepDays: (days) => write('settings', 'keep', {days}).catch(() => {}),
+    /** What was chosen for exports, by control. @type {() => Promise<Record<string, string | boolean>>} */
+    exportOptions: async () => (await read('settings', 'export'))?.options ?? {},
+    /** @param {Record<string, string | boolean>} options */
+    saveExportOptions: (options) => write('settings', 'export', {options}).catch(() => {}),
     /** The class list. @type {() => Promise<readonly string[]>} */
     classes: async () => (await read('settings', 'classes'))?.names ?? [],
     /** @param {readonly string[]} names */
@@ -88,7 +94,8 @@ export function createWorkStore() {
     async removeOld() {
       const oldest = Date.now() - await keepDays() * DAY_MS;
       for (const name of TABLES) {
-        if (name !== 'settings') await removeUnless(name, ({savedAt}) => savedAt > oldest).catch(() => {});
+        if (name === 'settings') continue;
+        await remove(name, (table) => settled(table.index('savedAt').getAllKeys(IDBKeyRange.upperBound(oldest)))).catch(() => {});
       }
     },
     /** Deletes everything that the browser has kept, for all tabs. */

@@ -18,10 +18,14 @@ const VERTICES_DELAY_MS = 300;
  * @param {{ask: Call, exportDataSet: ExportDataSet, saveFile: (reply: any) => void, saveBlob: (blob: Blob, name: string) => void,
  *   work: (key: string) => Promise<Work | null>, fileOf: (key: string) => Promise<File | null>,
  *   restore: (photos: ProjectPhoto[]) => Promise<void>, useClasses: (names: readonly string[]) => void,
- *   keepDays: () => Promise<number>, setKeepDays: (days: number) => void}} options */
+ *   keepDays: () => Promise<number>, setKeepDays: (days: number) => void,
+ *   exportOptions: () => Promise<Record<string, string | boolean>>,
+ *   saveExportOptions: (options: Record<string, string | boolean>) => void}} options */
 export function createDataSet({refs, store, fail}, {
-  ask, exportDataSet, saveFile, saveBlob, work, fileOf, restore, useClasses, keepDays, setKeepDays,
+  ask, exportDataSet, saveFile, saveBlob, work, fileOf, restore, useClasses, keepDays, setKeepDays, exportOptions, saveExportOptions,
 }) {
+  const {setFormat, setTolerance, setTrain, setVal, setTest, setSeed, setPhotos, projectPhotos} = refs;
+  const chosenOptions = {setFormat, setTolerance, setTrain, setVal, setTest, setSeed, setPhotos, projectPhotos};
   let exports = 0;              // a newer one, or Stop, ends the one before
   let timer = 0;
 
@@ -80,7 +84,7 @@ export function createDataSet({refs, store, fail}, {
     if (!result || !isWanted()) return;
     const {reply, failures} = result;
     const left = failures.length ? ` ${failures.length} could not be included: ${failures.map(({name, error}) => `${name} (${error})`).join(', ')}` : '';
-    if (!reply.ok) return setRunning(false, left.trim() || reply.error);
+    if (!reply.ok) return setRunning(false, reply.error + left);
     saveFile(reply);
     setRunning(false, `Saved ${reply.photos} ${reply.photos === 1 ? 'photo' : 'photos'} with ${reply.objects} ${reply.objects === 1 ? 'object' : 'objects'}.${left}`);
   }
@@ -112,6 +116,12 @@ export function createDataSet({refs, store, fail}, {
   }
 
   async function show() {
+    const kept = await exportOptions();
+    for (const [name, control] of Object.entries(chosenOptions)) {
+      if (!(name in kept)) continue;
+      if (control.type === 'checkbox') /** @type {HTMLInputElement} */ (control).checked = Boolean(kept[name]);
+      else control.value = String(kept[name]);
+    }
     refs.set.showModal();
     refs.setProgress.textContent = '';
     refs.keepDays.value = String(await keepDays());
@@ -122,6 +132,10 @@ export function createDataSet({refs, store, fail}, {
     if (refs.projectFile.files?.[0]) openProject(refs.projectFile.files[0]);
     refs.projectFile.value = '';
   });
+  for (const control of Object.values(chosenOptions)) {
+    control.addEventListener('change', () => saveExportOptions(Object.fromEntries(Object.entries(chosenOptions).map(
+      ([name, one]) => [name, one.type === 'checkbox' ? /** @type {HTMLInputElement} */ (one).checked : one.value]))));
+  }
   refs.keepDays.addEventListener('change', () => setKeepDays(Number(refs.keepDays.value)));
   refs.setTolerance.addEventListener('change', () => {
     clearTimeout(timer);

@@ -29,12 +29,12 @@ const wordsOf = (transfer) => (
   {html: transfer.getData('text/html'), links: transfer.getData('text/uri-list'), text: transfer.getData('text/plain')});
 
 /** `onFiles` also receives where to click, as shares of the photo's width and height.
- * `droppedFiles` returns the files in what was dropped.
+ * `droppedFiles` returns the files in what was dropped, and `usableFiles` those in a folder that the page can use.
  * @param {Page} page @param {(example: Example) => Promise<File>} fetchExample
- * @param {(transfer: DataTransfer) => Promise<File[]>} droppedFiles
+ * @param {{droppedFiles: (transfer: DataTransfer) => Promise<File[]>, usableFiles: (files: Iterable<File>) => File[]}} folders
  * @param {(files: File[], click?: Point) => void} onFiles */
-export function createSources({refs, limits, examples, fail}, fetchExample, droppedFiles, onFiles) {
-  const {stage, file: chooser, capture, camera, video} = refs;
+export function createSources({refs, limits, examples, fail}, fetchExample, {droppedFiles, usableFiles}, onFiles) {
+  const {stage, file: chooser, folder, capture, camera, video} = refs;
   let stream = /** @type {MediaStream | null} */ (null);
   let dragDepth = 0, isOwnDrag = false;
   const timedName = createTimedNames();
@@ -117,8 +117,20 @@ export function createSources({refs, limits, examples, fail}, fetchExample, drop
   for (const [input, word] of /** @type {[HTMLInputElement, string][]} */ ([[chooser, ''], [capture, 'camera']])) {
     input.addEventListener('change', () => { take(input.files, word); input.value = ''; });
   }
+  folder.addEventListener('change', () => {
+    if (!take(usableFiles(folder.files ?? []))) fail('This folder contains no photo.');
+    folder.value = '';
+  });
   camera.addEventListener('close', closeCamera);
   const isInField = (/** @type {Event} */ {target}) => target instanceof Element && target.closest(FIELD) !== null;
+  // On Linux the middle button, which moves the photo, would paste the selected text: Chromium does so after
+  // pointerup, Firefox after auxclick.
+  for (const type of /** @type {const} */ (['pointerup', 'auxclick'])) {
+    document.addEventListener(type, (event) => {
+      const isLink = event.target instanceof Element && event.target.closest('a');
+      if (event.button === 1 && !isInField(event) && !isLink) event.preventDefault();
+    });
+  }
   document.addEventListener('paste', (event) => {
     const {clipboardData} = event;
     if (!clipboardData?.types.length || (!clipboardData.files.length && isInField(event))) return;
@@ -152,6 +164,6 @@ export function createSources({refs, limits, examples, fail}, fetchExample, drop
 
   return {commands: {
     'first': () => openExample(/** @type {Example} */ (examples.find(({name}) => name === FIRST.name)), FIRST.click),
-    'browse': () => chooser.click(), paste, 'camera': openCamera, 'camera-close': closeCamera, 'shoot': takePhoto,
+    'browse': () => chooser.click(), 'browse-folder': () => folder.click(), paste, 'camera': openCamera, 'camera-close': closeCamera, 'shoot': takePhoto,
   }};
 }
