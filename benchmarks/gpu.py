@@ -420,7 +420,7 @@ def tests(_bench: Bench) -> None:
 
 def training(bench: Bench) -> None:
     """The commands `batch`, `distill` and `finetune`, each in a process of its own."""
-    size, steps = ("512", "60") if bench.on_gpu else ("64", "2")
+    size, steps = ("512", "20") if bench.on_gpu else ("64", "2")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines = []
@@ -445,11 +445,11 @@ def training(bench: Bench) -> None:
             ],
             folder / "masks.json",
         )
-        command(bench, [*distil, "decoupled", *learn, half], folder / "decoupled.safetensors")
-        command(bench, [*distil, "coupled", *learn, wide], folder / "coupled.safetensors")
         command(bench, [*tune, *learn, half], folder / "tuned.safetensors")
         if bench.on_gpu:
             command(bench, [*tune, "--encoder", *learn, wide], folder / "encoder.safetensors")
+        command(bench, [*distil, "decoupled", *learn, half], folder / "decoupled.safetensors")
+        command(bench, [*distil, "coupled", *learn, wide], folder / "coupled.safetensors")
 
 
 def command(bench: Bench, arguments: list[str], out: Path) -> None:
