@@ -150,7 +150,7 @@ def _gpu_backend(sam: Sam, precision: Precision) -> ModelBackend:
     if sam.device.type != "cuda" or not isinstance(sam.image_encoder, TinyVitEncoder):
         return plain_backend(sam)
     if precision == "auto":
-        dtype, reason = torch.float16, "on GPUs it is as fast as bfloat16 and closer to float32"
+        dtype, reason = torch.float16, "as fast as bfloat16 on a GPU, and closer to float32"
     else:
         dtype, reason = getattr(torch, precision), "as set"
     return replace(graphs_backend(sam, dtype, CudaDevice(sam.device)), reason=reason)
@@ -206,7 +206,7 @@ def graphs_backend(sam: Sam, dtype: torch.dtype, device: GraphDevice) -> ModelBa
         fetch=device.fetch,
         prompts_at_once=64,
         upscales_masks=True,
-        name=f"fast {_name(dtype)}, CUDA graphs",
+        name=f"fast {_name(dtype)}",
     )
 
 
