@@ -59,6 +59,13 @@ def test_changing_a_result_or_an_input_afterwards_changes_no_later_result(graphs
     assert graphs.run("f", double_and_sum, torch.ones(2))[0].tolist() == [2, 2]
 
 
+def test_a_later_call_does_not_change_the_inputs_of_the_first(graphs):
+    x = torch.ones(2)
+    graphs.run("f", double_and_sum, x)
+    graphs.run("f", double_and_sum, torch.zeros(2))
+    assert x.tolist() == [1, 1]
+
+
 def test_beyond_the_limit_the_recording_that_was_unused_for_longest_goes(graphs, device):
     sizes = [1, 2, 3, 1, 4]
     for size in sizes:
