@@ -126,7 +126,7 @@ class Segmenter:
             embedding = run_at_low_priority(
                 lambda: compute_embedding(self.backend, photo, key, crop)
             )
-            self._embeddings.put(key, embedding, embedding.features.nbytes)
+            self._embeddings.put(key, embedding, embedding.nbytes)
             return embedding, False
 
     def cached(self, key: str) -> ImageEmbedding | None:
