@@ -39,7 +39,7 @@ if pi_heif:
     pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 _STRIP_PIXELS = MEGA
-_DIGEST_PART, _DIGEST_THREADS = 1 << 19, 4
+_DIGEST_PART, _DIGEST_THREADS = 1 << 18, 8
 _MAX_PROFILE_BYTES = 4 * MEGA  # of a colour profile; those of printers have up to 3 MB
 _MAX_PROFILE_TAGS = 100  # as in lcms2, which reads no profile that has more
 

@@ -130,7 +130,7 @@ class Segmenter:
             if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
             embedding = compute_embedding(self.backend, photo, key, crop)
-            self._embeddings.put(key, embedding, embedding.features.nbytes)
+            self._embeddings.put(key, embedding, embedding.nbytes)
             return embedding, False
 
     def cached(self, key: str) -> ImageEmbedding | None:

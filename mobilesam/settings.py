@@ -31,6 +31,7 @@ class Settings:
             faster there.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
+        metrics: whether `/metrics` is served.
         limits: the largest photo that is accepted.
     """
 
@@ -39,6 +40,7 @@ class Settings:
     precision: Precision = "auto"
     cache_bytes: int = 512 * MEGA
     mcp: bool = False
+    metrics: bool = False
     limits: ImageLimits = ImageLimits()
 
     @classmethod
@@ -50,6 +52,7 @@ class Settings:
             precision=cast(Precision, _choice(env, "MOBILESAM_PRECISION", get_args(Precision))),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
             mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
+            metrics=_choice(env, "MOBILESAM_METRICS", ("0", "1")) == "1",
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),

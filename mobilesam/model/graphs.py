@@ -14,11 +14,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 logger = logging.getLogger(__name__)
 
 Tensors: TypeAlias = tuple[torch.Tensor, ...]
 
+_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""The fastest of torch's kernels for the encoder's windows, and one that is always there."""
 _WARM_UPS = 3  # in which the libraries choose their algorithms and allocate their workspaces
 
 
@@ -54,8 +57,11 @@ class CudaDevice:
 
     def record(self, function: Callable[[], Tensors]) -> tuple[Callable[[], None], Tensors]:
         """Records a CUDA graph; all graphs share their memory, as they never run together."""
-        # Restores the stream also after a recording that fails.
-        with torch.cuda.device(self.device), torch.cuda.stream(torch.cuda.current_stream()):
+        with (
+            torch.cuda.device(self.device),
+            torch.cuda.stream(torch.cuda.current_stream()),  # also after a recording that fails
+            sdpa_kernel(_ATTENTION),
+        ):
             self._warm_up(function)
             graph = torch.cuda.CUDAGraph()
             # Other threads may use the GPU meanwhile.

@@ -53,6 +53,7 @@ def serve_page(
         from mobilesam.web.api.mcp import prepare_mcp_server
         from mobilesam.web.blocks import build_demo, close, launch_options
         from mobilesam.web.health import health_route
+        from mobilesam.web.metrics import metrics_route
         from mobilesam.web.page.handlers import PageHandlers
         from mobilesam.web.server.queues import WorkQueues
 
@@ -61,6 +62,9 @@ def serve_page(
         queues = WorkQueues()
         handlers = PageHandlers(model, files, queues)
         demo = build_demo(handlers, model, settings.limits, queues)
+        routes = [health_route(model, handlers)]
+        if settings.metrics:
+            routes.append(metrics_route(model, handlers, queues))
         try:
             demo.launch(
                 server_name=host,
@@ -68,7 +72,7 @@ def serve_page(
                 mcp_server=mcp,
                 prevent_thread_lock=True,
                 quiet=True,  # the log has the address, and public links are not offered
-                **launch_options(settings.limits, [health_route(model, handlers)]),
+                **launch_options(settings.limits, routes),
             )
         except OSError as error:
             raise MobileSamError(

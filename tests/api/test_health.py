@@ -23,7 +23,8 @@ def test_it_replies_while_the_model_loads_and_all_threads_may_be_busy():
         assert then.status_code == 200
         assert then.json()["status"] == "ready"
         assert {then.json()["weights"]} == set(told) == {"bundled"}
-        for path in ("gradio_api/mcp/", "gradio_api/mcp/schema"):  # not without MOBILESAM_MCP
+        # Not without MOBILESAM_MCP and MOBILESAM_METRICS.
+        for path in ("gradio_api/mcp/", "gradio_api/mcp/schema", "metrics"):
             assert httpx.get(f"{app.url}{path}").status_code == 404
 
 

@@ -36,7 +36,7 @@ SIZE_HW = (120, 180)
 CROP = (40, 20, 140, 100)
 X0, Y0, X1, Y1 = CROP
 POINT, OTHER, OUTSIDE = AddPoint(90, 60, 1), AddPoint(60, 40, 0), AddPoint(20, 60, 1)
-EMBEDDING_BYTES = 256 * 64 * 64 * 4
+EMBEDDING_BYTES = 256 * (64 * 64 * 2 + 4)
 
 
 def shifted(point: AddPoint) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from mobilesam.interactions import AddPoint, SetBox
 from mobilesam.model.backend import plain_backend
 
 CENTRE = Prompt([(90, 60)], [1])
-EMBEDDING_BYTES = 256 * 64 * 64 * 4
+EMBEDDING_BYTES = 256 * (64 * 64 * 2 + 4)
 
 
 def test_a_photo_is_encoded_once_for_all_clicks_boxes_and_undos(segmenter, stub_sam, disc):

@@ -27,6 +27,7 @@ def test_every_variable_is_read():
         "MOBILESAM_MAX_UPLOAD_MB": "2.5",
         "MOBILESAM_MAX_MEGAPIXELS": "12",
         "MOBILESAM_MCP": "1",
+        "MOBILESAM_METRICS": "1",
     }
     assert Settings.from_env(env) == Settings(
         weights="bundled",
@@ -34,6 +35,7 @@ def test_every_variable_is_read():
         precision="bfloat16",
         cache_bytes=100_000_000,
         mcp=True,
+        metrics=True,
         limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
 

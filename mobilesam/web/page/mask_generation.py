@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch is imported after the page is served
 
 Steps: TypeAlias = Generator["EverythingProgress", None, None]
 
-EMBEDDING_BYTES = 4 * MEGA  # held until it is finished
+EMBEDDING_BYTES = 2 * MEGA  # held until it is finished
 MAX_REPLY_BYTES = 4 * MEGA  # of the masks in one reply; a larger mask is sent alone
 TURN_S = 0.5
 PATIENCE_S = 1.0

@@ -16,7 +16,7 @@ from mobilesam.web.server.request_log import log_failure
 from mobilesam.web.server.static_files import static_base
 
 _ALLOWED = re.compile(
-    rf"""/? | /healthz | /config/? | /(assets|static|{re.escape(static_base())})/.*
+    rf"""/? | /healthz | /metrics | /config/? | /(assets|static|{re.escape(static_base())})/.*
     | /(favicon\.ico|theme\.css|manifest\.json|robots\.txt)
     | /gradio_api/ (
         info/? | app_id/? | startup-events | theme\.css | upload

@@ -47,10 +47,14 @@ class WorkQueue:
         """Submits a function and returns its result; a cancelled wait leaves the queue."""
         return await asyncio.wrap_future(self.submit(work))
 
+    @property
+    def pending(self) -> int:
+        """How many pieces of work run or wait."""
+        return sum(not one.done() for one in self._pending)
+
     def is_idle(self, for_s: float) -> bool:
         """Whether nothing runs or waits, and nothing has been submitted for some seconds."""
-        is_done = all(one.done() for one in self._pending)
-        return is_done and time.monotonic() - self._last_submit > for_s
+        return not self.pending and time.monotonic() - self._last_submit > for_s
 
     def position(self, future: Future[Any]) -> int:
         """How many pieces of work are ahead of one; 0 once it has started."""

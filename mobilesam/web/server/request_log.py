@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 from mobilesam.errors import MobileSamError
 
@@ -19,6 +20,15 @@ logger = logging.getLogger(__name__)
 
 queued_at: ContextVar[float] = ContextVar("queued_at")
 """When the current request was queued, in seconds of `time.perf_counter`; set by the queues."""
+
+
+class LoggedRequest(NamedTuple):
+    """A request that has been handled; the attribute `request` of its record in the log."""
+
+    name: str
+    outcome: str
+    wait_s: float
+    work_s: float
 
 
 def configure_logging() -> None:
@@ -64,9 +74,10 @@ def logged_request(name: str, reassurance: str = "") -> Iterator[None]:
         help_text = f"{reassurance}Try again, or report the number {request_id}."
         raise MobileSamError(f"{what}. {help_text}") from error
     finally:
-        wait_ms, work_ms = 1000 * wait_s, 1000 * (time.perf_counter() - started_at)
+        request = LoggedRequest(name, outcome, wait_s, time.perf_counter() - started_at)
         line = "id=%s what=%s outcome=%s wait_ms=%.0f work_ms=%.0f"
-        logger.info(line, request_id, name, outcome, wait_ms, work_ms)
+        milliseconds = 1000 * request.wait_s, 1000 * request.work_s
+        logger.info(line, request_id, name, outcome, *milliseconds, extra={"request": request})
 
 
 def log_failure(what: str, error: Exception) -> None:

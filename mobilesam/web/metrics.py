@@ -1,0 +1,92 @@
+"""`/metrics` in Prometheus' format, with the optional package prometheus-client."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import mobilesam
+from mobilesam.errors import MobileSamError
+from mobilesam.web.page.handlers import PageHandlers
+from mobilesam.web.server import request_log
+from mobilesam.web.server.queues import WorkQueues
+
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+
+
+def metrics_route(
+    model: Future["mobilesam.Segmenter"], handlers: PageHandlers, queues: WorkQueues
+) -> Route:
+    """The route, and from now on a measurement of every request that the log names.
+
+    Raises:
+        MobileSamError: prometheus-client is not installed.
+    """
+    try:
+        import prometheus_client
+        from prometheus_client.core import GaugeMetricFamily
+        from prometheus_client.registry import Collector
+    except ImportError as error:
+        raise MobileSamError(
+            "MOBILESAM_METRICS needs prometheus-client: pip install -r requirements-metrics.txt"
+        ) from error
+    registry = prometheus_client.CollectorRegistry()
+    times = {
+        part: prometheus_client.Histogram(
+            f"mobilesam_request_{part}_seconds", text, labels, buckets=_BUCKETS_S, registry=registry
+        )
+        for part, text, labels in (
+            ("work", "Time in which a request was handled.", ["what", "outcome"]),
+            ("wait", "Time that a request waited in its queue.", ["what"]),
+        )
+    }
+
+    class Measure(logging.Handler):
+        """Measures what the log says about requests."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if isinstance(request := record.__dict__.get("request"), request_log.LoggedRequest):
+                times["work"].labels(request.name, request.outcome).observe(request.work_s)
+                times["wait"].labels(request.name).observe(request.wait_s)
+
+    class Gauges(Collector):
+        """What is true now: read when Prometheus asks."""
+
+        def collect(self) -> Iterator[Any]:
+            for name, text, labelled in _gauges(model, handlers, queues):
+                family = GaugeMetricFamily(
+                    f"mobilesam_{name}", text, labels=["queue"] if "queue" in name else []
+                )
+                for label, value in labelled:
+                    family.add_metric([label] if label else [], value)
+                yield family
+
+    request_log.logger.addHandler(Measure())
+    registry.register(Gauges())
+
+    async def metrics(_request: Request) -> Response:
+        body = prometheus_client.generate_latest(registry)
+        return Response(body, media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    return Route("/metrics", metrics)
+
+
+def _gauges(
+    model: Future["mobilesam.Segmenter"], handlers: PageHandlers, queues: WorkQueues
+) -> Iterator[tuple[str, str, Iterable[tuple[str, float]]]]:
+    """Name, text, and values by label."""
+    is_ready = model.done() and not model.exception()
+    yield "ready", "Whether the model is loaded.", [("", is_ready)]
+    yield "open_photos", "Photos that pages have open.", [("", len(handlers.photos))]
+    pending = [(name, queue.pending) for name, queue in vars(queues).items()]
+    yield "queue_pending", "Work that runs or waits.", pending
+    if is_ready:
+        cache = model.result().cache_info()
+        yield "cache_hits", "Embeddings that were found in the cache.", [("", cache.hits)]
+        yield "cache_misses", "Embeddings that were computed.", [("", cache.misses)]
+        yield "cache_entries", "Embeddings in the cache.", [("", cache.entries)]
+        yield "cache_bytes", "Size of the cache.", [("", cache.bytes)]
