@@ -9,9 +9,7 @@ prints its rows as they come; a part that fails prints its traceback, and the ne
 from __future__ import annotations
 
 import argparse
-import cProfile
 import json
-import pstats
 import statistics
 import subprocess
 import sys
@@ -39,7 +37,6 @@ from mobilesam.embedding import compute_embedding
 from mobilesam.images import Photo, open_photo
 from mobilesam.model.backend import ModelBackend, graphs_backend, plain_backend
 from mobilesam.model.fast_encoder import FastEncoder
-from mobilesam.model.gpu import GpuModel
 from mobilesam.model.graphs import CudaDevice, GraphDevice
 from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import WEIGHTS_DIR, resolve_weights
@@ -145,8 +142,6 @@ def ours(bench: Bench) -> None:
         "after: start of the modules", 1000 * (time.perf_counter() - started), note=backend.name
     )
     segmenter = bench.segmenter(backend)
-    photos = bench.photos()
-    bench.time("after: Segmenter.encode from numpy", lambda: segmenter.encode(next(photos)))
     photo = open_photo(bench.pixels)
     bench.time("of it open_photo", lambda: open_photo(bench.pixels))
     bench.time("of it the digest", lambda: open_photo(bench.pixels).digest)
@@ -166,6 +161,9 @@ def ours(bench: Bench) -> None:
     many = Prompt([(30 * n, 20 * n) for n in range(1, 30)], [1] * 29)
     bench.time("after: 29 points to logits", lambda: segmenter.predict(embedding, many))
     everything_row(bench, "after", segmenter)
+    # Last, when the processors have reached their full clock rates.
+    photos = bench.photos()
+    bench.time("after: Segmenter.encode from numpy", lambda: segmenter.encode(next(photos)))
 
 
 def click_rows(bench: Bench, name: str, segmenter: Segmenter) -> None:
@@ -199,15 +197,6 @@ def everything_row(bench: Bench, name: str, segmenter: Segmenter) -> None:
     decode = partial(decode_batch, backend, embedding, prompts)
     in_thread(bench, backend, f"{name}: decode {len(prompts)} prompts", decode, rounds=5)
     print(f"{found[-1]} masks", flush=True)
-
-
-def everything_profile(bench: Bench) -> None:
-    """Where everything mode spends the time of the caller's thread."""
-    segmenter = bench.segmenter(bench.after)
-    embedding = segmenter.encode(bench.pixels)
-    profile = cProfile.Profile()
-    profile.runcall(segmenter.everything, embedding, bench.points_per_side)
-    pstats.Stats(profile).sort_stats("tottime").print_stats(14)
 
 
 def in_thread(
@@ -268,9 +257,7 @@ def encoder_alone(bench: Bench) -> None:
 
 @torch.inference_mode()
 def batches(bench: Bench) -> None:
-    """Several photos at once, eager and as graphs."""
-    model: GpuModel = bench.after.encode.__self__
-    photo = torch.from_numpy(bench.pixels).permute(2, 0, 1)
+    """Several photos at once, without a graph."""
     encoder = FastEncoder(bench.sam.image_encoder, bench.half)
     for size in (4, 16) if bench.on_gpu else (2,):
         reset_peak(bench)
@@ -279,8 +266,6 @@ def batches(bench: Bench) -> None:
         eager = partial(encoder.encode_squares, squares)
         seconds = bench.time(f"encoder alone, {size} photos", eager, rounds)
         bench.row(f"encoder alone, {size} photos, per photo", 1000 * seconds / size)
-        whole = partial(model.encode_photos, [photo] * size)
-        in_thread(bench, bench.after, f"encode_photos, {size} photos", whole, rounds)
         peak(bench, f"{size} photos")
 
 
@@ -462,7 +447,6 @@ def command(bench: Bench, arguments: list[str], out: Path) -> None:
 PARTS: dict[str, Callable[[Bench], None]] = {
     "environment": environment,
     "ours": ours,
-    "everything_profile": everything_profile,
     "encoder_alone": encoder_alone,
     "kernels": kernels,
     "original": original,

@@ -5,7 +5,7 @@ graph would keep the memory of its intermediate results.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -51,25 +51,19 @@ class GpuModel:
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(1, 3, h, w) uint8 RGB, the longer side 1024, to (1, 256, 64, 64) float32."""
-        return self.encode_photos([pixels[0]])
-
-    @torch.inference_mode()
-    def encode_photos(self, photos: Sequence[torch.Tensor]) -> torch.Tensor:
-        """B times (3, h, w) uint8 RGB on the CPU to (B, 256, 64, 64) float32.
+        """(B, 3, h, w) uint8 RGB on the CPU, the longer side 1024, to (B, 256, 64, 64) float32.
 
         Raises:
             torch.OutOfMemoryError: the GPU's memory is full.
         """
-        squares = self._device.upload_buffer(len(photos), self._side, self._side, 3)
-        for square, photo in zip(squares, photos, strict=True):
-            _, height, width = photo.shape
-            square[:height, :width] = photo.permute(1, 2, 0)
-        sizes = torch.tensor([photo.shape[1:] for photo in photos])
+        photos, _, height, width = pixels.shape
+        squares = self._device.upload_buffer(photos, self._side, self._side, 3)
+        squares[:, :height, :width] = pixels.permute(0, 2, 3, 1)
+        sizes = torch.tensor([[height, width]]).expand(photos, -1)
         features, are_finite = self._run("encoder", self._encode, squares, sizes)
         if not are_finite:
             logger.warning("Half precision is not enough for a photo; it is encoded in float32.")
-            features = torch.cat([self._encode_exactly(photo[None]) for photo in photos])
+            features = self._encode_exactly(pixels)
         return features
 
     @torch.inference_mode()
