@@ -184,17 +184,18 @@ static inline Vector exponential(Vector x) {
   return wasm_i32x4_add(power, wasm_i32x4_shl(wasm_i32x4_trunc_sat_f32x4(n), 23));
 }
 
-/** x / 2 (1 + erf(x / sqrt 2)); erf is Abramowitz and Stegun's 7.1.26, within 1.5e-7. */
+/** x times the normal distribution's Phi(x) = 1/2 + x P(x^2) / Q(x^2), within 1.5e-6. P and Q are
+ * a minimax fit for |x| <= 5.5, beyond which Phi is constant to 2e-8. */
 static inline Vector gelu(Vector x) {
-  static const float COEFFICIENTS[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f,
-                                       0.254829592f, 0.f};
-  Vector distance = mul(wasm_f32x4_abs(x), splat(0.70710678f));
-  Vector t = wasm_f32x4_div(splat(1.f), multiply_add(distance, splat(0.3275911f), splat(1.f)));
-  Vector tail = mul(polynomial(t, COEFFICIENTS, COUNT(COEFFICIENTS)),
-                    exponential(wasm_f32x4_neg(mul(distance, distance))));
-  Vector half_tail = mul(mul(x, splat(0.5f)), tail);
-  Vector is_negative = wasm_f32x4_lt(x, splat(0.f));
-  return wasm_v128_bitselect(half_tail, sub(x, half_tail), is_negative);
+  static const float P[] = {9.55968093e-6f, 5.32561627e-4f, 6.89909164e-3f, 6.87233326e-2f,
+                            3.98940940e-1f};
+  static const float Q[] = {7.69424798e-7f, 1.93906478e-4f, 3.94243396e-3f, 4.88210625e-2f,
+                            3.38905042e-1f, 1.f};
+  Vector near = maximum(minimum(x, splat(5.5f)), splat(-5.5f));
+  Vector square = mul(near, near);
+  Vector numerator = mul(near, polynomial(square, P, COUNT(P)));
+  Vector ratio = wasm_f32x4_div(numerator, polynomial(square, Q, COUNT(Q)));
+  return mul(x, add(ratio, splat(0.5f)));
 }
 
 /** sin x for any angle that occurs, to double precision's seventh digit. */
@@ -275,17 +276,19 @@ static inline void multiply_tile(Matrix a, int inner, const float *panel, const 
     sums[row][1] = start ? load(start + row * start_by_row + LANES) : splat(0.f);
   }
   for (int k = 0; k < inner; k += PANEL) {
-    const float *column = a.at;
+    const float *values[TILE];
 #pragma unroll
+    for (int row = 0; row < TILE; row++) values[row] = a.at + row * a.by_row;
+#pragma clang loop unroll(disable)
     for (int i = 0; i < PANEL; i++) {
       Vector left = load(panel), right = load(panel + LANES);
 #pragma unroll
       for (int row = 0; row < TILE; row++) {
-        Vector value = wasm_v128_load32_splat(column + row * a.by_row);
+        Vector value = wasm_v128_load32_splat(values[row]);
         sums[row][0] = multiply_add(value, left, sums[row][0]);
         sums[row][1] = multiply_add(value, right, sums[row][1]);
+        values[row] += a.by_column;
       }
-      column += a.by_column;
       panel += PANEL;
     }
     a.at += a.by_panel;
