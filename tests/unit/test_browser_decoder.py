@@ -23,7 +23,6 @@ from tests.browser_decoder import PLAIN, RELAXED, BrowserDecoder, model_prompt
 
 EXAMPLES = BUILT.parents[3] / "examples"
 PHOTOS = ["street.jpg", "dog.jpg", "person.jpg", "cell.png", "cat.jpg"]
-PIXELS = 40  # by which a mask may differ at the size of the photo
 RNG = np.random.default_rng(3)
 
 
@@ -92,13 +91,14 @@ def test_the_browser_gives_the_masks_of_the_server(bundled, decoder, case, photo
     assert decoder.load("photo", embedding_bytes(embedding))
     logits, ious = decoder.predict(*model_prompt(prompt, embedding.frame), mask_input)
     for multimask_output in (True, False):
-        for what, tolerance in ((rounded, 1e-3), (embedding, 1e-2)):
+        # The last one is the number of pixels by which a mask may differ at the photo's size.
+        for what, tolerance, pixels in ((rounded, 1e-3, 10), (embedding, 1e-2, 60)):
             expected = predict_masks(bundled.backend, what, prompt, mask_input, multimask_output)
             found = differences(logits, ious, expected, multimask_output)
             tell(f"{photo} {multimask_output} {tolerance}: {found}")
             assert found["logits"] <= tolerance
             assert found["ious"] <= tolerance / 10
-            assert found["pixels"] <= PIXELS
+            assert found["pixels"] <= pixels
             assert found["candidate"] == 0
 
 
