@@ -3,7 +3,7 @@ import globals from 'globals';
 
 const STATIC = 'mobilesam/web/static';
 
-/** Imports go main -> panels, io -> canvas -> core; panels and io do not import each other. */
+/** Imports go main -> panels, io -> canvas -> core; panels and io do not import each other, and decoder/ imports nothing. */
 const layer = (name, forbidden) => ({
   files: [`${STATIC}/${name}/**/*.js`],
   rules: {
@@ -34,4 +34,5 @@ export default [
   layer('canvas', ['panels', 'io']),
   layer('panels', ['io']),
   layer('io', ['panels']),
+  layer('decoder', ['core', 'canvas', 'panels', 'io']),
 ];
