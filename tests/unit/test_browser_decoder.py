@@ -53,6 +53,11 @@ CASES = {
 }
 
 
+def with_features(embedding: ImageEmbedding, features: torch.Tensor) -> ImageEmbedding:
+    """An embedding with exactly these features, which are not rounded to 16 bits."""
+    return replace(embedding, codes=features, scales=torch.ones(1))
+
+
 def differences(
     logits: np.ndarray, ious: np.ndarray, expected: Prediction, multimask_output: bool
 ) -> dict[str, float]:
@@ -81,7 +86,7 @@ def decoder(bundled: Segmenter) -> BrowserDecoder:
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_the_browser_gives_the_masks_of_the_server(bundled, decoder, case, photo, tell):
     embedding = bundled.encode(EXAMPLES / photo)
-    rounded = replace(embedding, features=embedding.features.half().float())
+    rounded = with_features(embedding, embedding.features.half().float())
     prompt = case.prompt(embedding.original_size)
     mask_input = None
     if case.has_mask_input:
@@ -120,7 +125,9 @@ def sam() -> Sam:
 def random_embedding() -> ImageEmbedding:
     generator = torch.Generator().manual_seed(11)
     features = (0.3 * torch.randn(1, 256, 64, 64, generator=generator)).half().float()
-    return ImageEmbedding(features, Frame.of((400, 600), 1024, None), "random")
+    return with_features(
+        ImageEmbedding.of(features, Frame.of((400, 600), 1024, None), "random"), features
+    )
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +202,7 @@ def test_values_that_float16_cannot_hold_are_refused(sam, random_embedding, bad)
     features = random_embedding.features.clone()
     features[0, 7, 3, 5] = bad
     with pytest.raises(WeightsError, match=r"embedding .* not finite"):
-        embedding_bytes(replace(random_embedding, features=features))
+        embedding_bytes(with_features(random_embedding, features))
     backend = fast_decoding(sam)
     backend.mask_decoder.own_tokens[2, 9] = bad  # a copy of the model's
     with pytest.raises(WeightsError, match=r"weights .* not finite"):
