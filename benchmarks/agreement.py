@@ -16,6 +16,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,21 @@ def compare_prompt(
     network: ModelBackend, exact: ImageEmbedding, rounded: ImageEmbedding, prompt: Prompt
 ) -> Agreement:
     """Decodes the prompt on both embeddings with the one decoder."""
-    ours, theirs = (predict_masks(network, embedding, prompt) for embedding in (exact, rounded))
+    return compare_models(network, exact, network, rounded, prompt)
+
+
+def compare_models(
+    one: ModelBackend,
+    exact: ImageEmbedding,
+    other: ModelBackend,
+    rounded: ImageEmbedding,
+    prompt: Prompt,
+) -> Agreement:
+    """Decodes the prompt with two decoders, each on its own embedding."""
+    ours, theirs = (
+        backend.threads.click(partial(predict_masks, backend, embedding, prompt))
+        for backend, embedding in ((one, exact), (other, rounded))
+    )
     return Agreement(
         mask_agreement(ours.mask(ours.best), theirs.mask(theirs.best)),
         len(ours.iou_predictions) > 1,

@@ -1,16 +1,20 @@
 """The image encoder: from the pixels of a photo to an image embedding."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from mobilesam.frame import CropXYXY, Frame
 from mobilesam.images import Photo
 from mobilesam.model.backend import ModelBackend
+from mobilesam.runtime import run_at_low_priority
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +29,7 @@ class ImageEmbedding:
     scale for each channel. Logits change by less than 0.001, with float16 by up to 0.005.
 
     Attributes:
-        codes: (1, 256, 64, 64) int16, on the model's device.
+        codes: (1, 256, 64, 64) int16, on the device where the photo was encoded.
         scales: (1, 256, 1, 1) float32: `features` are the product of both.
         frame: what was encoded: the photo or a crop of it, scaled to a longer side of 1024.
         key: identifies photo, crop and checkpoint; equal keys mean equal features.
@@ -71,23 +75,33 @@ class ImageEmbedding:
 def compute_embedding(
     backend: ModelBackend, photo: Photo, key: str, crop_xyxy: CropXYXY | None = None
 ) -> ImageEmbedding:
-    """Encodes a photo or a crop of it, on the CPU if the memory of the GPU is full.
+    """Encodes a photo or a crop of it in the backend's thread for it.
+
+    If the memory of the GPU is full, the CPU encodes.
 
     Raises:
         torch.OutOfMemoryError: memory is full, and the backend has no encoder on the CPU.
     """
     frame = Frame.of(photo.size_hw, backend.image_size, crop_xyxy)
-    encoded = Image.fromarray(photo.pixels[frame.encoded_part(photo.size_hw)])
-    # segment-anything's predictor scales with Pillow's bilinear filter, too.
-    scaled = encoded.resize(frame.input_size[::-1], Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1).unsqueeze(0)
-    note = ""
+    scaled = _scaled(photo.pixels[frame.encoded_part(photo.size_hw)], frame.input_size)
+    pixels = torch.from_numpy(scaled).permute(2, 0, 1).unsqueeze(0)
+
+    def embed(encode: Callable[[torch.Tensor], torch.Tensor], note: str = "") -> ImageEmbedding:
+        return ImageEmbedding.of(encode(pixels), frame, key, note)
+
     try:
-        features = backend.encode(pixels.to(backend.device).float())
+        return backend.threads.encode(partial(embed, backend.encode))
     except torch.OutOfMemoryError:
         if backend.encode_on_cpu is None:
             raise
         note = "The GPU's memory was full, so this photo was encoded on the CPU."
         logger.warning(note)
-        features = backend.encode_on_cpu(pixels.float()).to(backend.device)
-    return ImageEmbedding.of(features, frame, key, note)
+        return run_at_low_priority(partial(embed, backend.encode_on_cpu, note))
+
+
+def _scaled(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scales to (H, W) with Pillow's bilinear filter, as segment-anything's predictor does."""
+    if pixels.shape[:2] == size_hw:
+        return pixels
+    scaled = Image.fromarray(pixels).resize(size_hw[::-1], Image.Resampling.BILINEAR)
+    return np.array(scaled)

@@ -12,18 +12,16 @@ from pycocotools import mask as coco_mask
 from segment_anything.utils.amg import build_point_grid, remove_small_regions
 from torchvision.ops import box_convert, nms
 
+from mobilesam.device_masks import StableMask, stable_masks
 from mobilesam.embedding import ImageEmbedding
 from mobilesam.errors import PromptError
 from mobilesam.everything_options import EverythingOptions
-from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_json
+from mobilesam.masks import CocoRle, Mask, mask_from_coco_rle, mask_to_json, rle_from_toggles
 from mobilesam.model.backend import ModelBackend
 from mobilesam.predict import decode_batch, upscale_logits
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA
 
-_BATCH = 16
-"""Prompts in a batch: a quarter of a second on two cores; larger batches are no faster."""
 _BATCH_PIXELS = 64 * MEGA
 """Limit on the prompts in a batch times the photo's pixels; large masks take most of the time."""
 _MAX_BYTES = 256 * MEGA
@@ -108,7 +106,7 @@ def iter_everything(
     selection = _Selection(options, options.min_area_share * height * width)
     found: list[MaskRecord] = []
     held_bytes = 0
-    batch = min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))
+    batch = min(backend.prompts_at_once, max(1, _BATCH_PIXELS // (height * width)))
     for start in range(0, len(grid_xy), batch):
         points = grid_xy[start : start + batch]
         for record in _decode_points(backend, embedding, points, options):
@@ -128,13 +126,20 @@ def _decode_points(
 ) -> Generator[MaskRecord, None, None]:
     """The masks of a batch that pass the thresholds of predicted IoU and stability."""
     prompts = [Prompt([point], [1]) for point in points_xy]
-    low_res_logits, iou_predictions = run_in_new_thread(
-        partial(decode_batch, backend, embedding, prompts)
-    )
-    ious = iou_predictions.flatten()
-    passing = ious > (options.pred_iou_thresh or -math.inf)
-    kept_logits = low_res_logits.flatten(0, 1)[passing].cpu().numpy()
-    for logits, predicted_iou in zip(kept_logits, ious[passing].tolist(), strict=True):
+    find = _found_on_device if backend.upscales_masks else _found
+    return find(backend, embedding, prompts, options)
+
+
+def _found(
+    backend: ModelBackend,
+    embedding: ImageEmbedding,
+    prompts: Sequence[Prompt],
+    options: EverythingOptions,
+) -> Generator[MaskRecord, None, None]:
+    """Upscales one mask after the other by OpenCV, in the thread of the caller."""
+    decode = partial(_decode_passing, backend, embedding, prompts, options)
+    kept_logits, ious = backend.threads.prompts(decode)
+    for logits, predicted_iou in zip(kept_logits.cpu().numpy(), ious, strict=True):
         full = upscale_logits(logits, embedding.input_size, embedding.frame.encoded_size)
         stability = _stability_score(full, backend.mask_threshold, options.stability_score_offset)
         # Single precision, as in segment-anything. NaN, from an empty mask, never passes.
@@ -146,6 +151,37 @@ def _decode_points(
             yield _record(placed, predicted_iou, stability)
 
 
+def _found_on_device(
+    backend: ModelBackend,
+    embedding: ImageEmbedding,
+    prompts: Sequence[Prompt],
+    options: EverythingOptions,
+) -> Generator[MaskRecord, None, None]:
+    """Upscales all masks at once on the device of the model."""
+
+    def decode() -> tuple[list[StableMask], list[float]]:
+        logits, ious = _decode_passing(backend, embedding, prompts, options)
+        offset, least = options.stability_score_offset, options.stability_score_thresh
+        return stable_masks(logits, embedding.frame, backend.mask_threshold, offset, least), ious
+
+    masks, ious = backend.threads.prompts(decode)
+    for index, stability, toggles in masks:
+        yield _record(rle_from_toggles(toggles, embedding.original_size), ious[index], stability)
+
+
+def _decode_passing(
+    backend: ModelBackend,
+    embedding: ImageEmbedding,
+    prompts: Sequence[Prompt],
+    options: EverythingOptions,
+) -> tuple[torch.Tensor, list[float]]:
+    """The (K, 256, 256) logits and predicted IoUs of the masks whose predicted IoU passes."""
+    low_res_logits, iou_predictions = decode_batch(backend, embedding, prompts)
+    ious = iou_predictions.flatten()
+    passing = ious > (options.pred_iou_thresh or -math.inf)
+    return low_res_logits.flatten(0, 1)[passing], ious[passing].tolist()
+
+
 def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset: float) -> float:
     """segment-anything's calculate_stability_score; NaN if both masks are empty."""
     inner = np.count_nonzero(logits > mask_threshold + offset)
@@ -153,7 +189,7 @@ def _stability_score(logits: NDArray[np.float32], mask_threshold: float, offset:
     return float(np.float32(inner) / np.float32(outer)) if outer else math.nan
 
 
-def _record(mask: Mask, predicted_iou: float, stability: float) -> MaskRecord:
+def _record(mask: Mask | CocoRle, predicted_iou: float, stability: float) -> MaskRecord:
     fields = mask_to_json(mask)
     x, y, width, height = fields["bbox"]
     bbox = (x, y, width - 1, height - 1)

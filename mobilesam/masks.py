@@ -67,6 +67,15 @@ def checked_rle(rle: object, size_hw: tuple[int, int]) -> CocoRle:
     positions, counts = np.unique(_runs(rle, size_hw).cumsum(), return_counts=True)
     # Runs of length 0 toggle twice at one position, which some readers of `counts` do not expect.
     toggles = positions[(counts % 2 == 1) & (positions < height * width)]
+    return rle_from_toggles(toggles, size_hw)
+
+
+def rle_from_toggles(toggles: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
+    """Encodes a mask of (H, W) by the positions at which it begins and ends.
+
+    The positions are column-major and ascending; the first pixel has position 0.
+    """
+    height, width = size_hw
     return _rle(np.diff(toggles, prepend=0, append=height * width), size_hw)
 
 
@@ -86,7 +95,7 @@ def rle_from_crop(corner_xy: tuple[int, int], crop: Mask, size_hw: tuple[int, in
     columns = np.zeros((crop.shape[1], height), np.uint8)
     columns[:, y : y + crop.shape[0]] = crop.T
     edges = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + x * height
-    return _rle(np.diff(edges[edges < height * width], prepend=0, append=height * width), size_hw)
+    return rle_from_toggles(edges[edges < height * width], size_hw)
 
 
 def mask_crop(rle: CocoRle) -> tuple[tuple[int, int], Mask]:

@@ -114,19 +114,17 @@ def predict_masks(
         mask_input = _checked_logits(mask_input)
     if multimask_output is None:
         multimask_output = prompt.is_single_point
-    low_res_logits, iou_predictions = decode_batch(
-        backend, embedding, [prompt], mask_input, multimask_output
-    )
+    decoded = decode_batch(backend, embedding, [prompt], mask_input, multimask_output)
+    low_res_logits, iou_predictions = backend.fetch(*decoded)
     return Prediction(
-        low_res_logits[0].float().cpu().numpy(),
-        iou_predictions[0].float().cpu().numpy(),
+        low_res_logits[0],
+        iou_predictions[0],
         embedding.frame,
         backend.mask_threshold,
         backend.confidence_weight,
     )
 
 
-@torch.inference_mode()
 def decode_batch(
     backend: ModelBackend,
     embedding: ImageEmbedding,
@@ -139,27 +137,19 @@ def decode_batch(
     Returns low_res_logits (B, C, 256, 256) and iou_predictions (B, C), on the model's device; C is
     3 with multimask_output, else 1.
     """
-    device = backend.device
     points, boxes = None, None
     if prompts[0].point_coords:
         coords = embedding.frame.to_input([prompt.point_coords for prompt in prompts])
         points = (
-            torch.tensor(coords, dtype=torch.float32, device=device),
-            torch.tensor([prompt.point_labels for prompt in prompts], device=device),
+            torch.tensor(coords, dtype=torch.float32),
+            torch.tensor([prompt.point_labels for prompt in prompts]),
         )
     if prompts[0].box is not None:
         corners = np.reshape([prompt.box for prompt in prompts], (-1, 2, 2))
         boxes_xyxy = embedding.frame.to_input(corners).reshape(-1, 4)
-        boxes = torch.tensor(boxes_xyxy, dtype=torch.float32, device=device)
-    logits = None if mask_input is None else torch.from_numpy(mask_input).to(device)[None]
-    sparse, dense = backend.prompt_encoder(points=points, boxes=boxes, masks=logits)
-    return backend.mask_decoder(
-        image_embeddings=embedding.features,
-        image_pe=backend.image_pe,
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-        multimask_output=multimask_output,
-    )
+        boxes = torch.tensor(boxes_xyxy, dtype=torch.float32)
+    logits = None if mask_input is None else torch.from_numpy(mask_input)[None]
+    return backend.decode(embedding.features, points, boxes, logits, multimask_output)
 
 
 def _checked_logits(mask_input: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,10 +9,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from queue import PriorityQueue
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -89,3 +91,85 @@ def run_at_low_priority(work: Callable[[], T]) -> T:
         return work()
 
     return run_in_new_thread(work_at_low_priority)
+
+
+class ModelThreads(Protocol):
+    """The threads in which a model computes; every method returns what the work returns.
+
+    Attributes:
+        photos_at_once: how many photos are worth reading and answering at the same time.
+    """
+
+    photos_at_once: int
+
+    def click(self, work: Callable[[], T]) -> T:
+        """Decodes one prompt, for which a user waits."""
+
+    def prompts(self, work: Callable[[], T]) -> T:
+        """Decodes a batch of prompts."""
+
+    def encode(self, work: Callable[[], T]) -> T:
+        """Encodes photos."""
+
+
+class CpuThreads:
+    """One permanent thread for clicks, see `run_in_new_thread`; a new one for everything else."""
+
+    photos_at_once = 1
+
+    def __init__(self) -> None:
+        self._clicks = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        # Two encodes at once take as long as one after the other, with twice the memory.
+        self._encoding = threading.Lock()
+
+    def click(self, work: Callable[[], T]) -> T:
+        """Runs in the permanent thread, in the order of the calls."""
+        return self._clicks.submit(work).result()
+
+    def prompts(self, work: Callable[[], T]) -> T:
+        """Runs in a new thread."""
+        return run_in_new_thread(work)
+
+    def encode(self, work: Callable[[], T]) -> T:
+        """Runs in a new thread with a lower priority, one at a time."""
+        with self._encoding:
+            return run_at_low_priority(work)
+
+
+class GpuThread:
+    """One permanent thread for all work on a GPU; clicks first, the rest in the order of the calls.
+
+    CUDA's libraries start anew in every thread that uses them, which takes half a second.
+    """
+
+    def __init__(self) -> None:
+        self.photos_at_once = min(8, usable_cores())  # each may have hundreds of megabytes
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gpu")
+        self._waiting: PriorityQueue[tuple[int, int, Callable[[], None]]] = PriorityQueue()
+        self._order = count()
+
+    def click(self, work: Callable[[], T]) -> T:
+        """Runs before everything that waits, except earlier clicks."""
+        return self._run(0, work)
+
+    def prompts(self, work: Callable[[], T]) -> T:
+        """Runs after the clicks that wait, in the order of the calls."""
+        return self._run(1, work)
+
+    def encode(self, work: Callable[[], T]) -> T:
+        """Runs after the clicks that wait, in the order of the calls."""
+        return self._run(1, work)
+
+    def _run(self, priority: int, work: Callable[[], T]) -> T:
+        result: Future[T] = Future()
+        self._waiting.put((priority, next(self._order), lambda: _settle(result, work)))
+        # One call for each entry, but not necessarily for this one.
+        self._thread.submit(lambda: self._waiting.get_nowait()[-1]())
+        return result.result()
+
+
+def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)

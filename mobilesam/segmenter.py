@@ -1,12 +1,12 @@
-"""The facade of the package: a model, its cache of embeddings, and the thread that decodes."""
+"""The facade of the package: a model and its caches of embeddings and predictions."""
 
 import os
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import run_at_low_priority, run_in_new_thread
+from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
@@ -57,10 +57,9 @@ class Segmenter:
         self.backend = replace(backend, confidence_weight=confidence_weight(weights.kind))
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
-        # Two encodes at once take as long as one after the other, with twice the memory.
-        self._encoding = threading.Lock()
-        # One thread decodes for all callers; see `mobilesam.runtime.run_in_new_thread`.
-        self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        # By the keys of the embeddings that are being computed.
+        self._encoding: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+        self._choosing = threading.Lock()
 
     @classmethod
     def from_weights(
@@ -88,6 +87,11 @@ class Segmenter:
             lambda: choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
         )
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
+
+    @property
+    def photos_at_once(self) -> int:
+        """How many photos are worth answering at the same time, each in a thread."""
+        return self.backend.threads.photos_at_once
 
     def open(self, image: ImageSource | Photo) -> Photo:
         """Reads a photo within the limits of the settings, like `open_photo`."""
@@ -120,12 +124,12 @@ class Segmenter:
         key = _crop_key(f"{self.checkpoint}:{photo.digest}", crop)
         if embedding := self._embeddings.get(key):
             return embedding, True
-        with self._encoding:
+        with self._choosing:
+            encoding = self._encoding.setdefault(key, threading.Lock())
+        with encoding:
             if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
-            embedding = run_at_low_priority(
-                lambda: compute_embedding(self.backend, photo, key, crop)
-            )
+            embedding = compute_embedding(self.backend, photo, key, crop)
             self._embeddings.put(key, embedding, embedding.nbytes)
             return embedding, False
 
@@ -223,14 +227,14 @@ class Segmenter:
         return self._embeddings.info()
 
     def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
-        """Runs `predict_masks` in the decoder's thread and charges its processor time."""
+        """Runs `predict_masks` in the thread for clicks and charges its processor time."""
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()
             prediction = predict_masks(self.backend, *request)
             return prediction, time.thread_time() - started
 
-        prediction, cpu_s = self._decoding.submit(timed).result()
+        prediction, cpu_s = self.backend.threads.click(timed)
         if budget:
             budget.charge(cpu_s)
         return prediction

@@ -9,7 +9,7 @@ from mobilesam.errors import MobileSamError
 
 MEGA = 1_000_000
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Settings:
     Attributes:
         weights: `"official"`, `"bundled"`, a path, or None for the default order.
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
-        precision: of the encoder on a CPU; `"auto"` is bfloat16 if it is faster there.
+        precision: of the encoder; `"auto"` is float16 on a GPU, and on a CPU bfloat16 if it is
+            faster there.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
         metrics: whether `/metrics` is served.

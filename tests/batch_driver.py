@@ -35,6 +35,7 @@ class CheapSegmenter:
     """What a batch asks of a Segmenter; remembers which photos were encoded."""
 
     weights = SimpleNamespace(kind="custom")
+    photos_at_once = 1
 
     def __init__(self, log=None, hold=10**9, checkpoint="cheap"):
         self.checkpoint = checkpoint

@@ -2,10 +2,13 @@
 
 import codecs
 import hashlib
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from tqdm import tqdm
@@ -24,6 +27,9 @@ from mobilesam.schemas import explained
 
 if TYPE_CHECKING:
     from mobilesam.segmenter import Segmenter
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _BYTE_ORDER_MARKS = {  # in this order, as that of UTF-32 begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -116,30 +122,53 @@ def run_batch(
     and the number of failures, which are reported.
     """
     root = folder.resolve()
+
+    def answer(item: tuple[str, list[BatchPrompt]]) -> tuple[str, dict[str, Any]]:
+        file, prompts = item
+        path = photo_path(root, file)
+        key = _key(segmenter.checkpoint, path, file, prompts, clean)
+        return key, journal.records.get(key) or _record(segmenter, path, prompts, clean)
+
     photos, failures = [], 0
-    for file, prompts in prompts_by_file.items():
-        try:
-            path = photo_path(root, file)
-            key = _key(segmenter.checkpoint, path, file, prompts, clean)
-            record = journal.records.get(key) or _record(segmenter, path, prompts, clean)
-        except MobileSamError as error:
-            show(f"{file}: {error}")
-            failures += 1
-        else:
-            # Outside the try block: if writing fails for one photo, it fails for all.
-            if key not in journal.records:
-                journal.append(key, record)
-            annotations = []
-            for prompt, answer in zip(prompts, record["answers"], strict=True):
-                if "error" in answer:
-                    show(f"{file}, line {prompt.line}: {answer['error']}")
-                    failures += 1
-                else:
-                    annotations.append(answer)
-            height, width = record["size"]
-            photos.append(CocoPhoto(file, (height, width), tuple(annotations)))
-        progress.update()
+    work = _in_order(answer, prompts_by_file.items(), segmenter.photos_at_once)
+    with closing(work) as answers:
+        for (file, prompts), answered in zip(prompts_by_file.items(), answers, strict=True):
+            try:
+                key, record = answered.result()
+            except MobileSamError as error:
+                show(f"{file}: {error}")
+                failures += 1
+            else:
+                # Outside the try block: if writing fails for one photo, it fails for all.
+                if key not in journal.records:
+                    journal.append(key, record)
+                annotations = []
+                for prompt, result in zip(prompts, record["answers"], strict=True):
+                    if "error" in result:
+                        show(f"{file}, line {prompt.line}: {result['error']}")
+                        failures += 1
+                    else:
+                        annotations.append(result)
+                height, width = record["size"]
+                photos.append(CocoPhoto(file, (height, width), tuple(annotations)))
+            progress.update()
     return photos, failures
+
+
+def _in_order(
+    work: Callable[[T], R], items: Iterable[T], at_once: int
+) -> Generator[Future[R], None, None]:
+    """Calls a function in `at_once` threads, and yields its results in the order of the items.
+
+    One thread waits until its result is used; several begin with the next items meanwhile.
+    """
+    with ThreadPoolExecutor(at_once) as threads:
+        begun: deque[Future[R]] = deque()
+        for item in items:
+            begun.append(threads.submit(work, item))
+            if len(begun) == 2 * at_once - 1:
+                yield begun.popleft()
+        yield from begun
 
 
 def _key(checkpoint: str, path: Path, file: str, prompts: list[BatchPrompt], clean: bool) -> str:

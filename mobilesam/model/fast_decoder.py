@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from mobilesam.model.fast_layers import Linear, layer_norm, linear
+from mobilesam.model.fast_layers import Linear, batched_linear, layer_norm
 
 _FEW_TOKENS = 16
 
@@ -62,14 +62,19 @@ class FastDecoder:
         for layer in self.layers:
             queries, image = layer(queries, point, image, position)
         keys = image + position
-        selected = [1, 2, 3] if multimask_output else [0]
-        outputs = [0, *(1 + index for index in selected)]  # the IoU token and the mask tokens
-        queries, point = queries[:, outputs], point[:, outputs]
+        # Slices, because an index from a list would be copied to the device during the call.
+        selected = slice(1, 4) if multimask_output else slice(0, 1)
+        queries, point = (_outputs(tokens, selected) for tokens in (queries, point))
         attended = self.final_attention.to_image(queries + point, keys, image)
         iou_token, *mask_tokens = self.final_norm(queries + attended).unbind(1)
-        pairs = zip(selected, mask_tokens, strict=True)
-        hyper = torch.stack([self.hypernetworks[index](token) for index, token in pairs], dim=1)
+        pairs = zip(self.hypernetworks[selected], mask_tokens, strict=True)
+        hyper = torch.stack([network(token) for network, token in pairs], dim=1)
         return self.upscaling(image, hyper), self.iou_head(iou_token)[:, selected]
+
+
+def _outputs(tokens: torch.Tensor, selected: slice) -> torch.Tensor:
+    """The IoU token, which is the first, and the selected ones of the mask tokens behind it."""
+    return torch.cat([tokens[:, :1], tokens[:, 1:][:, selected]], dim=1)
 
 
 def _tokens_of(image: torch.Tensor) -> torch.Tensor:
@@ -101,8 +106,8 @@ class _Attention:
             return self.between_tokens(tokens, keys, values)
         prompts, count, channels = tokens.shape
         q = self._split(self.q(tokens)) * self.width**-0.5
-        scores = _batched_linear((q @ self._per_head(self.k)).flatten(1, 2), keys)
-        out = _batched_linear(scores.softmax(-1), values.mT)
+        scores = batched_linear((q @ self._per_head(self.k)).flatten(1, 2), keys)
+        out = batched_linear(scores.softmax(-1), values.mT)
         out = out.view(prompts, self.heads, count, channels)
         return self.out(_merge(out @ self._per_head(self.v).mT) + self.v.bias)
 
@@ -113,7 +118,7 @@ class _Attention:
         prompts, count, channels = k.shape
         keys = self._split(self.k(k)) * self.width**-0.5
         if _has_few_tokens(k, queries):
-            scores = _batched_linear((keys @ self._per_head(self.q)).flatten(1, 2), queries)
+            scores = batched_linear((keys @ self._per_head(self.q)).flatten(1, 2), queries)
             scores += (keys @ self.q.bias.view(self.heads, self.width, 1)).flatten(1, 2)
         else:
             scores = (keys @ self._split(self.q(queries)).mT).flatten(1, 2)
@@ -122,7 +127,7 @@ class _Attention:
         per_head_out = self.out.weight.view(channels, self.heads, self.width).permute(1, 2, 0)
         values = (self._split(self.v(v)) @ per_head_out).flatten(1, 2)
         values += self.out.bias / self.heads
-        return _batched_linear(weights.mT, values.mT).add_(image)
+        return batched_linear(weights.mT, values.mT).add_(image)
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(B, N, heads * width) to (B, heads, N, width)."""
@@ -135,13 +140,6 @@ class _Attention:
 
 def _has_few_tokens(tokens: torch.Tensor, image: torch.Tensor) -> bool:
     return tokens.shape[0] // image.shape[0] * tokens.shape[1] <= _FEW_TOKENS
-
-
-def _batched_linear(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(B, M, X) by (K, Y, X), K being 1 or B: (B, M, Y)."""
-    if len(weights) == 1:
-        return linear(x, weights[0])
-    return torch.stack([linear(*pair) for pair in zip(x, weights, strict=True)])
 
 
 def _merge(x: torch.Tensor) -> torch.Tensor:
@@ -196,7 +194,7 @@ class _Upscaling:
         pixels = self.first(image).view(prompts, tokens * 4, -1)
         pixels = F.gelu(self.norm(pixels))
         pixels = F.gelu(self.second(pixels).view(prompts, tokens * 16, -1))
-        masks = _batched_linear(hyper, pixels)
+        masks = batched_linear(hyper, pixels)
         # Rows and columns of the tokens, of the first and of the second upscaling. Two neighbouring
         # float32 pixels of a row stay together, so they are permuted as one float64.
         pairs = masks.view(torch.float64).view(prompts, -1, side, side, 2, 2, 2)

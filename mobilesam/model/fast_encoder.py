@@ -12,7 +12,6 @@
   computed once.
 """
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -27,10 +26,10 @@ _EARLY_REACH = 2  # rows of the output beyond the photo that are still in its re
 
 
 class FastEncoder:
-    """A replacement for `TinyVitEncoder` that takes one unpadded photo."""
+    """A replacement for `TinyVitEncoder` that takes one unpadded photo, or padded ones."""
 
     def __init__(self, encoder: Any, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the weights of a `TinyVitEncoder` in eval mode, in float32 or bfloat16."""
+        """Copies the weights of a `TinyVitEncoder` in eval mode, in float32 or half precision."""
         self.dtype = dtype
         embed, (first, *stages) = encoder.trunk.patch_embed, encoder.trunk.stages
         mergings = [_patch_merging(stage.downsample, dtype) for stage in stages]
@@ -45,7 +44,8 @@ class FastEncoder:
         later = [*blocks[0], *mergings[1], *blocks[1], *mergings[2], *blocks[2]]
         self._late: list[Layer] = [*later, *_neck(encoder.neck, dtype)]
         self._side = encoder.img_size
-        blank = torch.zeros(1, self._side, self._side, 3, dtype=dtype)
+        device = embed.conv1.conv.weight.device
+        blank = torch.zeros(1, self._side, self._side, 3, dtype=dtype, device=device)
         self._blank_features = in_sequence(self._early, blank)
 
     @torch.inference_mode()
@@ -54,8 +54,18 @@ class FastEncoder:
 
         Returns (1, 256, 64, 64) float32, in NHWC memory order.
         """
-        x = in_sequence(self._late, self._early_features(pixels))
-        return x.float().permute(0, 3, 1, 2)
+        return self._embedding(self._early_features(pixels))
+
+    @torch.inference_mode()
+    def encode_squares(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Maps (B, 1024, 1024, 3) normalised and padded RGB to (B, 256, 64, 64) float32.
+
+        It does the same for photos of all shapes, so that one CUDA graph suffices.
+        """
+        return self._embedding(in_sequence(self._early, pixels.to(self.dtype)))
+
+    def _embedding(self, early: torch.Tensor) -> torch.Tensor:
+        return in_sequence(self._late, early).float().permute(0, 3, 1, 2)
 
     def _early_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """The early layers' output for a photo padded to the square, (1, 128, 128, C)."""
@@ -82,11 +92,25 @@ class FastEncoder:
 
 def _conv(conv: Any, dtype: torch.dtype) -> Layer:
     """A convolution on NHWC; BatchNorm is folded into it."""
-    fused = conv.fuse() if hasattr(conv, "fuse") else copy.deepcopy(conv)
-    fused.requires_grad_(False).to(dtype)
+    device = next(conv.parameters()).device
+    fused = conv.fuse() if hasattr(conv, "fuse") else conv
+    # timm's `fuse` returns a convolution on the CPU.
+    weight = fused.weight.detach().to(device, dtype)
+    bias = None if fused.bias is None else fused.bias.detach().to(device, dtype)
+    if fused.kernel_size == (1, 1) and device.type != "cpu":
+        # cuBLAS adds the bias to its products; after cuDNN it takes a kernel of its own.
+        return partial(linear, weight=weight[:, :, 0, 0], bias=bias)
     if fused.groups == 1:
-        fused.to(memory_format=torch.channels_last)
-    return lambda x: fused(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        weight = weight.to(memory_format=torch.channels_last)
+    convolve = partial(
+        F.conv2d,
+        weight=weight,
+        bias=bias,
+        stride=fused.stride,
+        padding=fused.padding,
+        groups=fused.groups,
+    )
+    return lambda x: convolve(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 def _patch_merging(block: Any, dtype: torch.dtype) -> list[Layer]:
@@ -107,7 +131,9 @@ class _Block:
     def __init__(self, block: Any, side: int, dtype: torch.dtype) -> None:
         attention = block.attn
         self.window_tokens = block.window_size**2
-        self.gather, self.scatter = _window_indices(side, block.window_size)
+        device = attention.qkv.weight.device
+        indices = _window_indices(side, block.window_size)
+        self.gather, self.scatter = (index.to(device) for index in indices)
         self.heads = attention.num_heads
         self.norm, self.qkv = layer_norm(attention.norm, dtype), Linear.of(attention.qkv, dtype)
         self.project = Linear.of(attention.proj, dtype)
@@ -115,7 +141,7 @@ class _Block:
         self.bias = biases[None].detach().to(dtype).contiguous()
         # timm pads windows with zeros before the norm, whose output for them is its bias.
         padding = F.linear(attention.norm.bias, attention.qkv.weight, attention.qkv.bias)
-        self.padding = padding.detach().to(dtype)[None]
+        self.padding = padding.detach().to(dtype)[None, None]
         self.local_conv = _conv(block.local_conv, dtype)
         self.mlp_norm = layer_norm(block.mlp.norm, dtype)
         self.fc1, self.fc2 = Linear.of(block.mlp.fc1, dtype), Linear.of(block.mlp.fc2, dtype)
@@ -125,14 +151,15 @@ class _Block:
         return self.fc2(F.gelu(self.fc1(self.mlp_norm(x)))).add_(x)
 
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
-        channels = x.shape[-1]
-        qkv = torch.cat([self.qkv(self.norm(x).view(-1, channels)), self.padding])
-        windows = qkv.index_select(0, self.gather).view(
+        photos, channels = len(x), x.shape[-1]
+        qkv = self.qkv(self.norm(x).view(photos, -1, channels))
+        qkv = torch.cat([qkv, self.padding.expand(photos, -1, -1)], dim=1)
+        windows = qkv.index_select(1, self.gather).view(
             -1, self.window_tokens, self.heads, 3, channels // self.heads
         )
         q, k, v = (part.transpose(1, 2) for part in windows.unbind(3))
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
-        out = out.transpose(1, 2).reshape(-1, channels).index_select(0, self.scatter)
+        out = out.transpose(1, 2).reshape(photos, -1, channels).index_select(1, self.scatter)
         return self.project(out).view_as(x)
 
 

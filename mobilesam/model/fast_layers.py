@@ -2,6 +2,7 @@
 
 torch multiplies float32 matrices with MKL, which leaves half of the vector units of an AMD CPU
 unused. oneDNN, which is part of torch too, uses them and reads transposed matrices without a copy.
+On other devices torch has one library, and the choice does not arise.
 """
 
 import timeit
@@ -56,9 +57,19 @@ def in_sequence(layers: Iterable[Layer], x: torch.Tensor) -> torch.Tensor:
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """torch.nn.functional.linear by the faster library; `weight` may have any memory layout."""
     is_large = x.numel() * len(weight) >= _MIN_MULTIPLICATIONS
-    if is_large and x.dtype == torch.float32 and onednn_is_faster():
+    on_cpu = x.device.type == "cpu"
+    if on_cpu and is_large and x.dtype == torch.float32 and onednn_is_faster():
         return onednn_linear(x, weight, bias)
     return F.linear(x, weight, bias)
+
+
+def batched_linear(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(B, M, X) by (K, Y, X), K being 1 or B: (B, M, Y)."""
+    if len(weights) == 1:
+        return linear(x, weights[0])
+    if x.device.type != "cpu":
+        return x @ weights.mT
+    return torch.stack([linear(*pair) for pair in zip(x, weights, strict=True)])
 
 
 def onednn_linear(

@@ -2,42 +2,92 @@
 
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 import torch
 from segment_anything.modeling import Sam
 
+from mobilesam import MobileSamError
 from mobilesam.model import backend, fast_layers
 from mobilesam.model.backend import choose_backend, faster_precision, plain_backend
 from mobilesam.model.fast_decoder import FastDecoder
+from mobilesam.runtime import GpuThread
+from mobilesam.settings import Precision
 
 
 def test_the_fast_modules_run_on_a_cpu(bundled_sam: Sam) -> None:
     chosen = choose_backend(bundled_sam, "float32")
     assert chosen.name == "fast float32"
-    assert isinstance(chosen.mask_decoder, FastDecoder)
+    assert isinstance(chosen.decode.mask_decoder, FastDecoder)
 
 
 def test_the_plain_modules_run_for_another_encoder_than_tinyvit(stub_sam: Sam) -> None:
     chosen = choose_backend(stub_sam)
     assert chosen.name == "plain float32"
-    assert chosen.mask_decoder is stub_sam.mask_decoder
+    assert chosen.decode.mask_decoder is stub_sam.mask_decoder
 
 
-def test_the_plain_modules_run_on_a_gpu_with_the_cpu_encoder_as_fallback(bundled_sam: Sam) -> None:
-    class SamOnGpu:
-        device = type("Device", (), {"type": "cuda"})()
-        image_encoder = bundled_sam.image_encoder
-        prompt_encoder = bundled_sam.prompt_encoder
-        mask_decoder = bundled_sam.mask_decoder
-        mask_threshold = bundled_sam.mask_threshold
+class SamElsewhere:
+    """A model that says that it is on another device."""
 
-        def cpu(self) -> Sam:
-            return bundled_sam
+    def __init__(self, sam: Sam, device_type: str) -> None:
+        self.device = SimpleNamespace(type=device_type)
+        self._sam = sam
 
-    chosen = choose_backend(SamOnGpu())
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sam, name)
+
+    def __deepcopy__(self, _: dict[int, object]) -> SamElsewhere:
+        return self
+
+    def cpu(self) -> Sam:
+        return self._sam
+
+
+def test_the_plain_modules_run_on_other_devices_with_the_cpu_encoder_as_fallback(
+    bundled_sam: Sam,
+) -> None:
+    chosen = choose_backend(SamElsewhere(bundled_sam, "mps"))
     assert chosen.name == "plain float32"
-    assert chosen.mask_decoder is bundled_sam.mask_decoder
+    assert chosen.decode.mask_decoder is bundled_sam.mask_decoder
     assert chosen.encode_on_cpu is not None
+    assert isinstance(chosen.threads, GpuThread)
+
+
+@pytest.mark.parametrize(
+    ("precision", "name", "reason"),
+    [
+        ("auto", "fast float16", "as fast as bfloat16 on a GPU, and closer to float32"),
+        ("bfloat16", "fast bfloat16", "as set"),
+        ("float32", "fast float32", "as set"),
+    ],
+)
+def test_the_fast_modules_run_on_a_gpu_in_its_thread(
+    bundled_sam: Sam,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Precision,
+    name: str,
+    reason: str,
+) -> None:
+    built_in = []
+
+    class Model(SimpleNamespace):
+        def __init__(self, *_: object) -> None:
+            built_in.append(threading.current_thread())
+            super().__init__(encode=None, decode=None)
+
+    monkeypatch.setattr(backend, "GpuModel", Model)
+    chosen = choose_backend(SamElsewhere(bundled_sam, "cuda"), precision)
+    assert (chosen.name, chosen.reason) == (name, reason)
+    assert chosen.upscales_masks
+    assert chosen.threads.click(threading.current_thread) is built_in[0]
+
+
+def test_float16_is_refused_on_a_cpu(bundled_sam: Sam) -> None:
+    with pytest.raises(MobileSamError, match="MOBILESAM_PRECISION"):
+        choose_backend(bundled_sam, "float16")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

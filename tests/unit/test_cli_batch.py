@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -438,6 +439,30 @@ def test_what_stops_the_run_keeps_the_finished_photos(run, monkeypatch, error):
     again = CheapSegmenter()
     assert run(again)[0] == 0
     assert again.encoded == ["002.png", "003.png"]
+
+
+def test_several_photos_at_once_give_the_file_of_one_after_the_other(run, monkeypatch):
+    """The photos begin together and end in the reverse order; one of them is missing."""
+    save_photos(7)
+    Path("photos/002.png").unlink()
+    save_prompts(*[about(number, x=3 + number % 3) for number in range(7)])
+    one_by_one = run(CheapSegmenter())
+    expected = finished()
+    segmenter = CheapSegmenter()
+    together = threading.Barrier(3)
+    encode = segmenter.encode
+
+    def encode_together(path):
+        if path.stem in ("000", "001", "003"):
+            together.wait(30)
+            time.sleep(0.05 * (3 - int(path.stem)))
+        return encode(path)
+
+    monkeypatch.setattr(segmenter, "encode", encode_together)
+    monkeypatch.setattr(segmenter, "photos_at_once", 3)
+    assert run(segmenter) == one_by_one
+    assert list(finished().items()) == list(expected.items())
+    assert sorted(segmenter.encoded) == sorted(expected)
 
 
 def test_a_full_disk_ends_the_run_with_one_sentence(run, monkeypatch):

@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 import zipfile
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,7 +51,7 @@ def photo(disc, folder) -> str:
 @pytest.fixture
 def everything(segmenter, photo, monkeypatch):
     """everything(points_per_side): the reply for the disc, four points a batch."""
-    monkeypatch.setattr("mobilesam.everything._BATCH", 4)
+    monkeypatch.setattr(segmenter, "backend", replace(segmenter.backend, prompts_at_once=4))
     model: Future[object] = Future()
     model.set_result(segmenter)
     api = endpoints.Endpoints(model, ImageLimits())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -134,9 +135,9 @@ def test_a_batch_of_a_large_photo_is_as_short_as_one_of_a_small_photo(
 
 
 @pytest.fixture
-def small_batches(monkeypatch):
+def small_batches(segmenter, unfiltered, monkeypatch):
     """Four points a batch: a grid of 3 x 3 takes three."""
-    monkeypatch.setattr("mobilesam.everything._BATCH", 4)
+    monkeypatch.setattr(segmenter, "backend", replace(segmenter.backend, prompts_at_once=4))
 
 
 @pytest.fixture

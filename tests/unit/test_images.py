@@ -254,6 +254,15 @@ def test_the_digest_changes_with_one_pixel(disc):
     assert open_photo(disc).digest != open_photo(changed).digest
 
 
+def test_the_digest_of_a_large_photo_depends_on_every_part_and_their_order():
+    pixels = np.random.default_rng(0).integers(0, 255, (1000, 700, 3), dtype=np.uint8)
+    changed = pixels.copy()
+    changed[-1, -1, -1] += 1
+    digests = [open_photo(image).digest for image in (pixels, changed, pixels[::-1], pixels.copy())]
+    assert len(set(digests)) == 3
+    assert digests[0] == digests[3]
+
+
 def test_the_digest_changes_with_the_shape(disc):
     assert open_photo(disc).digest != open_photo(disc.reshape(60, 360, 3)).digest
 

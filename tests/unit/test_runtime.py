@@ -7,11 +7,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mobilesam.runtime import (
+    CpuThreads,
+    GpuThread,
     return_free_memory,
     run_at_low_priority,
     run_in_new_thread,
@@ -143,3 +149,77 @@ def test_work_runs_where_a_sandbox_forbids_to_change_the_priority(
 
     monkeypatch.setattr(os, "setpriority", refuse, raising=False)
     assert run_at_low_priority(lambda: 7) == 7
+
+
+def test_on_a_cpu_clicks_share_a_thread_and_other_work_gets_threads_that_end() -> None:
+    threads = CpuThreads()
+    clicks = {threads.click(threading.current_thread) for _ in range(3)}
+    others = [run(threading.current_thread) for run in (threads.prompts, threads.encode)]
+    assert len(clicks) == 1
+    assert len({*clicks, *others, threading.current_thread()}) == 4
+    assert not any(thread.is_alive() for thread in others)
+
+
+def test_on_a_cpu_photos_are_encoded_one_at_a_time() -> None:
+    threads, running = CpuThreads(), []
+
+    def encode() -> int:
+        running.append(1)
+        time.sleep(0.02)
+        count = len(running)
+        running.pop()
+        return count
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: threads.encode(encode), range(3))) == [1, 1, 1]
+
+
+def test_on_a_gpu_all_work_runs_in_one_thread_clicks_first() -> None:
+    gpu, release, order = GpuThread(), threading.Event(), []
+
+    def work(name: str) -> threading.Thread:
+        order.append(name)
+        return threading.current_thread()
+
+    requests = [
+        *(("photo 1", gpu.encode), ("prompts 1", gpu.prompts), ("click 1", gpu.click)),
+        *(("photo 2", gpu.encode), ("click 2", gpu.click)),
+    ]
+    with ThreadPoolExecutor(len(requests) + 1) as users:
+        running = users.submit(gpu.encode, lambda: release.wait(30))
+        waits_for(lambda: gpu._waiting.empty())
+        results = []
+        for number, (name, run) in enumerate(requests, start=1):
+            results.append(users.submit(run, partial(work, name)))
+            waits_for(lambda number=number: gpu._waiting.qsize() == number)
+        release.set()
+        assert running.result(30)
+        assert len({result.result(30) for result in results}) == 1
+    assert order == ["click 1", "click 2", "photo 1", "prompts 1", "photo 2"]
+
+
+def waits_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_an_error_on_a_gpu_reaches_its_caller_and_no_other() -> None:
+    gpu = GpuThread()
+
+    def fail() -> None:
+        raise KeyError("original")
+
+    with pytest.raises(KeyError, match="original"):
+        gpu.encode(fail)
+    assert gpu.click(lambda: 7) == 7
+
+
+def test_the_thread_of_a_gpu_ends_with_the_last_reference_to_it() -> None:
+    gpu = GpuThread()
+    thread = gpu.click(threading.current_thread)
+    assert thread.is_alive()
+    del gpu
+    thread.join(30)
+    assert not thread.is_alive()

@@ -289,22 +289,22 @@ def test_the_bundled_weights_say_what_they_are(bundled):
 
 
 def test_all_clicks_are_decoded_in_one_thread_and_the_rest_in_threads_that_end(
-    segmenter, disc, monkeypatch
+    segmenter, stub_sam, disc, monkeypatch
 ):
     """More threads that compute than cores slow every one of them down; see runtime.py."""
     decoded_in, encoded_in = set(), []
-    predict, encode = segmenter_module.predict_masks, segmenter_module.compute_embedding
+    predict, encode = segmenter_module.predict_masks, stub_sam.image_encoder.module.forward
 
     def noted_predict(*args):
         decoded_in.add(threading.current_thread())
         return predict(*args)
 
-    def noted_encode(*args):
+    def noted_encode(pixels):
         encoded_in.append(threading.current_thread())
-        return encode(*args)
+        return encode(pixels)
 
     monkeypatch.setattr(segmenter_module, "predict_masks", noted_predict)
-    monkeypatch.setattr(segmenter_module, "compute_embedding", noted_encode)
+    monkeypatch.setattr(stub_sam.image_encoder.module, "forward", noted_encode)
 
     def use():
         segmenter.predict(segmenter.encode(disc), Prompt([(20, 20)], [1]))

@@ -41,8 +41,8 @@ def test_every_variable_is_read():
 
 
 def test_an_unknown_precision_is_refused_with_the_choices():
-    with pytest.raises(MobileSamError, match="auto, float32, bfloat16"):
-        Settings.from_env({"MOBILESAM_PRECISION": "float16"})
+    with pytest.raises(MobileSamError, match="auto, float32, bfloat16, float16"):
+        Settings.from_env({"MOBILESAM_PRECISION": "float8"})
 
 
 def test_the_process_environment_is_read_by_default(monkeypatch):

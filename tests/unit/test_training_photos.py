@@ -58,7 +58,7 @@ def test_the_pixels_are_those_that_the_demo_encodes(wide, stub_sam):
         seen.append(stub_sam.preprocess(rgb))
         return rgb
 
-    backend = ModelBackend(encode, None, None, torch.zeros(1), 1024, 0.0, "")
+    backend = ModelBackend(encode, None, torch.device("cpu"), 1024, 0.0, "")
     compute_embedding(backend, open_photo(wide), "key")
     photo = read_photo(wide, 1024)
     assert photo.input_size == (683, 1024)
