@@ -30,6 +30,7 @@ class Settings:
         precision: of the encoder on a CPU; `"auto"` is bfloat16 if the CPU has AMX, else float32.
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
+        preview: whether pages may decode masks themselves, for previews and quick answers.
         limits: the largest photo that is accepted.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     precision: Precision = "auto"
     cache_bytes: int = 512 * MEGA
     mcp: bool = False
+    preview: bool = True
     limits: ImageLimits = ImageLimits()
 
     @classmethod
@@ -49,6 +51,7 @@ class Settings:
             precision=cast(Precision, _choice(env, "MOBILESAM_PRECISION", get_args(Precision))),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
             mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
+            preview=_choice(env, "MOBILESAM_PREVIEW", ("1", "0")) == "1",
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),

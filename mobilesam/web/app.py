@@ -61,6 +61,7 @@ def serve_page(
         queues = WorkQueues()
         handlers = PageHandlers(model, files, queues)
         demo = build_demo(handlers, model, settings.limits, queues)
+        decoding = handlers.decoding_routes() if settings.preview else []
         try:
             demo.launch(
                 server_name=host,
@@ -68,7 +69,7 @@ def serve_page(
                 mcp_server=mcp,
                 prevent_thread_lock=True,
                 quiet=True,  # the log has the address, and public links are not offered
-                **launch_options(settings.limits, [health_route(model, handlers)]),
+                **launch_options(settings.limits, [health_route(model, handlers), *decoding]),
             )
         except OSError as error:
             raise MobileSamError(

@@ -79,6 +79,10 @@ export function createWorkStore() {
     keepDays,
     /** @param {number} days after which work that was not opened again is deleted */
     setKeepDays: (days) => write('settings', 'keep', {days}).catch(() => {}),
+    /** Whether the mask under the pointer is to be shown. */
+    hasPreview: async () => (await read('settings', 'preview'))?.isOn ?? true,
+    /** @param {boolean} isOn */
+    setPreview: (isOn) => write('settings', 'preview', {isOn}).catch(() => {}),
     /** The class list. @type {() => Promise<readonly string[]>} */
     classes: async () => (await read('settings', 'classes'))?.names ?? [],
     /** @param {readonly string[]} names */
