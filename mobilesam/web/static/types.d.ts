@@ -12,6 +12,9 @@ type Rle = {size: [height: number, width: number], counts: string};
 /** A decoded mask: one byte a pixel, 1 inside, column by column. */
 type Bitmap = {size: [height: number, width: number], data: Uint8Array};
 
+/** Closed lines around a mask, in pixels of the photo; to be filled by the even-odd rule. */
+type Outline = Point[][];
+
 /** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases. */
 type Stroke = {type: 'stroke', path: [x: number, y: number][], radius: number, label: number};
 /** The part of the photo, in whole pixels, that an object's points and box are answered from while they lie within. */
@@ -34,13 +37,15 @@ type DecoderOffer = {
 };
 /** The browser's decoder: `refused` is for the open photo only, `off` for good. */
 type DecoderState = 'idle' | 'loading' | 'ready' | 'refused' | 'off';
-/** What the browser's decoder answers: `side` is the longest side of the mask, `thumbnailSide` that of the candidates, 0 for none. */
-type LocalQuery = {interactions: Interaction[], clean: boolean, side: number, thumbnailSide: number};
+/** What the browser's decoder answers: `side` is the longest side of the mask, `thumbnailSide` that of the candidates. */
+type ReplyQuery = {interactions: Interaction[], clean: boolean, side: number, thumbnailSide: number};
+type OutlineQuery = {interactions: Interaction[], clean: boolean};
 type LocalDecoder = {
   open: (photo: Photo) => void,         // prepares for a photo, unless it has done so
   canAnswer: (photo: Photo | null, interactions: Interaction[]) => boolean,
-  // The newest query of a kind takes the place of those that wait, and masks go before previews. Null: there is no answer.
-  answer: (kind: 'mask' | 'preview', query: LocalQuery) => Promise<Reply | null>,
+  // Null: there is no answer, or a newer query of this kind took its place. Replies go before outlines.
+  reply: (query: ReplyQuery) => Promise<Reply | null>,
+  outline: (query: OutlineQuery) => Promise<Outline | null>,
   stop: () => void,                     // frees the memory until the next photo is prepared
 };
 

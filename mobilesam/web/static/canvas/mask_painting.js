@@ -6,7 +6,6 @@ import {paintPixels} from './canvas2d.js';
 
 const FILL_ALPHA = 0x6b, RIM_ALPHA = 0xd8;
 const RIM_BRIGHTNESS = 0.5;
-const CUT = 1.5;                // pixels of the mask
 const EDGE_PIXEL = 0xffffffff;          // white
 
 /** The fill of the mask that is edited, in the colour of its object, '#rrggbb'. */
@@ -67,25 +66,21 @@ export function maskPath(/** @type {Bitmap} */ bitmap) {
   return {path, size: bitmap.size};
 }
 
-/** As `maskPath`, with corners that are cut off: an outline without steps at any zoom. @param {Bitmap} bitmap */
-export function smoothPath(bitmap) {
+/** The path of an outline, rounded between its corners so that it is smooth at every zoom. @param {Outline} outline */
+export function outlinePath(outline) {
   const path = new Path2D();
-  for (const contour of contoursOf(bitmap)) {
-    contour.forEach((corner, index) => {
-      const [before, after] = [contour.at(index - 1), contour[(index + 1) % contour.length]].map((other) => towards(corner, other ?? corner));
-      if (index) path.lineTo(before.x, before.y);
-      else path.moveTo(before.x, before.y);
-      path.quadraticCurveTo(corner.x, corner.y, after.x, after.y);
+  for (const corners of outline) {
+    const middles = corners.map(({x, y}, index) => {
+      const before = corners.at(index - 1) ?? corners[0];
+      return {x: (before.x + x) / 2, y: (before.y + y) / 2};
     });
-    path.closePath();
+    path.moveTo(middles[0].x, middles[0].y);
+    corners.forEach(({x, y}, index) => {
+      const next = middles[(index + 1) % middles.length];
+      path.quadraticCurveTo(x, y, next.x, next.y);
+    });
   }
-  return {path, size: bitmap.size};
-}
-
-/** The point half-way to a neighbouring corner, at most `CUT` away. @type {(corner: Point, other: Point) => Point} */
-function towards(corner, other) {
-  const dx = other.x - corner.x, dy = other.y - corner.y, share = Math.min(0.5, CUT / Math.abs(dx + dy));
-  return {x: corner.x + share * dx, y: corner.y + share * dy};
+  return path;
 }
 
 /** Creates a function that returns the path of a mask at display size, and caches it while the mask exists.

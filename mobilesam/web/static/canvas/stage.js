@@ -8,7 +8,7 @@ import {createCloseup} from './closeup.js';
 import {createCrosshair} from './crosshair.js';
 import {listenToGestures} from './gestures.js';
 import {drawCrosshair, drawMarkers} from './markers.js';
-import {createMaskPaths, drawMaskPath, paintMask, paintStrokes, smoothPath} from './mask_painting.js';
+import {createMaskPaths, drawMaskPath, outlinePath, paintMask, paintStrokes} from './mask_painting.js';
 import {highlightLines, createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
@@ -209,9 +209,9 @@ export function createStage(refs, {tool, displaySide, onView}) {
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
-    /** Shows faintly what a click would select. @param {Rle | null} next */
+    /** Shows faintly what a click would select. @param {Outline | null} next */
     showNext(next) {
-      nextPath = next && smoothPath(decodeForDisplay(next, displaySide));
+      nextPath = next && {path: outlinePath(next), size: [viewport.photo.height, viewport.photo.width]};
       drawMarks();
     },
     /** Strengthens the outline of an object; null: of none. */

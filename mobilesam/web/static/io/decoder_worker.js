@@ -1,13 +1,14 @@
 // The worker that decodes masks: it fetches the decoder with its weights once, and the embedding of every photo.
 /** @import {Prediction, Prompt} from '../core/replay.js' */
 import {bestCandidate} from '../core/candidates.js';
-import {localReply} from '../core/local_reply.js';
+import {localOutline, localReply} from '../core/local_reply.js';
 import {isAmbiguous, modelPrompt} from '../core/replay.js';
 import {createDecoder} from '../decoder/instance.js';
 
-/** `open` is answered by `opened`, `answer` by `answered`, or both by `failed`: for one photo, or for good.
- * @typedef {{name: 'open', token: string, size: Size, offer: DecoderOffer} | {name: 'answer', query: LocalQuery}} Order
- * @typedef {{name: 'opened', token: string} | {name: 'answered', reply: Reply} | {name: 'failed', token: string | null}} Report */
+/** `open` is answered by `opened`, the others by `answered`, or each by `failed`: for one photo, or for good.
+ * @typedef {{name: 'open', token: string, size: Size, offer: DecoderOffer} | {name: 'reply', query: ReplyQuery}
+ *   | {name: 'outline', query: OutlineQuery}} Order
+ * @typedef {{name: 'opened', token: string} | {name: 'answered', answer: Reply | Outline} | {name: 'failed', token: string | null}} Report */
 
 // This module is <root>/<folder of static files>/io/decoder_worker.js.
 const ROOT = new URL('../../', import.meta.url), DECODER = new URL('../decoder/', import.meta.url);
@@ -81,11 +82,19 @@ function predict(prompt, maskInput, interactions) {
   return prediction;
 }
 
+/** @param {Exclude<Order, {name: 'open'}>} order */
+function answer(order) {
+  if (!photo) throw new Error('No photo is open.');
+  const {size, offer} = photo;
+  return order.name === 'reply' ? localReply(order.query, size, offer.input_size, predict)
+    : localOutline(order.query, size, offer.input_size, predict);
+}
+
 self.addEventListener('message', async ({data}) => {
   const order = /** @type {Order} */ (data);
   try {
     if (order.name === 'open') await open(order);
-    else if (photo) report({name: 'answered', reply: localReply(order.query, photo.size, photo.offer.input_size, predict)});
+    else report({name: 'answered', answer: answer(order)});
   } catch {
     report({name: 'failed', token: null});
   }

@@ -24,8 +24,9 @@ export function createLocalDecoder(onState) {
   let token = '';               // of the photo that the worker has, or is opening
   let timer = 0;
   let running = /** @type {Job | null} */ (null);
-  /** The newest job of each kind, more urgent ones first. @typedef {{query: LocalQuery, done: (reply: Reply | null) => void}} Job */
-  const waiting = {mask: /** @type {Job | null} */ (null), preview: /** @type {Job | null} */ (null)};
+  /** @typedef {{order: Exclude<Order, {name: 'open'}>, done: (answer: any) => void}} Job */
+  /** The newest job of each kind. */
+  const waiting = {reply: /** @type {Job | null} */ (null), outline: /** @type {Job | null} */ (null)};
 
   function setState(/** @type {DecoderState} */ next) {
     state = next;
@@ -36,9 +37,9 @@ export function createLocalDecoder(onState) {
 
   /** Ends the jobs without an answer. */
   function drop() {
-    const dropped = [running, waiting.mask, waiting.preview];
+    const dropped = [running, waiting.reply, waiting.outline];
     clearTimeout(timer);
-    running = waiting.mask = waiting.preview = null;
+    running = waiting.reply = waiting.outline = null;
     for (const job of dropped) job?.done(null);
   }
 
@@ -52,21 +53,27 @@ export function createLocalDecoder(onState) {
   }
 
   function runNext() {
-    running = waiting.mask ?? waiting.preview;
+    running = waiting.reply ?? waiting.outline;
     if (!running) return;
-    if (running === waiting.mask) waiting.mask = null;
-    else waiting.preview = null;
-    const {interactions} = running.query;
-    timer = setTimeout(() => stop('off'), TIMEOUT_MS + TIMEOUT_PER_PROMPT_MS * interactions.length);
-    send({name: 'answer', query: running.query});
+    const {order} = running;
+    waiting[order.name] = null;
+    timer = setTimeout(() => stop('off'), TIMEOUT_MS + TIMEOUT_PER_PROMPT_MS * order.query.interactions.length);
+    send(order);
   }
+
+  /** @type {(order: Job['order']) => Promise<any>} */
+  const answer = (order) => new Promise((done) => {
+    waiting[order.name]?.done(null);
+    waiting[order.name] = {order, done};
+    if (!running) runNext();
+  });
 
   function receive(/** @type {Report} */ report) {
     if (report.name === 'answered') {
       clearTimeout(timer);
       const job = running;
       runNext();
-      job?.done(report.reply);
+      job?.done(report.answer);
     } else if (report.name === 'failed' && report.token === null) stop('off');
     else if (report.token === token) setState(report.name === 'opened' ? 'ready' : 'refused');
   }
@@ -89,11 +96,8 @@ export function createLocalDecoder(onState) {
       send({name: 'open', token, size: {width, height}, offer});
     },
     canAnswer: (photo, interactions) => state === 'ready' && photo?.token === token && isDecodable(interactions),
-    answer: (kind, query) => new Promise((done) => {
-      waiting[kind]?.done(null);
-      waiting[kind] = {query, done};
-      if (!running) runNext();
-    }),
+    reply: (query) => answer({name: 'reply', query}),
+    outline: (query) => answer({name: 'outline', query}),
     stop() { if (state !== 'off') stop('idle'); },
   };
 }

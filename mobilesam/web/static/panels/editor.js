@@ -72,7 +72,7 @@ export function createEditor(page, {
     const {photo, interactions, preview} = store.get(), wanted = preview?.interactions ?? interactions;
     if (wanted === confirmed || !isAnswerable(wanted) || !decoder.canAnswer(photo, wanted)) return;
     const mine = previews, clean = isClean();
-    const reply = await decoder.answer('mask', {interactions: wanted, clean, side: stage.maskSide, thumbnailSide: limits.thumbnail_side});
+    const reply = await decoder.reply({interactions: wanted, clean, side: stage.maskSide, thumbnailSide: limits.thumbnail_side});
     const now = store.get();
     if (!reply || isClean() !== clean) return;
     if (preview && now.preview && mine === previews) store.set({preview: {...now.preview, reply, answered: wanted}});
@@ -191,7 +191,7 @@ export function createEditor(page, {
     },
   });
   const crops = createCrops(store, {visible: () => stage.visible, encode: (crop) => ask('encode_crop', {crop})});
-  const nextMask = createNextMask(page, {decoder, withPrompt, isClean, objectAt, maskSide: () => stage.maskSide, ...previewSetting});
+  const nextMask = createNextMask(page, {decoder, withPrompt, isClean, objectAt, ...previewSetting});
 
   function showBrushSize() {
     const text = Math.round(brush.size) + ' px';

@@ -3,22 +3,19 @@
 /** @import {Page, PageState} from './page.js' */
 import {isInside, pixelAt} from '../core/geometry.js';
 
-const MAX_SIDE = 512;           // of the mask: a finer one would take longer, and its outline is smoothed
-
 /** What it follows from, besides the pointer. */
 const CAUSES = /** @type {const} */ ([
-  'photo', 'decoder', 'hasPreview', 'interactions', 'mode', 'tool', 'isOpening', 'isRemoving', 'combining', 'objects', 'zoom',
+  'photo', 'decoder', 'hasPreview', 'interactions', 'mode', 'tool', 'isOpening', 'isRemoving', 'combining', 'objects', 'clean', 'zoom',
 ]);
 
-/** `withPrompt` returns the interactions with another prompt, `objectAt` the object that a click would select instead, and
- * `maskSide` the longest side at which masks are requested.
+/** `withPrompt` returns the interactions with another prompt, and `objectAt` the object that a click would select instead.
  * @param {Page} page
- * @param {{decoder: LocalDecoder, withPrompt: (prompt: Interaction) => Interaction[], isClean: () => boolean, maskSide: () => number,
+ * @param {{decoder: LocalDecoder, withPrompt: (prompt: Interaction) => Interaction[], isClean: () => boolean,
  *   objectAt: (imagePoint: Point) => PhotoObject | null, isRemembered: () => Promise<boolean>,
  *   remember: (isOn: boolean) => void}} options */
-export function createNextMask({refs, store}, {decoder, withPrompt, isClean, maskSide, objectAt, isRemembered, remember}) {
+export function createNextMask({refs, store}, {decoder, withPrompt, isClean, objectAt, isRemembered, remember}) {
   let pointer = /** @type {Point | null} */ (null), box = /** @type {Box | null} */ (null);
-  let shown = '', clears = 0;
+  let asked = '', clears = 0;    // an answer to what was asked before a clear is dropped
 
   /** The prompt that a click or the end of the drag would add; null: none that starts a mask. @returns {Interaction | null} */
   function nextPrompt() {
@@ -31,19 +28,18 @@ export function createNextMask({refs, store}, {decoder, withPrompt, isClean, mas
 
   function clear() {
     clears++;
-    shown = '';
+    asked = '';
     store.set({nextMask: null});
   }
 
   async function update() {
     const {photo} = store.get(), prompt = nextPrompt(), interactions = prompt && withPrompt(prompt);
     if (!interactions || !decoder.canAnswer(photo, interactions)) return clear();
-    const wanted = JSON.stringify(interactions), mine = clears;
-    if (wanted === shown) return;
-    shown = wanted;
-    const side = Math.min(maskSide(), MAX_SIDE);
-    const reply = await decoder.answer('preview', {interactions, clean: isClean(), side, thumbnailSide: 0});
-    if (reply && mine === clears) store.set({nextMask: reply.coverage ? reply.rle : null});
+    const query = {interactions, clean: isClean()}, wanted = JSON.stringify(query), mine = clears;
+    if (wanted === asked) return;
+    asked = wanted;
+    const nextMask = await decoder.outline(query);
+    if (nextMask && mine === clears) store.set({nextMask});
   }
 
   store.subscribe((state, previous) => {

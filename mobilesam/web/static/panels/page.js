@@ -32,7 +32,7 @@ const initialState = {
   reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
   answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
   preview: /** @type {Preview | null} */ (null),
-  nextMask: /** @type {Rle | null} */ (null),                   // that a click at the pointer would make
+  nextMask: /** @type {Outline | null} */ (null),               // that a click at the pointer would make
   hasPreview: true,             // whether the user wants to see it
   decoder: /** @type {DecoderState} */ ('idle'),                // the browser's own
   objects: /** @type {PhotoObject[]} */ ([]),
