@@ -1,5 +1,6 @@
 // The worker that decodes masks: it fetches the decoder with its weights once, and the embedding of every photo.
 /** @import {Prediction, Prompt} from '../core/replay.js' */
+/** @import {Decoder} from '../decoder/instance.js' */
 import {bestCandidate} from '../core/candidates.js';
 import {localOutline, localReply} from '../core/local_reply.js';
 import {isAmbiguous, modelPrompt} from '../core/replay.js';
@@ -17,8 +18,7 @@ const MASK_LENGTH = 256 * 256;
 const SLOW_MS = 150;
 const TIMED_DECODE = 3;         // the browser still compiles during the first ones
 
-let loading = /** @type {ReturnType<typeof createDecoder> | null} */ (null);
-let decoder = /** @type {Awaited<ReturnType<typeof createDecoder>> | null} */ (null);
+let loading = /** @type {Promise<Decoder> | null} */ (null), decoder = /** @type {Decoder | null} */ (null);
 let photo = /** @type {{token: string, size: Size, offer: DecoderOffer} | null} */ (null);
 let predictions = /** @type {Map<string, Prediction>} */ (new Map());
 let decodeCount = 0;
@@ -52,7 +52,7 @@ async function open({token, size, offer}) {
   if (photo !== opened) return;
   if (!embedding) return report({name: 'failed', token});
   decoder = loaded;
-  decoder.setPhoto(embedding, offer.input_size);
+  decoder.setPhoto(embedding);
   predictions = new Map();
   report({name: 'opened', token});
 }
@@ -63,9 +63,7 @@ function decode(prompt, maskInput) {
   const {size, offer} = photo, startedAt = performance.now();
   const {logits, iouPredictions} = decoder.predict({...modelPrompt(prompt, offer.input_size, size), maskInput: maskInput ?? undefined});
   if (++decodeCount === TIMED_DECODE && performance.now() - startedAt > SLOW_MS) throw new Error('Decoding takes too long.');
-  if (!Number.isFinite(logits.reduce((sum, logit) => sum + logit, 0)) || !iouPredictions.every(Number.isFinite)) {
-    throw new Error('The decoder gives no numbers.');
-  }
+  if (!logits.every(Number.isFinite)) throw new Error('The logits are not finite.');
   const indices = isAmbiguous(prompt, maskInput) ? [1, 2, 3] : [0];
   const masks = indices.map((index) => logits.slice(index * MASK_LENGTH, (index + 1) * MASK_LENGTH));
   const ious = indices.map((index) => iouPredictions[index]);
