@@ -16,12 +16,12 @@ const ROOT = new URL('../../', import.meta.url), DECODER = new URL('../decoder/'
 const MAX_PREDICTIONS = 12;     // of a photo that are kept, up to 0.8 MB each
 const MASK_LENGTH = 256 * 256;
 const SLOW_MS = 150;
-const TIMED_DECODE = 3;         // the browser still compiles during the first ones
+const TRIALS = 3;               // one of so many decodes must be quicker: the machine may be busy for a moment
 
 let loading = /** @type {Promise<Decoder> | null} */ (null), decoder = /** @type {Decoder | null} */ (null);
 let photo = /** @type {{token: string, size: Size, offer: DecoderOffer} | null} */ (null);
 let predictions = /** @type {Map<string, Prediction>} */ (new Map());
-let decodeCount = 0;
+let decodes = 0, fastestMs = Infinity;
 
 const report = (/** @type {Report} */ message) => self.postMessage(message);
 
@@ -62,7 +62,8 @@ function decode(prompt, maskInput) {
   if (!decoder || !photo) throw new Error('No photo is open.');
   const {size, offer} = photo, startedAt = performance.now();
   const {logits, iouPredictions} = decoder.predict({...modelPrompt(prompt, offer.input_size, size), maskInput: maskInput ?? undefined});
-  if (++decodeCount === TIMED_DECODE && performance.now() - startedAt > SLOW_MS) throw new Error('Decoding takes too long.');
+  fastestMs = Math.min(fastestMs, performance.now() - startedAt);
+  if (++decodes === TRIALS && fastestMs > SLOW_MS) throw new Error('Decoding takes too long.');
   if (!logits.every(Number.isFinite)) throw new Error('The logits are not finite.');
   const indices = isAmbiguous(prompt, maskInput) ? [1, 2, 3] : [0];
   const masks = indices.map((index) => logits.slice(index * MASK_LENGTH, (index + 1) * MASK_LENGTH));
