@@ -42,7 +42,7 @@ LOGS = [
 
 
 def logits_of(seed: int) -> NDArray[np.float32]:
-    """Discs, a ring, specks and holes, as (256, 256) logits; tests/js/answers.test.js has the same."""
+    """Discs, a ring, specks and holes as (256, 256) logits, as in tests/js/answers.test.js."""
     y, x = np.mgrid[:256, :256].astype(np.float64)
     large = 60 - np.hypot(x - 110 - seed, y - 90)
     ring = 8 - np.abs(np.hypot(x - 200, y - 60) - 24)

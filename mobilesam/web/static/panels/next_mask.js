@@ -52,7 +52,7 @@ export function createNextMask({refs, store}, {decoder, withPrompt, isClean, obj
     store.set({hasPreview});
     if (!hasPreview) decoder.stop();
   });
-  isRemembered().then((hasPreview) => store.set({hasPreview}));
+  isRemembered().then((isOn) => { if (!isOn) store.set({hasPreview: false}); });
 
   return {
     /** The pointer or the crosshair is at an imagePoint; null: on the photo no longer. @param {Point | null} imagePoint */
