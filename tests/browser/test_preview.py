@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.driver import Gate
+from tests.browser.driver import VIEWPORT, Demo, Gate
 from tests.browser.object_list import press_next
 from tests.serving import LEFT, RIGHT, draw, iou
 
@@ -33,11 +33,13 @@ def serve_with(page, pattern, name, value):
 
 
 @pytest.fixture
-def prepared(new_demo):
+def prepared(browser, app):
     """prepared(script="", slow_ms=...): a page that previews, before its photo is opened."""
+    contexts = []
 
     def prepare(script="", slow_ms=PATIENCE_MS):
-        demo = new_demo()
+        contexts.append(browser.new_context(viewport=VIEWPORT))
+        demo = Demo(contexts[0].new_page())
         demo.asked = []
         demo.page.on("request", lambda request: demo.asked.append(request.url))
         serve_with(demo.page, WORKER, "SLOW_MS", slow_ms)
@@ -45,11 +47,13 @@ def prepared(new_demo):
         if script:
             demo.page.add_init_script(script)
         demo.preview = True
-        demo.reload()
+        demo.load(app.url)
         demo.wait_for_model()
         return demo
 
-    return prepare
+    yield prepare
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -122,7 +126,7 @@ def test_the_preview_is_the_mask_that_a_click_then_makes(hovering):
     wait_preview(hovering, RIGHT)
     before = preview(hovering)
     hovering.click(RIGHT.centre)
-    assert iou(before, hovering.mask()) > 0.97
+    assert iou(before, hovering.mask()) > 0.94  # half of the line lies outside
     wait_next(hovering, False)
 
 
@@ -179,7 +183,7 @@ def test_a_candidate_and_corrections_go_on_while_the_server_is_silent(hovering):
     gate.wait_held(2)
     hovering.settle()
     assert np.array_equal(hovering.mask(), corrected)
-    gate.release(2)
+    gate.held[1].continue_()
     hovering.wait_settled()
     assert [len(sent) for sent in hovering.interactions()] == [1, 3]
     assert np.count_nonzero(hovering.mask() != corrected) <= 0.01 * corrected.sum()
@@ -284,7 +288,7 @@ def test_a_slow_processor_switches_it_off(prepared, photo):
 def test_with_an_expired_token_the_server_answers_and_the_photo_is_opened_again(prepared, photo):
     demo = prepared()
     held = []
-    demo.page.route(EMBEDDING, held.append)
+    demo.page.route(EMBEDDING, lambda route: held.append(route))
     demo.open(photo)
     hover(demo, LEFT.centre)
     for _ in range(600):
@@ -301,14 +305,14 @@ def test_with_an_expired_token_the_server_answers_and_the_photo_is_opened_again(
     wait_state(demo, "ready")  # with the new token
 
 
-def test_a_finger_loads_nothing(phone_context, app, photo, phone):
+def test_a_finger_loads_nothing(phone):
     asked = []
     phone.page.on("request", lambda request: asked.append(request.url))
     phone.set_preview(True)
     with phone.answered():
         phone.page.touchscreen.tap(*phone.place(*LEFT.centre))
     assert not [url for url in asked if "/decoder" in url]
-    assert phone.data("decoder") == "idle"
+    assert phone.data("decoder") in ("idle", "off")
 
 
 def test_the_setting_ends_the_preview_and_is_remembered(hovering, photo):
@@ -321,8 +325,8 @@ def test_the_setting_ends_the_preview_and_is_remembered(hovering, photo):
     assert (hovering.data("next"), hovering.data("decoder")) == ("no", "idle")
     hovering.click(LEFT.centre)
     assert iou(hovering.mask(), LEFT.mask()) > 0.9
-    with hovering.opened():
-        hovering.page.reload()
+    hovering.page.reload()
+    hovering.page.wait_for_selector(".sam[data-ready='1'][data-busy=no]")
     hovering.wait_for("() => !document.querySelector('[data-part=pointer-preview]').checked")
     hovering.asked.clear()
     hover(hovering, RIGHT.centre)
