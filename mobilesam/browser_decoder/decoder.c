@@ -1,107 +1,47 @@
 // SAM's prompt encoder and mask decoder for the browser: WebAssembly SIMD, one thread, no libc.
 //
-// The algebra and the names are those of mobilesam/model/fast_decoder.py. Three things differ, as
-// one prompt at a time is decoded on the same photo many times:
+// The algebra and the names are those of mobilesam/model/fast_decoder.py. Four things differ, as
+// many prompts are decoded on the same photo, one at a time:
 //
 // - What depends on the photo and mask_input alone is computed once, by `prepare_image`. In the
 //   first layer these are the projections of the image, so its attention costs almost nothing.
+// - The layers carry the first upscaling of the image along, see `fold_norms`.
 // - Heads are the last dimension: a projection has its values in the order (width, head). The 8
 //   heads of a score fill two vectors, so attention needs no transposition and no horizontal sum.
 // - All four masks are computed, so that one run serves both values of multimask_output.
 //
 // tensors.h is written by tensors.py, which defines the order and the layout of the weights. The
 // weights of linear layers lie in panels of 8 outputs, as `multiply` reads them: [panel][input][8].
+// float16 holds the bundled weights exactly.
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <wasm_simd128.h>
-
-#include "tensors.h"
+#include "model.h"
 
 #define EXPORT(name) __attribute__((export_name(#name)))
-#define ALIGNED __attribute__((aligned(64)))
-#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 enum {
-  LANES = 4,                          // float32 values of a vector
-  PANEL = 2 * LANES,                  // columns that `multiply` computes at a time
-  TILE = 4,                           // rows that it computes at a time
   IMAGE_TOKENS = SIDE * SIDE,
-  PROMPT_TOKENS = MAX_POINTS + 1,     // one is the padding point
+  PROMPT_TOKENS = MAX_POINTS + 1,  // one is the padding point
   TOKENS = (OWN_TOKENS + PROMPT_TOKENS + TILE - 1) / TILE * TILE,
-  MASK_SIDE = 4 * SIDE,               // of low_res_logits and mask_input
-  MASK_PIXELS = MASK_SIDE * MASK_SIDE,
-  BLOCK = 64,                         // image tokens whose rows stay in the fastest caches
+  MASK_SIDE = 4 * SIDE,     // of low_res_logits and mask_input
+  BLOCK = 64,               // image tokens whose rows stay in the cache
+  UPSCALED = CHANNELS,      // where a row of `image` or `prepared` has its upscaled channels
+  IMAGE_WIDTH = 2 * CHANNELS,
   // A stride of 1024 bytes would put the rows of a column into the same few sets of the cache.
-  IMAGE_STRIDE = CHANNELS + 16,
+  KEYS_STRIDE = CHANNELS + 16,
+  IMAGE_STRIDE = IMAGE_WIDTH + 16,
 };
-
-_Static_assert(HEADS == PANEL, "the heads of a score are one panel");
-
-static const float TRANSFORMER_EPSILON = 1e-5f;  // of torch's LayerNorm
-static const float LAYER_NORM_2D_EPSILON = 1e-6f;
-
-// Weights ---------------------------------------------------------------------------------------
-
-static ALIGNED float weights[WEIGHT_VALUES];
-
-typedef struct {
-  const float *weight;  // [outputs / PANEL][inputs][PANEL]
-  const float *bias;
-  int inputs, outputs;
-} Linear;
-
-typedef struct {
-  const float *weight, *bias;
-  int width;
-  float epsilon;
-} Norm;
-
-typedef struct {
-  Linear q, k, v, out;
-} Attention;
-
-typedef struct {
-  Attention self_attention, to_image, from_tokens;
-  Norm norms[4];
-  Linear fc1, fc2;
-} Layer;
-
-#define TENSOR(name) (weights + name##_at)
-#define LINEAR(name) \
-  {TENSOR(name##_weight), TENSOR(name##_bias), name##_inputs, name##_outputs}
-#define NORM(name, epsilon) {TENSOR(name##_weight), TENSOR(name##_bias), name##_width, epsilon}
-#define LAYER_NORM(name) NORM(name, TRANSFORMER_EPSILON)
-#define ATTENTION(name) {LINEAR(name##_q), LINEAR(name##_k), LINEAR(name##_v), LINEAR(name##_out)}
-#define LAYER(name)                                                                      \
-  {ATTENTION(name##_self_attention), ATTENTION(name##_to_image), ATTENTION(name##_from_tokens), \
-   {LAYER_NORM(name##_norms_0), LAYER_NORM(name##_norms_1), LAYER_NORM(name##_norms_2),  \
-    LAYER_NORM(name##_norms_3)},                                                         \
-   LINEAR(name##_fc1), LINEAR(name##_fc2)}
-#define MLP(name) {LINEAR(name##_0), LINEAR(name##_1), LINEAR(name##_2)}
-
-static const Layer layers[] = {LAYER(layers_0), LAYER(layers_1)};
-static const Attention final_attention = ATTENTION(final_attention);
-static const Norm final_norm = LAYER_NORM(final_norm);
-static const Linear upscaling_first = LINEAR(upscaling_first);
-static const Linear upscaling_second = LINEAR(upscaling_second);
-static const Norm upscaling_norm = NORM(upscaling_norm, LAYER_NORM_2D_EPSILON);
-static const Linear hypernetworks[MASKS][3] = {
-    MLP(hypernetworks_0), MLP(hypernetworks_1), MLP(hypernetworks_2), MLP(hypernetworks_3)};
-static const Linear iou_head[3] = MLP(iou_head);
-static const Norm downscaling_norm_1 = NORM(downscaling_norm_1, LAYER_NORM_2D_EPSILON);
-static const Norm downscaling_norm_2 = NORM(downscaling_norm_2, LAYER_NORM_2D_EPSILON);
-static const Linear downscaling_second = LINEAR(downscaling_second);
-static const Linear downscaling_third = LINEAR(downscaling_third);
 
 // What is kept between calls --------------------------------------------------------------------
 
 static ALIGNED float position[IMAGE_TOKENS][CHANNELS];
+// The first upscaling, its weights multiplied by those of the norms: see `fold_norms`.
+static ALIGNED float folded_weight[LAYERS][CHANNELS / PANEL][CHANNELS][PANEL];
+static ALIGNED float folded_sum[LAYERS][CHANNELS], folded_bias[LAYERS][CHANNELS];
+
 static ALIGNED float features[IMAGE_TOKENS][CHANNELS];
 static ALIGNED float mask_input[MASK_SIDE][MASK_SIDE];
-
-static ALIGNED float prepared[IMAGE_TOKENS][CHANNELS];  // the features and the dense prompt
-static ALIGNED float first_keys[IMAGE_TOKENS][INNER];   // projections of the first layer
+static ALIGNED float prepared[IMAGE_TOKENS][IMAGE_WIDTH];  // the image before the first layer
+static ALIGNED float first_keys[IMAGE_TOKENS][INNER];      // its projections in the first layer
 static ALIGNED float first_values[IMAGE_TOKENS][INNER];
 static ALIGNED float first_queries[IMAGE_TOKENS][INNER];
 
@@ -114,7 +54,7 @@ static float iou_predictions[MASKS];
 // What one decode works on ----------------------------------------------------------------------
 
 static ALIGNED float image[IMAGE_TOKENS][IMAGE_STRIDE];
-static ALIGNED float keys[BLOCK][IMAGE_STRIDE];
+static ALIGNED float keys[BLOCK][KEYS_STRIDE];
 static ALIGNED float queries[TOKENS][CHANNELS];     // the IoU token, the mask tokens, the prompt
 static ALIGNED float point[TOKENS][CHANNELS];       // the same before the first layer
 static ALIGNED float with_point[TOKENS][CHANNELS];  // their sum
@@ -123,7 +63,7 @@ static ALIGNED float projected_q[TOKENS][CHANNELS], projected_k[TOKENS][CHANNELS
 static ALIGNED float projected_v[TOKENS][CHANNELS];
 static ALIGNED float hidden[TOKENS][HIDDEN];
 static ALIGNED float absorbed[TOKENS][CHANNELS][HEADS];
-static ALIGNED float values_out[CHANNELS / PANEL][TOKENS * HEADS][PANEL];
+static ALIGNED float values_out[IMAGE_WIDTH / PANEL][TOKENS * HEADS][PANEL];
 static ALIGNED float token_totals[TOKENS][HEADS];
 
 // Scores of tokens against image tokens. Between decodes it takes what the page hands over.
@@ -132,224 +72,6 @@ static ALIGNED union {
   uint16_t half[WEIGHT_VALUES];
 } shared;
 static float (*const scores)[IMAGE_TOKENS][HEADS] = shared.scores;
-
-// Vectors ---------------------------------------------------------------------------------------
-
-typedef v128_t Vector;
-#define load wasm_v128_load
-#define store wasm_v128_store
-#define splat wasm_f32x4_splat
-#define add wasm_f32x4_add
-#define sub wasm_f32x4_sub
-#define mul wasm_f32x4_mul
-#define minimum wasm_f32x4_pmin
-#define maximum wasm_f32x4_pmax
-
-/** a * b + c. */
-static inline Vector multiply_add(Vector a, Vector b, Vector c) {
-#ifdef __wasm_relaxed_simd__
-  return wasm_f32x4_relaxed_madd(a, b, c);
-#else
-  return add(mul(a, b), c);
-#endif
-}
-
-/** Horner's scheme; the coefficient of the highest power comes first. */
-static inline Vector polynomial(Vector x, const float *coefficients, int count) {
-  Vector sum = splat(coefficients[0]);
-#pragma unroll
-  for (int i = 1; i < count; i++) {
-    sum = multiply_add(sum, x, splat(coefficients[i]));
-  }
-  return sum;
-}
-
-static inline float sum_of(Vector x) {
-  Vector pairs = add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
-  return wasm_f32x4_extract_lane(pairs, 0) + wasm_f32x4_extract_lane(pairs, 1);
-}
-
-static inline float square_root(float x) { return __builtin_sqrtf(x); }
-
-/** e^x for x <= 0: 2^n by the exponent's bits, the rest by the polynomial of Cephes' expf. */
-static inline Vector exponential(Vector x) {
-  static const float COEFFICIENTS[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
-                                       4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  x = maximum(x, splat(-87.f));  // below it the result is not a normal number
-  Vector n = wasm_f32x4_nearest(mul(x, splat(1.44269504f)));
-  Vector rest = multiply_add(n, splat(-0.693359375f), x);  // ln 2 in two parts
-  rest = multiply_add(n, splat(2.12194440e-4f), rest);
-  Vector power = polynomial(rest, COEFFICIENTS, COUNT(COEFFICIENTS));
-  power = add(multiply_add(power, mul(rest, rest), rest), splat(1.f));
-  return wasm_i32x4_add(power, wasm_i32x4_shl(wasm_i32x4_trunc_sat_f32x4(n), 23));
-}
-
-/** x / 2 (1 + erf(x / sqrt 2)); erf is Abramowitz and Stegun's 7.1.26, within 1.5e-7. */
-static inline Vector gelu(Vector x) {
-  static const float COEFFICIENTS[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f,
-                                       0.254829592f, 0.f};
-  Vector distance = mul(wasm_f32x4_abs(x), splat(0.70710678f));
-  Vector t = wasm_f32x4_div(splat(1.f), multiply_add(distance, splat(0.3275911f), splat(1.f)));
-  Vector tail = mul(polynomial(t, COEFFICIENTS, COUNT(COEFFICIENTS)),
-                    exponential(wasm_f32x4_neg(mul(distance, distance))));
-  Vector half_tail = mul(mul(x, splat(0.5f)), tail);
-  Vector is_negative = wasm_f32x4_lt(x, splat(0.f));
-  return wasm_v128_bitselect(half_tail, sub(x, half_tail), is_negative);
-}
-
-/** sin x for any angle that occurs, to double precision's seventh digit. */
-static double sine(double x) {
-  const double pi = 3.141592653589793;
-  x -= __builtin_rint(x / (2 * pi)) * 2 * pi;
-  if (x > pi / 2) x = pi - x;
-  if (x < -pi / 2) x = -pi - x;
-  double square = x * x, term = x, sum = x;
-  for (int n = 2; n <= 14; n += 2) {
-    term *= -square / (n * (n + 1));
-    sum += term;
-  }
-  return sum;
-}
-
-static double cosine(double x) { return sine(x + 3.141592653589793 / 2); }
-
-void *memcpy(void *to, const void *from, unsigned long bytes) {  // the compiler calls it
-  uint8_t *target = to;
-  const uint8_t *source = from;
-  while (bytes--) *target++ = *source++;
-  return to;
-}
-
-void *memset(void *to, int value, unsigned long bytes) {  // the compiler calls it
-  uint8_t *target = to;
-  while (bytes--) *target++ = (uint8_t)value;
-  return to;
-}
-
-static void add_rows(float *sum, const float *a, const float *b, int values) {
-  for (int i = 0; i < values; i += LANES) store(sum + i, add(load(a + i), load(b + i)));
-}
-
-static void copy(float *to, const float *from, int values) {
-  for (int i = 0; i < values; i += LANES) store(to + i, load(from + i));
-}
-
-static void relu_rows(float *x, int values) {
-  for (int i = 0; i < values; i += LANES) store(x + i, maximum(load(x + i), splat(0.f)));
-}
-
-static void gelu_rows(float *x, int values) {
-  for (int i = 0; i < values; i += LANES) store(x + i, gelu(load(x + i)));
-}
-
-// Matrices --------------------------------------------------------------------------------------
-
-/** A matrix of any order: element (row, column) is at[row * by_row + column * by_column], where
- * `by_panel` is added instead after every PANEL columns. */
-typedef struct {
-  const float *at;
-  int by_row, by_column, by_panel;
-} Matrix;
-
-/** A matrix that is written in panels of columns; the panels of rows in order are 8 apart. */
-typedef struct {
-  float *at;
-  int by_row, by_panel;
-} Panels;
-
-static Matrix rows_of(const float *at, int stride) { return (Matrix){at, stride, 1, PANEL}; }
-
-static Matrix columns_of(const float *at, int stride) {
-  return (Matrix){at, 1, stride, PANEL * stride};
-}
-
-static Panels to_rows(float *at, int stride) { return (Panels){at, stride, PANEL}; }
-
-/** TILE rows and PANEL columns of `multiply`. */
-static inline void multiply_tile(Matrix a, int inner, const float *panel, const float *start,
-                                 int start_by_row, float *out, int out_by_row) {
-  Vector sums[TILE][2];
-#pragma unroll
-  for (int row = 0; row < TILE; row++) {
-    sums[row][0] = start ? load(start + row * start_by_row) : splat(0.f);
-    sums[row][1] = start ? load(start + row * start_by_row + LANES) : splat(0.f);
-  }
-  for (int k = 0; k < inner; k += PANEL) {
-    const float *column = a.at;
-#pragma unroll
-    for (int i = 0; i < PANEL; i++) {
-      Vector left = load(panel), right = load(panel + LANES);
-#pragma unroll
-      for (int row = 0; row < TILE; row++) {
-        Vector value = wasm_v128_load32_splat(column + row * a.by_row);
-        sums[row][0] = multiply_add(value, left, sums[row][0]);
-        sums[row][1] = multiply_add(value, right, sums[row][1]);
-      }
-      column += a.by_column;
-      panel += PANEL;
-    }
-    a.at += a.by_panel;
-  }
-#pragma unroll
-  for (int row = 0; row < TILE; row++) {
-    store(out + row * out_by_row, sums[row][0]);
-    store(out + row * out_by_row + LANES, sums[row][1]);
-  }
-}
-
-/** out = start + a b. The rows are a multiple of TILE, inner and columns multiples of PANEL.
- *
- * b lies in panels, [columns / PANEL][inner][PANEL], `b_by_panel` apart. `start` has the strides
- * of `out` or, if it is one row for all, `by_row` 0; without `at` it is zero. */
-static void multiply(Matrix a, int rows, int inner, const float *b, int b_by_panel, int columns,
-                     Panels start, Panels out) {
-  const int together = 4 * TILE;  // rows that stay in the cache while the panels pass
-  for (int from = 0; from < rows; from += together) {
-    int to = from + together < rows ? from + together : rows;
-    for (int panel = 0; panel < columns / PANEL; panel++) {
-      for (int row = from; row < to; row += TILE) {
-        Matrix tile = a;
-        tile.at += row * a.by_row;
-        const float *first =
-            start.at ? start.at + row * start.by_row + panel * start.by_panel : 0;
-        multiply_tile(tile, inner, b + panel * b_by_panel, first, start.by_row,
-                      out.at + row * out.by_row + panel * out.by_panel, out.by_row);
-      }
-    }
-  }
-}
-
-static int up_to_tile(int rows) { return (rows + TILE - 1) / TILE * TILE; }
-
-static void linear_to(const Linear *layer, const float *x, int stride, int rows, float *out,
-                      int out_stride) {
-  Panels bias = {(float *)layer->bias, 0, PANEL};
-  multiply(rows_of(x, stride), up_to_tile(rows), layer->inputs, layer->weight,
-           layer->inputs * PANEL, layer->outputs, bias, to_rows(out, out_stride));
-}
-
-/** Rows of layer->inputs values to rows of layer->outputs values. */
-static void linear(const Linear *layer, const float *x, int rows, float *out) {
-  linear_to(layer, x, layer->inputs, rows, out, layer->outputs);
-}
-
-static void layer_norm(const Norm *norm, float *x, int rows, int stride) {
-  const int width = norm->width;
-  for (int row = 0; row < rows; row++, x += stride) {
-    Vector sum = splat(0.f), squares = splat(0.f);
-    for (int i = 0; i < width; i += LANES) sum = add(sum, load(x + i));
-    Vector mean = splat(sum_of(sum) / width);
-    for (int i = 0; i < width; i += LANES) {
-      Vector difference = sub(load(x + i), mean);
-      squares = multiply_add(difference, difference, squares);
-    }
-    Vector scale = splat(1.f / square_root(sum_of(squares) / width + norm->epsilon));
-    for (int i = 0; i < width; i += LANES) {
-      Vector unit = mul(sub(load(x + i), mean), scale);
-      store(x + i, multiply_add(unit, load(norm->weight + i), load(norm->bias + i)));
-    }
-  }
-}
 
 // Attention -------------------------------------------------------------------------------------
 
@@ -362,37 +84,47 @@ static float scale_of(const Attention *attention) {
   return 1.f / square_root((float)attention->q.outputs / HEADS);
 }
 
+/** out[head] = the sum of a[i][head] b[i][head] over i. */
+static inline void dot_of_heads(const float *a, int a_stride, const float *b, int b_stride,
+                                int count, float *out) {
+  Vector left = splat(0.f), right = splat(0.f);
+  for (int i = 0; i < count; i++, a += a_stride, b += b_stride) {
+    left = multiply_add(load(a), load(b), left);
+    right = multiply_add(load(a + LANES), load(b + LANES), right);
+  }
+  store(out, left);
+  store(out + LANES, right);
+}
+
 /** scores[token][row][head] = a token's projection times a row's, both (width, HEADS). */
 static void score_projected(const float *tokens, int count, const float *rows, int row_count,
                             int inner) {
   for (int row = 0; row < row_count; row++) {
     for (int token = 0; token < count; token++) {
-      const float *q = tokens + token * inner, *k = rows + row * inner;
-      Vector left = splat(0.f), right = splat(0.f);
-      for (int i = 0; i < inner; i += HEADS) {
-        left = multiply_add(load(q + i), load(k + i), left);
-        right = multiply_add(load(q + i + LANES), load(k + i + LANES), right);
-      }
-      store(scores[token][row], left);
-      store(scores[token][row] + LANES, right);
+      dot_of_heads(tokens + token * inner, HEADS, rows + row * inner, HEADS, inner / HEADS,
+                   scores[token][row]);
     }
   }
+}
+
+/** The numerators of softmax in place of scores that are `stride` apart; returns their sum. */
+static inline Vector exponentiate(float *at, int count, int stride) {
+  Vector highest = load(at), total = splat(0.f);
+  for (int i = 1; i < count; i++) highest = maximum(highest, load(at + i * stride));
+  for (int i = 0; i < count; i++) {
+    Vector weight = exponential(sub(load(at + i * stride), highest));
+    store(at + i * stride, weight);
+    total = add(total, weight);
+  }
+  return total;
 }
 
 /** Softmax over the rows, for every token and head, but for the division by `token_totals`. */
 static void exponentiate_scores(int count, int row_count) {
   for (int token = 0; token < count; token++) {
-    for (int half = 0; half < HEADS; half += LANES) {
-      Vector highest = load(scores[token][0] + half), total = splat(0.f);
-      for (int row = 1; row < row_count; row++) {
-        highest = maximum(highest, load(scores[token][row] + half));
-      }
-      for (int row = 0; row < row_count; row++) {
-        Vector weight = exponential(sub(load(scores[token][row] + half), highest));
-        store(scores[token][row] + half, weight);
-        total = add(total, weight);
-      }
-      store(token_totals[token] + half, total);
+    for (int head = 0; head < HEADS; head += LANES) {
+      Vector total = exponentiate(scores[token][0] + head, row_count, HEADS);
+      store(token_totals[token] + head, total);
     }
   }
 }
@@ -455,20 +187,13 @@ static void attend_between_tokens(const Attention *attention, const float *qk, c
   attend_projected(attention, count, *projected_k, *projected_v, count);
 }
 
-/** absorbed[token][channel][head]: scores of a projected token against rows that are not
- * projected. The layer is the projection of those rows. */
+/** absorbed[token][channel][head] = what to multiply rows by for the scores of a projected token
+ * against them, instead of projecting the rows by the layer. */
 static void absorb(const float *projected, int count, const Linear *layer) {
   for (int token = 0; token < count; token++) {
     for (int channel = 0; channel < CHANNELS; channel++) {
-      Vector left = splat(0.f), right = splat(0.f);
-      for (int i = 0; i < INNER; i += HEADS) {
-        const float *weight = layer->weight + i * CHANNELS + channel * PANEL;
-        const float *value = projected + token * INNER + i;
-        left = multiply_add(load(value), load(weight), left);
-        right = multiply_add(load(value + LANES), load(weight + LANES), right);
-      }
-      store(absorbed[token][channel], left);
-      store(absorbed[token][channel] + LANES, right);
+      dot_of_heads(projected + token * INNER, HEADS, layer->weight + channel * PANEL,
+                   CHANNELS * PANEL, INNER / HEADS, absorbed[token][channel]);
     }
   }
 }
@@ -483,7 +208,7 @@ static void set_keys(int from) {
 static void score_absorbed(int count, float *bias) {
   for (int from = 0; from < IMAGE_TOKENS; from += BLOCK) {
     set_keys(from);
-    multiply(rows_of(*keys, IMAGE_STRIDE), BLOCK, CHANNELS, **absorbed, CHANNELS * HEADS,
+    multiply(rows_of(*keys, KEYS_STRIDE), BLOCK, CHANNELS, **absorbed, CHANNELS * HEADS,
              count * HEADS, (Panels){bias, 0, HEADS},
              (Panels){scores[0][from], HEADS, IMAGE_TOKENS * HEADS});
   }
@@ -503,15 +228,8 @@ static void sum_absorbed(int count) {
 static void project_sums(const Linear *layer, int count, float *out) {
   for (int token = 0; token < count; token++) {
     for (int i = 0; i < INNER; i += HEADS) {
-      Vector left = splat(0.f), right = splat(0.f);
-      for (int channel = 0; channel < CHANNELS; channel++) {
-        const float *weight = layer->weight + i * CHANNELS + channel * PANEL;
-        const float *sum = absorbed[token][channel];
-        left = multiply_add(load(sum), load(weight), left);
-        right = multiply_add(load(sum + LANES), load(weight + LANES), right);
-      }
-      store(out + token * INNER + i, left);
-      store(out + token * INNER + i + LANES, right);
+      dot_of_heads(*absorbed[token], HEADS, layer->weight + i * CHANNELS, PANEL, CHANNELS,
+                   out + token * INNER + i);
     }
   }
   divide_by_totals(out, count, INNER);
@@ -536,8 +254,8 @@ static void attend_to_image(const Attention *attention, int count, bool is_first
   linear(&attention->out, *projected_q, count, *attended);
 }
 
-/** values_out[panel][token, head][8]: the part of the output that a score of 1 stands for. */
-static void project_values_out(const Attention *attention, int count) {
+/** values_out[panel][token, head][8]: what a score of 1 adds to the image and its upscaling. */
+static void project_values_out(const Attention *attention, int layer, int count) {
   for (int panel = 0; panel < CHANNELS / PANEL; panel++) {
     const float *weight = attention->out.weight + panel * INNER * PANEL;
     const float *bias = attention->out.bias + panel * PANEL;
@@ -557,24 +275,20 @@ static void project_values_out(const Attention *attention, int count) {
       }
     }
   }
+  const int by_panel = TOKENS * HEADS * PANEL;
+  multiply((Matrix){**values_out, PANEL, 1, by_panel}, count * HEADS, CHANNELS,
+           **folded_weight[layer], CHANNELS * PANEL, CHANNELS, (Panels){0},
+           (Panels){*values_out[UPSCALED / PANEL], PANEL, by_panel});
 }
 
 /** Softmax of the scores over the tokens, for some image tokens. */
 static void softmax_over_tokens(int count, int from, int to) {
   for (int row = from; row < to; row++) {
-    for (int half = 0; half < HEADS; half += LANES) {
-      Vector highest = load(scores[0][row] + half), total = splat(0.f);
-      for (int token = 1; token < count; token++) {
-        highest = maximum(highest, load(scores[token][row] + half));
-      }
-      for (int token = 0; token < count; token++) {
-        Vector weight = exponential(sub(load(scores[token][row] + half), highest));
-        store(scores[token][row] + half, weight);
-        total = add(total, weight);
-      }
+    for (int head = 0; head < HEADS; head += LANES) {
+      Vector total = exponentiate(scores[0][row] + head, count, IMAGE_TOKENS * HEADS);
       Vector inverse = wasm_f32x4_div(splat(1.f), total);
       for (int token = 0; token < count; token++) {
-        float *weight = scores[token][row] + half;
+        float *weight = scores[token][row] + head;
         store(weight, mul(load(weight), inverse));
       }
     }
@@ -591,39 +305,47 @@ static void score_from_tokens(const Attention *attention, int count, bool is_fir
   }
   static ALIGNED float bias[TOKENS][HEADS];
   for (int token = 0; token < count; token++) {
-    Vector left = splat(0.f), right = splat(0.f);
-    for (int i = 0; i < INNER; i += HEADS) {
-      const float *value = *projected_k + token * INNER + i, *b = attention->q.bias + i;
-      left = multiply_add(load(value), load(b), left);
-      right = multiply_add(load(value + LANES), load(b + LANES), right);
-    }
-    store(bias[token], left);
-    store(bias[token] + LANES, right);
+    dot_of_heads(*projected_k + token * INNER, HEADS, attention->q.bias, HEADS, INNER / HEADS,
+                 bias[token]);
   }
   absorb(*projected_k, count, &attention->q);
   score_absorbed(count, *bias);
 }
 
+/** Normalises some rows of the image; what is upscaled follows, as `fold_norms` has prepared. */
+static void norm_image(int layer, int from, int to) {
+  for (int row = from; row < to; row++) {
+    Statistics of = norm_row(&layers[layer].norms[3], image[row]);
+    float *upscaled = image[row] + UPSCALED;
+    for (int i = 0; i < CHANNELS; i += LANES) {
+      Vector centred = sub(load(upscaled + i), mul(of.mean, load(folded_sum[layer] + i)));
+      store(upscaled + i, multiply_add(centred, of.scale, load(folded_bias[layer] + i)));
+    }
+  }
+}
+
 /** image = the image plus its attention to the tokens, normalised. */
-static void attend_from_tokens(const Layer *layer, int count, bool is_first) {
-  const Attention *attention = &layer->from_tokens;
-  score_from_tokens(attention, count, is_first);
+static void attend_from_tokens(int layer, int count) {
+  const Attention *attention = &layers[layer].from_tokens;
+  score_from_tokens(attention, count, layer == 0);
   linear(&attention->v, *queries, count, *projected_v);
-  project_values_out(attention, count);
+  project_values_out(attention, layer, count);
   for (int from = 0; from < IMAGE_TOKENS; from += BLOCK) {
     softmax_over_tokens(count, from, from + BLOCK);
     Matrix weight = {scores[0][from], HEADS, 1, IMAGE_TOKENS * HEADS};
-    Panels start = is_first ? to_rows(prepared[from], CHANNELS) : to_rows(image[from], IMAGE_STRIDE);
-    multiply(weight, BLOCK, count * HEADS, **values_out, TOKENS * HEADS * PANEL, CHANNELS, start,
-             to_rows(image[from], IMAGE_STRIDE));
-    layer_norm(&layer->norms[3], image[from], BLOCK, IMAGE_STRIDE);
+    Panels after = to_rows(image[from], IMAGE_STRIDE);
+    Panels before = layer == 0 ? to_rows(prepared[from], IMAGE_WIDTH) : after;
+    multiply(weight, BLOCK, count * HEADS, **values_out, TOKENS * HEADS * PANEL, IMAGE_WIDTH,
+             before, after);
+    norm_image(layer, from, from + BLOCK);
   }
 }
 
 /** segment_anything's TwoWayAttentionBlock. */
-static void run_layer(const Layer *layer, int count, bool is_first) {
+static void run_layer(int index, int count) {
+  const Layer *layer = &layers[index];
   const int values = up_to_tile(count) * CHANNELS;
-  if (is_first) {
+  if (index == 0) {
     attend_between_tokens(&layer->self_attention, *queries, *queries, count);
     copy(*queries, *attended, values);
   } else {
@@ -631,21 +353,48 @@ static void run_layer(const Layer *layer, int count, bool is_first) {
     attend_between_tokens(&layer->self_attention, *with_point, *queries, count);
     add_rows(*queries, *queries, *attended, values);
   }
-  layer_norm(&layer->norms[0], *queries, count, CHANNELS);
+  layer_norm(&layer->norms[0], *queries, count);
 
   add_rows(*with_point, *queries, *point, values);
-  attend_to_image(&layer->to_image, count, is_first);
+  attend_to_image(&layer->to_image, count, index == 0);
   add_rows(*queries, *queries, *attended, values);
-  layer_norm(&layer->norms[1], *queries, count, CHANNELS);
+  layer_norm(&layer->norms[1], *queries, count);
 
   linear(&layer->fc1, *queries, count, *hidden);
   relu_rows(*hidden, count * HIDDEN);
   linear(&layer->fc2, *hidden, count, *attended);
   add_rows(*queries, *queries, *attended, values);
-  layer_norm(&layer->norms[2], *queries, count, CHANNELS);
+  layer_norm(&layer->norms[2], *queries, count);
 
   add_rows(*with_point, *queries, *point, values);
-  attend_from_tokens(layer, count, is_first);
+  attend_from_tokens(index, count);
+}
+
+/** Folds the norms of the image into the first upscaling.
+ *
+ * A layer adds the attention A V to the image X and normalises: it becomes s (X + A V - m) w + b,
+ * where s and m are the scale and the mean of a row. Its product with the upscaling's weights U is
+ * s (X W + A V W - m sum(W)) + b U with W = w U, so a layer that knows X W gets the next product
+ * from few columns of A instead of all channels of X. `prepare_image` computes the first X W. */
+static void fold_norms(void) {
+  const float *weight = upscaling_first.weight, *bias = upscaling_first.bias;
+  for (int layer = LAYERS - 1; layer >= 0; layer--) {
+    const Norm *norm = &layers[layer].norms[3];
+    for (int i = 0; i < CHANNELS; i++) {
+      float sum = 0.f, offset = bias ? bias[i] : 0.f;
+      for (int channel = 0; channel < CHANNELS; channel++) {
+        float value = weight[(i / PANEL * CHANNELS + channel) * PANEL + i % PANEL];
+        float folded = norm->weight[channel] * value;
+        folded_weight[layer][i / PANEL][channel][i % PANEL] = folded;
+        sum += folded;
+        offset += norm->bias[channel] * value;
+      }
+      folded_sum[layer][i] = sum;
+      folded_bias[layer][i] = offset;
+    }
+    weight = **folded_weight[layer];
+    bias = 0;
+  }
 }
 
 // Heads -----------------------------------------------------------------------------------------
@@ -690,22 +439,21 @@ static void write_logits(int token, const float *pixels, float hyper[MASK_CHANNE
   }
 }
 
-/** The transposed convolutions as matrix products, and their product with the hypernetworks. */
+/** The second transposed convolution, as a matrix product, and the product with the hypernetworks.
+ * The layers have carried the first one along. */
 static void upscale_image(void) {
   enum { TOGETHER = 16 };
   static ALIGNED float hyper[MASK_CHANNELS][MASKS];
-  static ALIGNED float pixels_2x[TOGETHER * 4][upscaling_norm_width];
+  static ALIGNED float pixels_2x[TOGETHER][CHANNELS];
   static ALIGNED float pixels_4x[TOGETHER][16 * MASK_CHANNELS];
   run_hypernetworks(hyper);
   for (int from = 0; from < IMAGE_TOKENS; from += TOGETHER) {
-    linear_to(&upscaling_first, image[from], IMAGE_STRIDE, TOGETHER, *pixels_2x, CHANNELS);
-    layer_norm(&upscaling_norm, *pixels_2x, TOGETHER * 4, upscaling_norm_width);
+    for (int i = 0; i < TOGETHER; i++) copy(pixels_2x[i], image[from + i] + UPSCALED, CHANNELS);
+    layer_norm(&upscaling_norm, *pixels_2x, TOGETHER * 4);
     gelu_rows(*pixels_2x, TOGETHER * CHANNELS);
     linear(&upscaling_second, *pixels_2x, TOGETHER * 4, *pixels_4x);
     gelu_rows(*pixels_4x, TOGETHER * 16 * MASK_CHANNELS);
-    for (int token = 0; token < TOGETHER; token++) {
-      write_logits(from + token, pixels_4x[token], hyper);
-    }
+    for (int i = 0; i < TOGETHER; i++) write_logits(from + i, pixels_4x[i], hyper);
   }
 }
 
@@ -717,14 +465,14 @@ static double frequency(int axis, int i) {
   return (double)TENSOR(gaussian_matrix)[at] + TENSOR(gaussian_matrix_rest)[at];
 }
 
-/** The phase of a coordinate, 0 to 1. */
-static double phase(double coordinate, int axis, int i) {
-  return 2 * 3.141592653589793 * (2 * coordinate - 1) * frequency(axis, i);
+/** The part of an angle that a coordinate from 0 to 1 makes up. */
+static double angle_of(double coordinate, int axis, int i) {
+  return 2 * PI * (2 * coordinate - 1) * frequency(axis, i);
 }
 
 static void encode_point(double x, double y, float *out) {
   for (int i = 0; i < CHANNELS / 2; i++) {
-    double angle = phase(x, 0, i) + phase(y, 1, i);
+    double angle = angle_of(x, 0, i) + angle_of(y, 1, i);
     out[i] = (float)sine(angle);
     out[i + CHANNELS / 2] = (float)cosine(angle);
   }
@@ -736,7 +484,7 @@ static void encode_positions(void) {
   for (int axis = 0; axis < 2; axis++) {
     for (int at = 0; at < SIDE; at++) {
       for (int i = 0; i < CHANNELS / 2; i++) {
-        double angle = phase((at + 0.5) / SIDE, axis, i);
+        double angle = angle_of((at + 0.5) / SIDE, axis, i);
         sines[axis][at][i] = (float)sine(angle);
         cosines[axis][at][i] = (float)cosine(angle);
       }
@@ -798,31 +546,16 @@ static void embed_mask_input(void) {
     for (int i = 0; i < SIDE * 4; i++) {
       downscale_first(2 * y + i % 4 / 2, i / 4 * 2 + i % 2, pixels_2x[i]);
     }
-    layer_norm(&downscaling_norm_1, *pixels_2x, SIDE * 4, 4);
+    layer_norm(&downscaling_norm_1, *pixels_2x, SIDE * 4);
     gelu_rows(*pixels_2x, SIDE * 16);
     linear(&downscaling_second, *pixels_2x, SIDE, *pixels);
-    layer_norm(&downscaling_norm_2, *pixels, SIDE, 16);
+    layer_norm(&downscaling_norm_2, *pixels, SIDE);
     gelu_rows(*pixels, SIDE * 16);
-    linear(&downscaling_third, *pixels, SIDE, prepared[y * SIDE]);
+    linear_to(&downscaling_third, *pixels, 16, SIDE, prepared[y * SIDE], IMAGE_WIDTH);
   }
 }
 
 // What the page calls ---------------------------------------------------------------------------
-
-/** Converts float16 to float32; false if a value is infinite or not a number. */
-static bool read_half(float *out, int values) {
-  Vector invalid = splat(0.f);
-  for (int i = 0; i < values; i += LANES) {
-    Vector bits = wasm_u32x4_load16x4(shared.half + i);
-    Vector magnitude = wasm_v128_and(bits, wasm_i32x4_splat(0x7fff));
-    Vector sign = wasm_i32x4_shl(wasm_v128_xor(bits, magnitude), 16);
-    // The exponent's bias differs by 112; multiplication also handles subnormal numbers.
-    Vector value = mul(wasm_i32x4_shl(magnitude, 13), splat(0x1p112f));
-    store(out + i, wasm_v128_or(value, sign));
-    invalid = wasm_v128_or(invalid, wasm_i32x4_ge(magnitude, wasm_i32x4_splat(0x7c00)));
-  }
-  return !wasm_v128_any_true(invalid);
-}
 
 EXPORT(weight_values) int weight_values(void) { return WEIGHT_VALUES; }
 EXPORT(embedding_values) int embedding_values(void) { return IMAGE_TOKENS * CHANNELS; }
@@ -838,40 +571,50 @@ EXPORT(ious) float *ious(void) { return iou_predictions; }
 
 /** Takes weights from `input`; false if they are not finite. */
 EXPORT(load_weights) bool load_weights(void) {
-  bool is_valid = read_half(weights, WEIGHT_VALUES);
-  if (is_valid) encode_positions();
+  bool is_valid = read_half(shared.half, weights, WEIGHT_VALUES);
+  if (is_valid) {
+    encode_positions();
+    fold_norms();
+  }
   return is_valid;
 }
 
 /** Takes an embedding from `input`; false if it is not finite. */
-EXPORT(load_photo) bool load_photo(void) { return read_half(*features, IMAGE_TOKENS * CHANNELS); }
+EXPORT(load_photo) bool load_photo(void) {
+  return read_half(shared.half, *features, IMAGE_TOKENS * CHANNELS);
+}
 
 /** Computes what all decodes with this photo and mask_input share. */
 EXPORT(prepare_image) void prepare_image(bool has_mask_input) {
-  const Layer *first = &layers[0];
+  const Attention *to_image = &layers[0].to_image, *from_tokens = &layers[0].from_tokens;
+  static const ALIGNED float no_bias[CHANNELS];
+  Linear upscaling = {**folded_weight[0], no_bias, CHANNELS, CHANNELS};
   if (has_mask_input) embed_mask_input();
   for (int token = 0; token < IMAGE_TOKENS; token++) {
     const float *dense = has_mask_input ? prepared[token] : TENSOR(no_mask_embedding);
     add_rows(prepared[token], features[token], dense, CHANNELS);
   }
   for (int from = 0; from < IMAGE_TOKENS; from += BLOCK) {
-    add_rows(*keys, prepared[from], position[from], BLOCK * CHANNELS);
-    linear(&first->to_image.k, *keys, BLOCK, first_keys[from]);
-    linear(&first->to_image.v, prepared[from], BLOCK, first_values[from]);
-    linear(&first->from_tokens.q, *keys, BLOCK, first_queries[from]);
+    for (int row = 0; row < BLOCK; row++) {
+      add_rows(keys[row], prepared[from + row], position[from + row], CHANNELS);
+    }
+    linear_to(&to_image->k, *keys, KEYS_STRIDE, BLOCK, first_keys[from], INNER);
+    linear_to(&to_image->v, prepared[from], IMAGE_WIDTH, BLOCK, first_values[from], INNER);
+    linear_to(&from_tokens->q, *keys, KEYS_STRIDE, BLOCK, first_queries[from], INNER);
+    linear_to(&upscaling, prepared[from], IMAGE_WIDTH, BLOCK, prepared[from] + UPSCALED,
+              IMAGE_WIDTH);
   }
 }
 
 /** Decodes the prompt in `coords` and `labels` to `logits` and `ious`. */
 EXPORT(decode) void decode(int points) {
   int count = embed_prompt(points);
-  run_layer(&layers[0], count, true);
-  run_layer(&layers[1], count, false);
+  for (int layer = 0; layer < LAYERS; layer++) run_layer(layer, count);
   const int values = up_to_tile(OWN_TOKENS) * CHANNELS;
   add_rows(*with_point, *queries, *point, values);
   attend_to_image(&final_attention, OWN_TOKENS, false);
   add_rows(*queries, *queries, *attended, values);
-  layer_norm(&final_norm, *queries, OWN_TOKENS, CHANNELS);
+  layer_norm(&final_norm, *queries, OWN_TOKENS);
   predict_ious();
   upscale_image();
 }
