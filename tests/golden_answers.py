@@ -17,7 +17,7 @@ from mobilesam.cleanup import clean_mask
 from mobilesam.frame import Frame
 from mobilesam.images import scaled_size
 from mobilesam.interactions import parse_interactions, replay
-from mobilesam.masks import mask_to_coco_rle
+from mobilesam.masks import Mask, mask_to_coco_rle
 from mobilesam.predict import Prediction
 from mobilesam.prompts import Prompt
 
@@ -78,6 +78,47 @@ def _masks(size_hw: tuple[int, int]) -> list[dict[str, Any]]:
     return cases
 
 
+def _parts_and_holes() -> Mask:
+    """A part of 6,000 pixels: specks have less than 120 pixels, small holes less than 60."""
+    mask = np.zeros((140, 180), np.bool_)
+    mask[10:70, 10:110] = True
+    for y, x, height, width in ((90, 10, 7, 17), (90, 40, 8, 15), (110, 10, 5, 5), (110, 40, 5, 5)):
+        mask[y : y + height, x : x + width] = True  # 119 and 120 pixels, and two of 25
+    mask[70:74, 110:153] = True  # joined by a corner
+    for y, x, height, width in ((15, 20, 1, 59), (20, 20, 6, 10), (40, 20, 5, 5), (40, 60, 5, 5)):
+        mask[y : y + height, x : x + width] = False
+    mask[10:12, 100] = mask[12, 101] = False  # a notch, and a hole at its corner
+    return mask
+
+
+def _cleanups() -> list[dict[str, Any]]:
+    """Parts and holes of the sizes that matter, with points at them and near them."""
+    notched = np.ones((600, 600), np.bool_)
+    notched[:3, 300:303] = False  # so little background that its area alone would have it filled
+    object_xy, speck_xy, hole_xy = (
+        (50, 60, 1),
+        (15, 115, 1),
+        (25, 45, 0),
+    )  # one pixel off by a corner
+    points = [object_xy, speck_xy, hole_xy, (47, 117, 1), (63, 47, 0), (170, 5, 1), (5, 130, 0)]
+    cases = []
+    for mask, scale in ((_parts_and_holes(), 1), (_parts_and_holes(), 3), (notched, 1)):
+        for chosen in ([], [object_xy], [speck_xy], [object_xy, (39, 109, 1)], points[:3], points):
+            size_hw = (mask.shape[0] * scale, mask.shape[1] * scale)
+            placed = [(x * scale, y * scale, label) for x, y, label in chosen]
+            prompt = Prompt([(x, y) for x, y, _ in placed], [label for *_, label in placed])
+            cases.append(
+                {
+                    "size": list(mask.shape),
+                    "photo": list(size_hw),
+                    "points": placed,
+                    "mask": mask_to_coco_rle(mask)["counts"],
+                    "cleaned": mask_to_coco_rle(clean_mask(mask, prompt, size_hw))["counts"],
+                }
+            )
+    return cases
+
+
 def _replay(log: list[dict[str, Any]]) -> dict[str, Any]:
     """What is decoded for a log, one after the other."""
     frame = Frame.of((200, 300), 1024, None)
@@ -116,6 +157,7 @@ def golden_answers() -> dict[str, Any]:
     return {
         "points": POINTS,
         "masks": [case for size_hw in SIZES_HW for case in _masks(size_hw)],
+        "cleanups": _cleanups(),
         "confidences": [round(confidence(logits), 6) for logits in candidates],
         "ious": [0.8, 0.81, 0.9],
         "best": [[weight, int(rated.argmax())] for weight, rated in scores.items()],

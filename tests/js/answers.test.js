@@ -46,6 +46,14 @@ test('a mask is cleaned as on the server, to the pixel', () => {
   }
 });
 
+test('parts and holes just below and just at the shares, at points and beside them, are treated as on the server', () => {
+  for (const {size, photo: [height, width], points, mask, cleaned} of golden.cleanups) {
+    const labelled = points.map(([x, y, label]) => ({x, y, label}));
+    const made = encodeRle(cleanMask(decodeRle({size, counts: mask}), labelled, {width, height}));
+    assert.equal(made.counts, cleaned, `${size} of ${height} x ${width} with ${points}`);
+  }
+});
+
 test('an encoded mask is that of pycocotools', () => {
   for (const {size, mask} of golden.masks) assert.deepEqual(encodeRle(decodeRle({size, counts: mask})), {size, counts: mask});
   assert.deepEqual(rowsOf(decodeRle(encodeRle(bitmapOf(['#.', '.#'])))), ['#.', '.#']);
@@ -63,7 +71,7 @@ test('what is decoded for interactions, and from which mask input, is as in the 
     const made = [];
     assert.ok(isDecodable(interactions));
     const {prediction, index} = replay(interactions, (prompt, maskInput) => {
-      const {points, labels} = modelPrompt(prompt, INPUT_SIZE, PHOTO), count = isAmbiguous(prompt, maskInput) ? 3 : 1;
+      const {points, labels} = modelPrompt(prompt, INPUT_SIZE, PHOTO), count = isAmbiguous(prompt) ? 3 : 1;
       const masks = Array.from({length: count}, (_, k) => Float32Array.of(10 * made.length + k));
       made.push({points, labels, mask_input: maskInput && maskInput[0], masks: count});
       return {masks, ious: [], best: count === 3 ? 1 : 0};

@@ -28,9 +28,8 @@ export function replay(interactions, decode) {
   return {prompt, prediction: /** @type {Prediction} */ (prediction), index};
 }
 
-/** Whether a prompt is ambiguous and gets three candidates: one point alone, which refines nothing.
- * @type {(prompt: Prompt, maskInput: Float32Array | null) => boolean} */
-export const isAmbiguous = ({points, box}, maskInput) => points.length === 1 && !box && !maskInput;
+/** Whether a prompt is ambiguous and gets three candidates: one point alone. */
+export const isAmbiguous = (/** @type {Prompt} */ {points, box}) => points.length === 1 && !box;
 
 /** The points and labels of a prompt as the decoder takes them, in pixels of the model; the corners of a box have 2 and 3.
  * @type {(prompt: Prompt, inputSize: [height: number, width: number], photo: Size) => {points: [x: number, y: number][], labels: number[]}} */

@@ -65,7 +65,7 @@ function decode(prompt, maskInput) {
   fastestMs = Math.min(fastestMs, performance.now() - startedAt);
   if (++decodes === TRIALS && fastestMs > SLOW_MS) throw new Error('Decoding takes too long.');
   if (!logits.every(Number.isFinite)) throw new Error('The logits are not finite.');
-  const indices = isAmbiguous(prompt, maskInput) ? [1, 2, 3] : [0];
+  const indices = isAmbiguous(prompt) ? [1, 2, 3] : [0];
   const masks = indices.map((index) => logits.slice(index * MASK_LENGTH, (index + 1) * MASK_LENGTH));
   const ious = indices.map((index) => iouPredictions[index]);
   return {masks, ious, best: bestCandidate(masks, ious, offer.confidence_weight)};
