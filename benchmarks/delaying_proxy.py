@@ -27,9 +27,13 @@ class DelayingProxy:
         return server
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        target = await asyncio.open_connection("127.0.0.1", self._target_port)
-        with suppress(ConnectionError):
-            await asyncio.gather(self._pump(reader, target[1]), self._pump(target[0], writer))
+        answers, requests = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            with suppress(ConnectionError):
+                await asyncio.gather(self._pump(reader, requests), self._pump(answers, writer))
+        finally:
+            requests.close()
+            writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hands on what arrives, half of the round trip later, as fast as it arrives."""
