@@ -31,6 +31,7 @@ def build(folder: Path) -> None:
             options = [*_COMMON_FLAGS, *flags, f"-I{temporary}", *_LINKER_FLAGS]
             command = [*zig, *options, "-o", str(folder / name), str(_SOURCE)]
             subprocess.run(command, check=True)  # noqa: S603  # all of it is from this module
+            (folder / name).chmod(0o644)  # the linker makes it executable
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ static inline void multiply_tile(Matrix a, int inner, const float *panel, const 
     const float *values[TILE];
 #pragma unroll
     for (int row = 0; row < TILE; row++) values[row] = a.at + row * a.by_row;
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll(disable)  // for the same reason as `multiply` is not inlined
     for (int i = 0; i < PANEL; i++) {
       Vector left = load(panel), right = load(panel + LANES);
 #pragma unroll
@@ -80,9 +80,13 @@ static inline void multiply_tile(Matrix a, int inner, const float *panel, const 
 /** out = start + a b. The rows are a multiple of TILE, inner and columns multiples of PANEL.
  *
  * b lies in panels, [columns / PANEL][inner][PANEL], `b_by_panel` apart. `start` has the strides
- * of `out` or, if it is one row for all, `by_row` 0; without `at` it is zero. */
-static void multiply(Matrix a, int rows, int inner, const float *b, int b_by_panel, int columns,
-                     Panels start, Panels out) {
+ * of `out` or, if it is one row for all, `by_row` 0; without `at` it is zero.
+ *
+ * It is not inlined: with the constants of a call, the compiler keeps more addresses than there
+ * are registers, which doubles the time. */
+__attribute__((noinline)) static void multiply(Matrix a, int rows, int inner, const float *b,
+                                               int b_by_panel, int columns, Panels start,
+                                               Panels out) {
   // So many rows stay in the fastest cache while the panels pass.
   const int together = inner < CACHED_VALUES / TILE ? CACHED_VALUES / inner / TILE * TILE : TILE;
   for (int from = 0; from < rows; from += together) {
