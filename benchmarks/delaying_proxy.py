@@ -29,7 +29,7 @@ class DelayingProxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, requests = await asyncio.open_connection("127.0.0.1", self._target_port)
         try:
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):  # the latter at the proxy's end
                 await asyncio.gather(self._pump(reader, requests), self._pump(answers, writer))
         finally:
             requests.close()

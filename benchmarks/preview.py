@@ -32,6 +32,7 @@ WAIT_MS = 120_000
 MOVE_MS = 16  # between two moves of the mouse
 ROUND_TRIPS_MS = (0, 100, 250)
 CLICKS_IN_TURN = 4
+REST_MS = 200  # of the pointer on an object before the click
 _SETTING = "document.querySelector('[data-part=pointer-preview]')"
 # Notes when each outline and the first mask after a click were painted. An outline is for the last
 # move before its order went to the worker.
@@ -147,9 +148,10 @@ def move_figures(visitor: Visitor, app: ServedApp, seconds: float) -> dict[str, 
 def click_ms(visitor: Visitor, index: int) -> float:
     """From mouse-up to the first painted mask of a new object."""
     visitor.page.keyboard.press("Escape")
-    visitor.page.mouse.click(
-        *visitor.place(0.2 + index * 37 % 60 / 100, 0.2 + index * 53 % 60 / 100)
-    )
+    place = visitor.place(0.2 + index * 37 % 60 / 100, 0.2 + index * 53 % 60 / 100)
+    visitor.page.mouse.move(*place)
+    visitor.page.wait_for_timeout(REST_MS)
+    visitor.page.mouse.click(*place)
     visitor.page.wait_for_function("() => probe.masked > probe.up", polling=10)
     delay = visitor.page.evaluate("probe.masked - probe.up")
     visitor.page.wait_for_timeout(400)  # until the server has answered too
