@@ -54,6 +54,9 @@ memory: $(VENV)/dev.done ## measure memory over 1,000 photos and 10,000 clicks (
 hostile: $(VENV)/dev.done ## send hundreds of bad and huge files to the real app (5 minutes)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.hostile --json benchmarks/hostile.json
 
+decoder: $(VENV)/dev.done ## compile the browser's decoder (needed after a change of mobilesam/browser_decoder)
+	$(BIN)/python -m mobilesam.browser_decoder.build
+
 # Strict: what the service does not know counts as not audited, and never as sound.
 audit: $(VENV)/run.done $(VENV)/audit.done ## look up known vulnerabilities of the installed packages (needs the network)
 	@$(VENV)/audit/bin/pip-audit --strict --progress-spinner off \
@@ -89,4 +92,4 @@ $(VENV)/browser.done: $(VENV)/dev.done
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	touch $@
 
-.PHONY: help run test test-fast test-pythons check bench growth load memory hostile audit clean
+.PHONY: help run test test-fast test-pythons check bench growth load memory hostile decoder audit clean

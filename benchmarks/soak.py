@@ -34,7 +34,7 @@ WAIT_MS = 120_000
 FAULTS = ("reload", "tab", "server", "quota")
 _NAMES = "() => [...document.querySelectorAll('.sam-object input')].map(({value}) => value)"
 _DATA = "(name) => document.querySelector('.sam').dataset[name] ?? '0'"
-_REACHED = "([name, n]) => Number(document.querySelector('.sam').dataset[name] ?? 0) >= n"
+_REACHED = "([name, n]) => Number(document.querySelector('.sam')?.dataset[name] ?? 0) >= n"
 
 
 class Annotator:

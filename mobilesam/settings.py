@@ -32,6 +32,7 @@ class Settings:
         cache_bytes: maximum size of the embedding cache.
         mcp: whether the endpoints are also MCP tools.
         metrics: whether `/metrics` is served.
+        preview: whether pages may decode masks themselves, for previews and quick answers.
         limits: the largest photo that is accepted.
     """
 
@@ -41,6 +42,7 @@ class Settings:
     cache_bytes: int = 512 * MEGA
     mcp: bool = False
     metrics: bool = False
+    preview: bool = True
     limits: ImageLimits = ImageLimits()
 
     @classmethod
@@ -53,6 +55,7 @@ class Settings:
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
             mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
             metrics=_choice(env, "MOBILESAM_METRICS", ("0", "1")) == "1",
+            preview=_choice(env, "MOBILESAM_PREVIEW", ("1", "0")) == "1",
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),

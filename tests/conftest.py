@@ -140,6 +140,13 @@ class Counted(nn.Module):
             self.calls += 1
         return self.module(*args, **kwargs)
 
+    def __getattr__(self, name: str) -> object:
+        """Anything else, such as the weights, is the module's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
+
 
 @pytest.fixture(scope="session")
 def _prompting() -> tuple[PromptEncoder, MaskDecoder]:

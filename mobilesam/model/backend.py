@@ -87,6 +87,8 @@ class ModelBackend:
         encode: maps (1, 3, h, w) uint8 RGB on the CPU, the longer side 1024, to the
             (1, 256, 64, 64) float32 image embedding on the device.
         decode: as `PromptDecoder`.
+        prompt_encoder: segment_anything's, with the weights of `decode`.
+        mask_decoder: segment_anything's or the fast one, likewise.
         device: of embeddings and masks.
         image_size: the longer side of the input of `encode`, in pixels.
         mask_threshold: the logit above which a pixel belongs to a mask.
@@ -102,6 +104,8 @@ class ModelBackend:
 
     encode: Callable[[torch.Tensor], torch.Tensor]
     decode: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    prompt_encoder: PromptEncoder
+    mask_decoder: MaskDecoder
     device: torch.device
     image_size: int
     mask_threshold: float
@@ -173,6 +177,8 @@ def plain_backend(sam: Sam) -> ModelBackend:
     return ModelBackend(
         encode=torch.inference_mode()(encode),
         decode=PromptDecoder(sam.prompt_encoder, sam.mask_decoder, image_pe),
+        prompt_encoder=sam.prompt_encoder,
+        mask_decoder=sam.mask_decoder,
         device=sam.device,
         image_size=sam.image_encoder.img_size,
         mask_threshold=sam.mask_threshold,
@@ -184,13 +190,12 @@ def fast_backend(sam: Sam, dtype: torch.dtype) -> ModelBackend:
     """The fast modules for a CPU, the encoder in `dtype` and the decoder in float32."""
     encoder = FastEncoder(sam.image_encoder, dtype)
     mean, std = cast(torch.Tensor, sam.pixel_mean), cast(torch.Tensor, sam.pixel_std)
-    plain = plain_backend(sam)
+    plain, decoder = plain_backend(sam), FastDecoder(sam.mask_decoder)
     return replace(
         plain,
         encode=lambda rgb: encoder((rgb.float() - mean) / std),
-        decode=replace(
-            cast(PromptDecoder, plain.decode), mask_decoder=FastDecoder(sam.mask_decoder)
-        ),
+        decode=replace(cast(PromptDecoder, plain.decode), mask_decoder=decoder),
+        mask_decoder=decoder,
         name=f"fast {_name(dtype)}",
     )
 

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from types import FrameType
 
+from starlette.routing import BaseRoute
+
 import mobilesam
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_process, usable_cores
@@ -62,9 +64,11 @@ def serve_page(
         queues = WorkQueues()
         handlers = PageHandlers(model, files, queues)
         demo = build_demo(handlers, model, settings.limits, queues)
-        routes = [health_route(model, handlers)]
+        routes: list[BaseRoute] = [health_route(model, handlers)]
         if settings.metrics:
             routes.append(metrics_route(model, handlers, queues))
+        if settings.preview:
+            routes += handlers.decoding_routes()
         try:
             demo.launch(
                 server_name=host,

@@ -10,6 +10,7 @@ import time
 import httpx
 import pytest
 
+from tests.page import visiting
 from tests.serving import ROOT, connect, draw, free_port, running_app
 
 HOSTING = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
@@ -84,6 +85,17 @@ def test_a_program_gets_masks_through_the_proxy(proxy, tmp_path):
     )
     assert answer["size"] == [200, 300]
     assert len(answer["masks"]) == 3
+
+
+def test_the_browsers_decoder_gets_its_data_through_the_proxy(proxy, tmp_path):
+    draw().save(tmp_path / "photo.png")
+    with visiting(proxy) as page:
+        reply = page.open_photo(page.upload(tmp_path / "photo.png"))
+        offer = reply["decoder"]
+        weights = page.http.get(offer["weights"]["path"])
+        embedding = page.http.post(offer["embedding"]["path"], json={"token": reply["token"]})
+    assert len(weights.content) == offer["weights"]["bytes"]
+    assert len(embedding.content) == offer["embedding"]["bytes"]
 
 
 def test_a_file_as_large_as_the_demo_allows_passes_the_proxy(proxy):

@@ -19,6 +19,10 @@ _SETTLED = """(asked) => {
   const d = document.querySelector('.sam').dataset;
   return Number(d.asked || 0) > asked && d.shown === d.asked;
 }"""
+_SET_PREVIEW = """(isOn) => {
+  const box = document.querySelector('[data-part=pointer-preview]');
+  if (box.checked !== isOn) box.click();
+}"""
 _PIXELS = """(name) => {
   const c = document.querySelector('canvas[data-part=' + name + ']');
   return c.toDataURL('image/png');
@@ -64,7 +68,11 @@ class Demo:
         page: Playwright's page.
         calls: what the page has posted to server functions, oldest first.
         complaints: console errors and uncaught exceptions.
+        preview: the setting "Preview under the pointer". Off, the server answers everything, and
+            the pointer leaves no marks.
     """
+
+    preview = False
 
     def __init__(self, page):
         self.page = page
@@ -94,6 +102,12 @@ class Demo:
 
     def wait_loaded(self):
         self.page.wait_for_selector(".sam[data-loaded=yes]")
+        self.set_preview(self.preview)
+
+    def set_preview(self, is_on):
+        """Sets "Preview under the pointer", which is on in a new page."""
+        self.preview = is_on
+        self.page.evaluate(_SET_PREVIEW, is_on)
 
     def wait_for_model(self):
         self.page.wait_for_selector(".sam[data-model=loaded]")
@@ -106,6 +120,7 @@ class Demo:
         for key in HELD_KEYS:
             self.page.keyboard.up(key)
         self.page.evaluate(_RESET, CONTROLS)
+        self.set_preview(False)
         self.page.mouse.move(0, 0)
         self.forget()
         self.open(photo)

@@ -54,7 +54,11 @@ def test_several_photos_open_as_a_strip_and_the_first_is_shown(three):
     ]
     assert width(three) == 310
     assert three.text("photo-count") == "1 of 3, 0 done"
+    widths = "() => [...document.querySelectorAll('.sam-photo')].map((one) => one.offsetWidth)"
+    before = three.page.evaluate(widths)
     three.wait_for("() => document.querySelectorAll('.sam-photo img:not([hidden])').length === 3")
+    assert three.page.evaluate(widths) == before  # nothing moves under the pointer
+    assert len(set(before)) == 1
 
 
 def test_a_folder_opens_with_all_its_photos(empty_demo, files, tmp_path):

@@ -6,15 +6,15 @@ import {createPromptTool} from '../../mobilesam/web/static/canvas/tools.js';
 
 const photo = {width: 300, height: 200};
 const POINT = {type: 'point', x: 50, y: 60, label: 1}, BOX = {type: 'box', box: [100, 40, 200, 140]};
-let calls, isRemoving, tool, interactions, afterClick, object, dragged, replaced;
+let calls, isRemoving, tool, interactions, afterClick, object, dragged, replaced, drawn;
 
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({apis: ['Date'], now: 1000});
-  [calls, isRemoving, interactions, afterClick, object, dragged, replaced] = [[], false, [], null, null, [], []];
+  [calls, isRemoving, interactions, afterClick, object, dragged, replaced, drawn] = [[], false, [], null, null, [], [], []];
   tool = createPromptTool({
     onPoint(point) { calls.push(point); interactions = afterClick ?? interactions; },
-    onBox: (box) => calls.push(box), isRemoving: () => isRemoving,
+    onBox: (box) => calls.push(box), onDraw: (box) => drawn.push(box), isRemoving: () => isRemoving,
     interactions: () => interactions, objectAt: () => object, onSelect: ({id}) => calls.push({id}),
     onDrag: (next) => dragged.push(next), onReplace: (next) => replaced.push(next), onHover() {},
   });
@@ -61,9 +61,22 @@ test('a drag thinner than four pixels on the screen is no box', () => {
   assert.deepEqual(calls, [[10, 10, 90, 14], [10, 10, 12, 90]]);
 });
 
+test('a box that is being drawn is told until the drag ends or is given up; a thin one and a click are none', () => {
+  drag({x: 30.5, y: 40.5}, {x: 150.5, y: 160.5});
+  drag({x: 10, y: 10}, {x: 90, y: 12});
+  assert.deepEqual(drawn, [[30, 40, 151, 161], null, null, null]);
+  click({x: 5, y: 5});
+  tool.cancel();
+  assert.equal(drawn.length, 5);
+  interactions = [POINT];
+  drag({x: 50.5, y: 60.5}, {x: 90.5, y: 60.5});         // the marker, not a box
+  assert.equal(drawn.length, 5);
+});
+
 test('a negative drag does nothing', () => {
   drag({x: 10, y: 10}, {x: 90, y: 90}, {isNegative: true});
   assert.deepEqual(calls, []);
+  assert.deepEqual(drawn, [null, null]);
 });
 
 test('the second click of a double click does nothing, a click after it does', () => {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from benchmarks.agreement import (
 )
 from benchmarks.chart import draw, duration
 from benchmarks.crops import large_photos, small_region, view_xyxy
+from benchmarks.delaying_proxy import delaying_proxy
 from benchmarks.growth import load_figures, size_of
 from benchmarks.load import is_same
 from benchmarks.load_chart import draw_load, draw_memory
@@ -331,3 +335,29 @@ def test_a_large_photo_consists_of_the_photos_that_its_objects_are_in() -> None:
     photo, mask = placed[3]
     assert photo.shape == (768, 1024, 3)
     assert photo[mask].tolist() == [[180, 0, 0]]
+
+
+def test_the_delaying_proxy_hands_everything_on_a_round_trip_later():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def echo() -> None:
+            connection, _ = server.accept()
+            with connection:
+                while data := connection.recv(1000):
+                    connection.sendall(data)
+
+        echoing = threading.Thread(target=echo)
+        echoing.start()
+        with (
+            delaying_proxy(server.getsockname()[1]) as proxy,
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+        ):
+            for round_trip_s in (0.0, 0.2):
+                proxy.round_trip_s = round_trip_s
+                started, received = time.perf_counter(), b""
+                client.sendall(b"x" * 200_000)
+                while len(received) < 200_000:
+                    received += client.recv(200_000)
+                assert time.perf_counter() - started >= round_trip_s
+                assert received == b"x" * 200_000
+        echoing.join(10)

@@ -66,7 +66,7 @@ def test_logits_change_by_less_than_a_thousandth(bundled: Segmenter, photo: str)
     kept = run_in_new_thread(
         lambda: compute_embedding(replace(backend, encode=encode), opened, "key")
     )
-    exact = ImageEmbedding(exact_features[0], torch.ones(1), kept.frame, "exact")
+    exact = ImageEmbedding(exact_features[0].clone(), torch.ones(1), kept.frame, "exact")
     for prompt in gridded_prompts(opened.size_hw, seed=3):
         one, other = (predict_masks(backend, each, prompt) for each in (kept, exact))
         assert np.abs(one.low_res_logits - other.low_res_logits).max() < 1e-3

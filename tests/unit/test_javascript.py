@@ -22,14 +22,15 @@ LAYERS = {  # what a module of a layer may import from
     "core": {"core"},
     "canvas": {"canvas", "core"},
     "panels": {"panels", "canvas", "core"},
-    "io": {"io", "canvas", "core"},
+    "io": {"io", "canvas", "core", "decoder"},
+    "decoder": {"decoder"},
     "main.js": {"panels", "io", "canvas", "core"},
 }
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed.")
 _IMPORT = re.compile(
     r"""^[ \t]*(?:import|export)\b(?:[^'";]*?\bfrom)?\s*['"]([^'"]+)['"]"""
-    r"""|\bimport\(\s*['"]([^'"]+)['"]""",
+    r"""|\b(?:import\(|new Worker\(new URL\()\s*['"]([^'"]+)['"]""",
     re.MULTILINE,
 )
 

@@ -34,10 +34,12 @@ def client(root_path: str = "") -> TestClient:
 
 ALLOWED = ["/", "/config", "/healthz", "/gradio_api/info", "/gradio_api/queue/join",
            "/gradio_api/file=/tmp/a.png", "/assets/a.js", "/gradio_api/mcp/",
-           f"/{static_base()}/main.js"]  # fmt: skip
+           f"/{static_base()}/main.js", "/decoder/embedding",
+           "/decoder/weights/" + "0a" * 32]  # fmt: skip
 FORBIDDEN = ["/docs", "/monitoring", "/gradio_api/run/segment", "/gradio_api/file=http://a/",
              "/gradio_api/proxy=https://a.hf.space/", "/configs", "/gradio_api/deep_link",
              "/mobilesam-0.0.1-0123456789abcdef/main.js",
+             "/decoder", "/decoder/weights", "/decoder/weights/x", "/decoder/embedding/",
              "/gradio_api/file/etc/passwd"]  # fmt: skip
 
 

@@ -14,7 +14,13 @@ def test_an_empty_environment_gives_the_defaults():
 
 
 def test_empty_variables_count_as_unset():
-    names = (*NUMBERS, "MOBILESAM_WEIGHTS", "MOBILESAM_DEVICE", "MOBILESAM_MCP")
+    names = (
+        *NUMBERS,
+        "MOBILESAM_WEIGHTS",
+        "MOBILESAM_DEVICE",
+        "MOBILESAM_MCP",
+        "MOBILESAM_PREVIEW",
+    )
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
 
 
@@ -28,6 +34,7 @@ def test_every_variable_is_read():
         "MOBILESAM_MAX_MEGAPIXELS": "12",
         "MOBILESAM_MCP": "1",
         "MOBILESAM_METRICS": "1",
+        "MOBILESAM_PREVIEW": "0",
     }
     assert Settings.from_env(env) == Settings(
         weights="bundled",
@@ -36,6 +43,7 @@ def test_every_variable_is_read():
         cache_bytes=100_000_000,
         mcp=True,
         metrics=True,
+        preview=False,
         limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
 
@@ -57,8 +65,10 @@ def test_the_error_names_the_variable_of_an_invalid_number(name, text):
         Settings.from_env({name: text})
 
 
+@pytest.mark.parametrize("name", ["MOBILESAM_MCP", "MOBILESAM_PREVIEW"])
 @pytest.mark.parametrize("text", ["yes", "true", "2", " "])
-def test_a_switch_is_one_or_zero(text):
+def test_a_switch_is_one_or_zero(name, text):
     assert not Settings.from_env({"MOBILESAM_MCP": "0"}).mcp
-    with pytest.raises(MobileSamError, match="MOBILESAM_MCP must be one of 0, 1"):
-        Settings.from_env({"MOBILESAM_MCP": text})
+    assert Settings.from_env({"MOBILESAM_PREVIEW": "1"}).preview
+    with pytest.raises(MobileSamError, match=f"{name} must be one of "):
+        Settings.from_env({name: text})

@@ -55,6 +55,14 @@ def test_a_file_is_served_with_its_type_whatever_the_machine_believes(
     assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
+def test_compiled_code_has_the_type_that_browsers_ask_for(tmp_path):
+    folder = folder_of(tmp_path, {"a.wasm": "\0asm"})
+    reply = TestClient(Starlette(routes=[static_route(folder)])).get(
+        f"/{static_base(folder)}/a.wasm"
+    )
+    assert (reply.content, reply.headers["content-type"]) == (b"\0asm", "application/wasm")
+
+
 def test_the_head_of_a_file_is_served(client, folder):
     reply = client.head(f"/{static_base(folder)}/main.js")
     assert reply.status_code == 200

@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 from PIL import Image
+from starlette.routing import BaseRoute
 
 import mobilesam
 from mobilesam.images import scaled_size
@@ -22,6 +23,7 @@ from mobilesam.interactions import Answer, parse_interactions
 from mobilesam.masks import mask_to_coco_rle, rle_area
 from mobilesam.runtime import return_free_memory
 from mobilesam.settings import MEGA
+from mobilesam.web.page.browser_decoding import EmbeddingEndpoint, decoding_routes
 from mobilesam.web.page.file_handlers import FileHandlers
 from mobilesam.web.page.mask_generation import MaskGeneration
 from mobilesam.web.page.object_payload import is_clean
@@ -98,6 +100,14 @@ class PageHandlers:
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
         ]
+
+    def decoding_routes(self) -> list[BaseRoute]:
+        """The routes of a page that decodes masks itself."""
+        endpoint = EmbeddingEndpoint(
+            self._queues.embeddings,
+            lambda token: self.opening.embedding(self.photos.get(token)),
+        )
+        return decoding_routes(self.opening.decoder, endpoint)
 
     @answering
     def model_info(self, _query: Mapping[str, Any]) -> Reply:

@@ -18,6 +18,7 @@ from mobilesam.export.documents import MAX_TEXT
 from mobilesam.frame import CropXYXY, checked_crop
 from mobilesam.images import Photo
 from mobilesam.runtime import return_free_memory
+from mobilesam.web.page.browser_decoding import DecoderOffer
 from mobilesam.web.page.photo_sessions import MAX_OPEN_PHOTOS, PhotoSession, PhotoSessions
 from mobilesam.web.server.queues import WorkQueues, wait_until_done
 from mobilesam.web.server.replies import (
@@ -44,6 +45,7 @@ class PhotoOpening:
 
     Attributes:
         photos: those that are open, or are being opened.
+        decoder: what pages may decode themselves with.
     """
 
     def __init__(self, model: Future[mobilesam.Segmenter], files: Path, queues: WorkQueues) -> None:
@@ -52,6 +54,7 @@ class PhotoOpening:
         self._files = files
         self._queues = queues
         self.photos = PhotoSessions()
+        self.decoder = DecoderOffer(model)
         self._encodes = 0
 
     async def open(self, query: Any, session: str) -> Reply:
@@ -201,6 +204,7 @@ class PhotoOpening:
             "cached": was_cached,
             "notes": [*photo.notes, *filter(None, [embedding.note])],
             "preview": not photo.browser_agrees,
+            "decoder": self.decoder.describe(embedding),
         }
 
     def _trim_memory(self) -> None:

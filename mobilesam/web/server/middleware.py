@@ -18,6 +18,7 @@ from mobilesam.web.server.static_files import static_base
 _ALLOWED = re.compile(
     rf"""/? | /healthz | /metrics | /config/? | /(assets|static|{re.escape(static_base())})/.*
     | /(favicon\.ico|theme\.css|manifest\.json|robots\.txt)
+    | /decoder/ (embedding | weights/[0-9a-f]{{64}})
     | /gradio_api/ (
         info/? | app_id/? | startup-events | theme\.css | upload
         | queue/(join|data) | call/.* | cancel | reset/? | component_server/?

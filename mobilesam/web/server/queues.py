@@ -87,6 +87,7 @@ class WorkQueues:
         segment: the endpoint /segment, apart from downloads because it encodes photos.
         everything: the endpoint /everything, which takes up to minutes.
         fetches: photos from URLs that API clients send; each may take many seconds.
+        embeddings: those that pages ask for, to decode masks themselves.
         others: everything else.
     """
 
@@ -99,6 +100,7 @@ class WorkQueues:
         self.segment = WorkQueue(2, 32, busy)
         self.everything = WorkQueue(1, 8, busy)
         self.fetches = WorkQueue(4, 16, busy)
+        self.embeddings = WorkQueue(1, 32, busy)
         self.others = WorkQueue(16, 400, busy)
 
 

@@ -12,7 +12,12 @@ import mobilesam
 
 STATIC_DIR = Path(__file__).parents[1] / "static"
 # The MIME types that Python knows depend on the machine; browsers refuse modules of another type.
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".webp": "image/webp"}
+_MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".webp": "image/webp",
+    ".wasm": "application/wasm",
+}
 _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

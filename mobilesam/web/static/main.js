@@ -9,6 +9,7 @@ import {createDataSetExport} from './io/data_set.js';
 import {createDownloads, saveBlob, saveFile} from './io/downloads.js';
 import {droppedFiles, usableFiles} from './io/dropped_files.js';
 import {createExactMasks} from './io/exact_masks.js';
+import {createLocalDecoder} from './io/local_decoder.js';
 import {createMaskGeneration} from './io/mask_generation.js';
 import {createPhotoLoader, fetchExample} from './io/photo_loader.js';
 import {createAsk, createCall, upload, waitForModel} from './io/server.js';
@@ -33,16 +34,17 @@ import {createSources} from './panels/sources.js';
 /** @typedef {ReturnType<typeof createParts>} Parts */
 /** @param {Page} page @param {Call} call */
 function createParts(page, call) {
-  const {store, fail, setBusy} = page;
+  const {store, fail, setBusy} = page, workStore = createWorkStore();
   const ask = createAsk(call, () => store.get().photo?.token, () => opening.reopen(), () => store.get().photo?.key);
   const editor = createEditor(page, {
-    ask, leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
+    ask, decoder: createLocalDecoder((decoder) => store.set({decoder})),
+    previewSetting: {isRemembered: workStore.hasPreview, remember: workStore.setPreview},
+    leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
     onReply: (reply) => panel.objects.setReply(reply), isClean: () => panel.objects.clean,
     objectAt: (imagePoint) => panel.objectAt(imagePoint), onSelect: ({id}) => panel.edit(id),
     onHover: (imagePoint) => panel.hover(imagePoint),
   });
   const downloads = createDownloads({ask, setBusy, fail});
-  const workStore = createWorkStore();
   const classes = createClasses(page, {
     call, load: workStore.classes, save: workStore.saveClasses,
     rename(from, to) {

@@ -4,12 +4,16 @@
 type Context = CanvasRenderingContext2D;
 type Point = {x: number, y: number};
 type Size = {width: number, height: number};
+type LabelledPoint = Point & {label: number};
 type Box = [x0: number, y0: number, x1: number, y1: number];
 
 /** A mask in COCO's compressed run-length encoding. */
 type Rle = {size: [height: number, width: number], counts: string};
 /** A decoded mask: one byte a pixel, 1 inside, column by column. */
 type Bitmap = {size: [height: number, width: number], data: Uint8Array};
+
+/** Closed lines around a mask, in pixels of the photo; to be filled by the even-odd rule. */
+type Outline = Point[][];
 
 /** A stroke of the brush; path and radius in pixels of the photo, label 1 adds and 0 erases. */
 type Stroke = {type: 'stroke', path: [x: number, y: number][], radius: number, label: number};
@@ -20,9 +24,29 @@ type Interaction = {type: 'point', x: number, y: number, label: number} | {type:
 
 type Candidate = {rle: Rle, predicted_iou: number};
 /** The server's answer to interactions: a mask, the share of the photo that it covers (0 to 1), and after a single click
- * the candidates, of which `index` is chosen. The predicted IoU is null where the mask is not the decoder's. */
+ * the candidates, of which `index` is chosen. The predicted IoU is null where the mask is not the decoder's. `isLocal`: the
+ * browser has decoded it, and the server's own answer has not come yet. */
 type Reply = {
-  rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number,
+  rle: Rle, coverage: number, index: number, predicted_iou: number | null, candidates: Candidate[], ms: number, isLocal?: true,
+};
+
+/** Where a page that decodes by itself finds the weights and the embedding of a photo, and what it must know of both. */
+type DecoderOffer = {
+  weights: {path: string, bytes: number, integrity: string}, embedding: {path: string, bytes: number},
+  input_size: [height: number, width: number], confidence_weight: number,
+};
+/** The browser's decoder: `refused` is for the open photo only, `off` for good. */
+type DecoderState = 'idle' | 'loading' | 'ready' | 'refused' | 'off';
+/** What the browser's decoder answers: `side` is the longest side of the mask, `thumbnailSide` that of the candidates. */
+type ReplyQuery = {interactions: Interaction[], clean: boolean, side: number, thumbnailSide: number};
+type OutlineQuery = {interactions: Interaction[], clean: boolean};
+type LocalDecoder = {
+  open: (photo: Photo) => void,         // prepares for a photo, unless it has done so
+  canAnswer: (photo: Photo | null, interactions: Interaction[]) => boolean,
+  // Null: there is no answer, or a newer query of this kind took its place. Replies go before outlines.
+  reply: (query: ReplyQuery) => Promise<Reply | null>,
+  outline: (query: OutlineQuery) => Promise<Outline | null>,
+  stop: () => void,                     // frees the memory until the next photo is prepared
 };
 
 /** What a server function returns; `isLost`: no answer came; `crops` must be encoded first. */
@@ -40,7 +64,7 @@ type Limits = {
 
 type Picture = HTMLCanvasElement | ImageBitmap;
 /** The open photo; the picture may be smaller. */
-type Photo = Size & {key: string, token: string, file: File, picture: ImageBitmap};
+type Photo = Size & {key: string, token: string, file: File, picture: ImageBitmap, decoder: DecoderOffer | null};
 /** A photo of the set, known by its content; the file is null where the browser does not have it any more. */
 type SetPhoto = {
   key: string, name: string, file: File | null, thumbnail: Blob | null,
@@ -134,7 +158,7 @@ type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isSh
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>
-  & Record<'brush' | 'clean' | 'exclusive' | 'maskFile' | 'file' | 'folder' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
+  & Record<'brush' | 'clean' | 'pointerPreview' | 'exclusive' | 'maskFile' | 'file' | 'folder' | 'capture' | 'resultAt' | 'resultSize' | 'resultColour' | 'resultFile' | 'className' | 'classFile' | 'setPhotos' | 'setTrain' | 'setVal' | 'setTest' | 'setSeed'
     | 'projectFile' | 'projectPhotos' | 'setArea' | 'setIou'
     | 'setStability', HTMLInputElement>
   & Record<'setFormat' | 'setTolerance' | 'keepDays' | 'setPoints' | 'setShare' | 'setDuplicates' | 'format' | 'winner', HTMLSelectElement>

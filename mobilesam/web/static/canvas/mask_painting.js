@@ -66,6 +66,23 @@ export function maskPath(/** @type {Bitmap} */ bitmap) {
   return {path, size: bitmap.size};
 }
 
+/** The path of an outline, rounded between its corners so that it is smooth at every zoom. @param {Outline} outline */
+export function outlinePath(outline) {
+  const path = new Path2D();
+  for (const corners of outline) {
+    const middles = corners.map(({x, y}, index) => {
+      const before = corners.at(index - 1) ?? corners[0];
+      return {x: (before.x + x) / 2, y: (before.y + y) / 2};
+    });
+    path.moveTo(middles[0].x, middles[0].y);
+    corners.forEach(({x, y}, index) => {
+      const next = middles[(index + 1) % middles.length];
+      path.quadraticCurveTo(x, y, next.x, next.y);
+    });
+  }
+  return path;
+}
+
 /** Creates a function that returns the path of a mask at display size, and caches it while the mask exists.
  * @type {(side: number) => (rle: Rle) => MaskPath} */
 export function createMaskPaths(side) {

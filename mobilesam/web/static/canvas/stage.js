@@ -8,12 +8,14 @@ import {createCloseup} from './closeup.js';
 import {createCrosshair} from './crosshair.js';
 import {listenToGestures} from './gestures.js';
 import {drawCrosshair, drawMarkers} from './markers.js';
-import {createMaskPaths, drawMaskPath, paintMask, paintStrokes} from './mask_painting.js';
+import {createMaskPaths, drawMaskPath, outlinePath, paintMask, paintStrokes} from './mask_painting.js';
 import {highlightLines, createObjectLayer} from './object_layer.js';
 
 const MAX_CANVAS_SIDE = 2048;   // a larger canvas costs time and shows no more at fit
 const MAX_SCALE = 4;            // a tiny photo enlarged further is a blur,
 const MIN_SIDE_PX = 400;        // but it must be large enough to click into
+const NEXT_ALPHA = '2e';        // of the fill, appended to '#rrggbb'
+const NEXT_LINES = /** @type {[colour: string, width: number][]} */ ([['rgba(0,0,0,.45)', 3], ['rgba(255,255,255,.8)', 1.5]]);
 const MAX_MASK_DENSITY = 1.5;   // mask pixels per CSS pixel, on sharper screens too
 
 /** Creates the stage. `displaySide` is the longest side at which masks are shown; `onView` is called when the view or
@@ -31,6 +33,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
   let pointer = /** @type {Point | null} */ (null);  // the screenPoint that the mouse is over
   let rle = /** @type {Rle | null} */ (null);  // of the newest mask
   let colour = PALETTE[0];  // of that mask
+  let nextPath = /** @type {MaskPath | null} */ (null);  // of the mask that a click would make
   let highlighted = /** @type {{rle: Rle, colour: string} | null} */ (null);
   const answered = createCanvas(1, 1);  // shows it, without the strokes
   let strokes = /** @type {Stroke[]} */ ([]);  // those that the mask does not contain yet
@@ -61,6 +64,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     if (!viewport.isReady) return;
     const {toScreen} = viewport, projection = viewport.projection(), {scale, width, height} = projection;
     const context = freshContext(marks, width, height);
+    if (nextPath) drawMaskPath(context, nextPath, projection, {fill: colour + NEXT_ALPHA, lines: NEXT_LINES});
     if (highlighted) drawMaskPath(context, pathOf(highlighted.rle), projection, {lines: highlightLines(highlighted.colour)});
     tool.draw?.(context, toScreen, gesture, viewport.photo);
     drawMarkers(context, interactions, toScreen, scale, tool.marker);
@@ -205,6 +209,11 @@ export function createStage(refs, {tool, displaySide, onView}) {
     setInteractions(/** @type {Interaction[]} */ next) { interactions = next; drawMarks(); },
     /** @type {(drawn: DrawnObject[], exclusive: Exclusive) => void} */
     setObjects(drawn, exclusive) { objects.set(drawn, exclusive); drawLayers(); },
+    /** Shows faintly what a click would select. @param {Outline | null} next */
+    showNext(next) {
+      nextPath = next && {path: outlinePath(next), size: [viewport.photo.height, viewport.photo.width]};
+      drawMarks();
+    },
     /** Strengthens the outline of an object; null: of none. */
     highlight(/** @type {{rle: Rle, colour: string} | null} */ next) {
       if (next === highlighted) return;

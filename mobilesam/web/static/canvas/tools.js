@@ -8,14 +8,14 @@ const DOUBLE_CLICK_MS = 400;    // the second click of a double click does nothi
 
 /** Creates the tool for prompts: a click is a point, a drag is a box; markers can be dragged, and points clicked away.
  * `isRemoving` tells whether clicks are negative without the right button too, and `objectAt` which other object a positive
- * click would select. While a marker is dragged `onDrag` gets the interactions with it where it is, `onReplace` when it is dropped.
+ * click would select. While a box is drawn `onDraw` gets it, and null at the end. While a marker is dragged `onDrag` gets the interactions with it where it is, `onReplace` when it is dropped.
  * @param {{interactions: () => Interaction[], isRemoving: () => boolean, objectAt: (imagePoint: Point) => PhotoObject | null,
- *   onPoint: (point: Point & {label: number}) => void, onBox: (box: Box) => void, onSelect: (object: PhotoObject) => void,
+ *   onDraw: (box: Box | null) => void, onPoint: (point: Point & {label: number}) => void, onBox: (box: Box) => void, onSelect: (object: PhotoObject) => void,
  *   onDrag: (interactions: Interaction[]) => void, onReplace: (interactions: Interaction[]) => void,
  *   onHover: (imagePoint: Point | null) => void}} options
  * @returns {Tool & {marker: Marker | null}} */
 export function createPromptTool({
-  interactions, isRemoving, objectAt, onPoint, onBox, onSelect, onDrag, onReplace, onHover,
+  interactions, isRemoving, objectAt, onDraw, onPoint, onBox, onSelect, onDrag, onReplace, onHover,
 }) {
   let held = /** @type {{marker: Marker, interactions: Interaction[], moved: Interaction[]} | null} */ (null);
   let hovered = /** @type {{marker: Marker | null, interactions: Interaction[]}} */ ({marker: null, interactions: []});
@@ -32,6 +32,12 @@ export function createPromptTool({
     if (JSON.stringify(next[marker.index]) === JSON.stringify(moved[marker.index])) return;
     held.moved = next;
     onDrag(next);
+  }
+
+  /** The box that a drag draws; null where it draws none. @param {Gesture} gesture */
+  function drawnBox({from, to, isNegative, scale}) {
+    const isThin = Math.min(Math.abs(to.x - from.x), Math.abs(to.y - from.y)) * scale < MIN_BOX_PX;
+    return isNegative || isRemoving() || isThin ? null : boxBetween(from, to);
   }
 
   /** Puts the marker down where it is; not `isKept`: where it was. @param {boolean} isKept */
@@ -60,16 +66,21 @@ export function createPromptTool({
       held = marker && {marker, interactions: interactions(), moved: interactions()};
     },
     move(gesture) {
-      if (gesture.moved) drag(gesture);
+      if (!gesture.moved) return;
+      if (held) drag(gesture);
+      else onDraw(drawnBox(gesture));
     },
     end(gesture) {
-      const {from, to, moved, isNegative, scale} = gesture;
-      if (!moved) return click(gesture);
+      if (!gesture.moved) return click(gesture);
       if (held) return drop(true);
-      const isThin = Math.min(Math.abs(to.x - from.x), Math.abs(to.y - from.y)) * scale < MIN_BOX_PX;
-      if (!isNegative && !isRemoving() && !isThin) onBox(boxBetween(from, to));
+      const box = drawnBox(gesture);
+      onDraw(null);
+      if (box) onBox(box);
     },
-    cancel() { drop(false); },
+    cancel() {
+      onDraw(null);
+      drop(false);
+    },
     draw(context, toScreen, gesture) {
       if (gesture?.moved && !held) drawBox(context, boxBetween(gesture.from, gesture.to), toScreen, true);
     },

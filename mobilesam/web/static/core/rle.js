@@ -106,3 +106,24 @@ export function hasPixel(rle, x, y) {
   }
   return low % 2 === 1 && low < ends.length;
 }
+
+/** A mask as an RLE (rleToString in pycocotools). @param {Bitmap} mask @returns {Rle} */
+export function encodeRle({size, data}) {
+  const runs = /** @type {number[]} */ ([]);
+  for (let position = 0, value = 0; position < data.length; value = 1 - value) {
+    const next = data.indexOf(1 - value, position), end = next < 0 ? data.length : next;
+    runs.push(end - position);
+    position = end;
+  }
+  let counts = '';
+  runs.forEach((run, index) => {
+    let rest = index > 2 ? run - runs[index - 2] : run, isMore = true;
+    while (isMore) {
+      const bits = rest & 0x1f;
+      rest >>= 5;
+      isMore = rest !== (bits & 0x10 ? -1 : 0);
+      counts += String.fromCharCode(bits + (isMore ? 0x20 : 0) + 48);
+    }
+  });
+  return {size, counts};
+}

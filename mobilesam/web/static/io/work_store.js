@@ -85,6 +85,10 @@ export function createWorkStore() {
     exportOptions: async () => (await read('settings', 'export'))?.options ?? {},
     /** @param {Record<string, string | boolean>} options */
     saveExportOptions: (options) => write('settings', 'export', {options}).catch(() => {}),
+    /** Whether the mask under the pointer is to be shown. */
+    hasPreview: async () => (await read('settings', 'preview'))?.isOn ?? true,
+    /** @param {boolean} isOn */
+    setPreview: (isOn) => write('settings', 'preview', {isOn}).catch(() => {}),
     /** The class list. @type {() => Promise<readonly string[]>} */
     classes: async () => (await read('settings', 'classes'))?.names ?? [],
     /** @param {readonly string[]} names */

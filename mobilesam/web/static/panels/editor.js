@@ -8,6 +8,7 @@ import {cropIn, isAnswerable, lastPrompt, strokesSince} from '../core/interactio
 import {REACH_PX, markerAt, withoutMarker} from '../core/markers.js';
 import {createUndoStack} from '../core/undo_stack.js';
 import {createCrops} from './crops.js';
+import {createNextMask} from './next_mask.js';
 
 const ZOOM_STEP = 1.5;          // of a button or a key
 const SLOW_MS = 400;            // users notice such a wait
@@ -16,15 +17,17 @@ const PREVIEW_DELAY_MS = 80;    // a pointer that passes over the candidates req
 
 /** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks; `isClean` says
  * whether the mask is to be cleaned. `objectAt` returns the object that a click selects where nothing is edited yet, and
- * `onHover` gets the imagePoint of the pointer.
+ * `onHover` gets the imagePoint of the pointer. `decoder` is the browser's own, and `previewSetting` whether it is wanted.
  * @param {Page} page
- * @param {{ask: (name: string, query: object, onTrouble?: () => void) => Promise<any>, leaveMasks: () => boolean,
+ * @param {{ask: (name: string, query: object, onTrouble?: () => void) => Promise<any>, decoder: LocalDecoder,
+ *   previewSetting: {isRemembered: () => Promise<boolean>, remember: (isOn: boolean) => void}, leaveMasks: () => boolean,
  *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean,
  *   objectAt: (imagePoint: Point) => PhotoObject | null, onSelect: (object: PhotoObject) => void,
  *   onHover: (imagePoint: Point | null) => void}} handlers */
-export function createEditor({refs, store, limits, fail, clearAlert}, {
-  ask, leaveMasks, maskTool, onReply, isClean, objectAt, onSelect, onHover,
+export function createEditor(page, {
+  ask, decoder, previewSetting, leaveMasks, maskTool, onReply, isClean, objectAt, onSelect, onHover,
 }) {
+  const {refs, store, limits, fail, clearAlert} = page;
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
   // The interactions whose newest mask the server has sent; a restored mask may be that of earlier ones.
   let confirmed = /** @type {Interaction[] | null} */ (null);
@@ -43,9 +46,10 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
   const requestMask = coalesced(async () => {
     const {photo, interactions, preview, askedSeq} = store.get(), wanted = preview?.interactions ?? interactions;
     if (!photo || !isAnswerable(wanted) || (wanted === confirmed && isFineEnough())) return;
+    if (preview && decoder.canAnswer(photo, wanted)) return;
     const mine = previews, clean = isClean();
     const slowText = isCropAnswered(wanted) ? 'Finding the mask…' : 'Encoding the visible part…';
-    const slow = setTimeout(() => store.set({slowText}), SLOW_MS);
+    const slow = setTimeout(() => { if (!isShown(wanted)) store.set({slowText}); }, SLOW_MS);
     store.set({askedSeq: askedSeq + 1});
     const reply = await ask('segment', {interactions: wanted, clean, side: stage.maskSide},
       () => store.set({slowText: 'No answer yet, trying again…'}));
@@ -56,6 +60,31 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     else if (preview) receivePreview(reply, wanted, mine === previews);
   });
 
+  /** Whether the browser's own answer to these interactions shows. @param {Interaction[]} interactions */
+  function isShown(interactions) {
+    const {reply, answered} = store.get();
+    return answered === interactions && reply?.isLocal === true;
+  }
+
+  /** Shows the browser's own answer where it can give one: to the interactions until the server's comes, to a preview
+   * instead of the server's. */
+  async function answerLocally() {
+    const {photo, interactions, preview} = store.get(), wanted = preview?.interactions ?? interactions;
+    if (wanted === confirmed || !isAnswerable(wanted) || !decoder.canAnswer(photo, wanted)) return;
+    const mine = previews, clean = isClean();
+    const reply = await decoder.reply({interactions: wanted, clean, side: stage.maskSide, thumbnailSide: limits.thumbnail_side});
+    const now = store.get();
+    if (!reply || isClean() !== clean) return;
+    if (preview && now.preview && mine === previews) store.set({preview: {...now.preview, reply, answered: wanted}});
+    else if (now.interactions === wanted && wanted !== confirmed) showReply(reply);
+  }
+
+  /** Answers the newest interactions, or the preview. */
+  function answer() {
+    answerLocally();
+    requestMask();
+  }
+
   const undoStack = createUndoStack((interactions) => {
     leaveMasks();
     stopPreview();
@@ -63,7 +92,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     if (!isAnswerable(interactions)) showReply(null);
     if (interactions === confirmed) clearAlert();       // of what was undone
     encodeAhead();
-    requestMask();
+    answer();
   });
 
   /** Prepares for the first click on an object. */
@@ -71,12 +100,14 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     if (!undoStack.interactions.length) crops.encodeAtRest();
   }
 
-  /** Appends a point or a box. The first one on an object may be answered from a crop.
-   * @param {Interaction} prompt */
-  function addPrompt(prompt) {
+  /** The interactions with one more point or box. The first one on an object may be answered from a crop.
+   * @param {Interaction} prompt @returns {Interaction[]} */
+  function withPrompt(prompt) {
     const {interactions} = undoStack, box = interactions.length ? null : crops.current;
-    undoStack.replace([...interactions, .../** @type {Interaction[]} */ (box ? [{type: 'crop', box}] : []), prompt]);
+    return [...interactions, .../** @type {Interaction[]} */ (box ? [{type: 'crop', box}] : []), prompt];
   }
+
+  const addPrompt = (/** @type {Interaction} */ prompt) => undoStack.replace(withPrompt(prompt));
 
   /** Whether an earlier reply came from the crop of the interactions, if they have one.
    * @param {Interaction[]} interactions */
@@ -97,7 +128,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
   function showPreview(interactions) {
     const {preview} = store.get();
     store.set({preview: {reply: null, answered: [], ...preview, interactions}});
-    requestMask();
+    answer();
   }
 
   /** @type {(reply: any, answered: Interaction[], isCurrent: boolean) => void} */
@@ -115,7 +146,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
 
   function endPreview() {
     stopPreview();
-    requestMask();              // where the preview came before an answer
+    answer();                   // where the preview came before an answer
   }
 
   /** Replaces the interactions by those of a preview. Its newest mask shows until they are answered themselves.
@@ -124,14 +155,19 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     const {preview} = store.get();
     if (preview?.reply) {
       showReply(preview.reply, preview.answered, null);
-      confirmed = preview.answered;
+      confirmed = preview.reply.isLocal ? null : preview.answered;
     }
     undoStack.replace(interactions);
   }
 
   const promptTool = createPromptTool({
-    isRemoving, onSelect, onHover, interactions: () => undoStack.interactions,
+    isRemoving, onSelect, interactions: () => undoStack.interactions,
     objectAt: (imagePoint) => (undoStack.interactions.length && !store.get().combining ? null : objectAt(imagePoint)),
+    onHover(imagePoint) {
+      onHover(imagePoint);
+      nextMask.hover(imagePoint);
+    },
+    onDraw: (box) => nextMask.drag(box),
     onDrag: (interactions) => (interactions === undoStack.interactions ? endPreview() : showPreview(interactions)),
     onReplace: commit,
     onPoint(point) {
@@ -155,6 +191,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     },
   });
   const crops = createCrops(store, {visible: () => stage.visible, encode: (crop) => ask('encode_crop', {crop})});
+  const nextMask = createNextMask(page, {decoder, withPrompt, isClean, objectAt, ...previewSetting});
 
   function showBrushSize() {
     const text = Math.round(brush.size) + ' px';
@@ -205,6 +242,8 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     }
     if (isEdited) stage.setInteractions(isMasks ? [] : state.preview?.interactions ?? state.interactions);
     if (isEdited || state.reply !== previous.reply || state.activeColour !== previous.activeColour) showMask();
+    if (state.nextMask !== previous.nextMask) stage.showNext(state.nextMask);
+    if (state.decoder !== previous.decoder) answer();
   });
 
   function setTool(/** @type {ToolName} */ tool) {
@@ -255,7 +294,7 @@ export function createEditor({refs, store, limits, fail, clearAlert}, {
     /** Replaces the mask by one for the same interactions. */
     askAgain() {
       confirmed = null;
-      requestMask();
+      answer();
     },
     /** Does something as soon as the newest interactions are answered, unless they change before. */
     whenAnswered(/** @type {() => void} */ act) {

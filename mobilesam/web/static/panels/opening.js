@@ -33,9 +33,9 @@ export function createOpening(page, {loader, reserve, onOpened}) {
   }
 
   /** @type {(reply: any, key: string, file: File, picture: ImageBitmap | null) => Promise<Photo>} */
-  async function toPhoto({token, size: [height, width], preview}, key, file, picture) {
+  async function toPhoto({token, size: [height, width], preview, decoder}, key, file, picture) {
     const isUsable = picture && !preview && haveSameShape(picture, {width, height});
-    return {key, token, file, width, height, picture: isUsable ? picture : await loader.preview(token)};
+    return {key, token, file, width, height, decoder, picture: isUsable ? picture : await loader.preview(token)};
   }
 
   function end() {
@@ -91,7 +91,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
     progress.end();
     if (isShown()) setBusy('');
     if (!isWanted()) return {ok: false, error: 'Another photo was opened.'};
-    if (reply.ok) store.set({photo: {...forgotten, token: reply.token}, encodeCost: encodeCost(reply)});
+    if (reply.ok) store.set({photo: {...forgotten, token: reply.token, decoder: reply.decoder}, encodeCost: encodeCost(reply)});
     return reply;
   }
 

@@ -32,6 +32,9 @@ const initialState = {
   reply: /** @type {Reply | null} */ (null),                    // whose mask is on the stage
   answered: /** @type {Interaction[]} */ ([]),                  // the interactions that it answers
   preview: /** @type {Preview | null} */ (null),
+  nextMask: /** @type {Outline | null} */ (null),               // that a click at the pointer would make
+  hasPreview: true,             // whether the user wants to see it
+  decoder: /** @type {DecoderState} */ ('idle'),                // the browser's own
   objects: /** @type {PhotoObject[]} */ ([]),
   activeId: 0,
   activeColour: PALETTE[0],
@@ -82,6 +85,8 @@ const attributes = (/** @type {PageState} */ state) => ({
   masks: String(state.maskCount),
   ticked: String(state.tickedCount),
   hovered: String(state.hovered?.id ?? 0),
+  decoder: state.decoder,
+  next: yesOrNo(state.nextMask),
 });
 
 /** Writes the data- attributes of the page. No script reads them. */
