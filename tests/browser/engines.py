@@ -22,8 +22,8 @@ WAIT_S = WAIT_MS / 1000
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element in WebDriver's JSON
 CAPABILITIES = {"pageLoadStrategy": "none"}  # do not wait: complaints are listened for at once
 
-# A port that the system chooses; and all hosts but this one behind a proxy that does not exist, as
-# the tests run offline.
+# A port that the system chooses; all hosts but this one behind a proxy that does not exist, as the
+# tests run offline; and a mouse (2: fine, 4: hover), which it does not find without a screen.
 _FIREFOX_PREFERENCES = """
 user_pref("marionette.port", 0);
 user_pref("network.proxy.type", 1);
@@ -31,6 +31,8 @@ user_pref("network.proxy.http", "127.0.0.1");
 user_pref("network.proxy.http_port", 9);
 user_pref("network.proxy.ssl", "127.0.0.1");
 user_pref("network.proxy.ssl_port", 9);
+user_pref("ui.primaryPointerCapabilities", 6);
+user_pref("ui.allPointerCapabilities", 6);
 """
 # False until the page at the address has begun. The script element runs as a script of the page.
 _LISTEN = r"""const [url] = arguments;

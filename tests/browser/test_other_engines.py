@@ -45,6 +45,22 @@ def test_a_visit_goes_as_in_chromium(visit, photo):
     assert visit.complaints == ["console: one"]  # so any others would have been there
 
 
+def test_the_browser_decodes_as_in_chromium_unless_it_is_too_slow(visit, photo):
+    visit.set_preview(True)
+    visit.open(photo)
+    visit.page.mouse.move(*visit.place(*LEFT.centre))
+    state = "document.querySelector('.sam').dataset.decoder"
+    visit.wait_for(f"() => ['ready', 'off'].includes({state})")
+    if visit.data("decoder") == "ready":
+        visit.page.mouse.move(*visit.place(*RIGHT.centre))
+        visit.wait_for(
+            f"() => document.querySelector('.sam').dataset.next === 'yes' || {state} === 'off'"
+        )
+    visit.click(RIGHT.centre)
+    assert iou(visit.mask(), RIGHT.mask()) > 0.9
+    assert visit.complaints == []
+
+
 def box_around(disc):
     x0, y0, x1, y1 = disc.box
     return (x0 - 3, y0 - 3), (x1 + 3, y1 + 3)
