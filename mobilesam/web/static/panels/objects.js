@@ -265,7 +265,10 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       const kept = objects.active;
       objects.next();
       if (objects.active === kept) return;
-      if (!isTouch) return list.focusName(kept.id);
+      if (!isTouch) {
+        list.focusName(kept.id);
+        return tell('', () => edit(kept.id));
+      }
       tell(`Kept as ${quoted(kept.name)}.`, () => {
         store.set({isSheetOpen: true});
         list.focusName(kept.id);

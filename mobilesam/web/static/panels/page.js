@@ -114,7 +114,7 @@ function showMessages(/** @type {Page} */ {refs, store}) {
     }
     if (note !== previous.note) {
       clearTimeout(noteTimer);
-      refs.note.hidden = !note;
+      refs.note.hidden = !note?.text;
       refs.noteText.textContent = note?.text ?? '';
       refs.noteUndo.textContent = note?.label ?? '';
       // Undo still undoes what it told of.
@@ -139,7 +139,7 @@ export function createPage(root, {limits, examples}) {
     clearAlert() { if (!store.get().alert?.isWarning) store.set({alert: null}); },
     warn(/** @type {string} */ text) { store.set({alert: {text, kind: 'error', isWarning: true}, failureCount: store.get().failureCount + 1}); },
     setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
-    /** Shows a note with a button. @param {string} text @param {() => void} act */
+    /** Shows a note with a button, or without words offers only Undo. @param {string} text @param {() => void} act */
     tell(text, act, label = 'Undo') {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
     },
