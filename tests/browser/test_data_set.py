@@ -14,6 +14,18 @@ from tests.serving import Disc, draw
 
 _VERTICES = """(word) => (
   document.querySelector('[data-part=set-vertices]').innerText.includes(word))"""
+_FORGET = """async (name) => {
+  const settled = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await settled(indexedDB.open('mobilesam'));
+  const table = database.transaction('works', 'readwrite').objectStore('works');
+  for (const key of await settled(table.getAllKeys())) {
+    if ((await settled(table.get(key))).name === name) await settled(table.delete(key));
+  }
+  database.close();
+}"""
 SIZES = ((300, 200), (320, 210), (340, 220))
 
 
@@ -116,6 +128,14 @@ def test_a_photo_that_is_done_is_background_and_others_are_left_out(three):
     document = json.loads(export(three, "coco_rle").read("annotations/instances_train.json"))
     assert len(document["images"]) == 3
     assert len(document["annotations"]) == 4
+
+
+def test_a_photo_whose_work_is_gone_is_named_and_the_others_are_exported(three):
+    three.page.evaluate(_FORGET, "photo (300).png")  # as another tab can
+    open_dialog(three)
+    document = json.loads(export(three, "coco_rle").read("annotations/instances_train.json"))
+    assert [one["file_name"] for one in document["images"]] == ["photo (320).png"]
+    assert "photo (300).png (The work in this photo is gone" in three.text("set-progress")
 
 
 def test_without_any_object_the_page_says_what_to_do(empty_demo, photo):

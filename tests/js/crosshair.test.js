@@ -4,10 +4,10 @@ import {beforeEach, test} from 'node:test';
 import {createCrosshair} from '../../mobilesam/web/static/canvas/crosshair.js';
 import {createViewport} from '../../mobilesam/web/static/core/viewport.js';
 
-let calls, isInProgress, viewport, crosshair;
+let calls, moves, isInProgress, viewport, crosshair;
 
 beforeEach(() => {
-  [calls, isInProgress] = [[], false];
+  [calls, moves, isInProgress] = [[], [], false];
   viewport = createViewport(() => ({width: 900, height: 600, photoWidth: 900}), () => {});     // 3 CSS pixels a photo pixel
   viewport.open({width: 300, height: 200});
   crosshair = createCrosshair(viewport, {
@@ -19,7 +19,7 @@ beforeEach(() => {
     },
     move: ([at], moved) => calls.push(['move', at.x, at.y, moved]),
     end() { isInProgress = false; calls.push(['end']); },
-  }, () => {}, () => {});
+  }, ({x, y}) => moves.push([x, y]), () => {});
 });
 
 const at = () => [crosshair.imagePoint.x, crosshair.imagePoint.y];
@@ -39,6 +39,16 @@ test('a step is six pixels on the screen, at least one of the photo, and eight t
   viewport.transform(13, {x: 450, y: 300}, {x: 450, y: 300});
   crosshair.step(-1, 0, false);
   assert.deepEqual(at(), [151.5, 84.5]);
+});
+
+test('it leads the preview only after an arrow key', () => {
+  crosshair.show();
+  crosshair.mark(false);
+  assert.deepEqual(moves, []);
+  crosshair.step(1, 0, false);
+  crosshair.hide();
+  crosshair.step(1, 0, false);
+  assert.deepEqual(moves, [[152.5, 100.5], [152.5, 100.5]]);
 });
 
 test('it stays on the photo', () => {

@@ -53,13 +53,17 @@ test('a photo that the browser no longer has is reported as such', async () => {
   await assert.rejects(get({file: null}, [clicked('cat')]), /does not have it any more/);
 });
 
-const photos = {
-  a: {...PHOTO, objects: [loaded('cat', RLE)]},
-  b: {...PHOTO, key: 'b', name: 'b.png', file: null, objects: [clicked('cat')]},
-  c: {...PHOTO, key: 'c', name: 'c.png', objects: []},
-};
+const KEYS = ['a', 'b', 'c'];
+let photos;
+beforeEach(() => {
+  photos = {
+    a: {...PHOTO, objects: [loaded('cat', RLE)]},
+    b: {...PHOTO, key: 'b', name: 'b.png', file: null, objects: [clicked('cat')]},
+    c: {...PHOTO, key: 'c', name: 'c.png', objects: []},
+  };
+});
 const run = (isWanted = () => true, options = OPTIONS) => createDataSetExport({call, getExactMasks: getExactMasks()})(
-  options, ['a', 'b', 'c'], async (key) => photos[key], () => {}, isWanted);
+  options, KEYS.map((key) => ({key, name: key + '.png'})), async (key) => photos[key] ?? assert.fail('gone'), () => {}, isWanted);
 
 test('a photo that fails is named, and the others are in the file', async () => {
   const {reply, failures} = await run();
@@ -68,6 +72,14 @@ test('a photo that fails is named, and the others are in the file', async () => 
   const sent = calls.filter(([, {photo}]) => photo).map(([, query]) => query);
   assert.deepEqual(sent.map(({n, photo}) => [n, photo.name, photo.objects.length, photo.path]), [[0, 'a.png', 1, null], [2, 'c.png', 0, null]]);
   assert.deepEqual(calls[0], ['dataset', {format: 'yolo', classes: ['cat'], split: [100, 0, 0], seed: 0, tolerance: 0, photos: ['a', 'b', 'c']}]);
+});
+
+test('a photo whose work is gone is named, and the others are in the file', async () => {
+  delete photos.a;
+  const {reply, failures} = await run();
+  assert.equal(reply.name, 'dataset.zip');
+  assert.deepEqual(failures[0], {name: 'a.png', error: 'gone'});
+  assert.deepEqual(calls.filter(([, {photo}]) => photo).map(([, {n}]) => n), [2]);
 });
 
 test('a stopped export sends nothing more', async () => {

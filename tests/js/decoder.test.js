@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises';
 import {before, test} from 'node:test';
 
 import {createDecoder} from '../../mobilesam/web/static/decoder/instance.js';
+import {halves} from './masks.js';
 
 const FOLDER = new URL('../../mobilesam/web/static/decoder/', import.meta.url);
 const EMBEDDING_VALUES = 64 * 64 * 256;
@@ -15,16 +16,6 @@ async function fetchBytes(name) {
 }
 
 const bufferOf = (bytes) => bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-
-/** Seeded float16 values of magnitude 0.03 to 0.06, of either sign. */
-function halves(count, seed) {
-  const values = new Uint16Array(count);
-  for (let i = 0, state = seed; i < count; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    values[i] = 0x2800 | (state >>> 17 & 0x83ff);
-  }
-  return values.buffer;
-}
 
 let weights, decoder;
 

@@ -93,7 +93,7 @@ test('a photo without an embedding is left to the server, the next one is not', 
   assert.ok(decoder.canAnswer(PHOTO, [POINT]));
 });
 
-test('an error, a script that does not load and a late answer end it for good', async () => {
+test('an error, a script that does not load and a late answer end it until it is stopped', async () => {
   const ends = [
     (worker) => worker.report({name: 'failed', token: null}),
     (worker) => worker.dispatchEvent(new Event('error')),
@@ -110,7 +110,9 @@ test('an error, a script that does not load and a late answer end it for good', 
     decoder.open(OTHER);
     assert.equal(workers.length, count);
     decoder.stop();
-    assert.equal(states.at(-1), 'off');
+    assert.equal(states.at(-1), 'idle');
+    assert.notEqual(ready(), worker);
+    assert.equal(states.at(-1), 'ready');
   }
 });
 

@@ -1,4 +1,4 @@
-// Masks for the tests: pictures of '.' and '#', and an encoder of COCO's compressed counts.
+// Masks and numbers for the tests: pictures of '.' and '#', an encoder of COCO's compressed counts, and halves.
 
 /** A bitmap from rows of '.' and '#'. */
 export function bitmapOf(rows) {
@@ -54,4 +54,14 @@ export function discRle(height, width, cx, cy, radius) {
   }
   if (position < height * width) runs.push(height * width - position);
   return {rle: rleOfRuns([height, width], runs), area: inside};
+}
+
+/** Seeded float16 values of magnitude 0.03 to 0.06, of either sign. */
+export function halves(count, seed) {
+  const values = new Uint16Array(count);
+  for (let i = 0, state = seed; i < count; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    values[i] = 0x2800 | (state >>> 17 & 0x83ff);
+  }
+  return values.buffer;
 }

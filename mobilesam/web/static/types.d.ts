@@ -35,7 +35,7 @@ type DecoderOffer = {
   weights: {path: string, bytes: number, integrity: string}, embedding: {path: string, bytes: number},
   input_size: [height: number, width: number], confidence_weight: number,
 };
-/** The browser's decoder: `refused` is for the open photo only, `off` for good. */
+/** The browser's decoder: `refused` is for the open photo only, `off` until it is stopped. */
 type DecoderState = 'idle' | 'loading' | 'ready' | 'refused' | 'off';
 /** What the browser's decoder answers: `side` is the longest side of the mask, `thumbnailSide` that of the candidates. */
 type ReplyQuery = {interactions: Interaction[], clean: boolean, side: number, thumbnailSide: number};
@@ -46,7 +46,7 @@ type LocalDecoder = {
   // Null: there is no answer, or a newer query of this kind took its place. Replies go before outlines.
   reply: (query: ReplyQuery) => Promise<Reply | null>,
   outline: (query: OutlineQuery) => Promise<Outline | null>,
-  stop: () => void,                     // frees the memory until the next photo is prepared
+  stop: () => void,                     // frees the memory, and starts afresh when the next photo is prepared
 };
 
 /** What a server function returns; `isLost`: no answer came; `crops` must be encoded first. */

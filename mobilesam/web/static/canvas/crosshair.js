@@ -6,7 +6,8 @@ const STEP_PX = 6;              // of an arrow key, on the screen; at least one 
 const LARGE_STEPS = 8;          // of an arrow key with Shift
 const MARGIN_PX = 32;           // between the crosshair and the edge of the canvas
 
-/** Creates the crosshair; its gesture in progress is a box.
+/** Creates the crosshair; its gesture in progress is a box. `onMove` gets where an arrow key has moved it: one that only
+ * shows, as after a name was typed, leaves the lead to the mouse.
  * @param {Viewport} viewport @param {GestureHandlers} gestures
  * @param {(imagePoint: Point) => void} onMove @param {() => void} onHide */
 export function createCrosshair(viewport, gestures, onMove, onHide) {
@@ -19,7 +20,6 @@ export function createCrosshair(viewport, gestures, onMove, onHide) {
     at = {x: x + 0.5, y: y + 0.5};
     isShown = true;
     if (gestures.isInProgress) gestures.move([at], true);
-    onMove(at);
     viewport.reveal(at, MARGIN_PX);
     return at;
   }
@@ -41,9 +41,9 @@ export function createCrosshair(viewport, gestures, onMove, onHide) {
     reset() { at = null; isShown = false; },
     /** @type {(dx: number, dy: number, isLarge: boolean) => void} */
     step(dx, dy, isLarge) {
-      if (!isShown || !at) { show(); return; }
+      if (!isShown || !at) return onMove(show());
       const step = Math.max(1, Math.round(STEP_PX / viewport.projection().scale)) * (isLarge ? LARGE_STEPS : 1);
-      moveTo({x: at.x + dx * step, y: at.y + dy * step});
+      onMove(moveTo({x: at.x + dx * step, y: at.y + dy * step}));
     },
     /** Clicks, or ends the box. @param {boolean} isNegative */
     mark(isNegative) {

@@ -8,7 +8,7 @@ const DOUBLE_CLICK_MS = 400;    // the second click of a double click does nothi
 
 /** Creates the tool for prompts: a click is a point, a drag is a box; markers can be dragged, and points clicked away.
  * `isRemoving` tells whether clicks are negative without the right button too, and `objectAt` which other object a positive
- * click would select. While a box is drawn `onDraw` gets it, and null at the end. While a marker is dragged `onDrag` gets the interactions with it where it is, `onReplace` when it is dropped.
+ * click would select. While a box is drawn `onDraw` gets it, and null at the end, after `onBox`. While a marker is dragged `onDrag` gets the interactions with it where it is, `onReplace` when it is dropped.
  * @param {{interactions: () => Interaction[], isRemoving: () => boolean, objectAt: (imagePoint: Point) => PhotoObject | null,
  *   onDraw: (box: Box | null) => void, onPoint: (point: Point & {label: number}) => void, onBox: (box: Box) => void, onSelect: (object: PhotoObject) => void,
  *   onDrag: (interactions: Interaction[]) => void, onReplace: (interactions: Interaction[]) => void,
@@ -74,8 +74,8 @@ export function createPromptTool({
       if (!gesture.moved) return click(gesture);
       if (held) return drop(true);
       const box = drawnBox(gesture);
-      onDraw(null);
       if (box) onBox(box);
+      onDraw(null);
     },
     cancel() {
       onDraw(null);

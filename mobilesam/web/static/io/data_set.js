@@ -7,7 +7,7 @@ import {upload} from './server.js';
  *   objects: ExportedObject[], exclusive: Exclusive}} PhotoToExport */
 
 /** Returns the reply with the file's `path` and `name`, and what failed by the name of the photo; null once it is not wanted.
- * @typedef {(options: DataSetOptions, keys: string[], photoOf: (key: string) => Promise<PhotoToExport>,
+ * @typedef {(options: DataSetOptions, photos: {key: string, name: string}[], photoOf: (key: string) => Promise<PhotoToExport>,
  *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
  *   Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} ExportDataSet */
 
@@ -31,24 +31,23 @@ export function createDataSetExport({call, getExactMasks}) {
 
   /** Sends all photos once, or until the server has lost the data set or does not answer.
    * @type {ExportDataSet} */
-  async function attempt({withPhotos, ...options}, keys, photoOf, onProgress, isWanted) {
+  async function attempt({withPhotos, ...options}, photos, photoOf, onProgress, isWanted) {
     const failures = /** @type {{name: string, error: string}[]} */ ([]);
-    const begun = await call('dataset', {...options, photos: keys});
+    const begun = await call('dataset', {...options, photos: photos.map(({key}) => key)});
     if (!begun.ok) return {reply: begun, failures};
-    for (const [n, key] of keys.entries()) {
+    for (const [n, {key, name}] of photos.entries()) {
       if (!isWanted()) return null;
-      const photo = await photoOf(key);
       onProgress(n, '');
       try {
-        const reply = await send(photo, begun.dataset, n, withPhotos, (text) => onProgress(n, text), isWanted);
+        const reply = await send(await photoOf(key), begun.dataset, n, withPhotos, (text) => onProgress(n, text), isWanted);
         if (!reply.ok && (reply.expired || reply.isLost)) return {reply, failures};
-        if (!reply.ok) failures.push({name: photo.name, error: reply.error});
+        if (!reply.ok) failures.push({name, error: reply.error});
       } catch (error) {
-        failures.push({name: photo.name, error: /** @type {Error} */ (error).message});
+        failures.push({name, error: /** @type {Error} */ (error).message});
       }
     }
     if (!isWanted()) return null;
-    onProgress(keys.length, '');
+    onProgress(photos.length, '');
     return {reply: await call('dataset', {dataset: begun.dataset, finish: true}), failures};
   }
 

@@ -35,7 +35,7 @@ export async function tabName() {
   return {tab, origin: name ?? tab};
 }
 
-/** Opens the database; rejects where the browser keeps nothing. */
+/** Opens the database; rejects where the browser keeps nothing, or a tab with an older page does not let go of it. */
 export async function openDatabase() {
   const request = indexedDB.open(DATABASE, VERSION);
   request.onupgradeneeded = () => {
@@ -43,9 +43,14 @@ export async function openDatabase() {
     for (const name of Array.from(result.objectStoreNames)) result.deleteObjectStore(name);
     for (const name of TABLES) result.createObjectStore(name).createIndex('savedAt', 'savedAt');
   };
-  const database = await settled(request);
-  database.onversionchange = () => database.close();    // a newer page in another tab needs another format
-  return database;
+  const blocked = new Promise((_, reject) => {
+    request.onblocked = () => reject(new Error('Another tab uses a database of an older format.'));
+  });
+  const opened = settled(request).then((database) => {
+    database.onversionchange = () => database.close();  // a newer page in another tab needs another format
+    return database;
+  });
+  return Promise.race([opened, blocked]);
 }
 
 /** Does something with a table, and waits until that is on disk.

@@ -1,4 +1,4 @@
-// The worker that decodes masks: it fetches the decoder with its weights once, and the embedding of every photo.
+// The worker that decodes masks: it fetches the decoder with its weights when they are new, and the embedding of every photo.
 /** @import {Prediction, Prompt} from '../core/replay.js' */
 /** @import {Decoder} from '../decoder/instance.js' */
 import {bestCandidate} from '../core/candidates.js';
@@ -18,7 +18,8 @@ const MASK_LENGTH = 256 * 256;
 const SLOW_MS = 150;
 const TRIALS = 3;               // one of so many decodes must be quicker: the machine may be busy for a moment
 
-let loading = /** @type {Promise<Decoder> | null} */ (null), decoder = /** @type {Decoder | null} */ (null);
+let loading = /** @type {{path: string, loaded: Promise<Decoder>} | null} */ (null);     // the newest decoder
+let decoder = /** @type {Decoder | null} */ (null);
 let photo = /** @type {{token: string, size: Size, offer: DecoderOffer} | null} */ (null);
 let predictions = /** @type {Map<string, Prediction>} */ (new Map());
 let decodes = 0, fastestMs = Infinity;
@@ -32,10 +33,14 @@ async function fetchBytes(url, options) {
   return response.arrayBuffer();
 }
 
+/** The decoder with the weights that the server offers: after a restart they may be others. */
 function load(/** @type {DecoderOffer} */ {weights: {path, integrity}}) {
-  loading ??= fetchBytes(new URL(path, ROOT), {integrity}).then(
+  if (loading?.path === path) return loading.loaded;
+  const loaded = fetchBytes(new URL(path, ROOT), {integrity}).then(
     (weights) => createDecoder((name) => fetchBytes(new URL(name, DECODER)), weights));
-  return loading;
+  loading = {path, loaded};
+  loaded.catch(() => { if (loading?.loaded === loaded) loading = null; });
+  return loaded;
 }
 
 /** The embedding of a photo; null if the server refuses it, or sends something else. @type {(token: string, offer: DecoderOffer) => Promise<ArrayBuffer | null>} */

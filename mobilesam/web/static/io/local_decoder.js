@@ -1,5 +1,5 @@
 // Decodes masks in the browser, in a worker. It needs the decoder's weights once and the embedding of each photo; whatever
-// goes wrong switches it off without a word, and the server answers as before.
+// goes wrong switches it off without a word until the user switches it off and on; the server answers as before.
 /** @import {Order, Report} from './decoder_worker.js' */
 import {isDecodable} from '../core/replay.js';
 
@@ -98,6 +98,6 @@ export function createLocalDecoder(onState) {
     canAnswer: (photo, interactions) => state === 'ready' && photo?.token === token && isDecodable(interactions),
     reply: (query) => answer({name: 'reply', query}),
     outline: (query) => answer({name: 'outline', query}),
-    stop() { if (state !== 'off') stop('idle'); },
+    stop: () => stop('idle'),
   };
 }

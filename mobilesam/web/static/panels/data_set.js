@@ -9,7 +9,7 @@ const VERTICES_DELAY_MS = 300;
 /** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
 /** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
  *   objects: ReturnType<typeof exportedObjects>, exclusive: Exclusive}} PhotoToExport */
-/** @typedef {(options: DataSetOptions, keys: string[], photoOf: (key: string) => Promise<PhotoToExport>,
+/** @typedef {(options: DataSetOptions, photos: {key: string, name: string}[], photoOf: (key: string) => Promise<PhotoToExport>,
  *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
  *   Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} ExportDataSet */
 
@@ -30,7 +30,7 @@ export function createDataSet({refs, store, fail}, {
   let timer = 0;
 
   /** Objects without a name of their own have no class. */
-  const objectsOf = (/** @type {Work | null} */ kept) => (kept ? exportedObjects(kept.work) : []).map(
+  const objectsOf = (/** @type {Work} */ kept) => exportedObjects(kept.work).map(
     (object) => ({...object, name: isNamed(object.name) ? object.name : ''}));
 
   const tolerance = () => Number(refs.setTolerance.value);
@@ -59,10 +59,9 @@ export function createDataSet({refs, store, fail}, {
   /** @type {(key: string) => Promise<PhotoToExport>} */
   async function photoOf(key) {
     const [kept, file] = await Promise.all([work(key), fileOf(key)]);
-    const {name, size} = /** @type {Work} */ (kept);
-    return {
-      key, name, size, file, objects: objectsOf(kept), exclusive: kept?.work.exclusive ?? null,
-    };
+    if (!kept) throw new Error('The work in this photo is gone from the browser. Open the photo and select its objects again.');
+    const {name, size} = kept;
+    return {key, name, size, file, objects: objectsOf(kept), exclusive: kept.work.exclusive};
   }
 
   /** The photos to export: those with objects, and those that are done without any. */
@@ -79,7 +78,7 @@ export function createDataSet({refs, store, fail}, {
     const total = photos.length, isWanted = () => mine === exports;
     const text = (/** @type {number} */ done, more = '') => (done < total ? `Photo ${done + 1} of ${total}. ${more}` : 'Finishing the file…');
     setRunning(true, text(0));
-    const result = await exportDataSet(options(), photos.map(({key}) => key), photoOf,
+    const result = await exportDataSet(options(), photos, photoOf,
       (done, more) => { if (isWanted()) setRunning(true, text(done, more)); }, isWanted);
     if (!result || !isWanted()) return;
     const {reply, failures} = result;

@@ -1,11 +1,12 @@
 // The mask that a click at the pointer would make, or the box that is being drawn. It shows before either is made, where
-// the browser can decode it itself. The first move of the pointer over a photo has the browser get ready.
+// the browser can decode it itself, and until the mask that it became is there. The first move of the pointer over a photo has the browser get ready.
 /** @import {Page, PageState} from './page.js' */
 import {isInside, pixelAt} from '../core/geometry.js';
 
 /** What it follows from, besides the pointer. */
 const CAUSES = /** @type {const} */ ([
-  'photo', 'decoder', 'hasPreview', 'interactions', 'mode', 'tool', 'isOpening', 'isRemoving', 'combining', 'objects', 'clean', 'zoom',
+  'photo', 'decoder', 'hasPreview', 'interactions', 'answered', 'mode', 'tool', 'isOpening', 'isRemoving', 'combining', 'objects',
+  'clean', 'zoom',
 ]);
 
 /** `withPrompt` returns the interactions with another prompt, and `objectAt` the object that a click would select instead.
@@ -32,10 +33,19 @@ export function createNextMask({refs, store}, {decoder, withPrompt, isClean, obj
     store.set({nextMask: null});
   }
 
+  const queryOf = (/** @type {Interaction[]} */ interactions) => ({interactions, clean: isClean()});
+
+  /** Whether a click or a drag has made what is shown, and its mask is still to come. */
+  function isAwaited() {
+    const {interactions, answered} = store.get();
+    return asked !== '' && answered !== interactions && asked === JSON.stringify(queryOf(interactions));
+  }
+
   async function update() {
+    if (isAwaited()) return;
     const {photo} = store.get(), prompt = nextPrompt(), interactions = prompt && withPrompt(prompt);
     if (!interactions || !decoder.canAnswer(photo, interactions)) return clear();
-    const query = {interactions, clean: isClean()}, wanted = JSON.stringify(query), mine = clears;
+    const query = queryOf(interactions), wanted = JSON.stringify(query), mine = clears;
     if (wanted === asked) return;
     asked = wanted;
     const nextMask = await decoder.outline(query);
@@ -44,6 +54,7 @@ export function createNextMask({refs, store}, {decoder, withPrompt, isClean, obj
 
   store.subscribe((state, previous) => {
     refs.pointerPreview.checked = state.hasPreview;
+    if (state.photo !== previous.photo || state.failureCount !== previous.failureCount) clear();    // no mask will come
     if (CAUSES.some((key) => state[key] !== previous[key])) update();
   });
   refs.pointerPreview.addEventListener('change', () => {
