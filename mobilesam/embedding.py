@@ -45,7 +45,8 @@ class ImageEmbedding:
     @classmethod
     @torch.inference_mode()
     def of(cls, features: torch.Tensor, frame: Frame, key: str, note: str = "") -> Self:
-        """Keeps (1, 256, 64, 64) float features."""
+        """Keeps (1, 256, 64, 64) features of any float dtype, also half precision."""
+        features = features.float()  # in float16 a code of 32767 would round to 32768
         scales = features.abs().amax((2, 3), keepdim=True) / _LARGEST_CODE
         scales = scales.clamp_min(torch.finfo(torch.float32).tiny)  # a channel may be all zeros
         codes = (features / scales).round().to(torch.int16)

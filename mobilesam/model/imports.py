@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,10 @@ _COMPILER = "torch._dynamo"
 
 class _Placeholder(ModuleType):
     """Stands for a module until something other than its few given attributes is used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)  # `importlib.util.find_spec` fails without one
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -25,7 +30,8 @@ def without_compiler() -> Iterator[None]:
     """Imports inside do not import `torch._dynamo`, unless they use more of it than known here.
 
     timm marks one class, and torchvision asks in one operator whether code is being compiled;
-    neither is used here. Whatever is imported afterwards finds the real module.
+    neither is used here. Whatever is imported afterwards finds the real module. Other threads must
+    not use the compiler meanwhile: they would find the placeholders too.
     """
     if _COMPILER in sys.modules:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from mobilesam.settings import Settings
 from mobilesam.web.page import browser_decoding
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
+from mobilesam.web.server.replies import ExpiredError
 from tests.event_loop import run_async
 from tests.opening import close_tab, new_handlers, opened
 
@@ -139,7 +141,7 @@ def test_few_embeddings_are_in_memory_at_a_time_and_the_others_wait_or_are_refus
 
     def embedding_of(token: object) -> None:
         made.append(token)
-        raise browser_decoding.ExpiredError(NO_PHOTO)
+        raise ExpiredError(NO_PHOTO)
 
     async def run() -> list[int]:
         queue = WorkQueue(1, 8, "busy")
@@ -156,3 +158,57 @@ def test_few_embeddings_are_in_memory_at_a_time_and_the_others_wait_or_are_refus
 
     assert run_async(run()) == [404, 404, 503, 503, 503, 404]
     assert made == [0, 1, 5]
+
+
+def test_more_than_so_many_that_wait_are_refused_at_once(monkeypatch):
+    monkeypatch.setattr(browser_decoding, "MAX_READERS", 1)
+    monkeypatch.setattr(browser_decoding, "MAX_WAITING", 2)
+    hold = threading.Event()
+
+    def embedding_of(_token: object) -> None:
+        raise ExpiredError(NO_PHOTO)
+
+    async def run() -> tuple[list[bool], list[int]]:
+        queue = WorkQueue(1, 8, "busy")
+        queue.submit(hold.wait)
+        transport = httpx.ASGITransport(browser_decoding.EmbeddingEndpoint(queue, embedding_of))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            asked = [asyncio.create_task(client.post("/", json={})) for _ in range(5)]
+            await asyncio.sleep(0.5)
+            done = [one.done() for one in asked]
+            hold.set()
+            return done, [(await one).status_code for one in asked]
+
+    assert run_async(run()) == ([False] * 3 + [True] * 2, [404] * 3 + [503] * 2)
+
+
+def test_waiting_is_logged_apart_from_work_and_the_clients_reading_not_at_all(caplog):
+    caplog.set_level(logging.INFO, logger="mobilesam.web.server.request_log")
+
+    def embedding_of(_token: object) -> None:
+        raise ExpiredError(NO_PHOTO)
+
+    async def send(_message: object) -> None:
+        await asyncio.sleep(0.3)
+
+    async def ask_twice() -> None:
+        messages = [{"type": "http.request", "body": b"{}"}, {"type": "http.disconnect"}]
+        queue = WorkQueue(1, 0, "busy")
+        endpoint = browser_decoding.EmbeddingEndpoint(queue, embedding_of)
+
+        async def receive() -> object:
+            return messages.pop(0) if len(messages) == 2 else await asyncio.sleep(60)
+
+        queue.submit(lambda: None).result()
+        await endpoint({"type": "http", "method": "POST", "headers": []}, receive, send)
+        messages.insert(0, {"type": "http.request", "body": b"{}"})
+
+        async def gone() -> object:
+            return messages.pop(0)
+
+        await endpoint({"type": "http", "method": "POST", "headers": []}, gone, send)
+
+    run_async(ask_twice())
+    (record,) = caplog.records  # a client that has gone is not answered
+    assert record.request.outcome == "ExpiredError"
+    assert record.request.work_s < 0.25

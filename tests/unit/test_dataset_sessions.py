@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import os
@@ -361,6 +362,18 @@ def test_a_tab_writes_two_at_once_and_all_tabs_so_many(ask, monkeypatch):
     assert "Too many data sets" in reply["error"]
     ask(dataset=second, finish=True)
     assert ask("two", format="yolo", photos=["a"])["ok"]
+
+
+def test_data_sets_without_photos_keep_no_one_from_exporting(ask, monkeypatch):
+    monkeypatch.setattr(dataset_sessions, "MAX_OPEN", 3)
+    with_photo = begin(ask)
+    assert ask(dataset=with_photo, n=0, photo=sent())["ok"]
+    empty = [begin(functools.partial(ask, f"tab {n}")) for n in range(6)]
+    for dataset in empty[:4]:
+        assert GONE in ask(dataset=dataset, n=0, photo=sent())["error"]
+    for dataset in (with_photo, *empty[4:]):
+        assert ask(dataset=dataset, n=1, photo=sent())["ok"]
+    assert "Too many data sets" in ask("two", format="yolo", photos=["a"])["error"]
 
 
 def test_a_third_data_set_takes_the_place_of_the_first_finished_one_of_its_tab(ask, folder):

@@ -37,6 +37,15 @@ def test_every_channel_is_exact_to_half_a_step_of_its_own_range():
     assert kept.stride() == features.stride()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_in_half_precision_keep_their_values(dtype: torch.dtype):
+    features = random_features().to(dtype)
+    kept = ImageEmbedding.of(features, FRAME, "key")
+    largest = features.float().abs().amax((2, 3), keepdim=True)
+    assert ((kept.features - features.float()).abs() <= 0.51 * largest / 32767).all()
+    assert kept.scales.dtype == torch.float32
+
+
 def test_an_empty_channel_stays_empty():
     features = random_features()
     features[:, 7] = 0

@@ -44,6 +44,24 @@ with without_compiler():
     assert run(program) == "False\nTrue\n"
 
 
+def test_the_compiler_can_be_looked_up_without_being_imported():
+    program = """
+import importlib.util
+import sys
+from mobilesam.model.imports import without_compiler
+with without_compiler():
+    for name in ("torch._dynamo", "torch._dynamo.utils"):
+        print(importlib.util.find_spec(name).name, hasattr(sys.modules[name], "__file__"))
+print(importlib.util.find_spec("torch._dynamo").origin is not None)
+"""
+    assert run(program).split("\n") == [
+        "torch._dynamo False",
+        "torch._dynamo.utils False",
+        "True",
+        "",
+    ]
+
+
 def test_a_compiler_that_is_there_stays():
     program = """
 import sys, torch._dynamo

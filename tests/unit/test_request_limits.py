@@ -16,6 +16,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope
+from starlette.types import Send as AsgiSend
 
 from mobilesam.web.server import request_limits as module
 from mobilesam.web.server.middleware import SecurityMiddleware
@@ -246,6 +248,24 @@ def test_an_upload_has_no_id_that_gradio_would_keep():
 
     run_async(post())
     assert seen == [b"", b"upload_id=" + 90 * b"a"]
+
+
+def test_a_request_for_an_embedding_is_small():
+    read = []
+
+    async def app(scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        read.append(len(await Request(scope, receive).body()))
+        await PlainTextResponse("read")(scope, receive, send)
+
+    async def post() -> list[int]:
+        transport = httpx.ASGITransport(RequestLimits(app, 10 * module.MAX_SMALL_BYTES))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            sizes = (module.MAX_SMALL_BYTES, module.MAX_SMALL_BYTES + 1)
+            replies = [await client.post("/decoder/embedding", content=json_of(n)) for n in sizes]
+            return [reply.status_code for reply in replies]
+
+    assert run_async(post()) == [200, 413]
+    assert read == [module.MAX_SMALL_BYTES]
 
 
 def test_the_name_of_a_session_is_short():

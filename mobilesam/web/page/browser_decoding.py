@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextvars
 import functools
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
@@ -19,16 +21,17 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 import mobilesam
-from mobilesam.errors import MobileSamError, PromptError
+from mobilesam.errors import MobileSamError
 from mobilesam.web.server.queues import WorkQueue
-from mobilesam.web.server.replies import BusyError, ExpiredError
-from mobilesam.web.server.request_log import logged_request
+from mobilesam.web.server.replies import BusyError, answered, refusal
+from mobilesam.web.server.request_log import queued_at
 from mobilesam.web.server.timed_response import TimedResponse
 
 MAX_READERS = 16  # of embeddings at a time, two megabytes each
-WAIT_S = 10.0  # for one of them to end
+MAX_WAITING = 32  # for one of them to end
+WAIT_S = 10.0  # of each of these
 _WEIGHTS_PATH, _EMBEDDING_PATH = "decoder/weights", "decoder/embedding"
-_STATUS: dict[type[MobileSamError], int] = {ExpiredError: 404, BusyError: 503}
+_BUSY = "The server is busy. Try again shortly."
 
 
 @dataclass(frozen=True)
@@ -108,35 +111,50 @@ class EmbeddingEndpoint:
         self._queue = queue
         self._embedding_of = embedding_of
         self._readers = asyncio.Semaphore(MAX_READERS)
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers {"token": ...} with (64 * 64, 256) float16, or with a sentence as JSON."""
-        query = json.loads(await Request(scope, receive).body() or b"null")
+        request = Request(scope, receive)
+        body = await request.body()
+        queued_at.set(time.perf_counter())
+        # `run` of the queue sets the time anew, but the wait for another reader counts as well.
+        context = contextvars.copy_context()
         try:
-            with logged_request("embedding"):
-                async with self._reader():
-                    content = await self._queue.run(functools.partial(self._content, query))
-                    await _binary(content, "no-store")(scope, receive, send)
-        except MobileSamError as error:
-            reply = {"ok": False, "error": str(error), "expired": isinstance(error, ExpiredError)}
-            response = JSONResponse(reply, _STATUS.get(type(error), 400))
+            async with self._reader():
+                if not await request.is_disconnected():
+                    work = functools.partial(context.run, self._answer, body)
+                    response = await self._queue.run(work)
+                    await response(scope, receive, send)
+        except BusyError as error:
+            response = JSONResponse(refusal("embedding", {}, error), 503)
             await response(scope, receive, send)
 
-    def _content(self, query: object) -> bytes:
+    def _answer(self, body: bytes) -> Response:
+        query = json.loads(body or b"null")
+        reply = answered("embedding", query, lambda: {"content": self._content(query)})
+        if reply["ok"]:
+            return _binary(reply["content"], "no-store")
+        return JSONResponse(reply, 404 if reply.get("expired") else 400)
+
+    def _content(self, query: Mapping[str, Any]) -> bytes:
         from mobilesam.browser_decoder import embedding_bytes  # imports torch
 
-        if not isinstance(query, Mapping):
-            raise PromptError("The server does not understand the request. Reload the page.")
         return embedding_bytes(self._embedding_of(query.get("token")))
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[None]:
         """Waits until fewer clients read, so that few embeddings are in memory at a time."""
+        if self._waiting >= MAX_WAITING:
+            raise BusyError(_BUSY)
+        self._waiting += 1
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._readers.acquire()
         except TimeoutError:
-            raise BusyError("The server is busy. Try again shortly.") from None
+            raise BusyError(_BUSY) from None
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:

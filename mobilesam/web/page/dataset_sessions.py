@@ -131,6 +131,11 @@ class DatasetSession:
             }
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it has no photos yet."""
+        return not self._added
+
+    @property
     def bytes_kept(self) -> int:
         """Bytes on the disk; 0 once `storage` has removed the finished file."""
         return 0 if self.is_finished and not self._path.exists() else self.bytes_written
@@ -189,19 +194,22 @@ class DatasetSessions:
     def add(self, dataset: DatasetSession) -> None:
         """Adds a data set, in place of the oldest one of its tab if that has too many.
 
+        If all tabs have too many, it takes the place of the one that was silent for longest among
+        those without photos.
+
         Raises:
-            BusyError: too many are being written. The data set is closed.
+            BusyError: too many with photos are being written. The data set is closed.
         """
-        with self._lock:
-            own = [one for one in self._datasets.values() if one.tab == dataset.tab]
-            has_room = sum(not one.is_finished for one in self._datasets.values()) < MAX_OPEN
-            if has_room:
+        try:
+            with self._lock:
+                replaced = self._replaced_by(dataset)
+                for one in replaced:
+                    del self._datasets[one.id]
                 self._datasets[dataset.id] = dataset
-        excess = own[: len(own) + 1 - MAX_PER_TAB] if has_room else []
-        self._close(excess)
-        if not has_room:
+        except BusyError:
             dataset.close()
-            raise BusyError("Too many data sets are being written. Try again in a few minutes.")
+            raise
+        self._close(replaced)
 
     def check_room(self) -> None:
         """Raises BusyError if all data sets together have become too large."""
@@ -226,6 +234,17 @@ class DatasetSessions:
         with self._lock:
             found = [one for one in self._datasets.values() if condition(one)]
         self._close(found)
+
+    def _replaced_by(self, dataset: DatasetSession) -> list[DatasetSession]:
+        own = [one for one in self._datasets.values() if one.tab == dataset.tab]
+        excess = own[: len(own) + 1 - MAX_PER_TAB]
+        kept = [one for one in self._datasets.values() if one not in excess]
+        if sum(not one.is_finished for one in kept) < MAX_OPEN:
+            return excess
+        without_photos = [one for one in kept if not one.is_finished and one.is_empty]
+        if not without_photos:
+            raise BusyError("Too many data sets are being written. Try again in a few minutes.")
+        return [*excess, min(without_photos, key=lambda one: one.used_at)]
 
     def _close(self, datasets: Iterable[DatasetSession]) -> None:
         for dataset in datasets:

@@ -23,6 +23,7 @@ MAX_SESSION_CHARACTERS = 64  # of its name, of which Gradio keeps many; the page
 IDLE_TIMEOUT_S = 10.0  # without a single byte
 
 _QUEUED = re.compile(r"/gradio_api/(queue/join|call/.*)", re.DOTALL)
+_SMALL_PATH = "/decoder/embedding"  # its body is a token
 
 
 def route_path(scope: Scope) -> str:
@@ -59,9 +60,13 @@ class RequestLimits:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):  # the application ignores their bodies
             await self._app(scope, receive, send)
             return
-        is_queued = _QUEUED.fullmatch(route_path(scope))
-        max_bytes = MAX_QUEUED_BYTES if is_queued else self._max_body_bytes
+        max_bytes = self._max_bytes(route_path(scope))
         await RequestBodyLimitMiddleware(self._limited, max_bytes)(scope, receive, send)
+
+    def _max_bytes(self, path: str) -> int:
+        if path == _SMALL_PATH:
+            return MAX_SMALL_BYTES
+        return MAX_QUEUED_BYTES if _QUEUED.fullmatch(path) else self._max_body_bytes
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
