@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+os.environ["MOBILESAM_PRECISION"] = "float32"  # for programs, whose masks are compared
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the workers share the cores
 
@@ -178,7 +179,8 @@ def segmenter(stub_sam: Sam, stub_weights: Weights) -> Segmenter:
 @pytest.fixture(scope="session")
 def bundled() -> Segmenter:
     """The real model with the bundled weights; it keeps the embeddings of photos."""
-    return Segmenter.from_weights("bundled", device="cpu", settings=Settings())
+    settings = Settings(precision="float32")
+    return Segmenter.from_weights("bundled", device="cpu", settings=settings)
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,7 @@ class App:
         self._env = {
             **{name: value for name, value in os.environ.items() if "MOBILESAM" not in name},
             "MOBILESAM_WEIGHTS": "bundled",
+            "MOBILESAM_PRECISION": "float32",  # as the fixture `bundled`, whatever is faster here
             "HF_HUB_OFFLINE": "1",
             "GRADIO_SERVER_NAME": "127.0.0.1",
             "GRADIO_SERVER_PORT": str(self.port),

@@ -141,7 +141,7 @@ def test_an_expired_photo_is_opened_again_and_the_clicks_are_replayed(demo):
 @pytest.fixture(scope="module")
 def small_app():
     """An application with room for one embedding, which a test may restart."""
-    with running_app(HELD, MOBILESAM_CACHE_MB="5") as app:
+    with running_app(HELD, MOBILESAM_CACHE_MB="3") as app:
         yield app
 
 
