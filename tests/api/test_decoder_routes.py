@@ -65,12 +65,17 @@ def test_the_token_of_a_closed_photo_has_expired(page, http, photo):
     assert http.post("decoder/embedding", json={"token": token}).json().items() >= EXPIRED.items()
 
 
-@pytest.mark.parametrize("body", ["{", "", "[1]", "null", '"x"', "[" * 100_000, '{"token": NaN}'])
+@pytest.mark.parametrize("body", ["{", "", "[1]", "null", '"x"', "[" * 60_000, '{"token": NaN}'])
 def test_a_malformed_body_gets_a_sentence(http, body):
     headers = {"Content-Type": "application/json"}
     reply = http.post("decoder/embedding", content=body, headers=headers)
     assert reply.status_code in (400, 404, 413)
     assert reply.text.strip('"').rstrip().endswith((".", "}"))
+
+
+def test_a_body_that_is_more_than_a_token_is_refused(http):
+    reply = http.post("decoder/embedding", json={"token": "x" * 70_000})
+    assert reply.status_code == 413
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "", "x", "..%2F..%2Fconfig", "A" * 64])

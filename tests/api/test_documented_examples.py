@@ -44,7 +44,12 @@ def run_python(code, folder):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "MOBILESAM_WEIGHTS": "bundled", "HF_HUB_OFFLINE": "1"},
+        env={
+            "PYTHONPATH": str(ROOT),
+            "MOBILESAM_WEIGHTS": "bundled",
+            "MOBILESAM_PRECISION": "float32",
+            "HF_HUB_OFFLINE": "1",
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from mobilesam import ImageError
 from mobilesam.embedding import compute_embedding
 from mobilesam.images import open_photo
-from mobilesam.model.backend import ModelBackend
+from mobilesam.model.backend import plain_backend
 from mobilesam.training.photos import find_photos, photo_digest, read_photo
 
 
@@ -58,8 +59,7 @@ def test_the_pixels_are_those_that_the_demo_encodes(wide, stub_sam):
         seen.append(stub_sam.preprocess(rgb))
         return rgb
 
-    backend = ModelBackend(encode, None, torch.device("cpu"), 1024, 0.0, "")
-    compute_embedding(backend, open_photo(wide), "key")
+    compute_embedding(replace(plain_backend(stub_sam), encode=encode), open_photo(wide), "key")
     photo = read_photo(wide, 1024)
     assert photo.input_size == (683, 1024)
     assert photo.pixels.dtype == torch.float32
