@@ -267,7 +267,8 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
       if (objects.active === kept) return;
       if (!isTouch) {
         list.focusName(kept.id);
-        return tell('', () => edit(kept.id));
+        if (refs.note.hidden) tell('', () => edit(kept.id));    // else Undo does what the note offers
+        return;
       }
       tell(`Kept as ${quoted(kept.name)}.`, () => {
         store.set({isSheetOpen: true});
