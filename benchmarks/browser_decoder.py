@@ -25,7 +25,7 @@ from benchmarks.serving import ROOT
 from mobilesam import Prompt, Segmenter
 from mobilesam.browser_decoder import decoder_weights, embedding_bytes
 from mobilesam.browser_decoder.build import BUILT
-from mobilesam.runtime import tune_allocator
+from mobilesam.runtime import tune_process
 
 PHOTO = ROOT / "examples" / "street.jpg"
 FIRST_USES = 5  # workers that are started anew
@@ -131,7 +131,7 @@ def measure(rounds: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
-    tune_allocator()
+    tune_process()
     print(json.dumps(measure(parser.parse_args().rounds), indent=2))
 
 
