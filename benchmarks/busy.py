@@ -1,6 +1,6 @@
 """Encodes and clicks beside other programs: `python -m benchmarks.busy`.
 
-Every contender is this project in a process of its own with another GOMP_SPINCOUNT: how often an
+Every contender runs this project in a separate process with another GOMP_SPINCOUNT: how often an
 OpenMP thread looks for work before it sleeps. libgomp's default is 300000. They take turns, alone
 and beside processes that keep one core busy each. Reported are medians and 95th percentiles.
 """

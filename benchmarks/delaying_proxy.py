@@ -59,7 +59,7 @@ class DelayingProxy:
 
 @contextmanager
 def delaying_proxy(target_port: int) -> Iterator[DelayingProxy]:
-    """A running proxy, in a thread of its own: Playwright has an event loop in this one."""
+    """A running proxy, in a separate thread, because Playwright runs an event loop in this one."""
     proxy, started = DelayingProxy(target_port), threading.Event()
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 

@@ -397,7 +397,7 @@ def tests(_bench: Bench) -> None:
 
 
 def training(bench: Bench) -> None:
-    """The commands `batch`, `distill` and `finetune`, each in a process of its own."""
+    """The commands `batch`, `distill` and `finetune`, each in a separate process."""
     size, steps = ("512", "20") if bench.on_gpu else ("64", "2")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

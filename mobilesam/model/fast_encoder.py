@@ -98,7 +98,7 @@ def _conv(conv: Any, dtype: torch.dtype) -> Layer:
     weight = fused.weight.detach().to(device, dtype)
     bias = None if fused.bias is None else fused.bias.detach().to(device, dtype)
     if fused.kernel_size == (1, 1) and device.type != "cpu":
-        # cuBLAS adds the bias to its products; after cuDNN it takes a kernel of its own.
+        # cuBLAS adds the bias to its products; after cuDNN that needs a separate kernel.
         return partial(linear, weight=weight[:, :, 0, 0], bias=bias)
     if fused.groups == 1:
         weight = weight.to(memory_format=torch.channels_last)

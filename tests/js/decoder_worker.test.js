@@ -29,7 +29,7 @@ before(async () => {
 
 beforeEach(async (t) => {
   [fetched, reports] = [[], []];
-  await import('../../mobilesam/web/static/io/decoder_worker.js?' + t.name);   // a worker of its own
+  await import('../../mobilesam/web/static/io/decoder_worker.js?' + t.name);   // a new worker
 });
 
 const open = (token, path) => send({name: 'open', token, size: {width: 300, height: 200}, offer: {

@@ -88,7 +88,7 @@ class DecoderOffer:
                 "bytes": len(self._weights.content),
                 "integrity": self._weights.integrity,
             },
-            "embedding": {"path": _EMBEDDING_PATH, "bytes": 2 * embedding.features.numel()},
+            "embedding": {"path": _EMBEDDING_PATH, "bytes": 2 * embedding.codes.numel()},
             "input_size": list(embedding.input_size),
             "confidence_weight": segmenter.backend.confidence_weight,
         }

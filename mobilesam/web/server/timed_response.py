@@ -5,9 +5,8 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-CHUNK_BYTES = (
-    64_000  # what the server holds of each response that is being read, besides the content
-)
+# What the server holds of each response that is being read, besides the content.
+CHUNK_BYTES = 64_000
 IDLE_TIMEOUT_S = 5.0  # for one chunk
 TOTAL_TIMEOUT_S = 60.0
 
