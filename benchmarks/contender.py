@@ -4,7 +4,8 @@ Before the first task it writes a line that says with what it computes.
 
 Each contender has its own allocator, threads and imports, so neither helps nor hinders the other:
 `original` is the mobile_sam package as it comes, `original-tuned` the same with our allocator
-settings, `ours` this project, `ours-plain` its reference modules.
+settings, `ours` this project in the precision that it chooses, `ours-float32` this project in
+float32, and `ours-plain` its reference modules.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mobilesam.runtime import tune_process, usable_cores
@@ -59,21 +61,21 @@ def original_tasks(pixels: np.ndarray) -> tuple[Tasks, str]:
     return tasks, "mobile_sam"
 
 
-def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
-    """This project with the bundled weights; encodes past the cache.
-
-    It computes in the threads that it computes in when the page is served.
-    """
+def our_tasks(pixels: np.ndarray, name: str) -> tuple[Tasks, str]:
+    """This project with the bundled weights, as `name` says; encodes past the cache."""
     from mobilesam import Prompt, Segmenter
     from mobilesam.embedding import ImageEmbedding, compute_embedding
     from mobilesam.model.backend import choose_backend, plain_backend
-    from mobilesam.model.fast_layers import linear
+    from mobilesam.model.fast_layers import linear, random_matrices
     from mobilesam.model.sam import load_sam
     from mobilesam.model.weights import resolve_weights
-    from mobilesam.runtime import run_in_new_thread
 
-    choose = plain_backend if plain else choose_backend
-    network = run_in_new_thread(lambda: choose(load_sam(ROOT / "weights", torch.device("cpu"))))
+    choose = {
+        "ours": choose_backend,
+        "ours-float32": partial(choose_backend, precision="float32"),
+        "ours-plain": plain_backend,
+    }[name]
+    network = choose(load_sam(ROOT / "weights", torch.device("cpu")))
     segmenter = Segmenter(network, resolve_weights("bundled"), "bundled")
     photo = segmenter.open(pixels)
     embedding = segmenter.encode(photo)
@@ -83,18 +85,19 @@ def our_tasks(pixels: np.ndarray, plain: bool) -> tuple[Tasks, str]:
         return prediction.mask(prediction.best)
 
     def encode(_: int) -> ImageEmbedding:
-        return run_in_new_thread(lambda: compute_embedding(network, photo, "fresh"))
+        return compute_embedding(network, photo, "fresh")
 
     def everything(points_per_side: int) -> object:
         return segmenter.everything(encode(0), points_per_side, **THRESHOLDS)
 
     # The encoder's most frequent product; its rate gives the floor.
-    tokens, weight = torch.randn(4096, 640), torch.randn(640, 640)
+    dtype = torch.bfloat16 if network.name.endswith("bfloat16") else torch.float32
+    tokens, weight = (matrix.to(dtype) for matrix in random_matrices((4096, 640), (640, 640)))
     tasks = {
         "encode": encode,
         "click": click,
         "everything": everything,
-        "product": lambda _: run_in_new_thread(lambda: linear(tokens, weight)),
+        "product": lambda _: linear(tokens, weight),
     }
     return tasks, network.name
 
@@ -114,7 +117,7 @@ def main() -> None:
     tasks, network = (
         original_tasks(pixels)
         if name.startswith("original")
-        else our_tasks(pixels, name == "ours-plain")
+        else our_tasks(pixels, name)
     )
     facts = {
         "network": network,

@@ -28,7 +28,7 @@ from benchmarks.walk import resized_example, walk
 from mobilesam.images import open_photo
 
 ROOT = Path(__file__).resolve().parents[1]
-CONTENDERS = (BASELINE, "original-tuned", "ours-plain", "ours")
+CONTENDERS = (BASELINE, "original-tuned", "ours-plain", "ours-float32", "ours")
 PRODUCT_GFLOP = 2 * 4096 * 640 * 640 / 1e9
 LARGE_HW = (3000, 4000)
 MALLOC = "glibc's own settings for original, the demo's mallopt settings for all others"
@@ -91,10 +91,14 @@ def everything(contenders: Sequence[Contender], points_per_side: int) -> list[Fi
     return figures(f"everything {points_per_side}x{points_per_side}", "ms", samples, 1000)
 
 
-def product_rate(contender: Contender, rounds: int) -> float:
-    """GFLOP/s of one matrix product of the encoder's shape, in float32."""
-    seconds = [contender.run("product", 0) for _ in range(2 + rounds)]
-    return PRODUCT_GFLOP / statistics.median(seconds[2:])
+def product_rates(contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
+    """GFLOP/s of one matrix product of the encoder's shape, by the contenders' precision."""
+    rates = {}
+    for contender in contenders:
+        seconds = [contender.run("product", 0) for _ in range(2 + rounds)]
+        precision = contender.facts["network"].split()[-1]
+        rates[precision] = PRODUCT_GFLOP / statistics.median(seconds[2:])
+    return rates
 
 
 def computing(arguments: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
@@ -102,18 +106,18 @@ def computing(arguments: argparse.Namespace) -> tuple[list[Figure], dict[str, An
     environment = isa_environment(arguments.isa)
     contenders = [Contender(name, arguments.photo, environment) for name in CONTENDERS]
     try:
-        rates = [product_rate(contenders[-1], 3 * arguments.rounds)]
+        ours = contenders[-2:]
+        before = product_rates(ours, 3 * arguments.rounds)
         rows = compare(contenders, "encode", arguments.rounds, warm_up=2, calls=1)
         rows += compare(contenders, "click", arguments.rounds, warm_up=2, calls=5)
-        rates.append(product_rate(contenders[-1], 3 * arguments.rounds))
+        after = product_rates(ours, 3 * arguments.rounds)
         if arguments.points_per_side:
             rows += everything([contenders[0], contenders[-1]], arguments.points_per_side)
     finally:
         for contender in contenders:
             contender.close()
-    rate = statistics.mean(rates)
-    facts = {**contenders[-1].facts, "float32_product_gflops_per_s": rate}
-    return with_floors(rows, rate), facts
+    rates = {precision: (before[precision] + after[precision]) / 2 for precision in before}
+    return with_floors(rows, rates), {**contenders[-1].facts, "product_gflops_per_s": rates}
 
 
 def memory(photo: Path, rounds: int, environment: Mapping[str, str]) -> list[Figure]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 BASELINE = "original"
 FLOORS_GFLOP = {"encode": 77.5, "click": 1.6}
 """The encoder on its square of 1024 as it is written; a click after algebra (as written 3.6)."""
+HALF_PRECISION_TASKS = ("encode",)
+"""What bfloat16 is used for; the decoder computes in float32."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,22 @@ def floor_ms(gflop: float, gflops_per_s: float) -> float:
     return 1000 * gflop / gflops_per_s
 
 
-def with_floors(rows: Sequence[Figure], gflops_per_s: float) -> list[Figure]:
-    """The rows with a floor after the encodes and after the clicks."""
+def with_floors(rows: Sequence[Figure], gflops_per_s: Mapping[str, float]) -> list[Figure]:
+    """The rows with a floor after the encodes and after the clicks, in each precision used.
+
+    Args:
+        rows: the rows of all tasks, the original's among those of each.
+        gflops_per_s: rate of a matrix product by precision; float32 is always there.
+    """
     result: list[Figure] = []
     for task in dict.fromkeys(row.task for row in rows):
         own = [row for row in rows if row.task == task]
         result += own
-        if task in FLOORS_GFLOP:
-            floor = floor_ms(FLOORS_GFLOP[task], gflops_per_s)
-            ratio = next(row.median for row in own if row.contender == BASELINE) / floor
-            result.append(Figure(task, "floor", "ms", floor, ratio))
+        for precision, rate in gflops_per_s.items() if task in FLOORS_GFLOP else ():
+            if precision == "float32" or task in HALF_PRECISION_TASKS:
+                floor = floor_ms(FLOORS_GFLOP[task], rate)
+                ratio = next(row.median for row in own if row.contender == BASELINE) / floor
+                result.append(Figure(task, f"floor {precision}", "ms", floor, ratio))
     return result
 
 

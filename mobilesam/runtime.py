@@ -63,19 +63,8 @@ def usable_cores(cgroup_quota: Path = _CGROUP_QUOTA) -> int:
     return cores
 
 
-def run_in_new_thread(work: Callable[[], T]) -> T:
-    """Calls a function in a new thread and returns its result.
-
-    OpenMP keeps a pool of threads for every thread that has run a parallel region, until it ends.
-    With more pool threads than cores they sleep between regions instead of spinning, and a click
-    takes 25 ms instead of 15. So one permanent thread decodes clicks; all other work uses new ones.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(work).result()
-
-
 def run_at_low_priority(work: Callable[[], T]) -> T:
-    """Calls a function in a new thread with a lower priority than the thread that decodes clicks.
+    """Calls a function in a new thread with a lower priority than the threads that decode clicks.
 
     An encode uses all cores for its whole duration. On Linux, niceness is per thread and inherited
     by the threads that OpenMP starts; on other systems the priority is not changed. The niceness
@@ -90,7 +79,8 @@ def run_at_low_priority(work: Callable[[], T]) -> T:
                 os.setpriority(os.PRIO_PROCESS, thread, niceness)
         return work()
 
-    return run_in_new_thread(work_at_low_priority)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work_at_low_priority).result()
 
 
 class ModelThreads(Protocol):
@@ -113,22 +103,21 @@ class ModelThreads(Protocol):
 
 
 class CpuThreads:
-    """One permanent thread for clicks, see `run_in_new_thread`; a new one for everything else."""
+    """Prompts are decoded in the threads that ask; photos are encoded one at a time."""
 
     photos_at_once = 1
 
     def __init__(self) -> None:
-        self._clicks = ThreadPoolExecutor(1, thread_name_prefix="decode")
         # Two encodes at once take as long as one after the other, with twice the memory.
         self._encoding = threading.Lock()
 
     def click(self, work: Callable[[], T]) -> T:
-        """Runs in the permanent thread, in the order of the calls."""
-        return self._clicks.submit(work).result()
+        """Runs in the calling thread."""
+        return work()
 
     def prompts(self, work: Callable[[], T]) -> T:
-        """Runs in a new thread."""
-        return run_in_new_thread(work)
+        """Runs in the calling thread."""
+        return work()
 
     def encode(self, work: Callable[[], T]) -> T:
         """Runs in a new thread with a lower priority, one at a time."""

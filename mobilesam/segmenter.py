@@ -28,7 +28,6 @@ from mobilesam.model.sam import load_sam
 from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
-from mobilesam.runtime import run_in_new_thread
 from mobilesam.settings import MEGA, Settings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
@@ -83,9 +82,7 @@ class Segmenter:
         settings = settings or Settings.from_env()
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
-        backend = run_in_new_thread(
-            lambda: choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
-        )
+        backend = choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
 
     @property
@@ -227,7 +224,7 @@ class Segmenter:
         return self._embeddings.info()
 
     def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
-        """Runs `predict_masks` in the thread for clicks and charges its processor time."""
+        """Runs `predict_masks` where the backend decodes and charges its processor time."""
 
         def timed() -> tuple[Prediction, float]:
             started = time.thread_time()

@@ -60,8 +60,19 @@ def test_a_ratio_is_taken_within_its_round_and_against_the_original() -> None:
 def test_the_floor_is_the_arithmetic_at_the_measured_rate() -> None:
     assert floor_ms(77.5, 155) == pytest.approx(500)
     rows = [*figures("encode", "ms", {"original": [1.0]}, 1000), Figure("start", "ours", "ms", 5)]
-    floor = Figure("encode", "floor", "ms", pytest.approx(500), pytest.approx(2))
-    assert with_floors(rows, 155) == [rows[0], floor, rows[1]]
+    floor = Figure("encode", "floor float32", "ms", pytest.approx(500), pytest.approx(2))
+    assert with_floors(rows, {"float32": 155}) == [rows[0], floor, rows[1]]
+
+
+def test_only_the_encoder_has_a_floor_in_half_precision() -> None:
+    tasks = ("encode", "click")
+    rows = [row for task in tasks for row in figures(task, "ms", {"original": [1.0]}, 1000)]
+    floors = with_floors(rows, {"float32": 155, "bfloat16": 310})
+    assert [(row.task, row.contender, row.median) for row in floors if row not in rows] == [
+        ("encode", "floor float32", pytest.approx(500)),
+        ("encode", "floor bfloat16", pytest.approx(250)),
+        ("click", "floor float32", pytest.approx(1600 / 155)),
+    ]
 
 
 def test_the_table_leaves_out_what_there_is_nothing_to_compare_with() -> None:

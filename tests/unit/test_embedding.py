@@ -14,7 +14,6 @@ from mobilesam import Segmenter
 from mobilesam.embedding import ImageEmbedding, compute_embedding
 from mobilesam.frame import Frame
 from mobilesam.predict import predict_masks
-from mobilesam.runtime import run_in_new_thread
 from tests.serving import ROOT
 
 FRAME = Frame.of((300, 400), 1024, None)
@@ -72,9 +71,7 @@ def test_logits_change_by_less_than_a_thousandth(bundled: Segmenter, photo: str)
         exact_features.append(backend.encode(pixels))
         return exact_features[0]
 
-    kept = run_in_new_thread(
-        lambda: compute_embedding(replace(backend, encode=encode), opened, "key")
-    )
+    kept = compute_embedding(replace(backend, encode=encode), opened, "key")
     exact = ImageEmbedding(exact_features[0].clone(), torch.ones(1), kept.frame, "exact")
     for prompt in gridded_prompts(opened.size_hw, seed=3):
         one, other = (predict_masks(backend, each, prompt) for each in (kept, exact))

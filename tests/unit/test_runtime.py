@@ -20,7 +20,6 @@ from mobilesam.runtime import (
     GpuThread,
     return_free_memory,
     run_at_low_priority,
-    run_in_new_thread,
     tune_process,
     usable_cores,
 )
@@ -119,25 +118,29 @@ def test_without_a_quota_all_cores_of_the_process_are_usable(tmp_path: Path) -> 
     assert usable_cores(tmp_path / "missing") == CORES
 
 
-def test_a_new_thread_passes_on_the_result_or_the_exception() -> None:
+def test_work_at_low_priority_passes_on_its_result_or_its_exception() -> None:
     here = threading.get_ident()
-    assert run_in_new_thread(threading.get_ident) != here
+    assert run_at_low_priority(threading.get_ident) != here
 
     def fail() -> None:
         raise KeyError("original")
 
     with pytest.raises(KeyError, match="original"):
-        run_in_new_thread(fail)
+        run_at_low_priority(fail)
 
 
 def test_low_priority_applies_to_the_thread_and_those_that_it_starts() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
+    def started_by(work: Callable[[], int]) -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(work).result()
+
     mine = niceness()
     lower = min(mine + 5, 19) if sys.platform.startswith("linux") else mine
     assert run_at_low_priority(niceness) == lower
-    assert run_at_low_priority(lambda: run_in_new_thread(niceness)) == lower
+    assert run_at_low_priority(lambda: started_by(niceness)) == lower
     assert niceness() == mine
 
 
@@ -151,13 +154,13 @@ def test_work_runs_where_a_sandbox_forbids_to_change_the_priority(
     assert run_at_low_priority(lambda: 7) == 7
 
 
-def test_on_a_cpu_clicks_share_a_thread_and_other_work_gets_threads_that_end() -> None:
-    threads = CpuThreads()
-    clicks = {threads.click(threading.current_thread) for _ in range(3)}
-    others = [run(threading.current_thread) for run in (threads.prompts, threads.encode)]
-    assert len(clicks) == 1
-    assert len({*clicks, *others, threading.current_thread()}) == 4
-    assert not any(thread.is_alive() for thread in others)
+def test_on_a_cpu_prompts_are_decoded_where_they_are_asked_and_photos_in_threads_that_end() -> None:
+    threads, here = CpuThreads(), threading.current_thread()
+    assert threads.click(threading.current_thread) is here
+    assert threads.prompts(threading.current_thread) is here
+    encoded_in = threads.encode(threading.current_thread)
+    assert encoded_in is not here
+    assert not encoded_in.is_alive()
 
 
 def test_on_a_cpu_photos_are_encoded_one_at_a_time() -> None:
