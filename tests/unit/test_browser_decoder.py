@@ -140,6 +140,7 @@ def random_decoders(sam: Sam, random_embedding: ImageEmbedding) -> list[BrowserD
     return decoders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [*CASES.values(), Case(MANY, (1, 0) * (MAX_POINTS // 2), (0.2, 0.2, 0.6, 0.7), True)],
@@ -227,6 +228,7 @@ def test_the_decoder_needs_no_imports_and_its_memory_does_not_grow():
     assert decoder._exports["memory"].size(decoder._store) == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("ziglang") is None, reason="The compiler, ziglang, is not installed."
 )

@@ -137,6 +137,7 @@ def test_another_format_needs_no_second_encode(batch):
     assert Path("set.zip").is_file()
 
 
+@pytest.mark.slow
 def test_a_photo_that_polygons_do_not_fit_is_reported_and_the_others_are_written(batch):
     noise = (np.indices((1500, 1500)).sum(axis=0) % 2 * 255).astype(np.uint8)
     Image.fromarray(noise).convert("RGB").save("photos/1.png")

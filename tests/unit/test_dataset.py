@@ -348,6 +348,7 @@ def test_a_class_image_has_room_for_255_classes():
             writer.add("b.jpg", SIZE_HW, [disc("new")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", DATASET_FORMATS)
 def test_memory_does_not_grow_with_the_photos(tmp_path, file_format):
     photo = tmp_path / "a.jpg"

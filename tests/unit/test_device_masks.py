@@ -84,6 +84,7 @@ def test_stability_scores_are_those_of_segment_anything():
     np.testing.assert_array_equal(np.float32(actual), expected.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crop", [None, (20, 10, 150, 100)], ids=["the photo", "a crop"])
 def test_everything_finds_the_same_on_the_device(segmenter, disc, crop):
     embedding = segmenter.encode(disc, crop)

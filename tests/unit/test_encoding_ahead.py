@@ -32,6 +32,7 @@ def query(disc, folder, tmp_path_factory):
     return {"path": upload(path), "name": "next.png"}
 
 
+@pytest.mark.slow
 def test_a_photo_is_encoded_ahead_once_nobody_needs_the_server(handlers, query):
     busy = handlers._queues.clicks.submit(partial(time.sleep, 1.3))
     reply = run_async(handlers.opening.open({**query, "ahead": True}, "one"))
@@ -43,6 +44,7 @@ def test_a_photo_is_encoded_ahead_once_nobody_needs_the_server(handlers, query):
     assert busy.done()
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_wanted_now_does_not_wait_for_an_idle_server(handlers, query):
     busy = handlers._queues.clicks.submit(partial(time.sleep, 4))
     token = run_async(handlers.opening.open({**query, "ahead": True}, "one"))["token"]

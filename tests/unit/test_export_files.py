@@ -267,6 +267,7 @@ def rectangle_rows(count, size_hw, side):
         yield {"name": f"class {number % 20}", "rle": {"size": [height, width], "counts": counts}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in FILE_FORMATS if kind != "cutouts_zip"])
 def test_a_thousand_objects_of_12_megapixels_take_seconds(kind):
     size_hw = (3000, 4000)

@@ -150,6 +150,7 @@ def moved(module: torch.nn.Module, device: str) -> torch.nn.Module:
     return module
 
 
+@pytest.mark.slow
 def test_nothing_leaves_the_gpu_or_waits_for_it_while_a_graph_is_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

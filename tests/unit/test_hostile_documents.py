@@ -35,6 +35,7 @@ def labelme(count):
     return {"shapes": [shape] * count, "imageHeight": SIDE, "imageWidth": SIDE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reader",
     [

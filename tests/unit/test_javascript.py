@@ -137,6 +137,12 @@ def test_the_page_and_the_files_have_the_same_palette():
 
 
 @needs_node
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * path.name.startswith("decoder"), id=path.name)
+        for path in TESTS
+    ],
+)
 def test_the_logic_of_the_page(path):
     run(str(NODE), "--test", str(path))

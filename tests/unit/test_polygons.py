@@ -99,6 +99,7 @@ def test_outlines_are_counted_as_opencv_finds_them(mask):
     assert sum(count_parts_and_holes(mask)) == len(contours)
 
 
+@pytest.mark.slow
 def test_a_great_many_polygons_are_filled_in_no_time_and_as_all_at_once():
     """pycocotools merges in the square of their number, and nothing else runs meanwhile."""
     corners = np.random.default_rng(0).uniform(0, 90, (6000, 1, 2))

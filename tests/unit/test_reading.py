@@ -355,6 +355,7 @@ def test_polygons_are_clipped_as_if_the_photo_were_larger(seed):
     assert difference.sum() <= 0.01 * whole.size
 
 
+@pytest.mark.slow
 def test_hundreds_of_thousands_of_vertices_are_clipped_in_no_time():
     angles = np.linspace(0, 2 * np.pi, 200_000)
     radii = 40 + 3000 * (np.arange(200_000) % 2)
@@ -366,6 +367,7 @@ def test_hundreds_of_thousands_of_vertices_are_clipped_in_no_time():
     assert sum(imported.skipped.values()) + len(imported.objects[0]) == 1
 
 
+@pytest.mark.slow
 def test_hundreds_of_thousands_of_labels_are_counted_in_no_time():
     began = time.thread_time()
     data = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n" * 300_000

@@ -83,6 +83,7 @@ def test_no_outline_crosses_itself_or_another(mask, tolerance):
         assert not crossings([ring[which] for ring, which in zip(rings, kept, strict=True)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", TOLERANCES)
 def test_an_outline_runs_around_each_point_once_or_not_at_all(mask, tolerance):
     points = np.random.default_rng(0).uniform(0, mask.shape[::-1], (3000, 2))
@@ -158,6 +159,7 @@ def test_parts_can_be_joined_after_they_are_simplified():
     assert iou(canvas.astype(bool), mask) >= 0.93
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", [2, 3, 7])
 def test_masks_with_a_million_vertices_take_no_quadratic_time(period):
     """A comb of teeth, which run through the same cells of the grid, and noise."""

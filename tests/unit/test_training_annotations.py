@@ -204,6 +204,7 @@ def test_a_file_that_is_too_large_is_one_sentence(folder, tmp_path, monkeypatch)
         read_annotations([path], folder, SIZE, pytest.fail)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     segmentation=ANYTHING | st.lists(st.lists(ANYTHING)),

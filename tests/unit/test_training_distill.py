@@ -259,6 +259,7 @@ def test_the_result_says_how_it_was_made(run):
     assert facts == {"scheme": "decoupled", "seed": "3", "steps": "2", "size": "64"}
 
 
+@pytest.mark.slow
 def test_a_student_starts_from_timms_imagenet_weights(teacher, tmp_path):
     torch.manual_seed(9)
     trunk = tiny_vit_5m_224()
@@ -271,6 +272,7 @@ def test_a_student_starts_from_timms_imagenet_weights(teacher, tmp_path):
         build_student("coupled", teacher, 64, 0, tmp_path / "part.safetensors")
 
 
+@pytest.mark.slow
 def test_a_student_starts_from_a_checkpoint_of_mobilesam(teacher):
     student = build_student("decoupled", teacher, 64, 0, WEIGHTS_DIR)
     tensors = load(checkpoint_bytes(student, {}))

@@ -158,6 +158,7 @@ def test_it_agrees_with_clicks_through_the_public_api(bundled_sam, stub_weights,
     assert figures == pytest.approx({"photos": 1, "masks": 2, **expected}, abs=0.002)
 
 
+@pytest.mark.slow
 def test_a_model_agrees_with_itself_as_its_teacher_and_not_with_another(tmp_path):
     photos, file = save_dataset(tmp_path, 2)
     annotated = read_annotations([file], photos, SMALL, pytest.fail)

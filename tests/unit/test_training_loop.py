@@ -189,6 +189,7 @@ def test_a_run_ends_by_steps_or_by_minutes(options, progress):
     assert LoopOptions(**options).progress(10, 60.0) == pytest.approx(progress)
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run(run):
     outcome = run(Line(), steps=None, minutes=0.005)
     assert outcome.steps >= 1
