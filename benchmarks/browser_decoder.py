@@ -168,9 +168,7 @@ def measure(engines: Sequence[str], rounds: int) -> dict[str, object]:
     with ExitStack() as stack:
         address = stack.enter_context(served(files))
         pages = {engine: stack.enter_context(opened(engine, address)) for engine in engines}
-        uses = {
-            name: [first_use(page) for _ in range(FIRST_USES)] for name, page in pages.items()
-        }
+        uses = {name: [first_use(page) for _ in range(FIRST_USES)] for name, page in pages.items()}
         result: dict[str, object] = {
             "machine": machine(),
             "user_agents": {
@@ -190,7 +188,8 @@ def measure(engines: Sequence[str], rounds: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--engines", nargs="+", default=["chromium"], choices=["chromium", *ENGINES])
+    engines = ["chromium", *ENGINES]
+    parser.add_argument("--engines", nargs="+", default=["chromium"], choices=engines)
     arguments = parser.parse_args()
     tune_process()
     print(json.dumps(measure(arguments.engines, arguments.rounds), indent=2))

@@ -115,9 +115,7 @@ def main() -> None:
     torch.set_num_threads(usable_cores())
     pixels = open_photo(photo).pixels
     tasks, network = (
-        original_tasks(pixels)
-        if name.startswith("original")
-        else our_tasks(pixels, name)
+        original_tasks(pixels) if name.startswith("original") else our_tasks(pixels, name)
     )
     facts = {
         "network": network,
