@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.browser.driver import VIEWPORT, Demo, Gate
-from tests.browser.object_list import press_next
+from tests.browser.object_list import edit, names, press_next
 from tests.serving import LEFT, RIGHT, draw, iou
 
 EMBEDDING, WEIGHTS = "**/decoder/embedding", "**/decoder/weights/*"
@@ -160,6 +160,29 @@ def test_a_click_shows_a_mask_at_once_and_the_servers_takes_its_place(hovering):
     hovering.wait_settled()
     assert np.count_nonzero(hovering.mask() != local) <= 3
     assert hovering.interactions() == [[POINT]]
+
+
+def test_an_object_is_kept_and_named_before_the_server_has_answered(hovering):
+    """The next click is for another object, and the first one gets the server's mask later."""
+    gate = Gate(hovering, Gate.hold)
+    keyboard = hovering.page.keyboard
+    for count, (disc, name) in enumerate([(LEFT, "cat"), (RIGHT, "dog")], start=1):
+        hovering.press(disc.centre)
+        wait_mask(hovering, disc)
+        keyboard.press("n")
+        keyboard.type(name)
+        keyboard.press("Enter")
+        assert names(hovering) == ["cat", "dog"][:count]
+    assert [len(sent) for sent in hovering.interactions()] == [1]
+    shown = hovering.data("shown")
+    gate.release(1)
+    hovering.wait_for("(shown) => document.querySelector('.sam').dataset.shown !== shown", shown)
+    hovering.page.unroute_all()
+    edit(hovering, 0)
+    assert iou(hovering.mask(), LEFT.mask()) > 0.9
+    edit(hovering, 1)
+    assert iou(hovering.mask(), RIGHT.mask()) > 0.9
+    assert names(hovering) == ["cat", "dog"]
 
 
 def test_a_candidate_and_corrections_go_on_while_the_server_is_silent(hovering):

@@ -71,6 +71,23 @@ test('keeping an object begins another one with interactions of its own', () => 
   assert.equal(new Set(objects.items.map(({colour}) => colour)).size, 2);
 });
 
+test('the mask of the browser in a kept object is replaced by that of the server', () => {
+  undoStack.push(point(1));
+  objects.setReply({...reply(LEFT, 0.5), isLocal: true});
+  const answered = undoStack.interactions;
+  objects.confirm(answered, reply(ALL));        // the one that is edited is not the list's affair
+  objects.next();
+  assert.equal(objects.items[0].reply.rle, LEFT);
+  objects.confirm([point(1)], reply(ALL));      // for other interactions
+  assert.equal(objects.items[0].reply.rle, LEFT);
+  const before = changes;
+  objects.confirm(answered, reply(ALL, 0.75));
+  assert.deepEqual([objects.items[0].reply.rle, objects.items[0].reply.predicted_iou], [ALL, 0.75]);
+  objects.confirm(answered, reply(RIGHT));      // the server's own stays
+  assert.equal(objects.items[0].reply.rle, ALL);
+  assert.equal(changes, before + 1);
+});
+
 test('the stage draws all objects but the active one, which still hides what is below it', () => {
   click(1, LEFT);
   objects.next();

@@ -40,7 +40,8 @@ function createParts(page, call) {
     ask, decoder: createLocalDecoder((decoder) => store.set({decoder})),
     previewSetting: {isRemembered: workStore.hasPreview, remember: workStore.setPreview},
     leaveMasks: () => everything.leave(), maskTool: () => everything.tool,
-    onReply: (reply) => panel.objects.setReply(reply), isClean: () => panel.objects.clean,
+    onReply: (reply) => panel.objects.setReply(reply),
+    onLateReply: (answered, reply) => panel.objects.confirm(answered, reply), isClean: () => panel.objects.clean,
     objectAt: (imagePoint) => panel.objectAt(imagePoint), onSelect: ({id}) => panel.edit(id),
     onHover: (imagePoint) => panel.hover(imagePoint),
   });

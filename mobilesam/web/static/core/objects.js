@@ -132,6 +132,14 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
       active.reply = reply;
       onChange();
     },
+    /** Replaces the browser's own mask of a kept object by the server's for the same interactions.
+     * @type {(interactions: Interaction[], reply: Reply) => void} */
+    confirm(interactions, reply) {
+      const item = items.find(({reply: own, undo}) => own?.isLocal && undo.states[undo.index] === interactions);
+      if (!item || item === active) return;
+      item.reply = reply;
+      onChange();
+    },
     /** Keeps the active object and begins another one. */
     next() {
       if (!hasMask(active) || !hasRoomFor(1)) return;

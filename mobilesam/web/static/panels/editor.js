@@ -16,16 +16,17 @@ const COARSE = 1.25;            // a mask shown this much enlarged is requested 
 const PREVIEW_DELAY_MS = 80;    // a pointer that passes over the candidates requests nothing
 
 /** `ask` calls a server function; `leaveMasks` ends the mode for generated masks, which `maskTool` picks; `isClean` says
- * whether the mask is to be cleaned. `objectAt` returns the object that a click selects where nothing is edited yet, and
+ * whether the mask is to be cleaned. `onLateReply` gets the server's answer to interactions that are edited no longer. `objectAt` returns the object that a click selects where nothing is edited yet, and
  * `onHover` gets the imagePoint of the pointer. `decoder` is the browser's own, and `previewSetting` whether it is wanted.
  * @param {Page} page
  * @param {{ask: (name: string, query: object, onTrouble?: () => void) => Promise<any>, decoder: LocalDecoder,
  *   previewSetting: {isRemembered: () => Promise<boolean>, remember: (isOn: boolean) => void}, leaveMasks: () => boolean,
  *   maskTool: () => Tool, onReply: (reply: Reply | null) => void, isClean: () => boolean,
+ *   onLateReply: (answered: Interaction[], reply: Reply) => void,
  *   objectAt: (imagePoint: Point) => PhotoObject | null, onSelect: (object: PhotoObject) => void,
  *   onHover: (imagePoint: Point | null) => void}} handlers */
 export function createEditor(page, {
-  ask, decoder, previewSetting, leaveMasks, maskTool, onReply, isClean, objectAt, onSelect, onHover,
+  ask, decoder, previewSetting, leaveMasks, maskTool, onReply, onLateReply, isClean, objectAt, onSelect, onHover,
 }) {
   const {refs, store, limits, fail, clearAlert} = page;
   let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
@@ -58,6 +59,10 @@ export function createEditor(page, {
     if (isClean() !== clean) return;            // asked again
     if (store.get().interactions === wanted) receive(reply);
     else if (preview) receivePreview(reply, wanted, mine === previews);
+    else if (reply.ok) {
+      onLateReply(wanted, reply);
+      store.set({shownSeq: store.get().askedSeq});
+    }
   });
 
   /** Whether the browser's own answer to these interactions shows. @param {Interaction[]} interactions */
@@ -296,10 +301,10 @@ export function createEditor(page, {
       confirmed = null;
       answer();
     },
-    /** Does something as soon as the newest interactions are answered, unless they change before. */
+    /** Does something as soon as the newest interactions are answered by the server or the browser, unless they change before. */
     whenAnswered(/** @type {() => void} */ act) {
-      const {interactions, answered} = store.get();
-      if ((answered === interactions && confirmed === interactions) || !isAnswerable(interactions)) return act();
+      const {interactions} = store.get();
+      if (confirmed === interactions || isShown(interactions) || !isAnswerable(interactions)) return act();
       afterReply = {interactions, act};
       requestMask();
     },
