@@ -136,11 +136,10 @@ def _shape_rle(row: JsonObject, reader: ObjectReader) -> CocoRle:
     match kind, len(xy):
         case "mask", 2:
             return _mask_in_box(row.get("mask"), xy, reader)
-        case "rectangle", 2:
-            (x0, y0), (x1, y1) = xy
-            xy = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-        case "rectangle", 4:  # as newer releases write it
-            pass
+        case "rectangle", (2 | 4):  # newer releases write all corners
+            (x0, y0), (x1, y1) = corners = xy.min(axis=0), xy.max(axis=0)
+            if np.isin(xy, corners).all():  # it is not rotated
+                xy = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         case "circle", 2:
             xy = _circle(xy[0], float(np.hypot(*(xy[1] - xy[0]))))
         case (("rectangle" | "circle" | "mask"), _):
