@@ -138,7 +138,7 @@ def rle_from_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> 
     batches = np.array_split(ends, int(outline_length(polygon)) // _LINE_BATCH_PX + 1)
     positions = np.concatenate([_line_positions(batch, size_hw) for batch in batches])
     outline = rle_from_positions(np.sort(positions), size_hw)
-    return rle_union([rle_from_edges([vertices + 0.5], size_hw), outline])
+    return rle_union([rle_from_edges([vertices.astype(np.float64) + 0.5], size_hw), outline])
 
 
 def clipped_polygon(
@@ -186,11 +186,11 @@ def _line_positions(lines: NDArray[np.int64], size_hw: tuple[int, int]) -> NDArr
 
     def coordinates(axis: int) -> NDArray[np.int64]:
         distances = (2 * np.abs(steps[line, axis]) * along + length - 1) // (2 * length)
-        return starts[line, axis] + np.sign(steps[line, axis]) * distances
+        return np.asarray(starts[line, axis] + np.sign(steps[line, axis]) * distances)
 
     x, y = coordinates(0), coordinates(1)
     is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return x[is_inside] * height + y[is_inside]
+    return np.asarray(x[is_inside] * height + y[is_inside])
 
 
 def _bridges_to_holes(pixels: NDArray[np.uint8], cycles: Sequence[Outline]) -> list[_Bridge]:
