@@ -23,7 +23,7 @@ from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.objects import PhotoObject
 from tests.serving import App, Disc, draw
 
-SIZE_WH = (1600, 1200)  # 1,000 masks of 2 megapixels are the most that a file may have
+SIZE_WH = (1600, 1200)
 CLASSES = ("cat", "dog", "bird")
 _FRAMES = """() => {
   window.frames_ms = [];

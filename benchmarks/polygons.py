@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.quality import ROOT, iou
 from mobilesam import Prompt, Segmenter, clean_mask
-from mobilesam.masks import Mask
-from mobilesam.polygons import fill_edges, mask_outlines
+from mobilesam.masks import Mask, mask_from_coco_rle
+from mobilesam.polygons import mask_outlines, rle_from_edges
 
 TOLERANCES_PX = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
@@ -45,7 +45,8 @@ def simplified(objects: Sequence[Mask], tolerance: float) -> dict[str, float]:
         outlines = mask_outlines(mask, "edges", tolerance)
         times_ms.append(1000 * (time.perf_counter() - started))
         vertices.append(sum(map(len, outlines)))
-        ious.append(iou(fill_edges([xy.astype(float) for xy in outlines], mask.shape), mask))
+        rle = rle_from_edges([xy.astype(float) for xy in outlines], mask.shape)
+        ious.append(iou(mask_from_coco_rle(rle, mask.shape), mask))
     return {
         "tolerance_px": tolerance,
         "vertices_median": float(np.median(vertices)),

@@ -17,7 +17,7 @@ from pydantic import AliasPath, FailFast, Field, TypeAdapter
 from mobilesam.cleanup import clean_mask
 from mobilesam.errors import PromptError
 from mobilesam.frame import Crop, CropXYXY, Frame, checked_crop
-from mobilesam.masks import Mask, mask_from_coco_rle, scaled_mask
+from mobilesam.masks import MAX_RLE_LENGTH, Mask, mask_from_coco_rle, scaled_mask
 from mobilesam.paint import Stroke, logits_size, mask_logits, painted, painted_logits
 from mobilesam.prompts import MAX_POINTS, Box, Prompt, check_inside
 from mobilesam.schemas import Label, Number, WholeNumber, validate
@@ -68,7 +68,7 @@ class SetMask:
     ]
     counts: Annotated[
         str,
-        Field(validation_alias=AliasPath("rle", "counts"), strict=True, max_length=4_000_000),
+        Field(validation_alias=AliasPath("rle", "counts"), strict=True, max_length=MAX_RLE_LENGTH),
     ]
     type: Literal["mask"] = "mask"
 

@@ -1,5 +1,6 @@
 """Functions on binary masks: (H, W) bool arrays in pixels of the upright photo."""
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import cv2
@@ -10,6 +11,8 @@ from pycocotools import mask as coco_mask
 from mobilesam.errors import AnnotationError
 
 Mask = NDArray[np.bool_]
+
+MAX_RLE_LENGTH = 4_000_000  # characters or list items of an RLE: decoding takes 70 bytes for each
 
 _RUN_CHARACTERS = 7  # at most; 35 bits: enough for any mask, and sums do not overflow 64 bits
 
@@ -63,39 +66,58 @@ def checked_rle(rle: object, size_hw: tuple[int, int]) -> CocoRle:
 
     It takes time for each run, not for each pixel.
     """
-    height, width = size_hw
-    positions, counts = np.unique(_runs(rle, size_hw).cumsum(), return_counts=True)
-    # Runs of length 0 toggle twice at one position, which some readers of `counts` do not expect.
-    toggles = positions[(counts % 2 == 1) & (positions < height * width)]
-    return rle_from_toggles(toggles, size_hw)
+    return rle_from_toggles(_runs(rle, size_hw).cumsum(), size_hw)
 
 
 def rle_from_toggles(toggles: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
     """Encodes a mask of (H, W) by the positions at which it begins and ends.
 
-    The positions are column-major and ascending; the first pixel has position 0.
+    The positions are column-major and ascending, up to H * W; the first pixel has position 0. Two
+    at the same position cancel each other: they would be a run of length 0, which some readers of
+    `counts` do not expect.
     """
     height, width = size_hw
-    return _rle(np.diff(toggles, prepend=0, append=height * width), size_hw)
-
-
-def _rle(runs: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
-    height, width = size_hw
+    firsts = np.flatnonzero(np.diff(toggles, prepend=-1))
+    is_odd = np.diff(firsts, append=len(toggles)) % 2 == 1
+    distinct = toggles[firsts[is_odd]]
+    inside = distinct[distinct < height * width]
+    runs = np.diff(inside, prepend=0, append=height * width)
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def rle_from_positions(positions: NDArray[np.int64], size_hw: tuple[int, int]) -> CocoRle:
+    """Encodes a mask of (H, W) by its pixels.
+
+    The positions are column-major and ascending, and may repeat; the first pixel has position 0.
+    """
+    height, width = size_hw
+    is_start = np.diff(positions, prepend=-2) > 1
+    is_end = np.diff(positions, append=height * width + 1) > 1
+    toggles = np.stack([positions[is_start], positions[is_end] + 1], axis=1).ravel()
+    return rle_from_toggles(toggles, size_hw)
 
 
 def rle_from_crop(corner_xy: tuple[int, int], crop: Mask, size_hw: tuple[int, int]) -> CocoRle:
     """The reverse of `mask_crop`: encodes a mask of (H, W) that is False outside the crop.
 
-    It takes time for the crop's columns only.
+    It takes time for the crop's pixels only.
     """
-    height, width = size_hw
     x, y = corner_xy
-    columns = np.zeros((crop.shape[1], height), np.uint8)
-    columns[:, y : y + crop.shape[0]] = crop.T
-    edges = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + x * height
-    return rle_from_toggles(edges[edges < height * width], size_hw)
+    pixels = np.ascontiguousarray(crop.T).view(np.uint8)
+    columns, rows = np.nonzero(np.diff(pixels, axis=1, prepend=0, append=0))
+    return rle_from_toggles((x + columns) * size_hw[0] + y + rows, size_hw)
+
+
+def rle_union(rles: Sequence[CocoRle]) -> CocoRle:
+    """The union of one or more trusted RLEs of the same size."""
+    # In groups of eight: merging all at once takes quadratic time and holds the GIL.
+    merged: list[Any] = list(rles)
+    while len(merged) > 1:
+        merged = [coco_mask.merge(merged[at : at + 8]) for at in range(0, len(merged), 8)]
+    size, counts = merged[0]["size"], merged[0]["counts"]
+    counts = counts if isinstance(counts, str) else counts.decode("ascii")
+    return {"size": [int(side) for side in size], "counts": counts}
 
 
 def mask_crop(rle: CocoRle) -> tuple[tuple[int, int], Mask]:
@@ -142,6 +164,8 @@ def _runs(rle: object, size_hw: tuple[int, int]) -> NDArray[np.int64]:
     counts = rle.get("counts")
     if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (size + 1):
         raise misfit
+    if isinstance(counts, (str, list)) and len(counts) > MAX_RLE_LENGTH:
+        raise AnnotationError("A run-length mask is too long. Simplify it.")
     if isinstance(counts, str):
         runs = _decompressed(counts, size)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from mobilesam.masks import Mask, mask_bounds_xyxy
+from mobilesam.masks import CocoRle, Mask, mask_bounds_xyxy, rle_from_positions, rle_union
 from mobilesam.simplification import kept_vertices
 
 Outline: TypeAlias = NDArray[np.int64]
 """(N, 2) XY, closed: the last vertex connects to the first."""
 
 _MAX_BRIDGE_ENDS = 2048
+_LINE_BATCH_PX = 200_000  # of lines that are drawn at a time, which take 100 bytes a pixel
 _Bridge: TypeAlias = tuple[int, int, int, int]
 """An outline and its vertex; the outline that it is inserted into and the vertex there."""
 _Group: TypeAlias = tuple[list[int], list[_Bridge]]
@@ -112,33 +113,32 @@ def joined_outline(outlines: Sequence[Outline]) -> Outline:
     return _joined(outlines, reversed(bridges))
 
 
-def fill_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> Mask:
-    """The union, (H, W) bool, of one or more polygons in the frame `"edges"`.
+def rle_from_edges(polygons: Sequence[NDArray[np.float64]], size_hw: tuple[int, int]) -> CocoRle:
+    """The mask of (H, W) that is the union of one or more polygons in the frame `"edges"`.
 
-    Each is (N, 2) XY, N at least 3; what is outside the photo is left out.
+    Each is (N, 2) XY, N at least 3; what is outside the photo is left out. It takes time and memory
+    for the pixels on the outlines only.
     """
     height, width = size_hw
     rles: Any = coco_mask.frPyObjects([p.ravel().tolist() for p in polygons], height, width)
-    # In groups of eight: merging all at once takes quadratic time and holds the GIL.
-    while len(rles) > 1:
-        rles = [coco_mask.merge(rles[at : at + 8]) for at in range(0, len(rles), 8)]
-    return np.asarray(coco_mask.decode(rles[0]), np.bool_)
+    return rle_union(rles)
 
 
-def fill_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> Mask:
-    """The (H, W) bool mask of a polygon in the frame `"centres"`, including its outline.
+def rle_from_centres(polygon: NDArray[np.float64], size_hw: tuple[int, int]) -> CocoRle:
+    """The mask of (H, W) of a polygon in the frame `"centres"`, including its outline.
 
     It is (N, 2) XY, N at least 3; what is outside the photo is left out. Fractions are rounded
-    down, and the photo's right and lower edges stand for its last pixels.
+    down, and the photo's right and lower edges stand for its last pixels. It takes time and memory
+    for the pixels on the outline only.
     """
     height, width = size_hw
-    vertices = np.floor(polygon).astype(np.int32)
+    vertices = np.floor(polygon).astype(np.int64)
     vertices -= vertices == (width, height)
-    outline = np.zeros(size_hw, np.uint8)
-    cv2.polylines(outline, [vertices], isClosed=True, color=(1,))
-    # cv2.fillPoly takes time quadratic in the number of edges that cross a row.
-    inside = fill_edges([vertices.astype(np.float64) + 0.5], size_hw)
-    return np.logical_or(inside, outline)
+    ends = np.stack([vertices, np.roll(vertices, -1, axis=0)], axis=1)
+    batches = np.array_split(ends, int(outline_length(polygon)) // _LINE_BATCH_PX + 1)
+    positions = np.concatenate([_line_positions(batch, size_hw) for batch in batches])
+    outline = rle_from_positions(np.sort(positions), size_hw)
+    return rle_union([rle_from_edges([vertices.astype(np.float64) + 0.5], size_hw), outline])
 
 
 def clipped_polygon(
@@ -167,6 +167,30 @@ def outline_length(polygon: NDArray[np.float64]) -> float:
     """Number of pixels on the closed outline (N, 2), which is the cost of filling it."""
     steps = np.abs(polygon - np.roll(polygon, 1, axis=0))
     return float(steps.max(axis=1).sum())
+
+
+def _line_positions(lines: NDArray[np.int64], size_hw: tuple[int, int]) -> NDArray[np.int64]:
+    """The column-major positions of the pixels on lines (N, 2, 2) XY, as far as they are in (H, W).
+
+    These are Bresenham's lines as `cv2.polylines` draws them: from left to right, and where the
+    exact line passes midway between two pixels, the one on the side of its start is taken.
+    """
+    height, width = size_hw
+    is_backward = lines[:, 1, :1] < lines[:, 0, :1]
+    starts = np.where(is_backward, lines[:, 1], lines[:, 0])
+    steps = np.where(is_backward, lines[:, 0], lines[:, 1]) - starts
+    lengths = np.abs(steps).max(axis=1)
+    line = np.repeat(np.arange(len(lines)), lengths + 1)
+    along = np.arange(len(line)) - (np.cumsum(lengths + 1) - lengths - 1)[line]
+    length = np.maximum(lengths, 1)[line]
+
+    def coordinates(axis: int) -> NDArray[np.int64]:
+        distances = (2 * np.abs(steps[line, axis]) * along + length - 1) // (2 * length)
+        return np.asarray(starts[line, axis] + np.sign(steps[line, axis]) * distances)
+
+    x, y = coordinates(0), coordinates(1)
+    is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return np.asarray(x[is_inside] * height + y[is_inside])
 
 
 def _bridges_to_holes(pixels: NDArray[np.uint8], cycles: Sequence[Outline]) -> list[_Bridge]:

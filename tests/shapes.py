@@ -2,6 +2,12 @@
 
 import numpy as np
 from PIL import Image, ImageDraw
+from pycocotools import mask as coco_mask
+
+
+def decoded(rle: dict) -> np.ndarray:
+    """The (H, W) bool mask of an RLE, by pycocotools."""
+    return coco_mask.decode(rle).astype(bool)
 
 
 def fifty_masks() -> dict[str, np.ndarray]:

@@ -26,9 +26,9 @@ from mobilesam.export.documents import (
     validate_file,
 )
 from mobilesam.export.outlines import object_outlines
-from mobilesam.masks import Mask, mask_from_coco_rle, mask_to_json
+from mobilesam.masks import CocoRle, checked_rle, mask_to_json
 from mobilesam.objects import PhotoObject
-from mobilesam.polygons import fill_edges
+from mobilesam.polygons import rle_from_edges
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def coco_photos(document: object, skipped: Counter[str]) -> list[PhotoAnnotation
             continue
         category = row.get("category_id")
         name = names.get(_key(category), f"class {_key(category)}")
-        draw = partial(_annotation_mask, row)
+        draw = partial(_annotation_rle, row)
         shapes[image].append(Shape(name, draw, row.get("predicted_iou")))
     return [
         PhotoAnnotations(
@@ -154,16 +154,16 @@ def _key(coco_id: object) -> str:
     return repr(coco_id) if type(coco_id) in (int, str) else ""
 
 
-def _annotation_mask(annotation: JsonObject, reader: ObjectReader) -> Mask:
+def _annotation_rle(annotation: JsonObject, reader: ObjectReader) -> CocoRle:
     segmentation = annotation.get("segmentation")
     if not segmentation:
         has_box = annotation.get("bbox")
         raise SkippedError("boxes without a mask" if has_box else "objects without a mask")
-    return segmentation_mask(segmentation, reader)
+    return segmentation_rle(segmentation, reader)
 
 
-def segmentation_mask(segmentation: object, reader: ObjectReader) -> Mask:
-    """The (H, W) mask of a `segmentation` in a COCO file, for a photo of the reader's size.
+def segmentation_rle(segmentation: object, reader: ObjectReader) -> CocoRle:
+    """The mask of a `segmentation` in a COCO file, for a photo of the reader's size.
 
     Of several polygons, those that cannot be read are left out.
 
@@ -173,7 +173,7 @@ def segmentation_mask(segmentation: object, reader: ObjectReader) -> Mask:
     if isinstance(segmentation, dict):
         if segmentation.get("size") != list(reader.size_hw):
             raise SkippedError("masks of another size")
-        return mask_from_coco_rle(segmentation, reader.size_hw)
+        return checked_rle(segmentation, reader.size_hw)
     if not isinstance(segmentation, list) or not segmentation:
         raise SkippedError("objects without a mask")
     polygons, reason = [], None
@@ -184,4 +184,4 @@ def segmentation_mask(segmentation: object, reader: ObjectReader) -> Mask:
             reason = error
     if not polygons and reason:
         raise reason
-    return fill_edges(polygons, reader.size_hw)
+    return rle_from_edges(polygons, reader.size_hw)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.errors import AnnotationError, PromptError
-from mobilesam.masks import Mask, checked_rle
+from mobilesam.masks import CocoRle, checked_rle
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.polygons import clipped_polygon, outline_length
 from mobilesam.schemas import Number, validate
@@ -22,7 +22,7 @@ from mobilesam.settings import MEGA
 
 MAX_DOCUMENT_BYTES = 20 * MEGA
 MAX_DOCUMENT_OBJECTS = 1000  # of one photo
-MAX_MASK_PIXELS = 2000 * MEGA  # of all masks of a photo: 1000 objects of 2 megapixels
+MAX_MASK_PIXELS = 1000 * MEGA  # of all pictures of masks of a photo, which are decoded
 MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs that a client sends with a photo
 MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and memory per pixel
 MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
@@ -49,11 +49,11 @@ class SkippedError(AnnotationError):
 class Shape:
     """An object in an annotation file, none of it checked yet.
 
-    `draw` gives its (H, W) mask for a photo of the reader's size, or raises AnnotationError.
+    `draw` gives its mask for a photo of the reader's size, or raises AnnotationError.
     """
 
     name: object
-    draw: "Callable[[ObjectReader], Mask]"
+    draw: "Callable[[ObjectReader], CocoRle]"
     predicted_iou: object = None
 
 
@@ -168,17 +168,28 @@ def read_objects(
 class ObjectReader:
     """Reads the objects of one document for a photo of size (H, W), within limits.
 
-    `budget`: see `PhotoObject`; `outline_px`: the length of the polygons so far.
+    No mask becomes an array of the photo's size: an RLE takes time and memory for its runs, whose
+    number the size of the document limits, and a polygon for the pixels on its outline.
+    `outline_px`: the length of the polygons so far; `mask_pixels`: of the pictures of masks so far.
     """
 
     size_hw: tuple[int, int]
-    budget: CpuBudget | None = None
     outline_px: float = 0.0
+    mask_pixels: int = 0
 
-    @property
-    def max_objects(self) -> int:
-        """The number of objects that can be read for a photo of this size."""
-        return min(MAX_DOCUMENT_OBJECTS, MAX_MASK_PIXELS // math.prod(self.size_hw))
+    def charge_pixels(self, size_hw: tuple[int, int]) -> None:
+        """Counts a picture of a mask, (H, W), before it is decoded.
+
+        Raises:
+            SkippedError: it has more pixels than the photo, or the pictures together would have
+                more than MAX_MASK_PIXELS.
+        """
+        pixels = math.prod(size_hw)
+        if pixels > math.prod(self.size_hw):
+            raise SkippedError("masks larger than the photo")
+        if self.mask_pixels + pixels > MAX_MASK_PIXELS:
+            raise SkippedError("masks that are too large together")
+        self.mask_pixels += pixels
 
     def polygon(self, coordinates: object) -> NDArray[np.float64]:
         """Checks a polygon x0, y0, x1, y1, ...; with numpy, as it may have a million vertices.

@@ -27,12 +27,11 @@ from mobilesam.export.documents import (
 from mobilesam.export.outlines import object_outlines
 from mobilesam.export.pictures import mask_png
 from mobilesam.image_file import BoundedFile
-from mobilesam.masks import Mask
+from mobilesam.masks import CocoRle, Mask, rle_from_crop, rle_union
 from mobilesam.objects import PhotoObject
-from mobilesam.polygons import count_parts_and_holes, fill_centres
+from mobilesam.polygons import count_parts_and_holes, rle_from_centres
 
 _CIRCLE_VERTICES = 360
-_NO_PNG = object()
 
 
 def labelme_document(
@@ -113,21 +112,20 @@ def labelme_photo(document: object, stem: str) -> PhotoAnnotations:
     )
 
 
-def _union(rows: Sequence[JsonObject], reader: ObjectReader) -> Mask:
+def _union(rows: Sequence[JsonObject], reader: ObjectReader) -> CocoRle:
     """The mask of an object; of several parts, those that cannot be read are left out."""
-    union, reason = None, None
+    parts, reason = [], None
     for row in rows:
         try:
-            mask = _shape_mask(row, reader)
-            union = mask if union is None else union | mask
+            parts.append(_shape_rle(row, reader))
         except AnnotationError as error:
             reason = error
-    if union is None and reason:
+    if not parts and reason:
         raise reason
-    return union if union is not None else np.zeros(reader.size_hw, np.bool_)
+    return rle_union(parts)
 
 
-def _shape_mask(row: JsonObject, reader: ObjectReader) -> Mask:
+def _shape_rle(row: JsonObject, reader: ObjectReader) -> CocoRle:
     kind = row.get("shape_type") or "polygon"
     if kind in ("point", "points", "line", "linestrip"):
         raise SkippedError("points" if kind in ("point", "points") else "lines")
@@ -137,13 +135,11 @@ def _shape_mask(row: JsonObject, reader: ObjectReader) -> Mask:
     xy = finite_points([number for point in points for number in point])
     match kind, len(xy):
         case "mask", 2:
-            return _filled_box(xy, reader, row.get("mask"))
-        case "rectangle", 2:
-            return _filled_box(xy, reader)
-        case "rectangle", 4:  # as newer releases write it
-            corners = np.array([xy.min(axis=0), xy.max(axis=0)])
-            if np.isin(xy, corners).all():
-                return _filled_box(corners, reader)
+            return _mask_in_box(row.get("mask"), xy, reader)
+        case "rectangle", (2 | 4):  # newer releases write all corners
+            (x0, y0), (x1, y1) = corners = xy.min(axis=0), xy.max(axis=0)
+            if np.isin(xy, corners).all():  # it is not rotated
+                xy = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         case "circle", 2:
             xy = _circle(xy[0], float(np.hypot(*(xy[1] - xy[0]))))
         case (("rectangle" | "circle" | "mask"), _):
@@ -152,7 +148,7 @@ def _shape_mask(row: JsonObject, reader: ObjectReader) -> Mask:
             pass
         case _:
             raise SkippedError("shapes of an unknown type")
-    return fill_centres(reader.polygon(xy.ravel()), reader.size_hw)
+    return rle_from_centres(reader.polygon(xy.ravel()), reader.size_hw)
 
 
 def _circle(centre_xy: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
@@ -161,26 +157,18 @@ def _circle(centre_xy: NDArray[np.float64], radius: float) -> NDArray[np.float64
     return centre_xy + 0.5 + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def _filled_box(corners: NDArray[np.float64], reader: ObjectReader, png: object = _NO_PNG) -> Mask:
-    """The pixels from one corner to the other: all of them, or those of a PNG in base64."""
+def _mask_in_box(png: object, corners: NDArray[np.float64], reader: ObjectReader) -> CocoRle:
+    """The pixels of a PNG in base64, which fills the box from one corner to the other."""
     height, width = reader.size_hw
     near = np.clip(corners, -FAR_PX, FAR_PX)
-    if png is _NO_PNG:
-        near -= near == (width, height)  # the edges of the photo stand for its last pixels
     (x0, y0), (x1, y1) = np.floor([near.min(axis=0), near.max(axis=0)]).astype(int).tolist()
     if x1 < 0 or y1 < 0 or x0 >= width or y0 >= height:
         raise SkippedError("shapes outside the photo")
-    mask = np.zeros(reader.size_hw, np.bool_)
+    size_hw = (y1 - y0 + 1, x1 - x0 + 1)
+    reader.charge_pixels(size_hw)
     left, top = max(x0, 0), max(y0, 0)
-    box = mask[top : y1 + 1, left : x1 + 1]
-    if png is _NO_PNG:
-        box[:] = True
-    else:
-        size_hw = (y1 - y0 + 1, x1 - x0 + 1)
-        if size_hw[0] * size_hw[1] > mask.size:
-            raise SkippedError("masks larger than the photo")
-        box[:] = _png_mask(png, size_hw)[top - y0 :, left - x0 :][: box.shape[0], : box.shape[1]]
-    return mask
+    box = _png_mask(png, size_hw)[top - y0 : height - y0, left - x0 : width - x0]
+    return rle_from_crop((left, top), box, reader.size_hw)
 
 
 def _png_mask(text: object, size_hw: tuple[int, ...]) -> Mask:

@@ -16,6 +16,7 @@ from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.annotation_files import annotation_files
 from mobilesam.export.coco import coco_photos
 from mobilesam.export.documents import (
+    MAX_DOCUMENT_OBJECTS,
     ObjectReader,
     PhotoAnnotations,
     SkippedError,
@@ -28,6 +29,7 @@ from mobilesam.export.yolo_reader import (
     is_names_file,
     yolo_photo,
 )
+from mobilesam.masks import rle_area
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.settings import ImageLimits
 
@@ -37,7 +39,7 @@ _MAX_COMPARED = 300  # characters of a path, at its end; a file name has up to 2
 _NO_MASKS = (
     "This file contains no masks. Open a COCO or labelme JSON file, YOLO labels, or a ZIP of them."
 )
-_TOO_MANY = "objects beyond the limit for photos of this size"
+_TOO_MANY = "objects beyond the limit"
 _TOO_SLOW = "objects that would take too long"
 _TOO_SLOW_FILES = "files that would take too long"
 
@@ -268,7 +270,7 @@ def _read_objects(
 ) -> None:
     """Appends the objects of a photo of size (H, W), at most `room`, and counts the others."""
     reader = ObjectReader(size_hw)
-    most = min(reader.max_objects, len(objects) + room)
+    most = min(MAX_DOCUMENT_OBJECTS, len(objects) + room)
     for index, shape in enumerate(annotations.shapes):
         rest = len(annotations.shapes) - index
         if len(objects) >= most:
@@ -283,9 +285,9 @@ def _read_objects(
             skipped["objects without a usable name"] += 1
             continue
         try:
-            mask = shape.draw(reader)
-            if mask.any():
-                objects.append(PhotoObject(name, mask, _finite(shape.predicted_iou)))
+            rle = shape.draw(reader)
+            if rle_area(rle):
+                objects.append(PhotoObject(name, rle, _finite(shape.predicted_iou)))
             else:
                 skipped["empty masks"] += 1
         except SkippedError as error:

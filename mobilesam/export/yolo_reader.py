@@ -15,8 +15,8 @@ from mobilesam.export.documents import (
     SkippedError,
     finite_points,
 )
-from mobilesam.masks import Mask
-from mobilesam.polygons import fill_centres
+from mobilesam.masks import CocoRle
+from mobilesam.polygons import rle_from_centres
 
 MAX_LINES = 1_000_000  # of a label file: each takes some memory
 MAX_NAMES_BYTES = 100_000  # of data.yaml or a list of classes; those of LVIS have 20,000
@@ -64,7 +64,7 @@ def yolo_photo(data: bytes, stem: str, names: dict[int, str]) -> PhotoAnnotation
     if len(lines) > MAX_LINES:
         raise AnnotationError(f"A label file can have at most {MAX_LINES} lines. Split it.")
     shapes = [
-        Shape(_class_name(line.split(maxsplit=1)[0], names), partial(_polygon_mask, line))
+        Shape(_class_name(line.split(maxsplit=1)[0], names), partial(_polygon_rle, line))
         for line in lines
     ]
     return PhotoAnnotations(stem, shapes, stem=stem)
@@ -75,7 +75,7 @@ def _class_name(token: str, names: dict[int, str]) -> str:
     return names.get(index, f"class {token}")
 
 
-def _polygon_mask(line: str, reader: ObjectReader) -> Mask:
+def _polygon_rle(line: str, reader: ObjectReader) -> CocoRle:
     tokens = line.split()[1:]
     if len(tokens) in (4, 5):  # centre, width and height, and perhaps a confidence
         raise SkippedError("boxes without a mask")
@@ -85,4 +85,4 @@ def _polygon_mask(line: str, reader: ObjectReader) -> Mask:
         raise SkippedError("shapes with damaged coordinates") from None
     height, width = reader.size_hw
     xy = finite_points(numbers) * (width, height)
-    return fill_centres(reader.polygon(xy.ravel()), reader.size_hw)
+    return rle_from_centres(reader.polygon(xy.ravel()), reader.size_hw)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel
 
 from mobilesam.errors import AnnotationError, ImageError
-from mobilesam.export.coco import segmentation_mask
+from mobilesam.export.coco import segmentation_rle
 from mobilesam.export.documents import (
     Items,
     ObjectReader,
@@ -172,11 +172,11 @@ def _annotated(
             skipped["without a mask"] += 1
         else:
             try:
-                mask = segmentation_mask(annotation.segmentation, ObjectReader(original_size))
+                rle = segmentation_rle(annotation.segmentation, ObjectReader(original_size))
             except AnnotationError:
                 skipped["that cannot be read"] += 1
                 continue
-            mask = scaled_mask(mask, size_hw)
+            mask = scaled_mask(mask_from_coco_rle(rle, original_size), size_hw)
             if mask.any():
                 rles.append(mask_to_coco_rle(mask))
             else:

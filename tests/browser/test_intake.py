@@ -1,13 +1,15 @@
 """Every way to open a photo, and files that are no photos."""
 
 import base64
+import json
 import re
 
 import numpy as np
 import pytest
 
 from tests.bad_files import header_bomb, truncated_jpeg
-from tests.serving import LEFT, RED
+from tests.browser.object_list import names
+from tests.serving import LEFT, RED, draw
 
 _FILE = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -68,6 +70,64 @@ def test_a_photo_dropped_anywhere_on_the_page_opens(demo, photo, target):
         demo.page.dispatch_event(target, "drop", payload)
     assert not demo.page.locator(".sam-drop").is_visible()
     assert_photo_is_open(demo)
+
+
+_DROP = """(files) => {
+  const dataTransfer = new DataTransfer();
+  for (const [name, type, data] of files) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    dataTransfer.items.add(new File([bytes], name, {type}));
+  }
+  const options = {dataTransfer, bubbles: true, cancelable: true};
+  document.body.dispatchEvent(new DragEvent('drop', options));
+}"""
+
+
+def drop(demo, *files):
+    """Drops files at once, (name, type, bytes) each, and waits until the first photo is open."""
+    sent = [[name, kind, base64.b64encode(data).decode("ascii")] for name, kind, data in files]
+    with demo.opened():
+        demo.page.evaluate(_DROP, sent)
+
+
+def test_photos_that_are_dropped_at_once_all_open(empty_demo, tmp_path):
+    given = ["one.png", "two.png", "three.png"]
+    for width, name in enumerate(given, start=300):
+        draw(width, 200).save(tmp_path / name)
+    drop(empty_demo, *((name, "image/png", (tmp_path / name).read_bytes()) for name in given))
+    empty_demo.wait_for("() => document.querySelector('.sam').dataset.photos === '3'")
+    photos = empty_demo.page.locator(".sam-photo")
+    titles = photos.evaluate_all("(all) => all.map(({title}) => title)")
+    assert [title.split(",")[0] for title in titles] == given
+
+
+_SQUARE = [[20, 20], [80, 20], [80, 80], [20, 80]]
+_COCO = {
+    "images": [{"id": 1, "file_name": "train/discs.png"}],
+    "categories": [{"id": 3, "name": "cup"}],
+    "annotations": [
+        {"image_id": 1, "category_id": 3, "segmentation": [[20, 20, 80, 20, 80, 80, 20, 80]]}
+    ],
+}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["photo first", "photo last"])
+@pytest.mark.parametrize(
+    ("name", "text", "label"),
+    [
+        ("discs.json", json.dumps({"shapes": [{"label": "cup", "points": _SQUARE}]}), "cup"),
+        ("instances.json", json.dumps(_COCO), "cup"),
+        ("discs.txt", "0 0.1 0.1 0.3 0.1 0.3 0.4\n", "class 0"),
+    ],
+    ids=["labelme", "COCO", "YOLO"],
+)
+def test_a_photo_dropped_with_its_annotations_has_its_objects(
+    empty_demo, photo, name, text, label, is_first
+):
+    files = [("discs.png", "image/png", photo.read_bytes()), (name, "", text.encode())]
+    drop(empty_demo, *files[:: 1 if is_first else -1])
+    empty_demo.wait_for_objects(1)
+    assert names(empty_demo) == [label]
 
 
 def test_a_pasted_photo_opens(demo, photo):

@@ -144,6 +144,18 @@ def test_the_crosshair_disappears_when_the_mouse_moves(tabbed):
     assert tabbed.marks() == 0
 
 
+def test_the_frame_of_the_focus_is_gone_while_the_mouse_is_used(tabbed):
+    outline = "(node) => getComputedStyle(node).outlineStyle"
+    marks = tabbed.part("marks")
+    press(tabbed, "ArrowRight")
+    assert marks.evaluate(outline) == "solid"
+    tabbed.click(LEFT.centre)
+    assert marks.evaluate("(node) => document.activeElement === node")
+    assert marks.evaluate(outline) == "none"
+    press(tabbed, "ArrowRight")
+    assert marks.evaluate(outline) == "solid"
+
+
 @pytest.mark.parametrize("way", ["key", "button"])
 def test_the_help_opens_and_closes_and_returns_the_focus(tabbed, way):
     help_ = tabbed.part("help")

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.driver import Demo
+from tests.browser.object_list import edit, press_next
 from tests.serving import LEFT, draw
 
 _OVERFLOW = """() => {
@@ -88,6 +89,49 @@ def test_the_list_takes_the_room_of_absent_candidates_and_no_button_below_it_mov
     assert two.candidates().count() == 0
     assert keep.bounding_box() == before
     assert list_height(two) > room + 60
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720), (1024, 768)])
+def test_no_button_moves_as_an_object_is_edited(two, width, height):
+    two.page.set_viewport_size({"width": width, "height": height})
+    edit(two, 1)  # the list knows the height of candidates in this window
+    press_next(two)
+    keep = two.page.locator(".sam-panel [data-do=next]")
+    before = keep.bounding_box()
+    edit(two, 0)
+    assert two.page.locator("[data-do=merge]").is_visible()
+    assert keep.bounding_box() == before
+
+
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (667, 375)])
+def test_a_phone_on_its_side_shows_the_photo_and_the_strip_together(
+    empty_demo, photo, tmp_path, width, height
+):
+    draw(310, 200).save(tmp_path / "other.png")
+    empty_demo.page.set_viewport_size({"width": width, "height": height})
+    with empty_demo.opened():
+        empty_demo.part("file").set_input_files([str(photo), str(tmp_path / "other.png")])
+    empty_demo.wait_for("() => document.querySelector('.sam').dataset.photos === '2'")
+    assert outside(empty_demo, width, height) == []
+    places = [empty_demo.page.locator(name) for name in (".sam-stage", ".sam-photos")]
+    stage, strip = (place.bounding_box() for place in places)
+    assert stage["y"] + stage["height"] <= strip["y"]
+    assert strip["y"] + strip["height"] <= height
+    assert stage["height"] > 0.75 * height
+    for command in ("photo-next", "photo-done"):
+        assert empty_demo.page.locator(f"[data-do={command}]").is_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 1280])
+def test_the_brush_takes_no_second_line_of_buttons(demo, width):
+    demo.page.set_viewport_size({"width": width, "height": 900})
+    demo.settle()
+    bar = demo.page.locator(".sam-tools")
+    before = bar.bounding_box()["height"]
+    demo.page.keyboard.press("p")
+    demo.settle()
+    assert demo.part("brush").is_visible()
+    assert bar.bounding_box()["height"] == before
 
 
 def list_height(demo):

@@ -1,6 +1,9 @@
 """Several objects in one photo: added, named, edited, hidden, deleted."""
 
+import json
+
 import numpy as np
+import pytest
 
 from tests.browser.object_list import (
     coco_masks,
@@ -9,6 +12,7 @@ from tests.browser.object_list import (
     index_picture,
     is_drawn,
     layer_at,
+    load,
     names,
     press_next,
     row,
@@ -101,6 +105,32 @@ def test_objects_survive_undo_redo_and_clear_of_another(two):
     assert names(two)[:2] == ["Object 1", "Object 2"]
     assert is_drawn(two, LEFT)
     assert is_drawn(two, RIGHT)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+def test_the_row_of_the_object_that_is_edited_stays_in_the_list(two, size):
+    two.page.set_viewport_size({"width": size[0], "height": size[1]})
+    shape = {"label": "spot", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
+    load(two, json.dumps({"shapes": [shape] * 20}).encode())
+    two.wait_for_objects(22)
+    edit(two, 0)  # its candidates take room from the list
+    assert is_in_list(two)
+    two.part("object-list").evaluate("(list) => { list.scrollTop = 9999; }")
+    assert not is_in_list(two)
+    two.click((95, 110))
+    assert is_in_list(two)
+    press_next(two)
+    two.click((280, 180))  # a new object, whose row comes last
+    assert is_in_list(two)
+
+
+def is_in_list(demo):
+    """Whether the whole row of the object that is edited shows."""
+    demo.settle()
+    outer = demo.part("object-list").bounding_box()
+    inner = demo.page.locator(".sam-object[aria-current]").bounding_box()
+    is_below_top = inner["y"] >= outer["y"] - 1
+    return is_below_top and inner["y"] + inner["height"] <= outer["y"] + outer["height"] + 1
 
 
 def test_a_name_can_be_changed_but_not_be_empty(two):

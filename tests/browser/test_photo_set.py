@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from tests.browser.object_list import names, press_next
+from tests.browser.driver import hold_opening
+from tests.browser.object_list import names, press_next, row
 from tests.serving import LEFT, Disc, draw
 
 WIDTHS = (310, 320, 330)
@@ -106,6 +107,23 @@ def test_keys_and_buttons_lead_through_the_photos_and_their_work_stays(three):
         three.page.locator(".sam-photo").first.click()
     assert (width(three), names(three)) == (310, ["Object 1"])
     assert [progress for _, progress, _ in strip(three)] == ["begun", "begun", "untouched"]
+
+
+def test_while_another_photo_opens_the_objects_of_the_last_one_are_hidden_and_not_lost(three):
+    three.click((155, 100))
+    press_next(three)
+    assert row(three, 0).locator("input").is_visible()
+    gate = hold_opening(three)
+    three.page.keyboard.press("d")
+    three.wait_for("() => document.querySelector('.sam').dataset.state === 'opening'")
+    assert not row(three, 0).locator("input").is_visible()
+    assert not three.page.locator(".sam-panel [data-do=next]").is_visible()
+    assert three.part("object-section").get_attribute("aria-busy") == "true"
+    three.page.keyboard.press("Escape")
+    assert row(three, 0).locator("input").is_visible()
+    assert three.part("object-section").get_attribute("aria-busy") == "false"
+    assert names(three) == ["Object 1"]
+    gate.release(0)
 
 
 def test_a_photo_is_marked_as_done_and_stays_so(three):

@@ -15,17 +15,9 @@ from mobilesam.export import export_file
 from mobilesam.images import Photo
 from mobilesam.objects import MAX_OBJECTS, PhotoObject
 from mobilesam.web.page import object_payload
-from mobilesam.web.page.handlers import PageHandlers
-from tests.opening import new_handlers
 
 HEIGHT, WIDTH = 120, 180
 NAME = "große Scheibe.png"
-
-
-@pytest.fixture
-def handlers(segmenter, tmp_path, monkeypatch) -> PageHandlers:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return new_handlers(segmenter, tmp_path)
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from starlette.applications import Starlette
 
 import mobilesam.browser_decoder
@@ -25,22 +23,9 @@ from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server.queues import WorkQueue
 from mobilesam.web.server.replies import ExpiredError
 from tests.event_loop import run_async
-from tests.opening import close_tab, new_handlers, opened
+from tests.opening import close_tab, opened
 
 NO_PHOTO = "The server no longer has this photo. Open it again."
-
-
-@pytest.fixture
-def handlers(segmenter, tmp_path, monkeypatch) -> PageHandlers:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return new_handlers(segmenter, tmp_path)
-
-
-@pytest.fixture
-def photo(disc, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("user") / "disc.png"
-    Image.fromarray(disc).save(path)
-    return path
 
 
 def ask(

@@ -29,7 +29,7 @@ from mobilesam.model.backend import plain_backend
 from mobilesam.paint import Stroke, mask_logits
 from mobilesam.web.page import opening as opening_module
 from tests.event_loop import run_async
-from tests.opening import new_handlers, opened
+from tests.opening import opened
 from tests.stub_options import KEEP_ALL
 
 SIZE_HW = (120, 180)
@@ -214,12 +214,6 @@ def point(item: AddPoint) -> dict:
 
 
 LOG = [{"type": "crop", "box": list(CROP)}, point(POINT)]
-
-
-@pytest.fixture
-def handlers(segmenter, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return new_handlers(segmenter, tmp_path)
 
 
 @pytest.fixture

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.event_loop import run_async
-from tests.opening import new_handlers, upload
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The upload folder of this test."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def handlers(segmenter, folder):
-    return new_handlers(segmenter, folder)
+from tests.opening import upload
 
 
 @pytest.fixture

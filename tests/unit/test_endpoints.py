@@ -35,13 +35,6 @@ SECRET = "holiday.jpg"
 
 
 @pytest.fixture
-def folder(monkeypatch, tmp_path) -> Path:
-    """The upload folder of this test."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def photo(disc, folder) -> str:
     path = folder / "disc.png"
     Image.fromarray(disc).save(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import time
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -270,24 +272,39 @@ def test_a_photo_that_the_file_does_not_name_is_unmatched():
     assert not imported.objects
 
 
-def test_masks_that_would_fill_the_memory_are_skipped_before_any_is_made():
-    size_hw = (6000, 6000)
-    document = document_of([], size_hw)
-    full = {"image_id": 1, "category_id": 1, "segmentation": {"size": [6000, 6000], "counts": "x"}}
-    document["annotations"] = [full] * 60
-    objects, skipped = read(document, size_hw)
-    assert not objects
-    assert skipped == {"damaged masks": 60}
-    document["categories"] = [{"id": 1, "name": "a"}]
-    whole = {"size": [6000, 6000], "counts": [0, 36_000_000]}
-    document["annotations"] = [{**full, "segmentation": whole}] * 60
-    objects, skipped = read(document, size_hw)
-    assert len(objects) == 55
-    assert skipped == {"objects beyond the limit for photos of this size": 5}
+@pytest.mark.parametrize("kind", ["rle", "polygon", "damaged"])
+def test_a_thousand_masks_of_a_huge_photo_take_neither_time_nor_memory(kind):
+    segmentation = {
+        "rle": {"size": [6000, 6000], "counts": [0, 36_000_000]},
+        "polygon": [[0, 0, 900, 0, 900, 900, 0, 900]],
+        "damaged": {"size": [6000, 6000], "counts": "x"},
+    }[kind]
+    row = {"image_id": 1, "category_id": 1, "segmentation": segmentation}
+    document = {**document_of([], (6000, 6000)), "annotations": [row] * 1000}
+    began = time.thread_time()
+    tracemalloc.start()
+    try:
+        objects, skipped = read(document, (6000, 6000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.thread_time() - began < 4
+    assert peak < 50_000_000
+    assert len(objects) == (0 if kind == "damaged" else 1000)
+    assert skipped == ({"damaged masks": 1000} if kind == "damaged" else {})
+
+
+def test_polygons_are_limited_by_their_length_together():
+    whole = [[0, 0, 6000, 0, 6000, 6000, 0, 6000]]
+    row = {"image_id": 1, "category_id": 1, "segmentation": whole}
+    document = {**document_of([], (6000, 6000)), "annotations": [row] * 1000}
+    objects, skipped = read(document, (6000, 6000))
+    assert len(objects) == 166
+    assert skipped == {"polygons that are too long together": 834}
 
 
 def test_more_than_a_thousand_objects_of_a_photo_are_skipped():
     document = changed("annotations", MINE["annotations"] * 1003)
     objects, skipped = read(document, (6, 8))
     assert len(objects) == 1000
-    assert skipped == {"objects beyond the limit for photos of this size": 3}
+    assert skipped == {"objects beyond the limit": 3}

@@ -110,6 +110,10 @@ def box(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         ({"shape_type": "rectangle", "points": [[5, 4], [1, 1]]}, box(1, 5, 1, 6)),
         ({"shape_type": "rectangle", "points": [[-0.5, 0], [8, 6.5]]}, box(0, 6, 0, 8)),
         ({"shape_type": "rectangle"}, box(1, 5, 1, 6)),  # four corners
+        (
+            {"shape_type": "rectangle", "points": [[1, 1], [5, 4], [5, 1], [1, 4]]},
+            box(1, 5, 1, 6),
+        ),
         ({"shape_type": "rectangle", "points": [[-30, -9], [3, 2]]}, box(0, 3, 0, 4)),
         ({"shape_type": "oriented_rectangle"}, box(1, 5, 1, 6)),
         ({"shape_type": "rotation"}, box(1, 5, 1, 6)),  # of X-AnyLabeling

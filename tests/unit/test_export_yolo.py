@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from PIL import Image
 
 from mobilesam import PhotoObject
 from mobilesam.export.classes import ClassList
+from mobilesam.export.coco import coco_annotation
 from mobilesam.export.yolo import yolo_data_yaml, yolo_labels
 from tests.serving import iou
 from tests.shapes import SPECKS, fifty_masks
 
+ROOT = Path(__file__).parents[2]
 MASKS = fifty_masks()
 NAMES = ["cat", "thing"]
 
@@ -57,6 +61,28 @@ def test_readers_that_round_or_truncate_find_the_mask(name, read_by_supervision,
     assert not (mask & ~(rounded & truncated)).any()
     # Specks far apart weigh less than the lines that join them; nothing is lost, much is added.
     assert overlap >= (0.01 if name.startswith(SPECKS) else 0.98)
+
+
+@pytest.mark.parametrize("size_hw", [(8, 8), (3, 11), (40, 2)])
+@pytest.mark.parametrize("corner_xy", [(10, 12), (0, 0)])
+def test_the_box_around_vertices_is_one_pixel_smaller_as_documented(size_hw, corner_xy):
+    """Vertices are pixels, as OpenCV and Pillow fill them; COCO's box counts the last pixel too."""
+    (height, width), (x, y) = size_hw, corner_xy
+    mask = np.zeros((60, 90), bool)
+    mask[y : y + height, x : x + width] = True
+    item = PhotoObject("cat", mask)
+    line = yolo_labels([item], mask.shape, ClassList(NAMES))
+    vertices = np.floor(np.array(line.split()[1:], float).reshape(-1, 2) * (90, 60)).astype(int)
+    assert (vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()) == (
+        [x, y],
+        [x + width - 1, y + height - 1],
+    )
+    assert coco_annotation(item)["bbox"] == [x, y, width, height]
+
+
+def test_the_documentation_says_what_readers_of_boxes_must_add():
+    text = " ".join((ROOT / "docs" / "api.md").read_text().split())
+    assert "the box around the vertices get 7 x 7: they should add one pixel" in text
 
 
 @pytest.mark.slow

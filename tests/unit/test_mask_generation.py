@@ -16,7 +16,7 @@ from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import mask_generation as module
 from mobilesam.web.page.mask_generation import EMBEDDING_BYTES, TURN_S, MaskGeneration
 from tests.event_loop import run_async
-from tests.opening import close_tab, new_handlers, opened
+from tests.opening import close_tab, opened
 from tests.stub_options import KEEP_ALL
 
 pytestmark = pytest.mark.slow
@@ -217,12 +217,6 @@ def test_one_that_fails_says_so_and_ends_with_the_masks_so_far(generate, advance
 # -- through the handlers ---------------------------------------------------------------------
 
 FEW = {**KEEP_ALL, "points_per_side": 2}
-
-
-@pytest.fixture
-def handlers(segmenter, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return new_handlers(segmenter, tmp_path)
 
 
 @pytest.fixture

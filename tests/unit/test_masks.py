@@ -169,6 +169,12 @@ def test_counts_of_more_runs_than_the_mask_has_pixels_are_not_even_read(counts, 
         mask_from_coco_rle({"size": [4, 3], "counts": counts}, (4, 3))
 
 
+@pytest.mark.parametrize("counts", ["111" + "0" * 5_000_000, [1] * 5_000_003])
+def test_an_rle_that_would_take_much_memory_is_refused(counts):
+    with pytest.raises(AnnotationError, match="too long"):
+        checked_rle({"size": [1, 5_000_003], "counts": counts}, (1, 5_000_003))
+
+
 @pytest.mark.parametrize(
     "rle",
     [None, [], "<", {}, {"counts": "<"}]

@@ -14,9 +14,8 @@ from pycocotools import mask as coco_mask
 
 from mobilesam.interactions import parse_interactions
 from mobilesam.web.page import object_payload
-from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.page.object_payload import MAX_OBJECTS
-from tests.opening import new_handlers, opened
+from tests.opening import opened
 
 POINT = {"type": "point", "x": 90, "y": 60, "label": 1}
 HEIGHT, WIDTH = 120, 180
@@ -34,12 +33,6 @@ def rectangle(x0, y0, x1, y1):
 
 
 LEFT, RIGHT = rectangle(10, 20, 60, 80), rectangle(40, 50, 150, 100)
-
-
-@pytest.fixture
-def handlers(segmenter, tmp_path, monkeypatch) -> PageHandlers:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return new_handlers(segmenter, tmp_path)
 
 
 @pytest.fixture
@@ -159,6 +152,13 @@ def test_objects_that_cannot_be_exported_get_a_sentence(handlers, token, objects
     reply = handlers.files.export({"token": token, "objects": objects, "kind": "coco_rle"})
     assert not reply["ok"]
     assert "went wrong" not in reply["error"]
+
+
+@pytest.mark.parametrize("count", [101, 1000])
+def test_a_photo_can_have_a_thousand_objects(save, count):
+    objects = [{"name": "a", "interactions": [edited(LEFT)]}] * count
+    _, data = save(objects)
+    assert len(json.loads(data)["annotations"]) == count
 
 
 def test_an_export_has_a_cpu_budget(handlers, token, monkeypatch):

@@ -10,16 +10,17 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
+from mobilesam.masks import mask_to_coco_rle
 from mobilesam.polygons import (
     count_parts_and_holes,
-    fill_centres,
-    fill_edges,
     joined_outline,
     mask_outlines,
     outline_length,
+    rle_from_centres,
+    rle_from_edges,
 )
 from tests.serving import iou
-from tests.shapes import SPECKS, fifty_masks
+from tests.shapes import SPECKS, decoded, fifty_masks
 
 MASKS = fifty_masks()
 WITH_HOLES = ("ring", "sieve", "island", "checkerboard", "at_the_border")
@@ -105,11 +106,11 @@ def test_a_great_many_polygons_are_filled_in_no_time_and_as_all_at_once():
     corners = np.random.default_rng(0).uniform(0, 90, (6000, 1, 2))
     triangles = list(corners + np.array([[0, 0], [6, 0], [0, 6]]))
     began = time.thread_time()
-    filled = fill_edges(triangles, (100, 100))
+    filled = decoded(rle_from_edges(triangles, (100, 100)))
     assert time.thread_time() - began < 1
     few = triangles[:100]
     at_once = coco_mask.merge(coco_mask.frPyObjects([t.ravel().tolist() for t in few], 100, 100))
-    assert (fill_edges(few, (100, 100)) == coco_mask.decode(at_once)).all()
+    assert (decoded(rle_from_edges(few, (100, 100))) == coco_mask.decode(at_once)).all()
     assert filled.mean() > 0.8
 
 
@@ -125,26 +126,49 @@ def test_centres_are_filled_as_pillow_does(seed):
     star = np.array([75, 50]) + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     image = Image.new("1", (150, 100))
     ImageDraw.Draw(image).polygon([tuple(p) for p in star.tolist()], fill=1, outline=1)
-    assert iou(fill_centres(star, (100, 150)), np.array(image)) >= 0.98
+    assert iou(decoded(rle_from_centres(star, (100, 150))), np.array(image)) >= 0.98
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_outline_of_centres_is_drawn_as_opencv_does(seed):
+    random = np.random.default_rng(seed)
+    polygon = random.integers(0, (150, 100), (random.integers(3, 40), 2))
+    outline = np.zeros((100, 150), np.uint8)
+    cv2.polylines(outline, [polygon.astype(np.int32)], isClosed=True, color=(1,))
+    inside = decoded(rle_from_edges([polygon + 0.5], (100, 150)))
+    filled = decoded(rle_from_centres(polygon.astype(float), (100, 150)))
+    np.testing.assert_array_equal(filled, inside | (outline == 1))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_rle_of_a_polygon_is_that_of_its_pixels(seed):
+    """Also where it begins in the first pixel, ends in the last and reaches out of the photo."""
+    random = np.random.default_rng(seed)
+    polygons = [random.uniform(-4, (34, 24), (5, 2)) for _ in range(3)]
+    whole = np.array([[0, 0], [30, 0], [30, 20], [0, 20.0]])
+    rles = [rle_from_edges(polygons, (20, 30)), rle_from_edges([whole], (20, 30))]
+    rles += [rle_from_centres(polygon, (20, 30)) for polygon in (*polygons, whole)]
+    for rle in rles:
+        assert rle == mask_to_coco_rle(decoded(rle))
 
 
 def test_edges_are_filled_as_a_union():
     squares = [np.array([[x, 2], [x + 4, 2], [x + 4, 6], [x, 6.0]]) for x in (1, 3)]
     expected = np.zeros((8, 10), bool)
     expected[2:6, 1:7] = True
-    np.testing.assert_array_equal(fill_edges(squares, (8, 10)), expected)
+    np.testing.assert_array_equal(decoded(rle_from_edges(squares, (8, 10))), expected)
 
 
 def test_vertices_said_twice_change_nothing():
     polygon = np.array([[1, 1], [1, 1], [6, 1], [6, 5], [6, 5.01], [1, 5], [1, 1]])
-    assert fill_edges([polygon], (8, 10)).sum() == 20
-    assert fill_centres(polygon, (8, 10)).sum() == 30
+    assert decoded(rle_from_edges([polygon], (8, 10))).sum() == 20
+    assert decoded(rle_from_centres(polygon, (8, 10))).sum() == 30
 
 
 def test_the_last_row_and_column_can_be_named_by_the_edge_of_the_photo():
     whole = np.array([[0, 0], [10, 0], [10, 8], [0, 8.0]])
-    assert fill_centres(whole, (8, 10)).all()
-    assert fill_edges([whole], (8, 10)).all()
+    assert decoded(rle_from_centres(whole, (8, 10))).all()
+    assert decoded(rle_from_edges([whole], (8, 10))).all()
 
 
 def test_the_length_of_an_outline_counts_pixels():

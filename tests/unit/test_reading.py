@@ -11,17 +11,18 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from mobilesam import AnnotationError, PhotoObject
 from mobilesam.cpu_budget import CpuBudget
-from mobilesam.export import PhotoInfo, export_file, read_annotations, reading
+from mobilesam.export import PhotoInfo, documents, export_file, read_annotations, reading
 from mobilesam.export import annotation_files as files_module
 from mobilesam.export.documents import MAX_DOCUMENT_BYTES
 from mobilesam.export.yolo_reader import class_names
 from mobilesam.images import Photo
-from mobilesam.polygons import clipped_polygon, fill_centres, fill_edges
+from mobilesam.polygons import clipped_polygon, rle_from_centres, rle_from_edges
 from tests.serving import iou
-from tests.shapes import fifty_masks
+from tests.shapes import decoded, fifty_masks
 
 SIZE = (60, 80)
 FLOWER = PhotoInfo("flower.jpg", SIZE)
@@ -345,14 +346,14 @@ def test_polygons_are_clipped_as_if_the_photo_were_larger(seed):
     if not len(clipped):
         clipped = np.zeros((3, 2)) - 5
     assert (clipped >= -2.001).all() or (clipped == -5).all()
-    padded = fill_edges([star + 200], (500, 500))[200:260, 200:280]
+    padded = decoded(rle_from_edges([star + 200], (500, 500)))[200:260, 200:280]
     # pycocotools draws the steps of an edge from its vertices on, which clipping moves.
-    assert (fill_edges([clipped], SIZE) != padded).mean() <= 0.004
+    assert (decoded(rle_from_edges([clipped], SIZE)) != padded).mean() <= 0.004
     canvas = np.zeros((500, 500), np.uint8)
     cv2.fillPoly(canvas, [np.floor(star + 200).astype(np.int32)], (1,))
     whole = canvas[200:260, 200:280].astype(bool)
-    difference = fill_centres(clipped, SIZE) != whole
-    assert difference.sum() <= 0.01 * whole.size
+    difference = decoded(rle_from_centres(clipped, SIZE)) != whole
+    assert difference.sum() <= 0.012 * whole.size
 
 
 @pytest.mark.slow
@@ -373,8 +374,64 @@ def test_hundreds_of_thousands_of_labels_are_counted_in_no_time():
     data = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n" * 300_000
     imported = read_annotations(data, "flower.txt", [FLOWER])
     assert len(imported.objects[0]) == 1000
-    assert imported.skipped == {"objects beyond the limit for photos of this size": 299_000}
+    assert imported.skipped == {"objects beyond the limit": 299_000}
     assert time.thread_time() - began < 5
+
+
+LARGE = (3000, 4000)
+
+
+def a_thousand(kind: str) -> tuple[bytes, list[tuple[int, int]]]:
+    """A file of 1,000 quadrilaterals in a photo of 12 megapixels, and their upper left corners."""
+    corners = [(130 * (n % 30), 85 * (n // 30)) for n in range(1000)]
+    squares = [[[x, y], [x + 99, y], [x + 99, y + 79], [x, y + 79]] for x, y in corners]
+    flat = [np.array(square).ravel().tolist() for square in squares]
+    if kind == "yolo":
+        shares = (np.array(flat) + 0.5) / np.tile(LARGE[::-1], 4)
+        return "\n".join(
+            f"0 {' '.join(map(str, row))}" for row in shares.tolist()
+        ).encode(), corners
+    if kind.startswith("labelme"):
+        more = {"shape_type": "rectangle"} if kind == "labelme rectangles" else {}
+        ends = slice(None, None, 2) if more else slice(None)
+        shapes = [{"points": square[ends], **more} for square in squares]
+        return labelme(*shapes), corners
+    document = json.loads(coco("flower.jpg"))
+    segmentations = [[row] for row in flat]
+    if kind == "coco rle":
+        segmentations = [coco_mask.frPyObjects(one, *LARGE)[0] for one in segmentations]
+        segmentations = [{**one, "counts": one["counts"].decode()} for one in segmentations]
+    (row,) = document["annotations"]
+    document["annotations"] = [{**row, "segmentation": one} for one in segmentations]
+    return json.dumps(document).encode(), corners
+
+
+@pytest.mark.parametrize(
+    "kind", ["coco rle", "coco polygons", "labelme polygons", "labelme rectangles", "yolo"]
+)
+def test_a_thousand_objects_of_a_photo_of_12_megapixels_are_read(kind):
+    data, corners = a_thousand(kind)
+    name = "flower.txt" if kind == "yolo" else "flower.json"
+    began = time.thread_time()
+    imported = read_annotations(data, name, [PhotoInfo("flower.jpg", LARGE)])
+    assert time.thread_time() - began < 4
+    objects = imported.objects[0]
+    assert not imported.skipped
+    assert [item.crop()[0] for item in objects] == corners
+    height_width = (79, 99) if kind.startswith("coco") else (80, 100)
+    assert {item.crop()[1].shape for item in objects} == {height_width}
+    assert {item.area for item in objects} == {height_width[0] * height_width[1]}
+
+
+def test_pictures_of_masks_have_a_limit_together_before_they_are_decoded(monkeypatch):
+    monkeypatch.setattr(documents, "MAX_MASK_PIXELS", 3 * 48 * 64)
+    mask = np.zeros(SIZE, bool)
+    mask[5:53:2, 7:71] = mask[5:53, 7:71:63] = True  # a box of 48 x 64, with holes
+    photo = Photo(np.zeros((*SIZE, 3), np.uint8))
+    _, data = export_file("labelme", photo, [PhotoObject("a", mask)] * 5, "flower.jpg")
+    imported = read_annotations(data, "flower.json", [FLOWER])
+    assert [np.array_equal(item.mask, mask) for item in imported.objects[0]] == [True] * 3
+    assert imported.skipped == {"masks that are too large together": 2}
 
 
 def test_endless_names_of_photos_are_cut():

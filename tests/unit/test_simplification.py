@@ -10,14 +10,14 @@ import pytest
 
 from mobilesam.polygons import (
     count_parts_and_holes,
-    fill_centres,
-    fill_edges,
     joined_outline,
     mask_outlines,
+    rle_from_centres,
+    rle_from_edges,
 )
 from mobilesam.simplification import kept_vertices
 from tests.serving import iou
-from tests.shapes import fifty_masks
+from tests.shapes import decoded, fifty_masks
 
 MASKS = {name: mask for name, mask in fifty_masks().items() if name[-1] == "2"}
 NOTHING = np.zeros(0, np.int64)
@@ -109,7 +109,7 @@ def test_no_vertex_is_further_away_than_the_tolerance(mask, tolerance):
 def test_no_part_and_no_hole_vanishes(mask, tolerance):
     outlines = mask_outlines(mask, "edges", tolerance)
     assert len(outlines) == count_parts_and_holes(mask)[0] if mask.any() else not outlines
-    filled = fill_edges([outline.astype(float) for outline in outlines], mask.shape)
+    filled = decoded(rle_from_edges([outline.astype(float) for outline in outlines], mask.shape))
     for pixels, found, connectivity in ((mask, filled, 8), (~mask, ~filled, 4)):
         around = np.pad(pixels, 1, constant_values=pixels is not mask)  # joins what is no hole
         _, labels = cv2.connectedComponents(around.astype(np.uint8), connectivity=connectivity)
@@ -125,17 +125,19 @@ def test_vertices_become_fewer_with_the_tolerance_and_the_area_stays(frame):
         outlines = mask_outlines(mask, frame, tolerance)
         counts.append(sum(map(len, outlines)))
         whole = [outline.astype(float) for outline in outlines]
-        filled = (
-            fill_edges(whole, mask.shape) if frame == "edges" else fill_centres(*whole, mask.shape)
+        rle = (
+            rle_from_edges(whole, mask.shape)
+            if frame == "edges"
+            else rle_from_centres(*whole, mask.shape)
         )
-        assert iou(filled, mask) >= (1.0, 0.99, 0.98, 0.96)[len(counts) - 1]
+        assert iou(decoded(rle), mask) >= (1.0, 0.99, 0.98, 0.96)[len(counts) - 1]
     assert counts == sorted(counts, reverse=True)
     assert counts[2] < counts[0] / 4
 
 
 def test_the_pixels_stay_the_same_up_to_half_a_pixel(mask):
     outlines = mask_outlines(mask, "edges", 0.49)
-    filled = fill_edges([outline.astype(float) for outline in outlines], mask.shape)
+    filled = decoded(rle_from_edges([outline.astype(float) for outline in outlines], mask.shape))
     np.testing.assert_array_equal(filled, mask)
 
 

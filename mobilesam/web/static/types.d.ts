@@ -154,7 +154,23 @@ type PhotoObject = {
   predicted_iou: number | null,   // as given with an added mask
 };
 type ObjectsSnapshot = {items: PhotoObject[], active: number, exclusive: Exclusive};
+/** An object as the server functions read it. */
+type ExportedObject = {name: string, interactions: Interaction[], clean: boolean, predicted_iou: number | null};
 type DrawnObject = {rle: Rle, colour: string, predicted_iou: number | null, isShown: boolean};
+
+/** A data set as the user wants it: `split` has the shares of train, val and test. */
+type DataSetOptions = {
+  format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean,
+};
+type PhotoToExport = {
+  key: string, name: string, file: File | null, size: [height: number, width: number], objects: ExportedObject[], exclusive: Exclusive,
+};
+/** Exports photos as one file. Returns the reply with the file's `path` and `name`, and what failed by the name of the photo;
+ * null once it is not wanted. */
+type ExportDataSet = (
+  options: DataSetOptions, photos: {key: string, name: string}[], photoOf: (key: string) => Promise<PhotoToExport>,
+  onProgress: (done: number, text: string) => void, isWanted: () => boolean,
+) => Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>;
 
 /** The elements with a data-part, by that name. */
 type Refs = Record<'photo' | 'layer' | 'mask' | 'closeup' | 'marks' | 'incoming' | 'resultBefore' | 'resultAfter', HTMLCanvasElement>

@@ -72,6 +72,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
     const cursor = gesture ? toScreen(gesture.to) : crossed ?? pointer;
     if (cursor) tool.cursor?.(context, cursor, scale);
     if (crossed) drawCrosshair(context, crossed);
+    marks.toggleAttribute('data-crosshair', Boolean(crossed));
   }
 
   /** Draws the mask at fit with the strokes on it. */

@@ -1,15 +1,6 @@
 // Exports all photos of the set as one file, which the server writes photo by photo.
-/** @import {ExportedObject, GetExactMasks} from './exact_masks.js' */
+/** @import {GetExactMasks} from './exact_masks.js' */
 import {upload} from './server.js';
-
-/** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
-/** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
- *   objects: ExportedObject[], exclusive: Exclusive}} PhotoToExport */
-
-/** Returns the reply with the file's `path` and `name`, and what failed by the name of the photo; null once it is not wanted.
- * @typedef {(options: DataSetOptions, photos: {key: string, name: string}[], photoOf: (key: string) => Promise<PhotoToExport>,
- *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
- *   Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} ExportDataSet */
 
 const MAX_ATTEMPTS = 2;         // at a data set: the server forgets it when it is restarted
 

@@ -3,7 +3,6 @@ import {createAsk} from './server.js';
 
 const NAME = 'object';          // any: only the masks are wanted
 
-/** An object as the server functions read it. @typedef {{name: string, interactions: Interaction[], clean: boolean, predicted_iou: number | null}} ExportedObject */
 /** @typedef {{rles: Rle[], predicted_ious: (number | null)[]}} ExactMasks */
 
 /** The masks of objects that are nothing else than masks of that size; null if others are among them.

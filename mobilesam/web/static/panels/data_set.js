@@ -6,13 +6,6 @@ import {readProject, writeProject} from '../core/project_file.js';
 
 const VERTICES_DELAY_MS = 300;
 
-/** @typedef {{format: string, classes: readonly string[], split: number[], seed: number, tolerance: number, withPhotos: boolean}} DataSetOptions */
-/** @typedef {{key: string, name: string, file: File | null, size: [height: number, width: number],
- *   objects: ReturnType<typeof exportedObjects>, exclusive: Exclusive}} PhotoToExport */
-/** @typedef {(options: DataSetOptions, photos: {key: string, name: string}[], photoOf: (key: string) => Promise<PhotoToExport>,
- *   onProgress: (done: number, text: string) => void, isWanted: () => boolean) =>
- *   Promise<{reply: ServerReply, failures: {name: string, error: string}[]} | null>} ExportDataSet */
-
 /** `work` returns what is kept of a photo, `fileOf` its file; `restore` adds the photos of a project with the work in them.
  * @param {Page} page
  * @param {{ask: Call, exportDataSet: ExportDataSet, saveFile: (reply: any) => void, saveBlob: (blob: Blob, name: string) => void,

@@ -107,10 +107,8 @@ function createObjectList({refs, store, limits}, actions) {
     return row;
   }
 
-  store.subscribe((state, previous) => {
-    refs.objectSection.inert = state.isOpening;
-    for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
-    if (state.objects === previous.objects && state.exclusive === previous.exclusive) return;
+  /** @param {PageState} state */
+  function show(state) {
     showRows(state);
     refs.objectList.hidden = !state.objects.length;
     refs.objectHint.hidden = state.objects.length > 0;
@@ -119,8 +117,18 @@ function createObjectList({refs, store, limits}, actions) {
     refs.winner.disabled = state.exclusive === null;
     refs.clean.checked = state.clean;
     if (state.exclusive) refs.winner.value = state.exclusive;
-    if (state.activeId !== previous.activeId) reveal(state.activeId);
+  }
+
+  store.subscribe((state, previous) => {
+    refs.objectSection.inert = state.isOpening;
+    refs.objectSection.ariaBusy = String(state.isOpening);
+    for (const [id, {row}] of rows) row.dataset.highlighted = id === state.highlightedId ? 'yes' : 'no';
+    const wasListed = rows.has(state.activeId);
+    if (state.objects !== previous.objects || state.exclusive !== previous.exclusive) show(state);
+    if (!wasListed || state.activeId !== previous.activeId || state.interactions !== previous.interactions) reveal(state.activeId);
   });
+  // The list gives room to the candidates as they come.
+  new ResizeObserver(() => reveal(store.get().activeId)).observe(refs.objectList);
 
   return {
     remove,
