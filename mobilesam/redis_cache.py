@@ -116,19 +116,23 @@ class RedisCache:
         self._probe_if_due()
         if not self._answers:
             return no_reply
-        try:
-            return self._commands.submit(command).result(_TIMEOUT_S)
-        except Exception as error:
-            self._note(error)
-            return no_reply
+        return self._attempt(lambda: self._timed(command), no_reply)
 
-    def _attempt(self, command: Callable[[], Any]) -> Any:
-        """The reply to a command in this thread, for which nobody waits; None if it fails."""
+    def _attempt(self, command: Callable[[], Any], no_reply: object = None) -> Any:
+        """The reply to a command in this thread; `no_reply` if it fails."""
         try:
             return command()
         except Exception as error:
             self._note(error)
-            return None
+            return no_reply
+
+    def _timed(self, command: Callable[[], Any]) -> Any:
+        """The reply to a command in another thread; TimeoutError if it comes too late."""
+        reply = self._commands.submit(command)
+        try:
+            return reply.result(_TIMEOUT_S)
+        finally:
+            reply.cancel()
 
     def _store(self, key: str, make_value: Callable[[], bytes]) -> None:
         try:
@@ -151,7 +155,7 @@ class RedisCache:
         self._background.submit(self._probe)
 
     def _probe(self) -> None:
-        if self._attempt(self._client.ping) and not self._answers:
+        if self._attempt(lambda: self._timed(self._client.ping)) and not self._answers:
             self._answers = True
             logger.info("The shared cache answers again.")
 

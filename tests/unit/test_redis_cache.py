@@ -15,8 +15,8 @@ from mobilesam.redis_cache import RedisCache
 from tests.redis_server import NEEDS_REDIS, proxied, running_redis, until
 
 VALUE = bytes(range(256)) * 8200  # as large as an embedding
-DELAY_S = 0.25
-MARGIN_S = 0.2  # the machine may be busy
+DELAY_S = 1.0
+MARGIN_S = 1.0  # the machine may be busy; a slow server takes 5 s
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def connect():
 
     yield new
     for cache in caches:
-        cache._background.shutdown()
-        cache._commands.shutdown()
         cache._client.close()
+        cache._commands.shutdown(wait=False)
+        cache._background.shutdown(wait=False)
 
 
 @pytest.fixture
@@ -73,6 +73,17 @@ def timed(work):
 
 
 pytestmark = NEEDS_REDIS
+TIMEOUT_S = redis_cache._TIMEOUT_S
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A busy machine is not taken for a server that does not answer."""
+    monkeypatch.setattr(redis_cache, "_TIMEOUT_S", DELAY_S)
+
+
+def test_a_command_gets_a_quarter_of_a_second():
+    assert TIMEOUT_S == 0.25
 
 
 def test_a_value_is_found_by_other_processes_for_a_day(cache, connect, server):
@@ -178,11 +189,13 @@ def test_a_fault_costs_one_short_delay_and_then_nothing(proxy, connect, fault, c
     first_s, found = timed(lambda: cache.get("a"))
     assert found is None
     assert first_s < DELAY_S + MARGIN_S
+    then_s = 0.0
     for _ in range(20):
-        then_s, end = timed(lambda: cache.get("a") or cache.acquire("a"))
+        waited_s, end = timed(lambda: cache.get("a") or cache.acquire("a"))
         cache.put("a", lambda: VALUE)
         end()
-        assert then_s < MARGIN_S / 4
+        then_s += waited_s
+    assert then_s < DELAY_S / 2
     assert not cache.answers()
     assert cache.errors() == 1
     (warning,) = [r.message for r in caplog.records if r.levelno == logging.WARNING]
@@ -198,12 +211,13 @@ def test_it_is_asked_again_in_the_background_and_used_when_it_answers(
     stored(cache, "a")
     proxy.fault = "slow"
     assert cache.get("a") is None
-    until_s = time.monotonic() + 2
+    until_s = time.monotonic() + 3
     while time.monotonic() < until_s:
         waited_s, found = timed(lambda: cache.get("a"))
         assert found is None
-        assert waited_s < MARGIN_S / 2
-    assert cache.errors() > 2  # the probes
+        assert waited_s < DELAY_S / 2
+        time.sleep(0.02)
+    assert cache.errors() > 1  # the probes
     proxy.fault = None
     until(lambda: cache.get("a") == VALUE)
     assert cache.answers()
@@ -217,7 +231,7 @@ def test_a_server_that_is_not_there_is_found_out_before_a_user_comes(connect, se
     until(lambda: not cache.answers())
     waited_s, found = timed(lambda: cache.get("a"))
     assert found is None
-    assert waited_s < MARGIN_S / 4
+    assert waited_s < DELAY_S / 2
 
 
 def test_a_server_that_restarts_is_used_again(connect, monkeypatch):
@@ -235,7 +249,7 @@ def test_a_server_that_restarts_is_used_again(connect, monkeypatch):
 @pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru"])
 def test_a_full_server_is_no_error_for_users(cache, server, policy, caplog):
     server.client.config_set("maxmemory-policy", policy)
-    server.client.config_set("maxmemory", "8mb" if policy == "allkeys-lru" else "1mb")
+    server.client.config_set("maxmemory", "16mb" if policy == "allkeys-lru" else "1mb")
     for number in range(8):
         end = cache.acquire(f"{number}")
         assert end is not None
