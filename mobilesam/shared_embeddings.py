@@ -65,7 +65,10 @@ class SharedEmbeddings:
         value = self._cache.get(self._name(key))
         if value is None:
             return None
-        embedding = decode_embedding(value, key, self._device)
+        try:
+            embedding = decode_embedding(value, key, self._device)
+        except torch.OutOfMemoryError:  # of a GPU; prompts are decoded there all the same
+            embedding = decode_embedding(value, key, torch.device("cpu"))
         if embedding is None:
             with self._lock:
                 self._damaged += 1

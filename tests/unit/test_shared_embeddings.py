@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 from PIL import Image
 
 from mobilesam import Prompt, Segmenter, Settings, shared_embeddings
@@ -131,6 +132,25 @@ def test_a_click_on_an_evicted_photo_finds_it_in_the_shared_cache(
     segmenter.encode(draw_disc(1))
     assert segmenter.cached_crop(before, (0, 0, 50, 60)).features.equal(crop.features)
     assert stub_sam.image_encoder.calls == 3
+
+
+def test_where_the_gpus_memory_is_full_an_embedding_stays_on_the_cpu(
+    first, second, stub_sam, disc, monkeypatch
+):
+    decode = shared_embeddings.decode_embedding
+    devices = []
+
+    def full_at_first(value, key, device):
+        devices.append(device)
+        if len(devices) == 1:
+            raise torch.OutOfMemoryError
+        return decode(value, key, device)
+
+    before = first.encode(disc)
+    monkeypatch.setattr(shared_embeddings, "decode_embedding", full_at_first)
+    assert second.encode(disc).features.equal(before.features)
+    assert [device.type for device in devices] == ["cpu", "cpu"]
+    assert stub_sam.image_encoder.calls == 1
 
 
 def test_the_event_loop_does_not_wait_for_the_shared_cache(
