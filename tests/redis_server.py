@@ -84,7 +84,7 @@ class Proxy:
 
     def _serve(self, client):
         """Passes on in both directions, until either side ends."""
-        with client, socket.create_connection(self._target) as server, suppress(OSError):
+        with suppress(OSError), client, socket.create_connection(self._target) as server:
             threading.Thread(target=self._reply, args=(server, client), daemon=True).start()
             while data := client.recv(1 << 16):
                 if self.fault == "close":
