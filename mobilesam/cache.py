@@ -1,20 +1,64 @@
-"""A thread-safe least-recently-used cache, bounded in bytes."""
+"""The two levels of a cache: a thread-safe one in memory, and one that processes share."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 V = TypeVar("V")
 
 
 class CacheInfo(NamedTuple):
-    """`hits` are lookups that found a value, `misses` are values that had to be computed."""
+    """`hits` are lookups that found a value, `misses` are values that were put into the cache."""
 
     hits: int
     misses: int
     entries: int
     bytes: int
+
+
+class SharedCacheInfo(NamedTuple):
+    """What became of the lookups in a shared cache.
+
+    Attributes:
+        hits: lookups that found a value.
+        misses: all other lookups, also those that failed.
+        errors: commands that the server refused or did not answer, and damaged values.
+        answers: whether the server answered last time.
+    """
+
+    hits: int
+    misses: int
+    errors: int
+    answers: bool
+
+
+class SharedCache(Protocol):
+    """Bytes by key on a server that several processes use; safe to share between threads.
+
+    No method raises, and none waits longer than a moment for the server.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        """The value; None if there is none, or the server does not answer."""
+
+    def put(self, key: str, make_value: Callable[[], bytes]) -> None:
+        """Makes and stores a value in another thread."""
+
+    def acquire(self, key: str) -> Callable[[], None] | None:
+        """Leases the computation of a value, unless another process does it already.
+
+        Returns:
+            A function that ends the lease once all earlier calls of `put` are done; None if another
+            process holds it. A process that dies loses its leases after a few seconds. If the
+            server does not answer, everyone gets a lease.
+        """
+
+    def errors(self) -> int:
+        """How many commands the server has refused or not answered."""
+
+    def answers(self) -> bool:
+        """Whether the server answered last time; if that was long ago, it is asked again."""
 
 
 class LruCache(Generic[V]):
@@ -36,7 +80,7 @@ class LruCache(Generic[V]):
             return self._entries[key][0]
 
     def put(self, key: Hashable, value: V, nbytes: int) -> None:
-        """Stores a computed value, unless there is one already."""
+        """Stores a value, unless there is one already."""
         with self._lock:
             self._misses += 1
             if key in self._entries:

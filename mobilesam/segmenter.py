@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakValueDictionary
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mobilesam.cache import CacheInfo, LruCache
+from mobilesam.cache import CacheInfo, LruCache, SharedCache, SharedCacheInfo
 from mobilesam.candidates import confidence_weight
 from mobilesam.cpu_budget import CpuBudget
 from mobilesam.embedding import ImageEmbedding, compute_embedding
@@ -29,6 +29,7 @@ from mobilesam.model.weights import Weights, resolve_weights
 from mobilesam.predict import Prediction, predict_masks
 from mobilesam.prompts import Prompt
 from mobilesam.settings import MEGA, Settings
+from mobilesam.shared_embeddings import SharedEmbeddings
 
 _PREDICTIONS_BYTES = 64 * MEGA  # 80 predictions of three candidates, or 240 of one
 
@@ -41,6 +42,7 @@ class Segmenter:
         weights: the weights in use, and why.
         checkpoint: digest of the weights, part of the key of every embedding.
         settings: limits and cache size.
+        on_encode: is called with the seconds that an encode took, the wait for others included.
     """
 
     def __init__(
@@ -49,16 +51,19 @@ class Segmenter:
         weights: Weights,
         checkpoint: str,
         settings: Settings | None = None,
+        shared_cache: SharedCache | None = None,
     ) -> None:
         self.weights = weights
         self.settings = settings or Settings()
         self.checkpoint = checkpoint
         self.backend = replace(backend, confidence_weight=confidence_weight(weights.kind))
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
+        self._shared = shared_cache and SharedEmbeddings(shared_cache, backend.name, backend.device)
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # By the keys of the embeddings that are being computed.
         self._encoding: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._choosing = threading.Lock()
+        self.on_encode: Callable[[float], object] | None = None
 
     @classmethod
     def from_weights(
@@ -66,6 +71,7 @@ class Segmenter:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         settings: Settings | None = None,
+        shared_cache: SharedCache | None = None,
     ) -> Self:
         """Loads a model.
 
@@ -74,6 +80,7 @@ class Segmenter:
                 then weights/mobile_sam.pt, then a download, then the bundled weights.
             device: a torch device. None: the MOBILESAM_DEVICE variable, then CUDA, then the CPU.
             settings: None reads the environment.
+            shared_cache: a second level of the cache of embeddings, for several processes.
 
         Raises:
             WeightsError: the weights cannot be found, downloaded or loaded.
@@ -84,6 +91,12 @@ class Segmenter:
         chosen = resolve_weights(weights or settings.weights)
         backend = choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
+=======
+        backend = run_in_new_thread(
+            lambda: choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
+        )
+        return cls(backend, chosen, checkpoint_digest(chosen.path), settings, shared_cache)
+        return cls(backend, chosen, checkpoint_digest(chosen.path), settings, shared_cache)
 
     @property
     def photos_at_once(self) -> int:
@@ -126,17 +139,24 @@ class Segmenter:
         with encoding:
             if embedding := self._embeddings.get(key):  # another thread has encoded it meanwhile
                 return embedding, True
-            embedding = compute_embedding(self.backend, photo, key, crop)
+            embedding, was_cached = self._shared_or_computed(photo, key, crop)
             self._embeddings.put(key, embedding, embedding.nbytes)
-            return embedding, False
+            return embedding, was_cached
 
     def cached(self, key: str) -> ImageEmbedding | None:
-        """The embedding of an earlier `encode`, if it is still in the cache."""
-        return self._embeddings.get(key)
+        """The embedding of an earlier `encode`, if it is still in a cache.
+
+        Where it is no longer in memory, this may wait a moment for the shared cache.
+        """
+        if embedding := self._embeddings.get(key):
+            return embedding
+        if self._shared and (embedding := self._shared.get(key)):
+            self._embeddings.put(key, embedding, embedding.nbytes)
+        return embedding
 
     def cached_crop(self, photo: ImageEmbedding, crop_xyxy: CropXYXY) -> ImageEmbedding | None:
         """As `cached`, for a crop of the photo."""
-        return self._embeddings.get(_crop_key(photo.key, crop_xyxy))
+        return self.cached(_crop_key(photo.key, crop_xyxy))
 
     def predict(
         self,
@@ -220,8 +240,26 @@ class Segmenter:
         return EverythingOptions.for_weights(self.weights.kind, given)
 
     def cache_info(self) -> CacheInfo:
-        """Hits, misses, entries and bytes of the embedding cache."""
+        """Hits, misses, entries and bytes of the embedding cache in memory."""
         return self._embeddings.info()
+
+    def shared_cache_info(self) -> SharedCacheInfo | None:
+        """Hits, misses and errors of the shared cache, if there is one, and whether it answers."""
+        return self._shared.info() if self._shared else None
+
+    def _shared_or_computed(
+        self, photo: Photo, key: str, crop: CropXYXY | None
+    ) -> tuple[ImageEmbedding, bool]:
+        """An embedding that is not in memory, and whether it was in the shared cache."""
+
+        def compute() -> ImageEmbedding:
+            started_at = time.perf_counter()
+            embedding = compute_embedding(self.backend, photo, key, crop)
+            if self.on_encode:
+                self.on_encode(time.perf_counter() - started_at)
+            return embedding
+
+        return self._shared.get_or_compute(key, compute) if self._shared else (compute(), False)
 
     def _decode(self, budget: CpuBudget | None, *request: Any) -> Prediction:
         """Runs `predict_masks` where the backend decodes and charges its processor time."""

@@ -29,7 +29,9 @@ class Settings:
         device: a torch device such as `"cpu"` or `"cuda:0"`, or None for CUDA if available.
         precision: of the encoder; `"auto"` is float16 on a GPU, and on a CPU bfloat16 if it is
             faster there.
-        cache_bytes: maximum size of the embedding cache.
+        cache_bytes: maximum size of the embedding cache in memory.
+        cache_url: of the Redis or Valkey server with the cache that pages of several processes
+            share, or None.
         mcp: whether the endpoints are also MCP tools.
         metrics: whether `/metrics` is served.
         preview: whether pages may decode masks themselves, for previews and quick answers.
@@ -40,6 +42,7 @@ class Settings:
     device: str | None = None
     precision: Precision = "auto"
     cache_bytes: int = 512 * MEGA
+    cache_url: str | None = None
     mcp: bool = False
     metrics: bool = False
     preview: bool = True
@@ -53,6 +56,7 @@ class Settings:
             device=env.get("MOBILESAM_DEVICE") or None,
             precision=cast(Precision, _choice(env, "MOBILESAM_PRECISION", get_args(Precision))),
             cache_bytes=_megas(env, "MOBILESAM_CACHE_MB", cls.cache_bytes),
+            cache_url=env.get("MOBILESAM_CACHE_URL") or None,
             mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
             metrics=_choice(env, "MOBILESAM_METRICS", ("0", "1")) == "1",
             preview=_choice(env, "MOBILESAM_PREVIEW", ("1", "0")) == "1",

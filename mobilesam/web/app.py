@@ -14,6 +14,7 @@ from types import FrameType
 from starlette.routing import BaseRoute
 
 import mobilesam
+from mobilesam.cache import SharedCache
 from mobilesam.errors import MobileSamError
 from mobilesam.runtime import tune_process, usable_cores
 from mobilesam.settings import Settings
@@ -59,6 +60,7 @@ def serve_page(
         from mobilesam.web.page.handlers import PageHandlers
         from mobilesam.web.server.queues import WorkQueues
 
+        shared_cache = _shared_cache(settings.cache_url)
         mcp = mcp or settings.mcp
         model: Future[mobilesam.Segmenter] = Future()
         queues = WorkQueues()
@@ -89,7 +91,7 @@ def serve_page(
         try:
             if mcp:
                 prepare_mcp_server(demo, settings.limits)
-            model.set_result(_load(weights, device, settings))
+            model.set_result(_load(weights, device, settings, shared_cache))
             gc.collect()
             gc.freeze()  # else collections, such as while JSON is parsed, scan torch's objects too
         except Exception as error:
@@ -115,12 +117,27 @@ def _stop_on_signals(cleanup: ExitStack) -> None:
         cleanup.callback(signal.signal, number, signal.signal(number, stop))
 
 
-def _load(weights: str | None, device: str | None, settings: Settings) -> "mobilesam.Segmenter":
+def _shared_cache(url: str | None) -> SharedCache | None:
+    """Connects to the second level of the cache, if one is set; MobileSamError if it cannot be."""
+    if not url:
+        return None
+    try:
+        from mobilesam.redis_cache import RedisCache
+    except ImportError as error:
+        raise MobileSamError(
+            "MOBILESAM_CACHE_URL needs redis: pip install -r requirements-redis.txt"
+        ) from error
+    return RedisCache(url)
+
+
+def _load(
+    weights: str | None, device: str | None, settings: Settings, shared_cache: SharedCache | None
+) -> "mobilesam.Segmenter":
     """Imports torch, loads the model and logs which."""
     import torch
 
     torch.set_num_threads(usable_cores())
-    segmenter = mobilesam.Segmenter.from_weights(weights, device, settings)
+    segmenter = mobilesam.Segmenter.from_weights(weights, device, settings, shared_cache)
     chosen, backend = segmenter.weights, segmenter.backend
     logger.info("%s weights on %s. %s", chosen.kind.capitalize(), backend.device, chosen.reason)
     why = f": {backend.reason}" if backend.reason else ""

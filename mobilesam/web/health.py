@@ -38,6 +38,8 @@ def health_route(model: Future["mobilesam.Segmenter"], handlers: PageHandlers) -
                 "modules_reason": segmenter.backend.reason,
                 "cache": {**cache, "max_bytes": segmenter.settings.cache_bytes},
             }
+            if shared := segmenter.shared_cache_info():
+                report["shared_cache"] = {"kind": "redis", **shared._asdict()}
         status = 200 if is_ready else 503
         return JSONResponse(report, status, headers={"Cache-Control": "no-store"})
 

@@ -45,6 +45,17 @@ def metrics_route(
         )
     }
 
+    encodes = prometheus_client.Histogram(
+        "mobilesam_encode_seconds",
+        "Time to encode a photo or a crop, waiting for other encodes included.",
+        buckets=_BUCKETS_S,
+        registry=registry,
+    )
+
+    def measure_encodes(model: Future["mobilesam.Segmenter"]) -> None:
+        if not model.exception():
+            model.result().on_encode = encodes.observe
+
     class Measure(logging.Handler):
         """Measures what the log says about requests."""
 
@@ -67,6 +78,7 @@ def metrics_route(
 
     request_log.logger.addHandler(Measure())
     registry.register(Gauges())
+    model.add_done_callback(measure_encodes)
 
     async def metrics(_request: Request) -> Response:
         body = prometheus_client.generate_latest(registry)
@@ -85,8 +97,14 @@ def _gauges(
     pending = [(name, queue.pending) for name, queue in vars(queues).items()]
     yield "queue_pending", "Work that runs or waits.", pending
     if is_ready:
-        cache = model.result().cache_info()
-        yield "cache_hits", "Embeddings that were found in the cache.", [("", cache.hits)]
-        yield "cache_misses", "Embeddings that were computed.", [("", cache.misses)]
-        yield "cache_entries", "Embeddings in the cache.", [("", cache.entries)]
-        yield "cache_bytes", "Size of the cache.", [("", cache.bytes)]
+        segmenter = model.result()
+        cache = segmenter.cache_info()
+        yield "cache_hits", "Embeddings that were found in memory.", [("", cache.hits)]
+        yield "cache_misses", "Embeddings that were not in memory.", [("", cache.misses)]
+        yield "cache_entries", "Embeddings in memory.", [("", cache.entries)]
+        yield "cache_bytes", "Size of the cache in memory.", [("", cache.bytes)]
+        if shared := segmenter.shared_cache_info():
+            yield "shared_cache_hits", "Embeddings found in the shared cache.", [("", shared.hits)]
+            yield "shared_cache_misses", "Embeddings not found there.", [("", shared.misses)]
+            yield "shared_cache_errors", "Errors of the shared cache.", [("", shared.errors)]
+            yield "shared_cache_answers", "Whether it answers.", [("", shared.answers)]

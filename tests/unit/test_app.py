@@ -152,6 +152,35 @@ def test_a_missing_package_of_the_mcp_server_gets_a_sentence(page: Page) -> None
     assert page.events == ["launched"]
 
 
+def test_a_missing_package_of_the_shared_cache_gets_a_sentence(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOBILESAM_CACHE_URL", "redis://localhost")
+    monkeypatch.delitem(sys.modules, "mobilesam.redis_cache", raising=False)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(MobileSamError, match=r"pip install -r requirements-redis\.txt"):
+        serve_page()
+    assert page.events == []
+
+
+def test_an_invalid_address_of_the_shared_cache_gets_a_sentence(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOBILESAM_CACHE_URL", "localhost:6379")
+    with pytest.raises(MobileSamError, match="must be an address like redis://localhost:6379/0"):
+        serve_page()
+    assert page.events == []
+
+
+@pytest.mark.slow
+def test_redis_is_only_imported_for_a_shared_cache() -> None:
+    program = (
+        "import sys; from mobilesam.web import app, blocks, health, metrics; import mobilesam;"
+        "mobilesam.Segmenter; app._shared_cache(None); assert 'redis' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cleans_up_once_and_ends_the_process_with_status_0(
     monkeypatch: pytest.MonkeyPatch, number: int

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from mobilesam import MobileSamError, PromptError
+from mobilesam.cache import SharedCacheInfo
 from mobilesam.web.metrics import metrics_route
 from mobilesam.web.page.handlers import PageHandlers
 from mobilesam.web.server import request_log
@@ -90,6 +91,24 @@ def test_queues_photos_and_the_cache_are_what_they_are_now(read, queues, segment
     assert values["mobilesam_cache_bytes",] == segmenter.cache_info().bytes
     assert values["mobilesam_ready",] == 1
     assert read()["mobilesam_queue_pending", "photos"] == 0
+
+
+def test_encodes_are_measured(read, segmenter, draw_disc):
+    assert read()["mobilesam_encode_seconds_count",] == 0
+    for seed in (0, 0, 1):
+        segmenter.encode(draw_disc(seed))
+    values = read()
+    assert values["mobilesam_encode_seconds_count",] == 2
+    assert 0 < values["mobilesam_encode_seconds_sum",] < 60
+
+
+def test_the_shared_cache_is_counted_apart(read, segmenter, monkeypatch):
+    assert not any("shared" in name for name, *_ in read())
+    told = SharedCacheInfo(hits=3, misses=4, errors=5, answers=True)
+    monkeypatch.setattr(segmenter, "shared_cache_info", lambda: told)
+    values = read()
+    names = ("hits", "misses", "errors", "answers")
+    assert [values[f"mobilesam_shared_cache_{name}",] for name in names] == [3, 4, 5, 1]
 
 
 def test_before_the_model_is_loaded_it_is_not_ready(queues, tmp_path):

@@ -18,6 +18,7 @@ def test_empty_variables_count_as_unset():
         *NUMBERS,
         "MOBILESAM_WEIGHTS",
         "MOBILESAM_DEVICE",
+        "MOBILESAM_CACHE_URL",
         "MOBILESAM_MCP",
         "MOBILESAM_PREVIEW",
     )
@@ -30,6 +31,7 @@ def test_every_variable_is_read():
         "MOBILESAM_DEVICE": "cpu",
         "MOBILESAM_PRECISION": "bfloat16",
         "MOBILESAM_CACHE_MB": "100",
+        "MOBILESAM_CACHE_URL": "redis://localhost",
         "MOBILESAM_MAX_UPLOAD_MB": "2.5",
         "MOBILESAM_MAX_MEGAPIXELS": "12",
         "MOBILESAM_MCP": "1",
@@ -41,6 +43,7 @@ def test_every_variable_is_read():
         device="cpu",
         precision="bfloat16",
         cache_bytes=100_000_000,
+        cache_url="redis://localhost",
         mcp=True,
         metrics=True,
         preview=False,

@@ -34,6 +34,7 @@ from mobilesam.web.server.storage import checked_upload
 OPEN_TIMEOUT_S = 15.0  # how long a waiting photo is kept without a poll of the page
 MAX_CROPS = 100  # of a photo, while it is open; as many as it can have objects
 MAX_AHEAD_OF_CROP = 3  # photos and crops; a click can also be answered without its crop
+_NOT_ENCODED = "The photo must be encoded again. Open it again."
 _POLL_S = 1.0
 _IDLE_S = 0.5  # without a click, before a photo is encoded ahead of time
 _IDLE_CHECKS = 10  # in a poll
@@ -92,7 +93,10 @@ class PhotoOpening:
         """
         try:
             photo = self.photos.get(query.get("token"))
-            crop = checked_crop(query.get("crop"), self.embedding(photo).original_size)
+            if photo.original_size is None:
+                raise ExpiredError(_NOT_ENCODED)
+            # Not the size in the embedding, for which the event loop might wait.
+            crop = checked_crop(query.get("crop"), photo.original_size)
             if crop is None:
                 return {"ok": True}
             encoding = photo.crops.get(crop)
@@ -114,10 +118,13 @@ class PhotoOpening:
         return {}
 
     def embedding(self, photo: PhotoSession) -> mobilesam.ImageEmbedding:
-        """The embedding of an open photo; ExpiredError if it is no longer in the cache."""
+        """The embedding of an open photo; ExpiredError if it is no longer in a cache.
+
+        Not for the event loop: it may wait for the shared cache.
+        """
         embedding = photo.embedding_key and self._model.result().cached(photo.embedding_key)
         if not embedding:
-            raise ExpiredError("The photo must be encoded again. Open it again.")
+            raise ExpiredError(_NOT_ENCODED)
         return embedding
 
     def file_of(self, photo: PhotoSession) -> Path:
@@ -193,6 +200,7 @@ class PhotoOpening:
         started_at = time.perf_counter()
         embedding, was_cached = segmenter.encode_photo(photo)
         elapsed_ms = 1000 * (time.perf_counter() - started_at)
+        session.original_size = embedding.original_size
         session.embedding_key = embedding.key
         if not was_cached:
             self._trim_memory()

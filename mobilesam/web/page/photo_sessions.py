@@ -28,6 +28,7 @@ class PhotoSession:
         stored_name: of the photo's file.
         session: Gradio's session hash of the tab.
         embedding_key: key of its embedding; empty until it is encoded.
+        original_size: (H, W) of the upright photo; None until it is encoded.
         encode: queues the work of opening it; None once it is queued.
         opening: the last reply to `open`.
         crops: the last reply to `encode_crop` for each crop.
@@ -40,6 +41,7 @@ class PhotoSession:
     stored_name: str = field(default_factory=lambda: secrets.token_hex(24))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     embedding_key: str = ""
+    original_size: tuple[int, int] | None = None
     encode: Callable[[], Future[Reply]] | None = None
     opening: Future[Reply] = field(default_factory=Future)
     crops: dict[CropXYXY, Future[Reply]] = field(default_factory=dict)

@@ -1,0 +1,84 @@
+"""Image embeddings that several processes share: each is computed by one of them."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from mobilesam.cache import SharedCache, SharedCacheInfo
+from mobilesam.embedding import ImageEmbedding
+from mobilesam.embedding_codec import decode_embedding, encode_embedding
+
+_POLL_S = 0.05
+_WAIT_S = 20.0  # for another process, which renews its lease while it lives
+
+
+class SharedEmbeddings:
+    """The embeddings in a shared cache, by their keys; no method raises errors of the cache."""
+
+    def __init__(self, cache: SharedCache, modules: str, device: torch.device) -> None:
+        """`modules` encode photos and are part of the key; embeddings are put on the device."""
+        self._cache = cache
+        self._modules = modules
+        self._device = device
+        self._lock = threading.Lock()
+        self._hits = self._misses = self._damaged = 0
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        """The embedding, if it is there."""
+        return self._counted(self._find(key))
+
+    def get_or_compute(
+        self, key: str, compute: Callable[[], ImageEmbedding]
+    ) -> tuple[ImageEmbedding, bool]:
+        """The embedding, and whether it was there.
+
+        Waits if another process is computing it, and computes it if that process does not finish.
+        A computed embedding is stored later, in another thread.
+        """
+        give_up_at = time.monotonic() + _WAIT_S
+        found, end_lease = self._find(key), None
+        while not (found or end_lease) and time.monotonic() < give_up_at:
+            end_lease = self._cache.acquire(self._name(key))
+            found = self._find(key)  # again: the last holder of the lease may have stored it
+            if not (found or end_lease):
+                time.sleep(_POLL_S)
+        try:
+            if embedding := self._counted(found):
+                return embedding, True
+            embedding = compute()
+            self._cache.put(self._name(key), partial(encode_embedding, embedding))
+            return embedding, False
+        finally:
+            if end_lease:
+                end_lease()
+
+    def info(self) -> SharedCacheInfo:
+        """The counters, and whether the cache answers."""
+        with self._lock:
+            errors = self._cache.errors() + self._damaged
+            return SharedCacheInfo(self._hits, self._misses, errors, self._cache.answers())
+
+    def _find(self, key: str) -> ImageEmbedding | None:
+        value = self._cache.get(self._name(key))
+        if value is None:
+            return None
+        try:
+            embedding = decode_embedding(value, key, self._device)
+        except torch.OutOfMemoryError:  # of a GPU; prompts are decoded there all the same
+            embedding = decode_embedding(value, key, torch.device("cpu"))
+        if embedding is None:
+            with self._lock:
+                self._damaged += 1
+        return embedding
+
+    def _counted(self, found: ImageEmbedding | None) -> ImageEmbedding | None:
+        with self._lock:
+            self._hits += found is not None
+            self._misses += found is None
+        return found
+
+    def _name(self, key: str) -> str:
+        return f"mobilesam:{self._modules}:{key}"
