@@ -77,7 +77,9 @@ def test_nothing_else_is_sent_to_docker(path):
 def test_torch_comes_first_from_the_index_without_cuda_and_as_required():
     (torch,) = runs("torch==")
     assert 'index-url "$TORCH_INDEX"' in torch
-    assert "TORCH_INDEX=https://download.pytorch.org/whl/cpu" in texts("ARG")
+    index = "https://download.pytorch.org/whl/cpu"
+    assert f"TORCH_INDEX={index}" in texts("ARG")
+    assert f"pip install torch torchvision -c requirements.txt --index-url {index}\n" in HOSTING
     assert texts("RUN").index(torch) < texts("RUN").index(*runs("-r requirements.txt"))
     required = {item.name: item.specifier for item in REQUIREMENTS}
     for name, version in re.findall(r'"(torch\w*)==([\d.]+)\.\*"', torch):
