@@ -87,9 +87,12 @@ node_modules: package.json
 	@if ! command -v npm >/dev/null; then echo "npm is not installed, so neither are ESLint and TypeScript."; \
 	else npm install --no-audit --no-fund --silent && touch $@ || echo "npm could not install ESLint and TypeScript."; fi
 
-# The browser tests drive the system's Chromium; on Debian and Ubuntu it comes by apt.
+# The browser tests drive the system's Chromium; on Debian and Ubuntu it comes by apt. Those of a reverse proxy are
+# skipped without nginx.
 $(VENV)/browser.done: $(VENV)/dev.done
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+	command -v nginx || (apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light) \
+	  || echo "nginx could not be installed, so the tests of a reverse proxy are skipped."
 	touch $@
 
 .PHONY: help run test test-fast test-pythons check bench growth load memory hostile decoder audit clean

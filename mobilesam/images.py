@@ -28,9 +28,11 @@ except ImportError:
 
 ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.uint8]
 
+_HAS_AVIF = "avif" in features.modules and features.check("avif")  # Pillow 11.3 or newer
+
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"),
-    *(["AVIF"] if features.check("avif") else []),
+    *(["AVIF"] if _HAS_AVIF else []),
     *(["HEIF"] if pi_heif else []),
 )
 """The decoders of Pillow that are used; the others are an unnecessary attack surface."""

@@ -90,12 +90,6 @@ class Segmenter:
         chosen_device = _device(device or settings.device)
         chosen = resolve_weights(weights or settings.weights)
         backend = choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
-        return cls(backend, chosen, checkpoint_digest(chosen.path), settings)
-=======
-        backend = run_in_new_thread(
-            lambda: choose_backend(load_sam(chosen.path, chosen_device), settings.precision)
-        )
-        return cls(backend, chosen, checkpoint_digest(chosen.path), settings, shared_cache)
         return cls(backend, chosen, checkpoint_digest(chosen.path), settings, shared_cache)
 
     @property

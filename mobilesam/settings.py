@@ -1,6 +1,7 @@
 """The settings, read from environment variables."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self, cast, get_args
@@ -10,6 +11,10 @@ from mobilesam.errors import MobileSamError
 MEGA = 1_000_000
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+FRAME_ANCESTORS = "https://huggingface.co https://*.hf.space"
+_ORIGIN = r"https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?"
+_ORIGINS = re.compile(rf"\*|{_ORIGIN}( {_ORIGIN})*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Settings:
         mcp: whether the endpoints are also MCP tools.
         metrics: whether `/metrics` is served.
         preview: whether pages may decode masks themselves, for previews and quick answers.
+        frame_ancestors: the origins whose pages may embed the demo, separated by spaces, or `*`.
         limits: the largest photo that is accepted.
     """
 
@@ -46,6 +52,7 @@ class Settings:
     mcp: bool = False
     metrics: bool = False
     preview: bool = True
+    frame_ancestors: str = FRAME_ANCESTORS
     limits: ImageLimits = ImageLimits()
 
     @classmethod
@@ -60,6 +67,7 @@ class Settings:
             mcp=_choice(env, "MOBILESAM_MCP", ("0", "1")) == "1",
             metrics=_choice(env, "MOBILESAM_METRICS", ("0", "1")) == "1",
             preview=_choice(env, "MOBILESAM_PREVIEW", ("1", "0")) == "1",
+            frame_ancestors=_origins(env, "MOBILESAM_FRAME_ANCESTORS", cls.frame_ancestors),
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),
@@ -72,6 +80,17 @@ def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     text = env.get(name) or choices[0]
     if text not in choices:
         raise MobileSamError(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
+    return text
+
+
+def _origins(env: Mapping[str, str], name: str, default: str) -> str:
+    """Origins for a content security policy, which anything else could extend."""
+    text = " ".join((env.get(name) or default).split())
+    if not _ORIGINS.fullmatch(text):
+        raise MobileSamError(
+            f"{name} must be origins such as https://example.org separated by spaces, or *, "
+            f"not {text!r}."
+        )
     return text
 
 

@@ -78,7 +78,7 @@ def serve_page(
                 mcp_server=mcp,
                 prevent_thread_lock=True,
                 quiet=True,  # the log has the address, and public links are not offered
-                **launch_options(settings.limits, routes),
+                **launch_options(settings.limits, routes, settings.frame_ancestors),
             )
         except OSError as error:
             raise MobileSamError(

@@ -17,7 +17,7 @@ from mobilesam.interactions import MAX_INTERACTIONS, MAX_PATH_POINTS
 from mobilesam.objects import MAX_NAME, MAX_OBJECTS
 from mobilesam.paint import MAX_RADIUS_PX
 from mobilesam.prompts import MAX_POINTS
-from mobilesam.settings import MEGA, ImageLimits
+from mobilesam.settings import FRAME_ANCESTORS, MEGA, ImageLimits
 from mobilesam.web.api.endpoints import add_endpoints
 from mobilesam.web.page.component import head_elements, prompt_canvas
 from mobilesam.web.page.handlers import DISPLAY_SIDE, THUMBNAIL_SIDE, PageHandlers, jpeg_url
@@ -91,7 +91,9 @@ def build_demo(
     return demo
 
 
-def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+def launch_options(
+    limits: ImageLimits, routes: Sequence[BaseRoute], frame_ancestors: str = FRAME_ANCESTORS
+) -> dict[str, Any]:
     """Arguments for `demo.launch`: style, limits, middleware, more routes, and no telemetry."""
     head = f'<meta name="description" content="{TITLE}">{head_elements()}'
     max_body_bytes = max(_MAX_JSON_BYTES, limits.max_bytes + MEGA)
@@ -107,7 +109,7 @@ def launch_options(limits: ImageLimits, routes: Sequence[BaseRoute]) -> dict[str
         "footer_links": ["api"],
         "app_kwargs": {
             "middleware": [
-                Middleware(SecurityMiddleware, max_body_bytes),
+                Middleware(SecurityMiddleware, max_body_bytes, frame_ancestors),
                 Middleware(PageHead, head),
             ],
             "routes": [static_route(), *routes],

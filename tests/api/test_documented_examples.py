@@ -111,9 +111,11 @@ def test_the_client_example(app, folder, expected):
         assert json.loads(opened.read())["categories"][0]["name"] == "cat"
 
 
-def test_the_curl_example(app, folder, expected):
+@pytest.mark.parametrize("name", ["photo.jpg", "photo[1].jpg"])
+def test_the_curl_example(app, folder, expected, name):
+    (folder / "photo.jpg").rename(folder / name)
     done = subprocess.run(
-        ["sh", "-euc", here(blocks("sh")[0], app)],
+        ["sh", "-euc", here(blocks("sh")[0], app).replace("photo.jpg", name)],
         cwd=folder, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     event, data = done.stdout.strip().splitlines()[-2:]

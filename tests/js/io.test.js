@@ -5,7 +5,7 @@ import {afterEach, mock, test} from 'node:test';
 import {createDownloads} from '../../mobilesam/web/static/io/downloads.js';
 import {createMaskGeneration} from '../../mobilesam/web/static/io/mask_generation.js';
 import {createPhotoLoader} from '../../mobilesam/web/static/io/photo_loader.js';
-import {createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
+import {LOST_EACH_TIME, createAsk, createCall, upload, waitForModel} from '../../mobilesam/web/static/io/server.js';
 
 const FILE = new File(['x'], 'a.png');
 const EXPIRED = {ok: false, expired: true, error: 'Gone.'};
@@ -49,6 +49,22 @@ test('a call that is never answered ends with a sentence', async () => {
   assert.equal(ok, false);
   assert.ok(isLost);
   assert.match(error, /does not answer/);
+});
+
+test('a large call that is never answered may be too large for a proxy', async () => {
+  mock.timers.enable({apis: ['setTimeout']});
+  const reply = createCall({f: async () => undefined})('f', {text: 'x'.repeat(1e6)});
+  for (let k = 0; k < 8; k++) { await flush(); mock.timers.tick(8000); }
+  const {error, isLost} = await reply;
+  assert.ok(isLost);
+  assert.match(error, /so large a request.*proxy's upload limit/);
+});
+
+test('a photo that the server forgets again and again ends with a sentence', async () => {
+  const {call, queries} = scripted(EXPIRED, EXPIRED, EXPIRED, {ok: true});
+  const reply = await createAsk(call, () => 't', async () => ({ok: true}))('segment', {});
+  assert.deepEqual(reply, {...EXPIRED, error: LOST_EACH_TIME});
+  assert.equal(queries.length, 3);
 });
 
 test('a photo that the server forgot is opened again, and the call repeated with its new token', async () => {
@@ -135,7 +151,7 @@ test('a photo that the server forgets is uploaded again, but not for ever', asyn
   assert.equal(await once.reply, DONE);
   assert.equal(once.uploads.mock.callCount(), 2);
   const always = opened([EXPIRED, EXPIRED, EXPIRED, EXPIRED]);
-  assert.equal(await always.reply, EXPIRED);
+  assert.deepEqual(await always.reply, {...EXPIRED, error: LOST_EACH_TIME});
   assert.equal(always.uploads.mock.callCount(), 3);
 });
 

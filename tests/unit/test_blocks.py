@@ -197,11 +197,11 @@ def test_an_error_for_the_client_passes(caplog):
 
 
 def test_nothing_is_reported_to_gradio_or_kept_by_it():
-    options = launch_options(ImageLimits(max_bytes=50 * MEGA), [])
+    options = launch_options(ImageLimits(max_bytes=50 * MEGA), [], "*")
     assert options["run_history"] is options["enable_monitoring"] is False
     assert options["max_file_size"] == 50 * MEGA
     security, _ = options["app_kwargs"]["middleware"]
-    assert security.args == (51 * MEGA,)
+    assert security.args == (51 * MEGA, "*")
 
 
 def test_arguments_that_are_missing_at_the_end_are_null():

@@ -18,7 +18,9 @@ from mobilesam.images import FORMATS, open_photo
 from tests.bad_files import ORIENTATION_TAG, encoded, picture
 from tests.unit.test_images import STORED, display_p3
 
-needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow cannot read AVIF")
+needs_avif = pytest.mark.skipif(
+    "avif" not in features.get_supported(), reason="this Pillow cannot read AVIF"
+)
 
 
 def photo_of(folder, data: bytes, **limits: int):

@@ -25,7 +25,7 @@ def client(root_path: str = "") -> TestClient:
     """Of an application that answers every request it receives."""
 
     def answer(request: Request) -> PlainTextResponse:
-        return PlainTextResponse("answered")
+        return PlainTextResponse(f"root {request.scope['root_path']}")
 
     routes = [Route("/{path:path}", answer, methods=["GET", "POST"])]
     app = Starlette(routes=routes, middleware=[Middleware(SecurityMiddleware, 1000)])
@@ -47,7 +47,7 @@ FORBIDDEN = ["/docs", "/monitoring", "/gradio_api/run/segment", "/gradio_api/fil
 @pytest.mark.parametrize("path", ALLOWED)
 def test_an_allowed_route_is_answered(root, path):
     reply = client(root).get(root + path)
-    assert (reply.status_code, reply.text) == (200, "answered")
+    assert (reply.status_code, reply.text) == (200, f"root {root}")
 
 
 @pytest.mark.parametrize("root", ["", "/rooted"])
@@ -59,11 +59,42 @@ def test_any_other_route_is_not_found(root, path):
 
 
 def test_a_proxy_that_removes_its_prefix_works_too():
-    assert client("/rooted").get("/config").text == "answered"
+    assert client("/rooted").get("/config").text == "root /rooted"
 
 
 def test_a_path_that_only_begins_like_the_root_path_is_not_found():
     assert client("/rooted").get("/rootedconfig").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/config", "/seg/config", "/seg/apps/config"])
+@pytest.mark.parametrize("prefix", ["/seg", "/seg/", "/seg/apps"])
+def test_a_prefix_that_the_proxy_names_is_the_root_path(prefix, path):
+    """Whether it removes the prefix or not; Gradio's addresses begin with the root path."""
+    reply = client().get(path, headers={"X-Forwarded-Prefix": prefix})
+    is_its_own = path == "/config" or path == f"{prefix.rstrip('/')}/config"
+    assert (reply.text, reply.status_code) == (
+        (f"root {prefix.rstrip('/')}", 200) if is_its_own else ("Not found", 404)
+    )
+
+
+@pytest.mark.parametrize(
+    "prefix", ["seg", "//evil.example", "https://evil.example", "/a b", "/a?b", "/a,/b"]
+)
+def test_anything_else_in_the_header_is_ignored(prefix):
+    assert client().get("/config", headers={"X-Forwarded-Prefix": prefix}).text == "root "
+
+
+def test_the_root_path_that_is_set_goes_before_the_header():
+    headers = {"X-Forwarded-Prefix": "/other"}
+    assert client("/rooted").get("/config", headers=headers).text == "root /rooted"
+    assert client("/rooted").get("/other/config", headers=headers).status_code == 404
+
+
+def test_the_page_may_be_embedded_where_the_setting_says():
+    security = Middleware(SecurityMiddleware, 1000, "https://example.org")
+    app = TestClient(Starlette(middleware=[security]))
+    policy = app.get("/config").headers["Content-Security-Policy"]
+    assert policy.endswith("; frame-ancestors 'self' https://example.org")
 
 
 @pytest.mark.parametrize("path", ["/config", "/docs", "/gradio_api/file=/tmp/a.png"])

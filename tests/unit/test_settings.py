@@ -21,6 +21,7 @@ def test_empty_variables_count_as_unset():
         "MOBILESAM_CACHE_URL",
         "MOBILESAM_MCP",
         "MOBILESAM_PREVIEW",
+        "MOBILESAM_FRAME_ANCESTORS",
     )
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
 
@@ -37,6 +38,7 @@ def test_every_variable_is_read():
         "MOBILESAM_MCP": "1",
         "MOBILESAM_METRICS": "1",
         "MOBILESAM_PREVIEW": "0",
+        "MOBILESAM_FRAME_ANCESTORS": "https://example.org  http://*.example.org:8080",
     }
     assert Settings.from_env(env) == Settings(
         weights="bundled",
@@ -47,6 +49,7 @@ def test_every_variable_is_read():
         mcp=True,
         metrics=True,
         preview=False,
+        frame_ancestors="https://example.org http://*.example.org:8080",
         limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
 
@@ -54,6 +57,20 @@ def test_every_variable_is_read():
 def test_an_unknown_precision_is_refused_with_the_choices():
     with pytest.raises(MobileSamError, match="auto, float32, bfloat16, float16"):
         Settings.from_env({"MOBILESAM_PRECISION": "float8"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["example.org", "https://a; script-src *", "https://a/path", "'none'", "* https://a", "https://a,b",
+     "https://a\r\nX: y", "javascript:x"],
+)  # fmt: skip
+def test_what_is_no_origin_cannot_get_into_the_content_security_policy(text):
+    with pytest.raises(MobileSamError, match=r"origins such as https://example\.org"):
+        Settings.from_env({"MOBILESAM_FRAME_ANCESTORS": text})
+
+
+def test_every_page_may_be_allowed_to_embed_the_demo():
+    assert Settings.from_env({"MOBILESAM_FRAME_ANCESTORS": "*"}).frame_ancestors == "*"
 
 
 def test_the_process_environment_is_read_by_default(monkeypatch):

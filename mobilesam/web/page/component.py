@@ -34,7 +34,7 @@ def prompt_canvas(server_functions: Sequence[Callable[..., Any]], **props: Any) 
 
 
 def head_elements() -> str:
-    """Style sheets for the document's head, and a script that starts to load the modules.
+    """Icon and style sheets for the document's head, and a script that starts to load the modules.
 
     The addresses are relative to the page's own, like those of Gradio's scripts, so that they are
     valid behind a proxy that serves the page under a prefix. The script runs after Gradio's main
@@ -42,4 +42,5 @@ def head_elements() -> str:
     """
     base = f"./{static_base()}"
     links = [f'<link rel="stylesheet" href="{base}/{name}">' for name in _STYLE_SHEETS]
-    return "".join([*links, f'<script type="module">import("{base}/main.js")</script>'])
+    icon = '<link rel="icon" href="./favicon.ico">'  # else browsers ask the root of the host
+    return "".join([icon, *links, f'<script type="module">import("{base}/main.js")</script>'])

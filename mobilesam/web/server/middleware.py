@@ -6,10 +6,11 @@ URL, links that store a session's state, calls that bypass the queue, and a code
 
 import re
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mobilesam.settings import FRAME_ANCESTORS
 from mobilesam.web.server.replies import NOT_UNDERSTOOD
 from mobilesam.web.server.request_limits import RequestLimits, route_path
 from mobilesam.web.server.request_log import log_failure
@@ -42,7 +43,7 @@ _PAGE_POLICY = (
     "frame-src 'none'; "
     "base-uri 'self'; "
     "form-action 'self'; "
-    "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
+    "frame-ancestors 'self' "
 )
 # A user's file is only ever a picture or a download, whatever it contains.
 _FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
@@ -54,16 +55,22 @@ _HEADERS = {
         "microphone=(), display-capture=(), payment=(), usb=(), serial=(), hid=(), midi=()"
     ),
 }
+# Of X-Forwarded-Prefix, as Traefik and others send it with the prefix that they remove.
+_PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 
 class SecurityMiddleware:
     """Allowed routes: all others return 404. Every response has the security headers.
 
-    An unexpected error, whether a bug or the request's fault, is a sentence with status 500.
+    The pages of `frame_ancestors` may embed the page. An unexpected error, whether a bug or the
+    request's fault, is a sentence with status 500.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, frame_ancestors: str = FRAME_ANCESTORS
+    ) -> None:
         self._app = app
+        self._page_policy = _PAGE_POLICY + frame_ancestors
         self._limited = RequestLimits(app, max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +78,8 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # GRADIO_ROOT_PATH goes before the header, which any client can send.
+        scope["root_path"] = scope.get("root_path") or _forwarded_prefix(scope)
         path = route_path(scope)
         is_file = path.startswith("/gradio_api/file=")
         if is_file:  # Gradio answers a Range request with the request's own headers
@@ -84,7 +93,8 @@ class SecurityMiddleware:
                 is_answered = True
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                headers["Content-Security-Policy"] = _FILE_POLICY if is_file else _PAGE_POLICY
+                policy = _FILE_POLICY if is_file else self._page_policy
+                headers["Content-Security-Policy"] = policy
                 if is_file:
                     headers["Cache-Control"] = "private"
             await send(message)
@@ -98,3 +108,9 @@ class SecurityMiddleware:
             if not is_answered:
                 reply = PlainTextResponse(NOT_UNDERSTOOD, status_code=500)
                 await reply(scope, receive, send_with_headers)
+
+
+def _forwarded_prefix(scope: Scope) -> str:
+    """The prefix that a proxy has removed from the path, or left there; empty if none is named."""
+    prefix = Headers(scope=scope).get("x-forwarded-prefix", "").rstrip("/")
+    return prefix if _PREFIX.fullmatch(prefix) else ""

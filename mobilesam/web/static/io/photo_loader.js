@@ -1,5 +1,5 @@
 // Brings photos to the server and to the page.
-import {fileUrl, upload} from './server.js';
+import {LOST_EACH_TIME, fileUrl, upload} from './server.js';
 
 const MAX_UPLOADS = 3;          // of one photo: the server forgets it when it is restarted
 const MAX_HELD = 4;             // photos
@@ -56,7 +56,8 @@ export function createPhotoLoader(call) {
         }
         if (reply.ok && reply.state === 'done') hold(file, reply.token);
         else held.delete(file);
-        if (reply.ok || !reply.expired || !isWanted() || uploads === MAX_UPLOADS) return reply;
+        if (reply.ok || !reply.expired || !isWanted()) return reply;
+        if (uploads === MAX_UPLOADS) return {...reply, error: LOST_EACH_TIME};
         reply = null;
       }
     },

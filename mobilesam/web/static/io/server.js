@@ -6,9 +6,16 @@ const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000];      // a res
 const MODEL_PAUSE_MS = 1000;
 const MAX_REPAIRS = 2;          // of a call: the photo, and then its crops
 const NO_ANSWER = 'The server does not answer. Your work is kept. Check the connection and try again.';
+const NO_ANSWER_TO_MUCH = 'The server does not answer so large a request. Your work is kept. '
+  + 'Check the connection, or raise the proxy\'s upload limit, and try again.';
+const MUCH = 1e6;               // characters; nginx refuses larger requests unless told otherwise
 const UPLOAD_FAILED = 'The photo could not be uploaded. Check the connection and try again.';
 const UPLOAD_TOO_LARGE = 'The server refused the file because it is too large. '
   + 'Use a smaller photo, or raise the proxy\'s upload limit.';
+
+/** As where a proxy sends the requests of one page to several servers, each of which knows its own photos. */
+export const LOST_EACH_TIME = 'The server loses the photo each time. Reload the page. If that does not help, '
+  + 'the site must send all requests of a browser to the same server.';
 
 export const wait = (/** @type {number} */ ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -27,7 +34,8 @@ export function createCall(functions) {
       onTrouble();
       if (delay !== null) await wait(delay);
     }
-    return {ok: false, error: NO_ANSWER, isLost: true};
+    const isLarge = JSON.stringify(query).length > MUCH;
+    return {ok: false, error: isLarge ? NO_ANSWER_TO_MUCH : NO_ANSWER, isLost: true};
   };
 }
 
@@ -48,7 +56,8 @@ export function createAsk(call, token, reopen, current = () => null) {
     const photo = current();
     for (let repairs = 0; ; repairs++) {
       const reply = await call(name, {...query, token: token()}, onTrouble);
-      if (reply.ok || repairs === MAX_REPAIRS || !(reply.expired || reply.crops)) return reply;
+      if (reply.ok || !(reply.expired || reply.crops)) return reply;
+      if (repairs === MAX_REPAIRS) return reply.expired ? {...reply, error: LOST_EACH_TIME} : reply;
       const repaired = reply.crops ? await encode(reply.crops) : await reopen();
       if (!repaired.ok) return repaired;
       if (current() !== photo) return {ok: false, error: 'Another photo was opened.'};
