@@ -88,11 +88,13 @@ node_modules: package.json
 	else npm install --no-audit --no-fund --silent && touch $@ || echo "npm could not install ESLint and TypeScript."; fi
 
 # The browser tests drive the system's Chromium; on Debian and Ubuntu it comes by apt. Those of a reverse proxy are
-# skipped without nginx.
+# skipped without nginx, and those of the shared cache without redis-server.
 $(VENV)/browser.done: $(VENV)/dev.done
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	command -v nginx || (apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light) \
 	  || echo "nginx could not be installed, so the tests of a reverse proxy are skipped."
+	command -v redis-server || apt-get install -y -qq --no-install-recommends redis-server \
+	  || echo "redis-server could not be installed, so the tests of the shared cache are skipped."
 	touch $@
 
 .PHONY: help run test test-fast test-pythons check bench growth load memory hostile decoder audit clean
