@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import socket
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,16 +79,19 @@ class RayRunner:
         if not rows:
             return []
         tasks = -(-len(rows) // jobs_per_task)
-        answered = ray.data.from_items(rows, override_num_blocks=tasks).map_batches(
-            _Actor,
-            fn_constructor_args=(self._setup,),
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1),
-            num_cpus=_ACTOR_CPUS,
-            num_gpus=self._gpus,
-            memory=_ACTOR_BYTES,
-            max_task_retries=_TASK_RETRIES,
-        )
+        with warnings.catch_warnings():
+            # Of max_task_retries, for which there is nothing else. Without it Ray retries for ever.
+            warnings.simplefilter("ignore")
+            answered = ray.data.from_items(rows, override_num_blocks=tasks).map_batches(
+                _Actor,
+                fn_constructor_args=(self._setup,),
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(min_size=1),
+                num_cpus=_ACTOR_CPUS,
+                num_gpus=self._gpus,
+                memory=_ACTOR_BYTES,
+                max_task_retries=_TASK_RETRIES,
+            )
         try:
             for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for row in batch.to_pylist():
@@ -176,7 +180,9 @@ def ray_runner(
         WeightsError: the weights cannot be found.
     """
     try:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when it is imported
+        # Read when Ray is imported: it sends nothing home, and is not to write between our lines.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.data
     except ImportError as error:
