@@ -1,4 +1,4 @@
-"""A simulation of visitors and servers: `python -m benchmarks.scaling --check benchmarks/load.json`.
+"""A simulation of visitors and servers: `python -m benchmarks.scaling --check LOAD_JSON`.
 
 Visitors open a photo, think and click. Page processes answer them with the queues and threads of
 `mobilesam.web`; the cores of a machine are shared in proportion to the priorities of the threads.
@@ -124,6 +124,8 @@ class Simulation:
         while self._events and self._events[0][0] <= until:
             self.now, _, action = heapq.heappop(self._events)
             action()
+        if until < math.inf:
+            self.now = until
 
 
 class Queue:
@@ -229,18 +231,16 @@ class Cores:
 
 
 class Redis:
-    """A cache of embeddings that all page processes share."""
+    """A cache of embeddings that all page processes share, one transfer at a time."""
 
     def __init__(self, simulation: Simulation) -> None:
         self.thread = Queue(simulation)
-        self.sent_bytes = 0
         self.photos: set[int] = set()
         self._simulation = simulation
 
     def call(self, seconds: float) -> Process:
         yield self.thread.enter()
         yield self._simulation.sleep(max(seconds, EMBEDDING_BYTES / REDIS_BYTES_PER_S))
-        self.sent_bytes += EMBEDDING_BYTES
         self.thread.leave()
 
 
@@ -438,6 +438,63 @@ def errors_table(rows: Sequence[dict[str, Any]], simulated: Sequence[dict[str, f
     return "\n".join(lines)
 
 
+class Growth:
+    """Visitors who stay: each opens a photo, clicks, and opens the next one."""
+
+    def __init__(
+        self, service: Service, visitors: int, machines: int, seen: float | None, seed: int
+    ) -> None:
+        """See `grown`."""
+        self.simulation, self.course = Simulation(), Course([], [], [])
+        self._chance = np.random.default_rng(seed)
+        self._cores, self._seen = service.cores, seen
+        self._redis = None if seen is None else Redis(self.simulation)
+        made = (self.simulation, service, self._chance, self._redis)
+        self._places = [PageProcess(*made) for _ in range(machines)]
+        self._visitors = visitors
+        self._photos = count()
+
+    def run(self, seconds: float) -> dict[str, float]:
+        """The shares of the time that everything was busy, after the first quarter."""
+        for number in range(self._visitors):
+            self.simulation.start(self._visitor(self._places[number % len(self._places)]))
+            self.simulation.run(seconds / 4 * number / self._visitors)
+        self.simulation.run(seconds / 4)
+        for found in (self.course.clicks, self.course.openings, self.course.refused):
+            found.clear()
+        before = self._used_s()
+        self.simulation.run(seconds)
+        return {
+            name: (used - before[name]) / (seconds * 3 / 4) for name, used in self._used_s().items()
+        }
+
+    def _visitor(self, place: PageProcess) -> Process:
+        while True:
+            photo = next(self._photos)
+            if self._redis and self._chance.random() < self._seen:
+                self._redis.photos.add(photo)
+            if not (yield from self.course.timed(self.simulation, "open", place.open(photo))):
+                yield self.simulation.sleep(60)  # "Try again in a minute."
+                continue
+            for _ in range(CLICKS_PER_PHOTO):
+                yield self.simulation.sleep(self._chance.exponential(THINK_S))
+                yield from self.course.timed(self.simulation, "click", place.click(photo))
+
+    def _used_s(self) -> dict[str, float]:
+        def mean(used: Callable[[PageProcess], float]) -> float:
+            return sum(map(used, self._places)) / len(self._places)
+
+        seconds = {
+            "encodes": mean(lambda place: place.photos.busy_s),
+            "decoding of clicks": mean(lambda place: place.decoder.busy_s),
+            "event loop": mean(lambda place: place.loop.busy_s),
+            "cores": mean(lambda place: place.cores.busy_s) / self._cores,
+        }
+        if self._redis:
+            seconds["Redis"] = self._redis.thread.busy_s
+        return seconds
+
+
 def grown(
     service: Service,
     visitors: int,
@@ -446,84 +503,50 @@ def grown(
     seconds: float = 240,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Visitors who stay: each opens a photo, clicks, and opens the next one.
+    """What visitors meet, and what limits them.
 
     Args:
         service: with `client_s` 0, as visitors have their own machines.
         visitors: how many; each is always served by the same machine.
         machines: how many, with one page process each.
         seen: the share of photos that some process has encoded before; None without Redis.
-        seconds: simulated, of which the first quarter is not counted.
+        seconds: simulated; the first quarter, in which the visitors arrive, is not counted.
         seed: of everything that is random.
     """
-    simulation, chance, course = Simulation(), np.random.default_rng(seed), Course([], [], [])
-    redis = None if seen is None else Redis(simulation)
-    places = [PageProcess(simulation, service, chance, redis) for _ in range(machines)]
-    numbers = count()
-
-    def visitor(place: PageProcess) -> Process:
-        yield simulation.sleep(chance.uniform(0, seconds / 4))
-        while True:
-            photo = next(numbers)
-            if redis and chance.random() < (seen or 0):
-                redis.photos.add(photo)
-            if not (yield from course.timed(simulation, "open", place.open(photo))):
-                yield simulation.sleep(60)  # "try again in a minute"
-                continue
-            for _ in range(CLICKS_PER_PHOTO):
-                yield simulation.sleep(chance.exponential(THINK_S))
-                yield from course.timed(simulation, "click", place.click(photo))
-
-    def forget() -> None:
-        for found in (course.clicks, course.openings, course.refused):
-            found.clear()
-        before.update(used())
-
-    def used() -> dict[str, float]:
-        total = {
-            "encodes": sum(place.photos.busy_s for place in places),
-            "decoding of clicks": sum(place.decoder.busy_s for place in places),
-            "event loop": sum(place.loop.busy_s for place in places),
-            "cores": sum(place.cores.busy_s for place in places) / service.cores,
-        }
-        shares = {name: value / machines for name, value in total.items()}
-        if redis:
-            shares["Redis"] = redis.thread.busy_s
-            shares["network of Redis"] = redis.sent_bytes / REDIS_BYTES_PER_S
-        return shares
-
-    before: dict[str, float] = {}
-    for number in range(visitors):
-        simulation.start(visitor(places[number % machines]))
-    simulation.after(seconds / 4, forget)
-    simulation.run(seconds)
-    shares = {name: (value - before[name]) / (seconds * 3 / 4) for name, value in used().items()}
-    shares["memory for embeddings"] = visitors / machines * EMBEDDING_BYTES / CACHE_BYTES
+    growth = Growth(service, visitors, machines, seen, seed)
+    used = growth.run(seconds)
+    used["memory for embeddings"] = visitors / machines * EMBEDDING_BYTES / CACHE_BYTES
+    cores = used.pop("cores")  # which the others use
     return {
         "visitors": visitors,
         "machines": machines,
-        "photos_per_h": len(course.openings) * 3600 / (seconds * 3 / 4),
-        **course.row(),
-        "used": shares,
-        "bottleneck": max(shares, key=shares.__getitem__),
+        "photos_per_h": len(growth.course.openings) * 3600 / (seconds * 3 / 4),
+        **growth.course.row(),
+        "cores": cores,
+        "used": used,
+        "bottleneck": max(used, key=used.__getitem__),
     }
 
 
 def growth_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
-        "| visitors | machines | photos/h | click p50, p95 ms | photo p50, p95 s | refused | "
-        "used most |",
-        "|---|---|---|---|---|---|---|",
+        "| visitors | machines | photos/h | click p50, p95 | photo p50, p95 | refused | cores busy "
+        "| used most |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         used = sorted(row["used"].items(), key=lambda item: -item[1])[:3]
-        lines.append(
-            f"| {row['visitors']:,} | {row['machines']} | {row['photos_per_h']:,.0f} | "
-            f"{row['click_p50_ms']:.0f}, {row['click_p95_ms']:.0f} | {row['open_p50_s']:.1f}, "
-            f"{row['open_p95_s']:.1f} | {row['refused']:,} | "
-            + ", ".join(f"{name} {share:.0%}" for name, share in used)
-            + " |"
+        cells = (
+            f"{row['visitors']:,}",
+            f"{row['machines']}",
+            f"{row['photos_per_h']:,.0f}",
+            f"{row['click_p50_ms']:.0f}, {row['click_p95_ms']:.0f} ms",
+            f"{row['open_p50_s']:.1f}, {row['open_p95_s']:.1f} s",
+            f"{row['refused']:,}",
+            f"{row['cores']:.0%}",
+            ", ".join(f"{name} {share:.0%}" for name, share in used),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

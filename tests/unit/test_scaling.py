@@ -140,7 +140,7 @@ def test_one_visitor_waits_for_the_service_and_for_nothing_else():
 
 def test_photos_beyond_the_bound_are_refused():
     """81 are accepted, of which 8 are of tabs that close at once."""
-    stuck = replace(EXACT, request_s=0, client_s=0, encode_s=1000)
+    stuck = replace(EXACT, request_s=0, client_s=0, encode_s=20)
     course = load_course(stuck, 200)
     assert course.refused == ["open"] * (180 - 73)
     assert len(course.openings) == 73
@@ -188,7 +188,8 @@ def test_a_shared_cache_takes_the_encodes_of_photos_that_were_seen():
 
 
 def test_more_visitors_than_embeddings_fit_encode_again():
-    service = replace(EXACT, client_s=0, encode_s=0.01)
+    quick = {"request_s": 0.0005, "decode_s": 0.001, "click_s": 0.001, "encode_s": 0.01}
+    service = replace(EXACT, client_s=0, **quick)
     few, many = (grown(service, visitors, 1, seconds=200) for visitors in (200, 400))
     assert few["used"]["memory for embeddings"] < 1 < many["used"]["memory for embeddings"]
     per_photo = [row["used"]["encodes"] / row["photos_per_h"] for row in (few, many)]
