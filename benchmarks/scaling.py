@@ -41,8 +41,11 @@ EMBEDDING_BYTES, CACHE_BYTES = 2_100_000, 512_000_000
 REDIS_SET_S, REDIS_GET_S, REDIS_BYTES_PER_S = 0.0104, 0.001, 125_000_000
 """Of an embedding, measured with Redis 7; a network of 1 Gbit/s."""
 THINK_S, CLICKS_PER_PHOTO = 5.0, 10
-STEPS = ((1, 1), (10, 1), (50, 1), (100, 1), (100, 2), (300, 3), (1000, 10), (3000, 30))
-LARGEST = ((10_000, 50), (10_000, 100))
+STEPS = (
+    *((1, 1), (10, 1), (20, 1), (30, 1), (40, 1), (50, 1), (100, 1)),
+    *((300, 10), (1000, 33), (3000, 100), (10_000, 100)),
+)
+"""Visitors and machines of `--grow`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Service:
         beside_encode: how many times longer a click takes beside an encode, for reasons other than
             its share of the cores, such as memory bandwidth.
         encode_s: an encode alone on the machine, from the start to the end.
+        first_encode_s: the first one of a process, which has no memory yet that it can use again.
         encode_cores: how many cores it keeps busy.
         cores: of a machine.
     """
@@ -70,35 +74,45 @@ class Service:
     click_s: float = 0.028
     click_spread: float = 0.25
     beside_encode: float = 1.4
-    encode_s: float = 1.5
+    encode_s: float = 1.2
+    first_encode_s: float = 1.5
     encode_cores: float = 2.0
     cores: int = 2
 
     @classmethod
     def of_load(cls, measured: Service, rows: Sequence[dict[str, Any]]) -> Service:
-        """`measured`, on the machine of a load.json, whose first row is of a single visitor.
+        """`measured`, on the machine of a load.json, whose first rows are of 1 and of few visitors.
 
-        How much slower a click is beside an encode is fitted to the median click of its second row.
+        What depends on others at work is fitted to the second row: the encode, and the median and
+        the spread of a click beside one. All further rows are predicted.
         """
         one, few = rows[0], rows[1]
         click = measured.decode_s + measured.click_s + measured.request_s + measured.client_s
         factor = one["click_p50_ms"] / 1000 / click
         names = ("request_s", "client_s", "decode_s", "click_s")
         scaled = {name: factor * getattr(measured, name) for name in names}
-        requests = 3 * (scaled["request_s"] + scaled["client_s"])  # upload, open, at least one poll
-        service = replace(
-            measured,
-            **scaled,
-            page_s=max(one["page_p99_s"] - scaled["client_s"], 0),
-            encode_s=one["open_p50_s"] - requests,
-        )
-        low, high = 1.0, 4.0
-        for _ in range(12):
-            middle = (low + high) / 2
-            service = replace(service, beside_encode=middle)
-            is_slow = load_course(service, few["users"]).row()["click_p50_ms"] > few["click_p50_ms"]
-            low, high = (low, middle) if is_slow else (middle, high)
+        page_s = max(one["page_p99_s"] - scaled["client_s"], 0)
+        first_s = one["open_p50_s"] - 2 * (scaled["request_s"] + scaled["client_s"])
+        service = replace(measured, **scaled, page_s=page_s, first_encode_s=first_s)
+        for _ in range(3):
+            for name, figure, bounds in (
+                ("encode_s", "open_p95_s", (0.2 * first_s, 1.5 * first_s)),
+                ("beside_encode", "click_p50_ms", (1.0, 4.0)),
+                ("click_spread", "click_p95_ms", (0.0, 1.5)),
+            ):
+                service = service._fitted(name, figure, bounds, few)
         return service
+
+    def _fitted(
+        self, name: str, figure: str, bounds: tuple[float, float], row: dict[str, Any]
+    ) -> Service:
+        """With the value within the bounds for which a figure is that of the row."""
+        low, high = bounds
+        for _ in range(10):
+            middle = (low + high) / 2
+            simulated = load_course(replace(self, **{name: middle}), row["users"]).row()
+            low, high = (low, middle) if simulated[figure] > row[figure] else (middle, high)
+        return replace(self, **{name: (low + high) / 2})
 
 
 class Simulation:
@@ -290,6 +304,7 @@ class PageProcess:
         self._simulation, self._service, self._chance = simulation, service, chance
         self._redis = redis
         self._opening = self._encoding = 0
+        self._is_warm = False
 
     def request(self, seconds: float | None = None) -> Process:
         """The work of the event loop, and of the client."""
@@ -358,7 +373,9 @@ class PageProcess:
             yield from self._redis.call(REDIS_GET_S)
         elif photo not in self.embeddings:
             self._encoding += 1
-            amount = service.encode_s * service.encode_cores
+            seconds = service.encode_s if self._is_warm else service.first_encode_s
+            self._is_warm = True
+            amount = seconds * service.encode_cores
             weight = ENCODE_WEIGHT * service.encode_cores
             yield self.cores.work(amount, service.encode_cores, weight)
             self._encoding -= 1
@@ -607,6 +624,7 @@ def measured_service(photos: int = 6, clicks: int = 60) -> Service:
         decode_s=decode_s,
         click_s=costs["click"] - costs["request"] - decode_s,
         encode_s=encode_s,
+        first_encode_s=encodes[0],
         encode_cores=min(max((costs["open"] - 3 * costs["request"]) / encode_s, 1), 2),
     )
 
@@ -625,7 +643,7 @@ def main() -> None:
     parser.add_argument("--check", type=Path, metavar="LOAD_JSON")
     parser.add_argument("--grow", action="store_true")
     parser.add_argument("--seen", type=float, help="share of photos in Redis (default: no Redis)")
-    parser.add_argument("--largest", action="store_true", help="10,000 visitors too: minutes")
+    parser.add_argument("--encode", type=float, metavar="S", help="instead, such as that of a GPU")
     arguments = parser.parse_args()
     if arguments.measure:
         from benchmarks.machine import machine
@@ -639,9 +657,10 @@ def main() -> None:
         print(errors_table(rows, check(service, rows)))
     print(service)
     if arguments.grow:
-        alone = replace(service, client_s=0)
-        steps = STEPS + (LARGEST if arguments.largest else ())
-        print(growth_table([grown(alone, *step, seen=arguments.seen) for step in steps]))
+        service = replace(service, client_s=0)
+        if arguments.encode:
+            service = replace(service, encode_s=arguments.encode, encode_cores=0.1)
+        print(growth_table([grown(service, *step, seen=arguments.seen) for step in STEPS]))
 
 
 if __name__ == "__main__":

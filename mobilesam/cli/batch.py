@@ -171,9 +171,9 @@ class LocalRunner:
         try:
             with self._folder.local_path(job.file, limits.max_bytes) as path:
                 embedding = self._segmenter.encode(path)
+            answers = [self._annotation(embedding, item) for item in job.prompts]
         except MobileSamError as error:
             return job, error
-        answers = [self._annotation(embedding, item) for item in job.prompts]
         return job, {"size": list(embedding.original_size), "answers": answers}
 
     def _annotation(self, embedding: "ImageEmbedding", item: BatchPrompt) -> dict[str, Any]:

@@ -40,9 +40,18 @@ class RayRunner:
     """A `Runner` on the cluster to which this process is connected; see `ray_runner`."""
 
     def __init__(
-        self, folder: PhotoFolder, clean: bool, weights: "Weights", device: str, settings: Settings
+        self,
+        folder: PhotoFolder,
+        clean: bool,
+        weights: "Weights",
+        device: str,
+        settings: Settings,
+        machine_bytes: float,
     ) -> None:
-        """Actors of the device "cuda" have a part of a GPU each."""
+        """Actors of the device "cuda" have a part of a GPU each.
+
+        `machine_bytes` is the memory of the largest machine, which has room for one actor at least.
+        """
         from mobilesam.model.checkpoint import checkpoint_digest
 
         self.weights = weights
@@ -51,6 +60,7 @@ class RayRunner:
         settings = replace(settings, weights=name, device=device, cache_bytes=0)
         self._setup = _ActorSetup(folder, clean, settings, self.checkpoint)
         self._gpus = _ACTOR_GPUS if device.startswith("cuda") else 0
+        self._bytes = min(_ACTOR_BYTES, machine_bytes)
 
     def run(
         self, jobs: Iterable[PhotoJob]
@@ -89,11 +99,15 @@ class RayRunner:
                 compute=ray.data.ActorPoolStrategy(min_size=1),
                 num_cpus=_ACTOR_CPUS,
                 num_gpus=self._gpus,
-                memory=_ACTOR_BYTES,
+                memory=self._bytes,
                 max_task_retries=_TASK_RETRIES,
             )
         try:
-            for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow"):
+            # Without a prefetched batch, which would be lost if this process were killed.
+            batches = answered.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            )
+            for batch in batches:
                 for row in batch.to_pylist():
                     outcome = pickle.loads(row["outcome"])  # noqa: S301 - of our own actor
                     if isinstance(outcome, _ActorError):
@@ -200,7 +214,9 @@ def ray_runner(
         context.enable_progress_bars = context.print_on_execution_start = False
         context.max_errored_blocks = -1  # `RayRunner.run` repeats them
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        yield RayRunner(folder, clean, chosen, device, settings)
+        memory = [node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]]
+        machine_bytes = max(memory, default=0) or _ACTOR_BYTES
+        yield RayRunner(folder, clean, chosen, device, settings, machine_bytes)
     finally:
         ray.shutdown()
 

@@ -141,6 +141,10 @@ class FakeRay:
     def cluster_resources(self):
         return {"CPU": 2.0, "GPU": self._gpus}
 
+    def nodes(self):
+        machines = (4e8, True), (1e9, True), (1e12, False)
+        return [{"Alive": alive, "Resources": {"memory": memory}} for memory, alive in machines]
+
     def shutdown(self):
         self.calls.append("shutdown")
 
@@ -189,3 +193,10 @@ def test_actors_have_a_part_of_a_gpu_where_the_cluster_has_any(fake_ray, gpus, s
         assert runner._gpus == share
         assert runner._setup.settings.device == ("cuda" if gpus else "cpu")
         assert runner._setup.settings.weights == runner.weights.kind == "bundled"
+
+
+def test_an_actor_takes_no_more_memory_than_a_machine_has(fake_ray):
+    """Ray would wait for such a machine without an end."""
+    fake_ray()
+    with ray_runner.ray_runner("", None, False, "bundled", "cpu", commands.Settings()) as runner:
+        assert runner._bytes == 1e9

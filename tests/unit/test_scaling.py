@@ -28,6 +28,7 @@ EXACT = Service(
     click_spread=0,
     beside_encode=1,
     encode_s=1.5,
+    first_encode_s=1.5,
     encode_cores=2,
     cores=2,
 )
@@ -140,7 +141,7 @@ def test_one_visitor_waits_for_the_service_and_for_nothing_else():
 
 def test_photos_beyond_the_bound_are_refused():
     """81 are accepted, of which 8 are of tabs that close at once."""
-    stuck = replace(EXACT, request_s=0, client_s=0, encode_s=20)
+    stuck = replace(EXACT, request_s=0, client_s=0, encode_s=20, first_encode_s=20)
     course = load_course(stuck, 200)
     assert course.refused == ["open"] * (180 - 73)
     assert len(course.openings) == 73
@@ -154,14 +155,15 @@ def test_equal_seeds_give_equal_courses_and_others_do_not():
 
 
 def test_the_machine_of_a_load_test_is_found_from_its_first_rows():
-    slow = replace(
-        EXACT, beside_encode=1.8, encode_s=3, page_s=0.04, request_s=0.02, client_s=0.01,
-        decode_s=0.06, click_s=0.04,
-    )  # fmt: skip
-    rows = [{**row, "page_p99_s": 0.05} for row in check(slow, [{"users": 1}, {"users": 10}])]
+    doubled = {"request_s": 0.02, "client_s": 0.01, "decode_s": 0.06, "click_s": 0.04}
+    beside = {"beside_encode": 1.8, "encode_s": 2.5, "first_encode_s": 3}
+    slow = replace(EXACT, page_s=0.04, **doubled, **beside)
+    users = [{"users": 1}, {"users": 10}, {"users": 30}]
+    rows = [{**row, "page_p99_s": 0.05} for row in check(slow, users)]
     found = Service.of_load(EXACT, rows)
     assert found.decode_s == pytest.approx(slow.decode_s, rel=0.01)
     assert found.encode_s == pytest.approx(slow.encode_s, rel=0.03)
+    assert found.beside_encode == pytest.approx(slow.beside_encode, rel=0.1)
     again = check(found, rows)
     for row, guess in zip(rows, again, strict=True):
         for name in ("click_p50_ms", "open_p50_s", "open_p95_s"):
