@@ -31,8 +31,9 @@ from tqdm import tqdm
 from benchmarks.agreement import compare_models, gridded_prompts, relative_error, summary
 from benchmarks.machine import machine
 from mobilesam import Prompt, Segmenter, Settings
-from mobilesam.cli.batch import read_prompts, run_batch
+from mobilesam.cli.batch import LocalRunner, read_prompts, run_batch
 from mobilesam.cli.journal import Journal
+from mobilesam.cli.photo_folder import LocalFolder
 from mobilesam.embedding import compute_embedding
 from mobilesam.images import Photo, open_photo
 from mobilesam.model.backend import ModelBackend, graphs_backend, plain_backend
@@ -283,7 +284,8 @@ def terminal(bench: Bench) -> None:
                 x, y = random.uniform(10, 600, 2)
                 lines.append(json.dumps({"file": file.name, "points": [[x, y, 1]]}))
         (folder / "prompts.jsonl").write_text("\n".join(lines))
-        prompts, errors = read_prompts(folder / "prompts.jsonl", folder)
+        photos_in = LocalFolder(folder)
+        prompts, errors = read_prompts(folder / "prompts.jsonl", photos_in)
         assert not errors
         for backend, what in ((bench.reference, "reference"), (bench.after, "after")):
             for round_number in range(2):
@@ -293,7 +295,8 @@ def terminal(bench: Bench) -> None:
                     tqdm(disable=True) as bar,
                 ):
                     started = time.perf_counter()
-                    photos, failures = run_batch(segmenter, folder, prompts, journal, bar)
+                    runner = LocalRunner(segmenter, photos_in)
+                    photos, failures = run_batch(runner, photos_in, prompts, journal, bar)
                     seconds = time.perf_counter() - started
                 with Journal(folder / "flushed.part") as journal:
                     bench.time("of it flushing", partial(journal.append, "key", ["record"]), 9)

@@ -29,6 +29,8 @@ MAX_TIMES_READ = 4
 MAX_HEADER_S = 0.5
 """CPU time for everything before the pixels, which takes milliseconds."""
 
+OUTSIDE_FOLDER = "The photo is outside the folder; only files inside it are read."
+
 _SMALL_FILE_BYTES = 65_536
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
@@ -160,5 +162,5 @@ def photo_path(folder: Path, file: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the name
         raise ImageError(f"The photo cannot be opened: {error}.") from error
     if not path.is_relative_to(folder):
-        raise ImageError("The photo is outside the folder; only files inside it are read.")
+        raise ImageError(OUTSIDE_FOLDER)
     return path

@@ -15,6 +15,7 @@ import numpy as np
 from mobilesam.cli import commands
 from mobilesam.cli.main import main
 from mobilesam.images import open_photo
+from mobilesam.settings import Settings
 
 
 class CheapPrediction:
@@ -36,6 +37,7 @@ class CheapSegmenter:
 
     weights = SimpleNamespace(kind="custom")
     photos_at_once = 1
+    settings = Settings()
 
     def __init__(self, log=None, hold=10**9, checkpoint="cheap"):
         self.checkpoint = checkpoint

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilesam.atomic_file import atomic_file, write_atomically
 from mobilesam.cli.output import show
+from mobilesam.cli.photo_folder import PhotoFolder
 from mobilesam.errors import ImageError, PromptError
 from mobilesam.export.classes import ClassList
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
@@ -15,7 +16,7 @@ from mobilesam.export.dataset import DatasetWriter
 from mobilesam.export.files import json_bytes
 from mobilesam.export.outlines import check_polygon_cost
 from mobilesam.export.split import Shares, split_photos
-from mobilesam.image_file import photo_path, read_photo_file
+from mobilesam.image_file import read_photo_file
 from mobilesam.masks import checked_rle
 from mobilesam.objects import PhotoObject
 from mobilesam.settings import ImageLimits
@@ -56,28 +57,35 @@ def write_coco(out: Path, photos: Sequence[CocoPhoto], chosen: BatchFormat) -> i
 
 
 def write_dataset(
-    out: Path, folder: Path, photos: Sequence[CocoPhoto], chosen: BatchFormat, limits: ImageLimits
+    out: Path,
+    folder: PhotoFolder,
+    photos: Sequence[CocoPhoto],
+    chosen: BatchFormat,
+    limits: ImageLimits,
 ) -> int:
     """Writes a data set as a ZIP; returns how many photos failed, which are reported and left out.
 
     The file names of the photos are relative to `folder`, and the split depends on their content.
     """
-    found: list[tuple[CocoPhoto, Path, str]] = []
+    found: list[tuple[CocoPhoto, str]] = []
     for photo in photos:
-        with _reported(photo):
-            path = photo_path(folder.resolve(), photo.file_name)
+        with _reported(photo), folder.local_path(photo.file_name, limits.max_bytes) as path:
             content = read_photo_file(path, limits.max_bytes)
-            found.append((photo, path, hashlib.sha256(content).hexdigest()))
-    splits = split_photos([digest for _, _, digest in found], chosen.shares, chosen.seed)
+            found.append((photo, hashlib.sha256(content).hexdigest()))
+    splits = split_photos([digest for _, digest in found], chosen.shares, chosen.seed)
     classes = ClassList(chosen.class_names)
     with (
         atomic_file(out) as file,
         DatasetWriter(file, chosen.name, classes, chosen.tolerance) as writer,
     ):
-        for (photo, path, _), split in zip(found, splits, strict=True):
-            with _reported(photo):
-                copied = path if chosen.with_photos else None
-                writer.add(photo.file_name, photo.size_hw, _objects(photo), split, copied)
+        for (photo, _), split in zip(found, splits, strict=True):
+            copied = (
+                folder.local_path(photo.file_name, limits.max_bytes)
+                if chosen.with_photos
+                else nullcontext()
+            )
+            with _reported(photo), copied as path:
+                writer.add(photo.file_name, photo.size_hw, _objects(photo), split, path)
         writer.finish()
         return len(photos) - writer.photos
 

@@ -5,16 +5,19 @@ The command line and the photo are checked before torch is imported, which takes
 
 import logging
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilesam.atomic_file import write_atomically
 from mobilesam.cleanup import clean_mask
-from mobilesam.cli.batch import read_prompts, run_batch
+from mobilesam.cli.batch import LocalRunner, Runner, read_prompts, run_batch
 from mobilesam.cli.batch_files import BatchFormat, write_coco, write_dataset
 from mobilesam.cli.journal import Journal
 from mobilesam.cli.output import UsageError, checked_output, progress_bar, show
 from mobilesam.cli.parser import EVERYTHING_OPTIONS
+from mobilesam.cli.photo_folder import PhotoFolder, photo_folder
 from mobilesam.cli.training_commands import distill as distill
 from mobilesam.cli.training_commands import evaluate as evaluate
 from mobilesam.cli.training_commands import finetune as finetune
@@ -111,31 +114,43 @@ def batch(args: Namespace) -> int:
     """`batch`: a folder of photos as one file; status 1 if a photo or a line failed."""
     chosen, suffix = _batch_format(args)
     out = checked_output(args.out, suffix, args.prompts, *filter(None, [args.classes]))
-    if not args.folder.is_dir():
-        raise UsageError(f"The folder {args.folder} does not exist.")
-    prompts, errors = read_prompts(args.prompts, args.folder)
+    folder = photo_folder(args.folder)
+    prompts, errors = read_prompts(args.prompts, folder)
     for sentence in errors:
         show(sentence)
     settings = Settings.from_env()
-    segmenter = load_segmenter(args, settings)
-    with Journal(out.with_name(f"{out.name}.part")) as journal:
+    with (
+        _runner(args, folder, settings) as runner,
+        Journal(out.with_name(f"{out.name}.part")) as journal,
+    ):
         try:
             with progress_bar(len(prompts), "photo", args.quiet) as progress:
-                photos, failures = run_batch(
-                    segmenter, args.folder, prompts, journal, progress, args.clean
-                )
+                photos, failures = run_batch(runner, folder, prompts, journal, progress, args.clean)
         except KeyboardInterrupt:
             show("Run the same command again to resume.")
             raise
         if suffix == ".zip":
-            failures += write_dataset(out, args.folder, photos, chosen, settings.limits)
+            failures += write_dataset(out, folder, photos, chosen, settings.limits)
         else:
             failures += write_coco(out, photos, chosen)
         journal.remove()
     if not args.quiet:
         count = sum(len(photo.annotations) for photo in photos)
-        show(f"{args.out}: {len(photos)} photos, {count} masks, {segmenter.weights.kind} weights.")
+        show(f"{args.out}: {len(photos)} photos, {count} masks, {runner.weights.kind} weights.")
     return 1 if errors or failures else 0
+
+
+@contextmanager
+def _runner(args: Namespace, folder: PhotoFolder, settings: Settings) -> Iterator[Runner]:
+    """What computes the photos of `batch`: this process, or with --ray a cluster."""
+    if args.ray is None:
+        yield LocalRunner(load_segmenter(args, settings), folder, args.clean)
+        return
+    from mobilesam.cli.ray_runner import ray_runner  # most runs do without
+
+    options = (args.clean, args.weights, args.device, settings)
+    with ray_runner(args.ray, folder, *options) as runner:
+        yield runner
 
 
 def _batch_format(args: Namespace) -> tuple[BatchFormat, str]:

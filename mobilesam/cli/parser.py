@@ -73,6 +73,9 @@ examples:
   a data set to train YOLO with:
     {PROGRAM} batch photos/ --prompts prompts.jsonl --format yolo --classes names.txt \\
         --split 0.8,0.1,0.1 --photos --out set.zip
+  many photos, on the machines of a Ray cluster:
+    {PROGRAM} batch s3://bucket/photos --prompts prompts.jsonl --ray 10.0.0.1:6379 \\
+        --format yolo --out set.zip
 
 prompts.jsonl has one JSON object per line, for example
   {{"file": "cat.jpg", "points": [[320, 240, 1], [350, 400, 0]], "name": "cat"}}
@@ -84,7 +87,8 @@ can have several lines, one for each object.
 The class ids are those of --classes, else in the order in which the names occur.
 
 Finished photos are saved in annotations.json.part. To resume after an interruption, run the same
-command again. Photos and lines with errors are reported, and the others are processed."""
+command again, with or without --ray. Photos and lines with errors are reported, and the others
+are processed."""
 
 _TRAINING = ("distill", "finetune", "evaluate")
 _REPLACED = "an existing one is replaced when the new one is complete"
@@ -177,7 +181,12 @@ def _add_everything(add: Add) -> None:
 
 
 def _add_batch(add: Add) -> None:
-    add("folder", type=Path, metavar="FOLDER", help="the folder that contains the photos")
+    add(
+        "folder",
+        metavar="FOLDER",
+        help="the folder that contains the photos; also s3://bucket/photos and other addresses of "
+        "fsspec, if it is installed with a package for them",
+    )
     add("--prompts", type=Path, required=True, metavar="FILE", help="the prompts, as JSON lines")
     _add_clean(add)
     add(
@@ -211,6 +220,15 @@ def _add_batch(add: Add) -> None:
     )
     add("--seed", type=int, default=0, metavar="N", help="another seed, another split (default: 0)")
     add("--photos", action="store_true", help="copy the photos into the data set")
+    add(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="compute on a Ray cluster, with requirements-ray.txt installed on all its machines; "
+        "without ADDRESS: that of RAY_ADDRESS, else this machine. On one machine alone batch is "
+        "simpler and as fast without",
+    )
 
 
 def _add_serve(add: Add) -> None:
