@@ -226,8 +226,8 @@ def _add_batch(add: Add) -> None:
         const="",
         metavar="ADDRESS",
         help="compute on a Ray cluster, with requirements-ray.txt installed on all its machines; "
-        "without ADDRESS: that of RAY_ADDRESS, else this machine. On one machine alone batch is "
-        "simpler and as fast without",
+        "without ADDRESS: that of RAY_ADDRESS, else this machine. On one machine alone, leave it "
+        "out: 40 photos take 54 s without and 60 s with it",
     )
 
 
