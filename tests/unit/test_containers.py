@@ -94,7 +94,7 @@ def test_packages_come_as_wheels_so_that_the_image_has_no_compiler():
 
 def test_the_image_has_what_every_setting_of_the_page_needs():
     (extras,) = [text for text in texts("ARG") if text.startswith("EXTRAS=")]
-    assert set(extras.partition("=")[2].strip('"').split()) == set(EXTRAS) - {"train"}
+    assert set(extras.partition("=")[2].strip('"').split()) == set(EXTRAS) - {"train", "ray"}
 
 
 def test_images_are_pinned_to_a_minor_version():
