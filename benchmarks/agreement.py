@@ -4,10 +4,8 @@ The encoder runs in both precisions with the same weights, the decoder in float3
 embedding. Every photo gets ten seeded prompts: points on a jittered grid, every other one made the
 middle of a box. --photos may be repeated; the example photos always take part.
 
-The figure in agreement.json was made with the 8 example photos and 43 more out of packages, all CC0
-or in the public domain: 39 of gcompris-qt-data 3.1-2 in Debian 12, unpacked from its .rcc files
-(explore_farm_animals without the dog, explore_world_animals, 16 of explore_monuments), chelsea,
-coffee and rocket of scikit-image 0.26, and grace_hopper of matplotlib 3.11.
+The figure in agreement.json was made with the 8 example photos and 43 small ones of 33 of the sources
+that the bundled weights were trained on (weights/training_sources.tsv).
 """
 
 from __future__ import annotations
