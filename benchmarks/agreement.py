@@ -4,8 +4,8 @@ The encoder runs in both precisions with the same weights, the decoder in float3
 embedding. Every photo gets ten seeded prompts: points on a jittered grid, every other one made the
 middle of a box. --photos may be repeated; the example photos always take part.
 
-The figure in agreement.json was made with the 8 example photos and 43 small ones of 33 of the sources
-that the bundled weights were trained on (weights/training_sources.tsv).
+The figure in agreement.json was made with the 8 example photos and 43 small ones, of 33 of the
+sources that the bundled weights were trained on (weights/training_sources.tsv).
 """
 
 from __future__ import annotations
