@@ -82,7 +82,7 @@ class WorkQueues:
     Attributes:
         photos: opens photos, one at a time: two encodes at once take as long as one after the
             other. At one or two seconds each, more than 80 would wait too long.
-        clicks: one decodes at a time; meanwhile the others parse requests and encode masks.
+        clicks: a few decode at once, so that none waits long behind a slow one.
         full_size: downloads. A photo of 40 megapixels needs hundreds of megabytes while it is read.
         segment: the endpoint /segment, apart from downloads because it encodes photos.
         everything: the endpoint /everything, which takes up to minutes.
