@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.browser.driver import Gate
-from tests.browser.object_list import names, press_next, row
-from tests.serving import Disc, draw
+from tests.browser.object_list import edit, names, press_next, row
+from tests.serving import Disc, draw, iou
 
 WIDTHS = (310, 320, 330)
 
@@ -47,6 +47,44 @@ def test_a_click_whose_mask_is_late_is_there_when_the_photo_comes_back(three):
     step(three, "a")
     three.wait_for_objects(1)
     assert three.mask()[100, 80]
+
+
+def test_what_is_typed_and_clicked_before_the_mask_is_there_belongs_to_the_object_and_the_next(
+    three,
+):
+    gate = Gate(three, Gate.hold)
+    keyboard = three.page.keyboard
+    for xy, name in (((80, 100), "faded 1"), ((220, 100), "Pear")):
+        three.press(xy)
+        keyboard.press("n")
+        keyboard.type(name + "x")
+        keyboard.press("Backspace")
+        keyboard.press("Enter")
+    gate.wait_held(1)
+    assert names(three) == []
+    gate.release(1)
+    three.wait_for("() => document.querySelectorAll('.sam-object input')[1]?.value === 'Pear'")
+    assert names(three) == ["faded 1", "Pear"]
+    assert strip(three)[0] == "310.png: 2 objects"
+    assert three.data("tool") == "click"
+    three.page.unroute_all()
+    for at, disc in enumerate((Disc(80, 100, 30), Disc(220, 100, 30))):
+        edit(three, at)
+        assert iou(three.mask(), disc.mask((200, 310))) > 0.9
+
+
+def test_escape_and_undo_end_the_wait_for_a_mask_that_is_to_be_kept(three):
+    gate = Gate(three, Gate.hold)
+    for key in ("Escape", "Control+z"):
+        three.press((80, 100))
+        three.page.keyboard.press("n")
+        three.page.keyboard.press(key)
+        three.page.keyboard.press("p")
+        assert three.data("tool") == "brush"
+        three.page.keyboard.press("p")
+    gate.release(1)
+    three.settle()
+    assert names(three) == []
 
 
 def test_a_removed_photo_that_comes_back_does_not_undo_what_was_done_meanwhile(three):

@@ -2,7 +2,7 @@
 /** @import {Stage} from '../canvas/stage.js' */
 /** @import {Page} from './page.js' */
 import {hasMask} from '../core/objects.js';
-import {shortcutOf} from '../core/shortcuts.js';
+import {isForInputMethod, shortcutOf} from '../core/shortcuts.js';
 import {MAX_ZOOM} from '../core/viewport.js';
 import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
@@ -13,6 +13,7 @@ import {hasResult} from './result_view.js';
 const CLASS_KEYS = 9;
 const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown'];
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
+const EDITING = /** @type {Record<string, string>} */ ({Backspace: 'delete'});      // keys without a sign, and what they do in a field
 
 /** Shows which buttons can be used and which are pressed. */
 function showButtons(/** @type {Page} */ {refs, store, buttons}) {
@@ -58,9 +59,22 @@ function listenToButtons(/** @type {Page} */ {root, refs, store}, /** @type {Com
   });
 }
 
-/** Listens to the keys. Those of the crosshair need the focus on the photo: elsewhere the arrow keys scroll.
- * @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands) => void} */
-function listenToKeys({root, refs, store}, crosshair, commands) {
+/** Whether a key belongs to a name that is typed, or ends it. */
+const isOfName = (/** @type {KeyboardEvent} */ event) => !isForInputMethod(event) && !event.ctrlKey && !event.metaKey && !event.altKey
+  && (event.key.length === 1 || event.key === 'Enter' || event.key in EDITING);
+
+/** Presses a key where the focus is by now. @param {KeyboardEvent} event */
+function pressAgain(event) {
+  const target = document.activeElement ?? document.body;
+  if (!target.matches(TYPING) || event.key === 'Enter') target.dispatchEvent(new KeyboardEvent('keydown', event));
+  else if (event.key in EDITING) document.execCommand(EDITING[event.key]);
+  else document.execCommand('insertText', false, event.key);
+}
+
+/** Listens to the keys. Those of the crosshair need the focus on the photo: elsewhere the arrow keys scroll. `hold` puts an
+ * act behind those that wait for a mask, such as to keep it: what is typed meanwhile is its name.
+ * @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands, hold: (act: () => void) => boolean) => void} */
+function listenToKeys({root, refs, store}, crosshair, commands, hold) {
   /** @type {Keys} */
   const onPhoto = {
     'arrowleft': ({shiftKey}) => crosshair.step(-1, 0, shiftKey),
@@ -91,6 +105,7 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
     const {target} = event;
     if (target instanceof Element && target.closest(TYPING)) return;
     if (document.querySelector('.api-docs') || root.querySelector('dialog[open]')) return;    // .api-docs: Gradio's own panel
+    if (isOfName(event) && hold(() => pressAgain(event))) return event.preventDefault();
     const plain = {...anywhere, ...classKeys(), ...(target === refs.marks && onPhoto)};
     const shortcut = shortcutOf(event, plain, withCtrl);
     if (!shortcut || (store.get().isOpening && !WHILE_OPENING.includes(shortcut.name))) return;
@@ -100,9 +115,9 @@ function listenToKeys({root, refs, store}, crosshair, commands) {
   });
 }
 
-/** @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands) => void} */
-export function createControls(page, crosshair, commands) {
+/** @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands, hold: (act: () => void) => boolean) => void} */
+export function createControls(page, crosshair, commands, hold) {
   showButtons(page);
   listenToButtons(page, commands);
-  listenToKeys(page, crosshair, commands);
+  listenToKeys(page, crosshair, commands, hold);
 }

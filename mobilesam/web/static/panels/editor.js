@@ -29,7 +29,7 @@ export function createEditor(page, {
   ask, decoder, previewSetting, leaveMasks, maskTool, onReply, onLateReply, isClean, objectAt, onSelect, onHover,
 }) {
   const {refs, store, limits, fail, clearAlert} = page;
-  let afterReply = /** @type {{interactions: Interaction[], act: () => void} | null} */ (null);
+  let waiting = /** @type {{interactions: Interaction[], acts: (() => void)[]} | null} */ (null);     // for their answer
   // The interactions whose newest mask the server has sent; a restored mask may be that of earlier ones.
   let confirmed = /** @type {Interaction[] | null} */ (null);
   let previewTimer = 0, previews = 0;   // a reply for an earlier preview is dropped
@@ -81,7 +81,10 @@ export function createEditor(page, {
     const now = store.get();
     if (!reply || isClean() !== clean) return;
     if (preview && now.preview && mine === previews) store.set({preview: {...now.preview, reply, answered: wanted}});
-    else if (now.interactions === wanted && wanted !== confirmed) showReply(reply);
+    else if (now.interactions === wanted && wanted !== confirmed) {
+      showReply(reply);
+      actOnAnswer();
+    }
   }
 
   /** Answers the newest interactions, or the preview. */
@@ -175,12 +178,12 @@ export function createEditor(page, {
     onDraw: (box) => nextMask.drag(box),
     onDrag: (interactions) => (interactions === undoStack.interactions ? endPreview() : showPreview(interactions)),
     onReplace: commit,
-    onPoint(point) {
+    onPoint: (point) => inTurn(() => {
       const count = undoStack.interactions.filter(({type}) => type === 'point').length;
       if (count >= limits.max_points) fail(`An object can have up to ${limits.max_points} points. Undo some first.`);
       else addPrompt({type: 'point', ...point});
-    },
-    onBox: (box) => addPrompt({type: 'box', box}),
+    }),
+    onBox: (box) => inTurn(() => addPrompt({type: 'box', box})),
   });
   const brush = createBrush({
     limits, isRemoving, interactions: () => undoStack.interactions, onStroke: undoStack.push, onError: fail,
@@ -232,9 +235,34 @@ export function createEditor(page, {
     showReply(reply);
     confirmed = undoStack.interactions;
     store.set({shownSeq: store.get().askedSeq});
-    const waiting = afterReply;
-    afterReply = null;
-    if (waiting?.interactions === undoStack.interactions) waiting.act();
+    actOnAnswer();
+  }
+
+  /** Puts an act behind those that wait for an answer; whether there are any. @param {() => void} act */
+  function hold(act) {
+    if (waiting?.interactions !== undoStack.interactions) return false;
+    waiting.acts.push(act);
+    return true;
+  }
+
+  function inTurn(/** @type {() => void} */ act) {
+    if (!hold(act)) act();
+  }
+
+  /** Does what waits for the answer to the interactions. Further acts wait again if one of these begins to. */
+  function actOnAnswer() {
+    const acts = waiting?.interactions === undoStack.interactions ? waiting.acts : [];
+    waiting = null;
+    acts.forEach(inTurn);
+  }
+
+  /** @param {() => void} act */
+  function whenAnswered(act) {
+    const {interactions} = store.get();
+    if (hold(() => whenAnswered(act))) return;
+    if (confirmed === interactions || isShown(interactions) || !isAnswerable(interactions)) return act();
+    waiting = {interactions, acts: [act]};
+    requestMask();
   }
 
   refs.brush.addEventListener('input', () => brush.setShare(refs.brush.valueAsNumber / 100));
@@ -295,18 +323,13 @@ export function createEditor(page, {
   }
 
   return {
-    undoStack, stage, showReply, choose, previewCandidate, removeMarker,
+    undoStack, stage, showReply, choose, previewCandidate, removeMarker, hold,
+    /** Does something as soon as the server or the browser has answered the newest interactions, unless they change before. */
+    whenAnswered,
     /** Replaces the mask by one for the same interactions. */
     askAgain() {
       confirmed = null;
       answer();
-    },
-    /** Does something as soon as the newest interactions are answered by the server or the browser, unless they change before. */
-    whenAnswered(/** @type {() => void} */ act) {
-      const {interactions} = store.get();
-      if (confirmed === interactions || isShown(interactions) || !isAnswerable(interactions)) return act();
-      afterReply = {interactions, act};
-      requestMask();
     },
     commands: {
       'redo': undoStack.redo, 'clear': undoStack.clear,
