@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 from starlette.types import Send as AsgiSend
 
 from mobilesam.web.server import request_limits as module
@@ -381,3 +381,46 @@ def test_a_get_request_is_answered_without_reading_its_body():
 
     reply, read = run_async(get())
     assert (reply.status_code, read) == (200, [0])
+
+
+@pytest.mark.parametrize(("path", "is_cancelled"), [(PATH, True), (QUEUED_PATH, False)])
+def test_a_server_function_ends_when_its_client_has_gone(path: str, is_cancelled: bool):
+    async def run() -> bool:
+        began, gone, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        body = [{"type": "http.request", "body": b"{}", "more_body": False}]
+        outcome = []
+
+        async def receive() -> Message:
+            if body:
+                return body.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def app(_scope: Scope, receive: Receive, _send: AsgiSend) -> None:
+            await receive()
+            began.set()
+            try:
+                await asyncio.wait_for(done.wait(), 10)
+                outcome.append("done")
+            except asyncio.CancelledError:
+                outcome.append("cancelled")
+                raise
+
+        async def send(message: Message) -> None:
+            raise AssertionError(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [(b"content-type", b"application/json")],
+        }
+        request = asyncio.create_task(RequestLimits(app, MAX_BODY_BYTES)(scope, receive, send))
+        await asyncio.wait_for(began.wait(), 10)
+        gone.set()
+        await asyncio.sleep(0.05)
+        done.set()
+        await asyncio.wait_for(request, 10)
+        return outcome == ["cancelled"]
+
+    assert run_async(run()) is is_cancelled

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
@@ -24,6 +25,7 @@ IDLE_TIMEOUT_S = 10.0  # without a single byte
 
 _QUEUED = re.compile(r"/gradio_api/(queue/join|call/.*)", re.DOTALL)
 _SMALL_PATH = "/decoder/embedding"  # its body is a token
+_SERVER_FUNCTIONS = "/gradio_api/component_server"
 
 
 def route_path(scope: Scope) -> str:
@@ -84,7 +86,10 @@ class RequestLimits:
                 raise HTTPException(415, "The request must be JSON.")
             else:
                 receive = await body.read_json()
-            await self._app(scope, receive, send)
+            if route_path(scope).removesuffix("/") == _SERVER_FUNCTIONS:
+                await _while_connected(self._app(scope, receive, send), body.receive)
+            else:
+                await self._app(scope, receive, send)
         except HTTPException as error:  # raised here; the application handles its own
             await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
         finally:
@@ -143,6 +148,22 @@ class _Body:
         self._tail = data[1 - len(self._delimiter) :]  # may begin a delimiter
         if self._parts > MAX_PARTS + 1:  # the last part is followed by one, too
             raise HTTPException(413, "The upload has too many parts.")
+
+
+async def _while_connected(work: Awaitable[None], receive: Receive) -> None:
+    """Handles a request whose body has been read, and cancels it when its client has gone.
+
+    What waits in a queue then leaves it, so that others do not wait for answers that nobody reads.
+    """
+    handling, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({handling, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if handling.done():
+            handling.result()  # raises its error
+    finally:
+        gone.cancel()
+        handling.cancel()
+        await asyncio.wait({handling})
 
 
 def _check_json(content: bytes) -> None:
