@@ -31,6 +31,7 @@ OBJECTS = 5  # in each photo
 DISCS = [Disc(60 + 70 * k, 80 + 35 * k, 26) for k in range(OBJECTS)]
 NAMES = ("cat", "dog", "bird")
 WAIT_MS = 120_000
+CLICK_AGAIN_MS = 30_000
 FAULTS = ("reload", "tab", "server", "quota")
 _NAMES = "() => [...document.querySelectorAll('.sam-object input')].map(({value}) => value)"
 _DATA = "(name) => document.querySelector('.sam').dataset[name] ?? '0'"
@@ -43,6 +44,7 @@ class Annotator:
     def __init__(self, context: BrowserContext, app: App, photos: list[Path]) -> None:
         self.context, self.app, self.photos = context, app, photos
         self.expected: Counter[int] = Counter()
+        self.errors: Counter[str] = Counter()
         self.current = 0
         self.page: Page
         self.new_tab()
@@ -69,7 +71,11 @@ class Annotator:
         except TimeoutError as error:
             state = self.page.evaluate("() => ({...document.querySelector('.sam').dataset})")
             photo = f"photo {self.current}, {self.expected[self.current]} objects expected"
-            raise AssertionError(f"{name} is not {count}: {photo}, {state}") from error
+            told = f"the page says {self.alert()!r}"
+            raise AssertionError(f"{name} is not {count}: {photo}, {told}, {state}") from error
+
+    def alert(self) -> str:
+        return self.page.locator("[data-part=alert-text]").inner_text()
 
     def opened(self):
         page_wait, ready = self.wait, self.data("ready")
@@ -104,8 +110,16 @@ class Annotator:
             self.page.keyboard.press("n")
             self.page.keyboard.press("Enter")
         scale, disc = box["width"] / SIZE_WH[0], DISCS[count]
-        self.page.mouse.click(box["x"] + disc.x * scale, box["y"] + disc.y * scale)
-        self.wait("objects", count + 1)
+        place = box["x"] + disc.x * scale, box["y"] + disc.y * scale
+        self.page.mouse.click(*place)
+        try:
+            self.page.wait_for_function(
+                _REACHED, arg=["objects", count + 1], timeout=CLICK_AGAIN_MS
+            )
+        except TimeoutError:  # a user reads the message, and clicks again
+            self.errors[self.alert()] += 1
+            self.page.mouse.click(*place)
+            self.wait("objects", count + 1)
         self.expected[self.current] = count + 1
         self.page.keyboard.press("n")
         self.page.keyboard.type(NAMES[count % len(NAMES)])
@@ -219,6 +233,7 @@ def main() -> None:
             "objects": user.expected.total(),
             "found": found,
             "faults": dict(faults),
+            "errors": dict(user.errors),
             "memory": rows,
         }
         print(json.dumps(result, indent=1))
