@@ -1,15 +1,17 @@
 """Every way to open a photo, and files that are no photos."""
 
 import base64
+import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
 
 from tests.bad_files import header_bomb, truncated_jpeg
 from tests.browser.object_list import names
-from tests.serving import LEFT, RED, draw
+from tests.serving import LEFT, RED, Disc, draw, save_rotated
 
 _FILE = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -128,6 +130,29 @@ def test_a_photo_dropped_with_its_annotations_has_its_objects(
     drop(empty_demo, *files[:: 1 if is_first else -1])
     empty_demo.wait_for_objects(1)
     assert names(empty_demo) == [label]
+
+
+def test_labels_without_sizes_reach_photos_that_were_never_opened(empty_demo, tmp_path):
+    sizes = {"one": (300, 200), "two": (320, 200), "three": (200, 300)}
+    for name, (width, height) in sizes.items():
+        draw(width, height, [Disc(100, 100, 40)]).save(tmp_path / f"{name}.png")
+    rotated = save_rotated(draw(300, 200), tmp_path / "four.jpg").name
+    labels = io.BytesIO()
+    with zipfile.ZipFile(labels, "w") as archive:
+        for name in (*sizes, "four"):
+            archive.writestr(f"labels/train/{name}.txt", "0 0.1 0.1 0.5 0.1 0.5 0.6\n")
+    given = [*(f"{name}.png" for name in sizes), rotated]
+    files = [(name, "image/png", (tmp_path / name).read_bytes()) for name in given]
+    drop(empty_demo, *files, ("labels.zip", "application/zip", labels.getvalue()))
+    empty_demo.wait_for(
+        '() => document.querySelectorAll(`.sam-photo[title*=", 1 object"]`).length === 4'
+    )
+    assert "Skipped" not in empty_demo.part("alert-text").inner_text()
+    for index in range(4):
+        if index:
+            with empty_demo.opened():
+                empty_demo.page.keyboard.press("d")
+        assert names(empty_demo) == ["class 0"]
 
 
 def test_a_pasted_photo_opens(demo, photo):

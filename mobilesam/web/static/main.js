@@ -1,6 +1,6 @@
 // Composes the page.
 /** @import {Page} from './panels/page.js' */
-import {thumbnail} from './canvas/thumbnail.js';
+import {sizeOf, thumbnail} from './canvas/thumbnail.js';
 import {fittingWork} from './core/objects.js';
 import {isProjectFile} from './core/project_file.js';
 import {isAnnotationFile, withoutPhoto} from './io/annotation_files.js';
@@ -108,6 +108,10 @@ function createParts(page, call) {
   createPhotoStrip(page, photoSet);
   const annotations = createAnnotations(page, {
     call, upload, prepare: withoutPhoto, kept, classes, onCount: photoSet.setCount,
+    async sizeOf(key) {
+      const file = await photoSet.fileOf(key);
+      return file && sizeOf(file);
+    },
     addToOpen: (objects) => panel.add(objects, 'loaded'),
   });
   const exportDataSet = createDataSetExport({call, getExactMasks: createExactMasks({call, loader, workStore})});

@@ -11,3 +11,14 @@ export async function thumbnail(file) {
   picture.close();
   return new Promise((resolve) => { canvas.toBlob(resolve, 'image/jpeg', 0.85); });
 }
+
+/** The size of an upright photo; null if the browser cannot show it. The pixels are not decoded.
+ * @param {Blob} file @returns {Promise<[height: number, width: number] | null>} */
+export function sizeOf(file) {
+  const picture = new Image(), url = URL.createObjectURL(file);
+  return new Promise((resolve) => {
+    picture.onload = () => resolve([picture.naturalHeight, picture.naturalWidth]);
+    picture.onerror = () => resolve(null);
+    picture.src = url;
+  }).finally(() => URL.revokeObjectURL(url));
+}

@@ -11,18 +11,18 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); })
 /** @typedef {{name: string, rle: Rle, predicted_iou: number | null}} GivenObject */
 
 /** `prepare` makes an annotation file ready for the upload; `addToOpen` adds objects to the open photo and returns whether
- * there was room; `onCount` is told the number of objects of another photo.
+ * there was room; `onCount` is told the number of objects of another photo, and `sizeOf` reads the size of one that was never opened.
  * @param {Page} page
  * @param {{call: Call, upload: (file: File) => Promise<ServerReply>, prepare: (file: File) => Promise<File>, kept: KeptWorks,
- *   addToOpen: (objects: GivenObject[]) => boolean, onCount: (key: string, count: number) => void,
+ *   sizeOf: (key: string) => Promise<[height: number, width: number] | null>, addToOpen: (objects: GivenObject[]) => boolean, onCount: (key: string, count: number) => void,
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null}}} options */
 export function createAnnotations({refs, store, limits, fail, clearAlert, tell, setBusy}, {
-  call, upload, prepare, kept, addToOpen, onCount, classes,
+  call, upload, prepare, kept, sizeOf, addToOpen, onCount, classes,
 }) {
   /** What the server needs to know of photos. @param {SetPhoto[]} photos */
   function described(photos) {
     return Promise.all(photos.map(async ({key, name}) => {
-      const {size = [null, null]} = await kept.work(key) ?? {};
+      const size = (await kept.work(key))?.size ?? await sizeOf(key) ?? [null, null];
       return {name, sha256: /^[0-9a-f]{64}$/.test(key) ? key : null, height: size[0], width: size[1]};
     }));
   }
