@@ -1,9 +1,9 @@
-"""Runs coroutines in tests."""
+"""Runs coroutines, and functions that run their own, in tests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -13,10 +13,15 @@ T = TypeVar("T")
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine in a thread of its own: Playwright's event loop may run in this one."""
+    """Runs a coroutine in a thread of its own."""
 
     async def run() -> T:
         return await asyncio.wait_for(coroutine, TIMEOUT_S)
 
+    return in_thread(lambda: asyncio.run(run()))
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """Calls a function in a thread of its own: Playwright's event loop may run in this one."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, run()).result()
+        return pool.submit(work).result()

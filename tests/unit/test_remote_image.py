@@ -10,6 +10,7 @@ import pytest
 
 from mobilesam import ImageError
 from mobilesam.web.server import remote_image as module
+from tests.event_loop import in_thread
 
 PUBLIC = ["8.8.8.8", "151.101.1.6", "2606:4700::1111"]
 NOT_PUBLIC = [
@@ -66,7 +67,7 @@ def site(monkeypatch, tmp_path):
 def get(site):
     def run(path, max_bytes=1000, host="127.0.0.1"):
         url = f"http://{host}:{site.server_port}{path}"
-        return module.fetch_photo(url, max_bytes)
+        return in_thread(lambda: module.fetch_photo(url, max_bytes))
 
     return run
 
@@ -115,7 +116,7 @@ def test_a_file_that_is_too_large_is_not_kept(get, tmp_path):
 @pytest.mark.parametrize("url", ["http://", "http:///a.jpg", "http://a:b/", "gopher://127.0.0.1/"])
 def test_an_invalid_url_gets_one_sentence(site, url):
     with pytest.raises(ImageError, match="Upload the photo instead"):
-        module.fetch_photo(url, 1000)
+        in_thread(lambda: module.fetch_photo(url, 1000))
 
 
 def test_an_error_response_is_not_a_photo(get):
