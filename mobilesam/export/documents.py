@@ -23,10 +23,13 @@ from mobilesam.schemas import Number, validate
 from mobilesam.settings import MEGA
 
 MAX_DOCUMENT_BYTES = 20 * MEGA
+MIN_LIST_BYTES = 12  # of a large document for each list or object: parsed ones take 60 to 400
+MIN_VALUE_BYTES = 3  # of a large document for each value
 MAX_DOCUMENT_OBJECTS = 1000  # of one photo
 MAX_MASK_PIXELS = 1000 * MEGA  # of all pictures of masks of a photo, which are decoded
 MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs in a request or a reply
 MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and memory per pixel
+MAX_VERTICES = 500_000  # of a polygon
 MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
 
 _CLIP_MARGIN_PX = 2.0  # polygons are cut off this far outside, where they change no pixel
@@ -116,15 +119,22 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
     """Parses JSON; NaN and Infinity, which some programs write, become floats.
 
     Raises:
-        AnnotationError: the data is not JSON, too large or too deeply nested.
+        AnnotationError: the data is not JSON, too large, too deeply nested, or has more values than
+            a document of `max_bytes` usually has.
     """
-    if len(data) > max_bytes:
+    content = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    if len(content) > max_bytes:
         raise AnnotationError(
             f"An annotation file can have at most {max_bytes / MEGA:g} MB. "
             "Split it into one file per photo."
         )
+    lists = content.count(b"[") + content.count(b"{")
+    if max(lists * MIN_LIST_BYTES, content.count(b",") * MIN_VALUE_BYTES) > max_bytes:
+        raise AnnotationError(
+            "This annotation file has too many values. Split it into one file per photo."
+        )
     try:
-        return json.loads(data)
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
@@ -269,8 +279,10 @@ def finite_points(coordinates: object) -> NDArray[np.float64]:
     """(N, 2) XY of a flat list x0, y0, x1, y1, ...
 
     Raises:
-        SkippedError: it is not a list of pairs of finite numbers.
+        SkippedError: it is not a list of pairs of finite numbers, or has more than MAX_VERTICES.
     """
+    if isinstance(coordinates, (list, np.ndarray)) and len(coordinates) > 2 * MAX_VERTICES:
+        raise SkippedError("polygons that are too long together")
     if isinstance(coordinates, (list, np.ndarray)) and len(coordinates) % 2 == 0:
         try:
             if set(map(type, coordinates)) <= {int, float, np.float64}:

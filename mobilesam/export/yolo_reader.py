@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from mobilesam.export.documents import (
+    MAX_VERTICES,
     YAML_LOADER,
     ObjectReader,
     PhotoAnnotations,
@@ -74,7 +75,7 @@ def _class_name(token: str, names: dict[int, str]) -> str:
 
 
 def _polygon_rle(line: str, reader: ObjectReader) -> CocoRle:
-    tokens = line.split()[1:]
+    tokens = line.split(maxsplit=2 * MAX_VERTICES + 3)[1:]  # the last may have many more
     if len(tokens) in (4, 5):  # centre, width and height, and perhaps a confidence
         raise SkippedError("boxes without a mask")
     try:

@@ -18,7 +18,15 @@ from pycocotools import mask as coco_mask
 
 from mobilesam import AnnotationError, PhotoObject, masks
 from mobilesam.cpu_budget import CpuBudget
-from mobilesam.export import PhotoInfo, documents, export_file, mask_png, read_annotations, reading
+from mobilesam.export import (
+    PhotoInfo,
+    documents,
+    export_file,
+    mask_png,
+    read_annotations,
+    reading,
+    yolo_reader,
+)
 from mobilesam.export import annotation_files as files_module
 from mobilesam.export.documents import MAX_DOCUMENT_BYTES
 from mobilesam.export.yolo_reader import class_names
@@ -509,6 +517,36 @@ def test_lines_of_labels_beyond_the_limit_take_no_memory(monkeypatch):
         tracemalloc.stop()
     assert imported.skipped["objects beyond the limit"] == 99_000
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("kind", ["labelme", "coco", "yolo"])
+def test_polygons_of_too_many_vertices_are_skipped(kind, monkeypatch):
+    content = {
+        "labelme": labelme({}),
+        "coco": coco("flower.jpg"),
+        "yolo": YOLO.encode(),
+    }[kind]
+    name = "flower.txt" if kind == "yolo" else "flower.json"
+    for most, count in ((4, 1), (3, 0)):
+        monkeypatch.setattr(documents, "MAX_VERTICES", most)
+        monkeypatch.setattr(yolo_reader, "MAX_VERTICES", most)
+        imported = read_annotations(content, name, [FLOWER])
+        assert len(imported.objects[0]) == count
+    assert imported.skipped == {"polygons that are too long together": 1}
+
+
+def test_a_label_of_very_many_numbers_is_not_split_into_all_of_them(monkeypatch):
+    monkeypatch.setattr(documents, "MAX_VERTICES", 10)
+    monkeypatch.setattr(yolo_reader, "MAX_VERTICES", 10)
+    data = b"0" + b" .5" * 300_000
+    tracemalloc.start()
+    try:
+        imported = read_annotations(data, "flower.txt", [FLOWER])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert imported.skipped == {"polygons that are too long together": 1}
+    assert peak < 8_000_000
 
 
 @pytest.mark.parametrize("kind", ["labelme", "coco", "yolo"])
