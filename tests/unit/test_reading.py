@@ -31,6 +31,7 @@ from mobilesam.export import annotation_files as files_module
 from mobilesam.export.documents import MAX_DOCUMENT_BYTES
 from mobilesam.export.yolo_reader import class_names
 from mobilesam.images import Photo
+from mobilesam.masks import mask_to_coco_rle
 from mobilesam.polygons import clipped_polygon, rle_from_centres, rle_from_edges
 from tests.serving import iou
 from tests.shapes import decoded, fifty_masks
@@ -452,6 +453,27 @@ def test_endless_names_of_photos_are_cut():
     assert read_annotations(
         coco("a/" * 100_000 + "tree.jpg"), "coco.json", [FLOWER], {name: 0}
     ).objects[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["polygons", "rle"])
+def test_a_data_set_of_50_000_annotations_is_read(kind):
+    """As large as a document may be, in compact JSON; the RLEs are those of noise."""
+    document = json.loads(coco("flower.jpg", *(f"{n}.jpg" for n in range(2000))))
+    random = np.random.default_rng(4)
+    noise = mask_to_coco_rle(random.random((22, 22)) < 0.5)
+    polygon = random.integers(0, 1000, 76).tolist()
+    segmentation = {"polygons": [polygon], "rle": noise}[kind]
+    row = {"image_id": 1, "category_id": 1, "iscrowd": 0, "area": 99, "bbox": [1, 2, 30, 40]}
+    document["annotations"] += [
+        {**row, "id": n, "segmentation": segmentation} for n in range(50_000)
+    ]
+    data = json.dumps(document, separators=(",", ":")).encode()
+    assert 15_000_000 < len(data) <= MAX_DOCUMENT_BYTES
+    imported = read_annotations(data, "a.json", [FLOWER])
+    assert len(imported.objects[0]) == 1
+    assert imported.unmatched["0.jpg"] == 50_001
+    assert not imported.skipped
 
 
 MARKS = "\u0301\u0327" * 15_000  # NFC sorts them, in quadratic time
