@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 
 MAX_RLE_LENGTH = 4_000_000  # characters or list items of an RLE: decoding takes 70 bytes for each
 
+_TOO_LONG = "A run-length mask is too long. Simplify it."
 _RUN_CHARACTERS = 7  # at most; 35 bits: enough for any mask, and sums do not overflow 64 bits
 
 
@@ -102,10 +103,16 @@ def rle_from_crop(corner_xy: tuple[int, int], crop: Mask, size_hw: tuple[int, in
     """The reverse of `mask_crop`: encodes a mask of (H, W) that is False outside the crop.
 
     It takes time for the crop's pixels only.
+
+    Raises:
+        AnnotationError: it begins and ends more than MAX_RLE_LENGTH times, as a chequered mask may.
     """
     x, y = corner_xy
     pixels = np.ascontiguousarray(crop.T).view(np.uint8)
-    columns, rows = np.nonzero(np.diff(pixels, axis=1, prepend=0, append=0))
+    changes = np.diff(pixels, axis=1, prepend=np.uint8(0), append=np.uint8(0))
+    if np.count_nonzero(changes) > MAX_RLE_LENGTH:  # before 16 bytes are taken for each
+        raise AnnotationError(_TOO_LONG)
+    columns, rows = np.nonzero(changes)
     return rle_from_toggles((x + columns) * size_hw[0] + y + rows, size_hw)
 
 
@@ -165,7 +172,7 @@ def _runs(rle: object, size_hw: tuple[int, int]) -> NDArray[np.int64]:
     if isinstance(counts, (str, list)) and len(counts) > _RUN_CHARACTERS * (size + 1):
         raise misfit
     if isinstance(counts, (str, list)) and len(counts) > MAX_RLE_LENGTH:
-        raise AnnotationError("A run-length mask is too long. Simplify it.")
+        raise AnnotationError(_TOO_LONG)
     if isinstance(counts, str):
         runs = _decompressed(counts, size)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):

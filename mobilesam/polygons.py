@@ -149,6 +149,8 @@ def clipped_polygon(
     After Sutherland and Hodgman ("Reentrant polygon clipping", 1974): parts stay connected by lines
     along the border.
     """
+    if (polygon >= low).all() and (polygon <= high_xy).all():
+        return polygon
     for axis in (0, 1):
         for sign, limit in ((1, low), (-1, high_xy[axis])):
             depth = sign * (polygon[:, axis] - limit)

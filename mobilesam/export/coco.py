@@ -19,6 +19,7 @@ from mobilesam.export.documents import (
     JsonObject,
     ObjectReader,
     PhotoAnnotations,
+    RowLimit,
     Shape,
     SkippedError,
     given_size,
@@ -112,7 +113,7 @@ class _CocoFile(BaseModel):
     categories: Items[Any] = []
 
 
-def coco_photos(document: object, skipped: Counter[str]) -> list[PhotoAnnotations]:
+def coco_photos(document: object, skipped: Counter[str], limit: RowLimit) -> list[PhotoAnnotations]:
     """The photos in a COCO file of any program, and their annotations.
 
     `document` is parsed JSON, with compressed or uncompressed RLEs or polygons. What belongs to no
@@ -125,10 +126,11 @@ def coco_photos(document: object, skipped: Counter[str]) -> list[PhotoAnnotation
     names = {
         _key(row.get("id")): row.get("name") for row in content.categories if isinstance(row, dict)
     }
+    images = limit.first(content.images, "photos beyond the limit")
     shapes: dict[str, list[Shape]] = {
-        _key(row.get("id")): [] for row in content.images if isinstance(row, dict)
+        _key(row.get("id")): [] for row in images if isinstance(row, dict)
     }
-    for row in content.annotations:
+    for row in limit.first(content.annotations):
         image = _key(row.get("image_id")) if isinstance(row, dict) else ""
         if image not in shapes:
             skipped["annotations of no photo in the file"] += 1
@@ -144,7 +146,7 @@ def coco_photos(document: object, skipped: Counter[str]) -> list[PhotoAnnotation
             given_size(row.get("height"), row.get("width")),
             given_text(row.get("sha256")),
         )
-        for row in content.images
+        for row in images
         if isinstance(row, dict) and _key(row.get("id")) in shapes
     ]
 
@@ -168,7 +170,8 @@ def segmentation_rle(segmentation: object, reader: ObjectReader) -> CocoRle:
     Of several polygons, those that cannot be read are left out.
 
     Raises:
-        AnnotationError: no polygon can be read, or the RLE is damaged or of another size.
+        AnnotationError: no polygon can be read, the RLE is damaged or of another size, or the
+            reader's budget is spent.
     """
     if isinstance(segmentation, dict):
         if segmentation.get("size") != list(reader.size_hw):
@@ -176,12 +179,4 @@ def segmentation_rle(segmentation: object, reader: ObjectReader) -> CocoRle:
         return checked_rle(segmentation, reader.size_hw)
     if not isinstance(segmentation, list) or not segmentation:
         raise SkippedError("objects without a mask")
-    polygons, reason = [], None
-    for coordinates in segmentation:
-        try:
-            polygons.append(reader.polygon(coordinates))
-        except SkippedError as error:
-            reason = error
-    if not polygons and reason:
-        raise reason
-    return rle_from_edges(polygons, reader.size_hw)
+    return rle_from_edges(reader.parts(reader.polygon, segmentation), reader.size_hw)

@@ -3,8 +3,10 @@
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -21,10 +23,13 @@ from mobilesam.schemas import Number, validate
 from mobilesam.settings import MEGA
 
 MAX_DOCUMENT_BYTES = 20 * MEGA
+MIN_LIST_BYTES = 12  # of a large document for each list or object: parsed ones take 60 to 400
+MIN_VALUE_BYTES = 3  # of a large document for each value
 MAX_DOCUMENT_OBJECTS = 1000  # of one photo
 MAX_MASK_PIXELS = 1000 * MEGA  # of all pictures of masks of a photo, which are decoded
-MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs that a client sends with a photo
+MAX_COUNTS = 20 * MEGA  # characters or list items of all RLEs in a request or a reply
 MAX_OUTLINE_PX = 4 * MEGA  # of all polygons of a photo: filling takes time and memory per pixel
+MAX_VERTICES = 500_000  # of a polygon
 MIN_OUTLINE_PX = 40.0  # the length that even the smallest polygon counts for
 
 _CLIP_MARGIN_PX = 2.0  # polygons are cut off this far outside, where they change no pixel
@@ -35,14 +40,39 @@ YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 could multiply."""
 _IMAGE_DATA = re.compile(rb'"imageData"\s*:\s*"[A-Za-z0-9+/=\\]*"')
 
+TOO_MANY = "objects beyond the limit"
+TOO_SLOW = "objects that would take too long"
+
 JsonObject = dict[str, Any]
 T = TypeVar("T")
+Part = TypeVar("Part")
 Items = Annotated[list[T], Field(strict=True, fail_fast=True)]
 """The schema of a list that may be long: only its first error is collected."""
 
 
 class SkippedError(AnnotationError):
     """One shape cannot be read; `str(error)` says what it is, in the plural, for a count."""
+
+
+class LimitError(SkippedError):
+    """A limit on all shapes of a photo is reached, so that the next ones will hardly fit either."""
+
+
+@dataclass
+class RowLimit:
+    """The number of rows that can still be read from all files, and the count of the others."""
+
+    left: int
+    skipped: Counter[str]
+
+    def first(self, rows: Iterable[T], reason: str = TOO_MANY) -> list[T]:
+        """The rows within the limit; those beyond it are only counted as skipped."""
+        rest = iter(rows)
+        within = list(islice(rest, self.left))
+        self.left -= len(within)
+        if beyond := sum(1 for _ in rest):
+            self.skipped[reason] += beyond
+        return within
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +119,22 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
     """Parses JSON; NaN and Infinity, which some programs write, become floats.
 
     Raises:
-        AnnotationError: the data is not JSON, too large or too deeply nested.
+        AnnotationError: the data is not JSON, too large, too deeply nested, or has more values than
+            a document of `max_bytes` usually has.
     """
-    if len(data) > max_bytes:
+    content = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    if len(content) > max_bytes:
         raise AnnotationError(
             f"An annotation file can have at most {max_bytes / MEGA:g} MB. "
             "Split it into one file per photo."
         )
+    lists = content.count(b"[") + content.count(b"{")
+    if max(lists * MIN_LIST_BYTES, content.count(b",") * MIN_VALUE_BYTES) > max_bytes:
+        raise AnnotationError(
+            "This annotation file has too many values. Split it into one file per photo."
+        )
     try:
-        return json.loads(data)
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise AnnotationError(
             "This file is not JSON that can be read. Open a COCO or labelme JSON file."
@@ -174,8 +211,29 @@ class ObjectReader:
     """
 
     size_hw: tuple[int, int]
+    budget: CpuBudget | None = None
     outline_px: float = 0.0
     mask_pixels: int = 0
+
+    def parts(self, read: Callable[[T], Part], rows: Sequence[T]) -> list[Part]:
+        """Reads the parts of one object; those that cannot be read are left out.
+
+        Raises:
+            AnnotationError: no part can be read, or the budget is spent.
+        """
+        parts: list[Part] = []
+        for number, row in enumerate(rows, start=1):
+            if self.budget and self.budget.is_spent:
+                raise SkippedError(TOO_SLOW)
+            try:
+                parts.append(read(row))
+            except AnnotationError as error:
+                is_last = number == len(rows) or isinstance(error, LimitError)
+                if is_last and not parts:
+                    raise  # here: an error in a variable would keep the arrays in its traceback
+                if is_last:
+                    break
+        return parts
 
     def charge_pixels(self, size_hw: tuple[int, int]) -> None:
         """Counts a picture of a mask, (H, W), before it is decoded.
@@ -188,7 +246,7 @@ class ObjectReader:
         if pixels > math.prod(self.size_hw):
             raise SkippedError("masks larger than the photo")
         if self.mask_pixels + pixels > MAX_MASK_PIXELS:
-            raise SkippedError("masks that are too large together")
+            raise LimitError("masks that are too large together")
         self.mask_pixels += pixels
 
     def polygon(self, coordinates: object) -> NDArray[np.float64]:
@@ -212,7 +270,7 @@ class ObjectReader:
             raise SkippedError("shapes outside the photo")
         length = max(outline_length(clipped), MIN_OUTLINE_PX)
         if self.outline_px + length > MAX_OUTLINE_PX:
-            raise SkippedError("polygons that are too long together")
+            raise LimitError("polygons that are too long together")
         self.outline_px += length
         return clipped
 
@@ -221,8 +279,10 @@ def finite_points(coordinates: object) -> NDArray[np.float64]:
     """(N, 2) XY of a flat list x0, y0, x1, y1, ...
 
     Raises:
-        SkippedError: it is not a list of pairs of finite numbers.
+        SkippedError: it is not a list of pairs of finite numbers, or has more than MAX_VERTICES.
     """
+    if isinstance(coordinates, (list, np.ndarray)) and len(coordinates) > 2 * MAX_VERTICES:
+        raise SkippedError("polygons that are too long together")
     if isinstance(coordinates, (list, np.ndarray)) and len(coordinates) % 2 == 0:
         try:
             if set(map(type, coordinates)) <= {int, float, np.float64}:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel
 
-from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
     FAR_PX,
     Items,
     JsonObject,
     ObjectReader,
     PhotoAnnotations,
+    RowLimit,
     Shape,
     SkippedError,
     finite_points,
@@ -84,7 +84,7 @@ class _LabelmeFile(BaseModel):
     sha256: Any = None
 
 
-def labelme_photo(document: object, stem: str) -> PhotoAnnotations:
+def labelme_photo(document: object, stem: str, limit: RowLimit) -> PhotoAnnotations:
     """The photo of a labelme file and its polygons, rectangles, circles and masks.
 
     Shapes with the same label and group id are parts of one object, as in labelme. `document` is
@@ -95,7 +95,7 @@ def labelme_photo(document: object, stem: str) -> PhotoAnnotations:
     """
     content = validate_file(_LabelmeFile, document, "labelme")
     groups: dict[str, list[JsonObject]] = {}
-    for index, shape in enumerate(content.shapes):
+    for index, shape in enumerate(limit.first(content.shapes)):
         row = shape if isinstance(shape, dict) else {}
         group_id = row.get("group_id")
         group = (row.get("label"), group_id) if type(group_id) is int else index
@@ -114,18 +114,10 @@ def labelme_photo(document: object, stem: str) -> PhotoAnnotations:
 
 def _union(rows: Sequence[JsonObject], reader: ObjectReader) -> CocoRle:
     """The mask of an object; of several parts, those that cannot be read are left out."""
-    parts, reason = [], None
-    for row in rows:
-        try:
-            parts.append(_shape_rle(row, reader))
-        except AnnotationError as error:
-            reason = error
-    if not parts and reason:
-        raise reason
-    return rle_union(parts)
+    return rle_union(reader.parts(partial(_shape_rle, reader), rows))
 
 
-def _shape_rle(row: JsonObject, reader: ObjectReader) -> CocoRle:
+def _shape_rle(reader: ObjectReader, row: JsonObject) -> CocoRle:
     kind = row.get("shape_type") or "polygon"
     if kind in ("point", "points", "line", "linestrip"):
         raise SkippedError("points" if kind in ("point", "points") else "lines")

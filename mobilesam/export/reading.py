@@ -16,9 +16,13 @@ from mobilesam.errors import AnnotationError, PromptError
 from mobilesam.export.annotation_files import annotation_files
 from mobilesam.export.coco import coco_photos
 from mobilesam.export.documents import (
+    MAX_COUNTS,
     MAX_DOCUMENT_OBJECTS,
+    TOO_MANY,
+    TOO_SLOW,
     ObjectReader,
     PhotoAnnotations,
+    RowLimit,
     SkippedError,
     parse_document,
 )
@@ -33,14 +37,13 @@ from mobilesam.masks import rle_area
 from mobilesam.objects import PhotoObject, checked_name
 from mobilesam.settings import ImageLimits
 
+MAX_ROWS = 200_000  # objects and COCO's photos in a file or a ZIP: each takes some memory
 MAX_IMPORTED = 10_000  # objects of all photos
 
 _MAX_COMPARED = 300  # characters of a path, at its end; a file name has up to 255
 _NO_MASKS = (
     "This file contains no masks. Open a COCO or labelme JSON file, YOLO labels, or a ZIP of them."
 )
-_TOO_MANY = "objects beyond the limit"
-_TOO_SLOW = "objects that would take too long"
 _TOO_SLOW_FILES = "files that would take too long"
 
 
@@ -96,9 +99,10 @@ def read_annotations(
     result = Imported()
     found = annotated_photos(data, file_name, result.skipped, budget)
     finder = _PhotoFinder(photos, found, assign or {})
+    room = _Room(MAX_IMPORTED, MAX_COUNTS)
     for annotations in found:
         if budget and budget.is_spent:
-            result.skipped[_TOO_SLOW] += len(annotations.shapes)
+            result.skipped[TOO_SLOW] += len(annotations.shapes)
             continue
         index = finder.index(annotations)
         if index is None:
@@ -110,7 +114,6 @@ def read_annotations(
         if reason:
             result.skipped[reason] += len(annotations.shapes)
         elif size_hw:
-            room = MAX_IMPORTED - sum(map(len, result.objects.values()))
             _read_objects(annotations, size_hw, objects, room, budget, result.skipped)
     return result
 
@@ -126,6 +129,7 @@ def annotated_photos(
         AnnotationError: the file contains no annotations, or is too large.
     """
     found: list[PhotoAnnotations] = []
+    limit = RowLimit(MAX_ROWS, skipped)
     labels: list[tuple[PurePosixPath, bytes]] = []
     names_files: list[tuple[str, bytes]] = []
     is_archive = data.startswith(b"PK")
@@ -137,14 +141,14 @@ def annotated_photos(
             labels.append((path, content))
         else:
             try:
-                found += _json_photos(content, path.stem, skipped)
+                found += _json_photos(content, path.stem, skipped, limit)
             except AnnotationError:
                 if not is_archive:
                     raise
                 skipped["files without masks"] += 1
     names = _last_names(names_files, skipped, budget) if labels else {}
     for path, content in _in_time(labels, found, skipped, budget):
-        photo = yolo_photo(content, path.stem, names)
+        photo = yolo_photo(content, path.stem, names, limit)
         if photo:
             found.append(photo)
         elif content.strip():
@@ -182,13 +186,23 @@ def _last_names(
     return {}
 
 
-def _json_photos(content: bytes, stem: str, skipped: Counter[str]) -> list[PhotoAnnotations]:
+def _json_photos(
+    content: bytes, stem: str, skipped: Counter[str], limit: RowLimit
+) -> list[PhotoAnnotations]:
     document = parse_document(content)
     if isinstance(document, dict) and "shapes" in document:
-        return [labelme_photo(document, stem)]
+        return [labelme_photo(document, stem, limit)]
     if isinstance(document, dict) and "annotations" in document:
-        return coco_photos(document, skipped)
+        return coco_photos(document, skipped, limit)
     raise AnnotationError(_NO_MASKS)
+
+
+@dataclass
+class _Room:
+    """The number of objects, and of characters of their RLEs, that can still be imported."""
+
+    objects: int
+    characters: int
 
 
 class _PhotoFinder:
@@ -264,20 +278,19 @@ def _read_objects(
     annotations: PhotoAnnotations,
     size_hw: tuple[int, int],
     objects: list[PhotoObject],
-    room: int,
+    room: _Room,
     budget: CpuBudget | None,
     skipped: Counter[str],
 ) -> None:
-    """Appends the objects of a photo of size (H, W), at most `room`, and counts the others."""
-    reader = ObjectReader(size_hw)
-    most = min(MAX_DOCUMENT_OBJECTS, len(objects) + room)
+    """Appends the objects of a photo of size (H, W) that have room, and counts the others."""
+    reader = ObjectReader(size_hw, budget)
     for index, shape in enumerate(annotations.shapes):
         rest = len(annotations.shapes) - index
-        if len(objects) >= most:
-            skipped[_TOO_MANY] += rest
+        if len(objects) >= MAX_DOCUMENT_OBJECTS or not room.objects:
+            skipped[TOO_MANY] += rest
             return
         if budget and budget.is_spent:
-            skipped[_TOO_SLOW] += rest
+            skipped[TOO_SLOW] += rest
             return
         try:
             name = checked_name(str(shape.name) if type(shape.name) is int else shape.name)
@@ -286,10 +299,15 @@ def _read_objects(
             continue
         try:
             rle = shape.draw(reader)
-            if rle_area(rle):
-                objects.append(PhotoObject(name, rle, _finite(shape.predicted_iou)))
-            else:
+            length = len(rle["counts"])
+            if not rle_area(rle):
                 skipped["empty masks"] += 1
+            elif length > room.characters:
+                skipped["masks that are too long together"] += 1
+            else:
+                objects.append(PhotoObject(name, rle, _finite(shape.predicted_iou)))
+                room.objects -= 1
+                room.characters -= length
         except SkippedError as error:
             skipped[str(error)] += 1
         except AnnotationError:

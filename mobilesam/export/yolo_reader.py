@@ -1,16 +1,19 @@
 """Reads YOLO segmentation labels, one text file per photo, and the names of their classes."""
 
+import io
 import re
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import yaml
 
-from mobilesam.errors import AnnotationError
 from mobilesam.export.documents import (
+    MAX_VERTICES,
     YAML_LOADER,
     ObjectReader,
     PhotoAnnotations,
+    RowLimit,
     Shape,
     SkippedError,
     finite_points,
@@ -18,9 +21,8 @@ from mobilesam.export.documents import (
 from mobilesam.masks import CocoRle
 from mobilesam.polygons import rle_from_centres
 
-MAX_LINES = 1_000_000  # of a label file: each takes some memory
 MAX_NAMES_BYTES = 100_000  # of data.yaml or a list of classes; those of LVIS have 20,000
-_NUMBER = re.compile(r"[-+.0-9eE]+")
+_NUMBERS = re.compile(r"[-+.0-9eE\s]+")
 
 
 def is_names_file(name: str) -> bool:
@@ -48,24 +50,21 @@ def class_names(data: bytes, name: str) -> dict[int, str]:
     }
 
 
-def yolo_photo(data: bytes, stem: str, names: dict[int, str]) -> PhotoAnnotations | None:
+def yolo_photo(
+    data: bytes, stem: str, names: dict[int, str], limit: RowLimit
+) -> PhotoAnnotations | None:
     """The objects of a label file: a line `class x1 y1 x2 y2 ...` each, in shares of the photo.
 
     None if the first line is no label. `stem` is that of the file and of its photo.
-
-    Raises:
-        AnnotationError: it has more than MAX_LINES.
     """
-    lines = [
-        line for line in data.decode("utf-8-sig", errors="replace").splitlines() if line.strip()
-    ]
-    if not lines or not all(_NUMBER.fullmatch(token) for token in lines[0].split()):
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace")
+    lines = filter(str.strip, text)  # one at a time: a list of ten million would take 600 MB
+    first = next(lines, "")
+    if not _NUMBERS.fullmatch(first):
         return None
-    if len(lines) > MAX_LINES:
-        raise AnnotationError(f"A label file can have at most {MAX_LINES} lines. Split it.")
     shapes = [
         Shape(_class_name(line.split(maxsplit=1)[0], names), partial(_polygon_rle, line))
-        for line in lines
+        for line in limit.first(chain([first], lines))
     ]
     return PhotoAnnotations(stem, shapes, stem=stem)
 
@@ -76,7 +75,7 @@ def _class_name(token: str, names: dict[int, str]) -> str:
 
 
 def _polygon_rle(line: str, reader: ObjectReader) -> CocoRle:
-    tokens = line.split()[1:]
+    tokens = line.split(maxsplit=2 * MAX_VERTICES + 3)[1:]  # the last may have many more
     if len(tokens) in (4, 5):  # centre, width and height, and perhaps a confidence
         raise SkippedError("boxes without a mask")
     try:

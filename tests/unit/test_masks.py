@@ -16,6 +16,7 @@ from mobilesam.masks import (
     mask_from_coco_rle,
     mask_to_coco_rle,
     mask_to_json,
+    rle_area,
     rle_from_crop,
     scaled_mask,
 )
@@ -224,6 +225,17 @@ def test_a_crop_is_the_mask_within_its_box_and_back(name):
     pasted[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     np.testing.assert_array_equal(pasted, mask)
     assert rle_from_crop((x, y), crop, mask.shape) == rle
+
+
+def test_a_chequered_crop_is_refused_before_its_runs_take_memory(monkeypatch):
+    crop = np.indices((40, 50)).sum(axis=0) % 2 == 0
+    toggles = 50 * 40  # one before each pixel of a column, or behind its last one
+    monkeypatch.setattr(masks, "MAX_RLE_LENGTH", toggles)
+    assert rle_area(rle_from_crop((0, 0), crop, crop.shape)) == 1000
+    monkeypatch.setattr(masks, "MAX_RLE_LENGTH", toggles - 1)
+    monkeypatch.setattr(masks, "rle_from_toggles", None)
+    with pytest.raises(AnnotationError, match="too long"):
+        rle_from_crop((0, 0), crop, crop.shape)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
