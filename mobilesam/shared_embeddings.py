@@ -18,11 +18,17 @@ _WAIT_S = 20.0  # for another process, which renews its lease while it lives
 class SharedEmbeddings:
     """The embeddings in a shared cache, by their keys; no method raises errors of the cache."""
 
-    def __init__(self, cache: SharedCache, modules: str, device: torch.device) -> None:
-        """`modules` encode photos and are part of the key; embeddings are put on the device."""
+    def __init__(
+        self, cache: SharedCache, modules: str, device: torch.device, max_pixels: int
+    ) -> None:
+        """`modules` encode photos and are part of the key; embeddings are put on the device.
+
+        Those of photos with more than `max_pixels` count as damaged.
+        """
         self._cache = cache
         self._modules = modules
         self._device = device
+        self._max_pixels = max_pixels
         self._lock = threading.Lock()
         self._hits = self._misses = self._damaged = 0
 
@@ -66,9 +72,9 @@ class SharedEmbeddings:
         if value is None:
             return None
         try:
-            embedding = decode_embedding(value, key, self._device)
+            embedding = decode_embedding(value, key, self._device, self._max_pixels)
         except torch.OutOfMemoryError:  # of a GPU; prompts are decoded there all the same
-            embedding = decode_embedding(value, key, torch.device("cpu"))
+            embedding = decode_embedding(value, key, torch.device("cpu"), self._max_pixels)
         if embedding is None:
             with self._lock:
                 self._damaged += 1

@@ -140,11 +140,11 @@ def test_where_the_gpus_memory_is_full_an_embedding_stays_on_the_cpu(
     decode = shared_embeddings.decode_embedding
     devices = []
 
-    def full_at_first(value, key, device):
+    def full_at_first(value, key, device, max_pixels):
         devices.append(device)
         if len(devices) == 1:
             raise torch.OutOfMemoryError
-        return decode(value, key, device)
+        return decode(value, key, device, max_pixels)
 
     before = first.encode(disc)
     monkeypatch.setattr(shared_embeddings, "decode_embedding", full_at_first)
