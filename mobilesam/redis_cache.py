@@ -102,6 +102,11 @@ class RedisCache:
 
         return end_later
 
+    def lease_left_ms(self, key: str) -> int:
+        """See `SharedCache`."""
+        left_ms = self._ask(lambda: self._client.pttl(f"{key}:lease"))
+        return left_ms if isinstance(left_ms, int) else 0
+
     def errors(self) -> int:
         """See `SharedCache`."""
         return self._errors

@@ -172,6 +172,14 @@ def test_a_lease_lasts_three_seconds_without_renewal(cache, server):
     assert 2000 < server.client.pttl("a:lease") <= 3000
 
 
+def test_a_lease_tells_how_long_it_lasts(cache, connect, server):
+    assert cache.lease_left_ms("a") <= 0
+    connect(server.url).acquire("a")
+    assert 2000 < cache.lease_left_ms("a") <= 3000
+    server.client.set("b:lease", "somebody's")
+    assert cache.lease_left_ms("b") <= 0
+
+
 def test_a_lease_that_another_process_took_over_is_not_ended(cache, server):
     end = cache.acquire("a")
     server.client.set("a:lease", "another", px=60_000)
