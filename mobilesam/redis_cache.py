@@ -25,7 +25,7 @@ from mobilesam.errors import MobileSamError
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 0.25  # of a command, and of every step of it
-_STORE_S = 2.0  # of a command that stores a value
+_LATER_S = 2.0  # of a command for which nobody waits
 _PROBE_S = 5.0
 _LEASE_MS = 3000
 _RENEW_S = 1.0
@@ -126,6 +126,10 @@ class RedisCache:
             return no_reply
         return self._attempt(lambda: self._timed(command), no_reply)
 
+    def _later(self, command: Callable[[], Any]) -> Any:
+        """The reply to a command for which nobody waits; None if it fails."""
+        return self._attempt(lambda: self._timed(command, _LATER_S))
+
     def _attempt(self, command: Callable[[], Any], no_reply: object = None) -> Any:
         """The reply to a command; `no_reply` if it fails."""
         try:
@@ -146,19 +150,16 @@ class RedisCache:
 
     def _store(self, key: str, make_value: Callable[[], bytes]) -> None:
         try:
-            if self._answers:
-                self._attempt(lambda: self._set(key, make_value()))
+            if self._answers and (value := self._attempt(make_value)):
+                self._later(partial(self._client.set, key, value, ex=_VALUE_S))
         finally:
             self._writes.release()
-
-    def _set(self, key: str, value: bytes) -> None:
-        self._timed(lambda: self._client.set(key, value, ex=_VALUE_S), _STORE_S)
 
     def _renew(self, set_time_left: Callable[[int], object], ended: threading.Event) -> None:
         """Until the lease has ended, is lost or has been renewed for long."""
         end_at = time.monotonic() + _RENEWALS_S
         while not ended.wait(_RENEW_S) and time.monotonic() < end_at:
-            if not self._ask(lambda: set_time_left(_LEASE_MS)):
+            if not self._later(partial(set_time_left, _LEASE_MS)):
                 break
 
     def _probe_if_due(self) -> None:

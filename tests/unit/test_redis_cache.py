@@ -53,7 +53,7 @@ def connect():
 
     yield new
     for cache in caches:
-        cache._answers, cache._probe_at = False, math.inf  # nothing is asked any more
+        cache._probe_at = cache._warn_at = math.inf  # the next test reads its own log alone
         cache._client.close()
         cache._commands.shutdown(wait=False)
         cache._background.shutdown(wait=False)
@@ -353,7 +353,7 @@ def dripping():
 def test_a_reply_that_never_ends_holds_no_thread_and_renews_no_lease(
     dripping, connect, monkeypatch
 ):
-    monkeypatch.setattr(redis_cache, "_STORE_S", 0.2)
+    monkeypatch.setattr(redis_cache, "_LATER_S", 0.2)
     monkeypatch.setattr(redis_cache, "_RENEW_S", 0.1)
     monkeypatch.setattr(redis_cache, "_PROBE_S", 0.1)
     cache = connect(dripping.url)
