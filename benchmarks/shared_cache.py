@@ -19,10 +19,12 @@ from mobilesam import ImageEmbedding
 from mobilesam.embedding_codec import decode_embedding, encode_embedding
 from mobilesam.frame import Frame
 from mobilesam.redis_cache import RedisCache
+from mobilesam.settings import ImageLimits
 from mobilesam.shared_embeddings import SharedEmbeddings
 from tests.redis_server import RedisServer, proxied, running_redis
 
 CPU = torch.device("cpu")
+MAX_PIXELS = ImageLimits().max_pixels
 ROUNDS = 50
 LATER = 20
 
@@ -45,14 +47,14 @@ def median(work: Callable[[], object]) -> float:
 def transfers(server: RedisServer, embedding: ImageEmbedding) -> dict[str, float]:
     value = encode_embedding(embedding)
     cache = RedisCache(server.url)
-    shared = SharedEmbeddings(cache, "modules", CPU)
+    shared = SharedEmbeddings(cache, "modules", CPU, MAX_PIXELS)
     shared.get_or_compute(embedding.key, lambda: embedding)
     while not shared.get(embedding.key):
         time.sleep(0.05)
     return {
         "bytes": len(value),
         "encode_embedding": median(lambda: encode_embedding(embedding)),
-        "decode_embedding": median(lambda: decode_embedding(value, embedding.key, CPU)),
+        "decode_embedding": median(lambda: decode_embedding(value, embedding.key, CPU, MAX_PIXELS)),
         "SET": median(lambda: server.client.set("value", value)),
         "GET": median(lambda: cache.get(f"mobilesam:modules:{embedding.key}")),
         "found": median(lambda: shared.get(embedding.key)),
@@ -62,7 +64,7 @@ def transfers(server: RedisServer, embedding: ImageEmbedding) -> dict[str, float
 
 def openings(cache: RedisCache, embedding: ImageEmbedding, fault: str) -> dict[str, float]:
     """The time that opening a photo takes besides the encode: the first one, and later ones."""
-    shared = SharedEmbeddings(cache, "modules", CPU)
+    shared = SharedEmbeddings(cache, "modules", CPU, MAX_PIXELS)
 
     def opened(number: int) -> float:
         other = replace(embedding, key=f"{fault}:{number}")

@@ -23,7 +23,8 @@ class SharedCacheInfo(NamedTuple):
     Attributes:
         hits: lookups that found a value.
         misses: all other lookups, also those that failed.
-        errors: commands that the server refused or did not answer, and damaged values.
+        errors: commands that the server refused or did not answer, damaged values, and waits for
+            other processes in vain.
         answers: whether the server answered last time.
     """
 
@@ -53,6 +54,9 @@ class SharedCache(Protocol):
             process holds it. A process that dies loses its leases after a few seconds. If the
             server does not answer, everyone gets a lease.
         """
+
+    def lease_left_ms(self, key: str) -> int:
+        """How long another process's lease lasts unless renewed; 0 or less if that is unknown."""
 
     def errors(self) -> int:
         """How many commands the server has refused or not answered."""

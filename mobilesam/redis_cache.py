@@ -1,10 +1,12 @@
 """A shared cache in Redis or Valkey, with the optional package redis.
 
 A server that is slow or gone delays one request by `_TIMEOUT_S`. From then on nobody waits for it;
-every `_PROBE_S` it is asked in the background whether it answers again.
+every `_PROBE_S` it is asked in the background whether it answers again. No reply is trusted: it
+may have any size, arrive in parts without end, or come from another program.
 """
 
 import logging
+import re
 import secrets
 import threading
 import time
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -22,10 +25,13 @@ from mobilesam.errors import MobileSamError
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 0.25  # of a command, and of every step of it
+_LATER_S = 2.0  # of a command for which nobody waits
 _PROBE_S = 5.0
 _LEASE_MS = 3000
 _RENEW_S = 1.0
+_RENEWALS_S = 60.0  # of one lease, in all
 _VALUE_S = 24 * 3600
+_MAX_BYTES = 4_000_000  # of a value that is read; an embedding has two megabytes
 _MAX_WRITES = 16  # that wait, of two megabytes each; any more are dropped
 _WARN_EVERY_S = 60.0
 _NO_REPLY = object()
@@ -48,19 +54,19 @@ class RedisCache:
         """
         try:
             self._client = redis.Redis.from_url(
-                url,
+                _checked_url(url),
                 protocol=2,
                 socket_timeout=_TIMEOUT_S,
                 socket_connect_timeout=_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),
             )
             self._client.connection_pool.make_connection()  # checks the URL's parameters
-        except (ValueError, TypeError) as error:  # whose messages may contain the password
+        except (ValueError, TypeError, redis.RedisError) as error:  # which may tell the password
             raise MobileSamError(
                 "MOBILESAM_CACHE_URL must be an address like redis://localhost:6379/0, "
-                "rediss://user:password@host:6379/0 or unix:///run/redis.sock."
+                "rediss://user:password@host:6379/0 or unix:///run/redis.sock, without options."
             ) from error
-        # Sockets have no bound for a name that is looked up, nor for a reply in many small parts.
+        # Sockets have no time limit for the lookup of a name, nor for a reply in many small parts.
         self._commands = ThreadPoolExecutor(4, thread_name_prefix="redis")
         self._background = ThreadPoolExecutor(1, thread_name_prefix="redis-write")
         self._writes = threading.BoundedSemaphore(_MAX_WRITES)
@@ -71,9 +77,9 @@ class RedisCache:
         self._probe_if_due()
 
     def get(self, key: str) -> bytes | None:
-        """See `SharedCache`."""
-        value = self._ask(lambda: self._client.get(key))
-        return value if isinstance(value, bytes) else None
+        """See `SharedCache`; a value that is too long is cut off, and so a damaged one."""
+        value = self._ask(lambda: self._client.getrange(key, 0, _MAX_BYTES - 1))
+        return value if isinstance(value, bytes) and value else None
 
     def put(self, key: str, make_value: Callable[[], bytes]) -> None:
         """See `SharedCache`; the value is dropped if too many wait to be stored."""
@@ -93,14 +99,16 @@ class RedisCache:
         ended = threading.Event()
         threading.Thread(target=self._renew, args=(set_time_left, ended), daemon=True).start()
 
-        def end() -> None:
-            ended.set()
-            self._attempt(lambda: set_time_left(0))
-
         def end_later() -> None:
-            self._background.submit(end)
+            ended.set()
+            self._background.submit(self._ask, partial(set_time_left, 0))
 
         return end_later
+
+    def lease_left_ms(self, key: str) -> int:
+        """See `SharedCache`."""
+        left_ms = self._ask(lambda: self._client.pttl(f"{key}:lease"))
+        return left_ms if isinstance(left_ms, int) else 0
 
     def errors(self) -> int:
         """See `SharedCache`."""
@@ -118,33 +126,41 @@ class RedisCache:
             return no_reply
         return self._attempt(lambda: self._timed(command), no_reply)
 
+    def _later(self, command: Callable[[], Any]) -> Any:
+        """The reply to a command for which nobody waits; None if it fails."""
+        return self._attempt(lambda: self._timed(command, _LATER_S))
+
     def _attempt(self, command: Callable[[], Any], no_reply: object = None) -> Any:
-        """The reply to a command in this thread; `no_reply` if it fails."""
+        """The reply to a command; `no_reply` if it fails."""
         try:
             return command()
         except Exception as error:
             self._note(error)
             return no_reply
 
-    def _timed(self, command: Callable[[], Any]) -> Any:
+    def _timed(self, command: Callable[[], Any], timeout_s: float | None = None) -> Any:
         """The reply to a command in another thread; TimeoutError if it comes too late."""
         reply = self._commands.submit(command)
         try:
-            return reply.result(_TIMEOUT_S)
-        finally:
+            return reply.result(timeout_s or _TIMEOUT_S)
+        except TimeoutError:
             reply.cancel()
+            self._client.connection_pool.disconnect()  # which ends the threads that wait for it
+            raise
 
     def _store(self, key: str, make_value: Callable[[], bytes]) -> None:
         try:
-            if self._answers:
-                self._attempt(lambda: self._client.set(key, make_value(), ex=_VALUE_S))
+            if self._answers and (value := self._attempt(make_value)):
+                self._later(partial(self._client.set, key, value, ex=_VALUE_S))
         finally:
             self._writes.release()
 
     def _renew(self, set_time_left: Callable[[int], object], ended: threading.Event) -> None:
-        """Until the lease has ended or is lost."""
-        while not ended.wait(_RENEW_S) and self._attempt(lambda: set_time_left(_LEASE_MS)):
-            pass
+        """Until the lease has ended, is lost or has been renewed for long."""
+        end_at = time.monotonic() + _RENEWALS_S
+        while not ended.wait(_RENEW_S) and time.monotonic() < end_at:
+            if not self._later(partial(set_time_left, _LEASE_MS)):
+                break
 
     def _probe_if_due(self) -> None:
         now = time.monotonic()
@@ -152,7 +168,7 @@ class RedisCache:
             if now < self._probe_at:
                 return
             self._probe_at = now + _PROBE_S
-        self._background.submit(self._probe)
+        threading.Thread(target=self._probe, daemon=True).start()
 
     def _probe(self) -> None:
         if self._attempt(lambda: self._timed(self._client.ping)) and not self._answers:
@@ -176,3 +192,12 @@ class RedisCache:
                 what,
                 type(error).__name__,
             )
+
+
+def _checked_url(url: str) -> str:
+    """The URL; ValueError if it has a query, whose options would replace those of `RedisCache`."""
+    parts = urlsplit(url)
+    path = r"/.+" if parts.scheme == "unix" else r"(/\d*)?"
+    if parts.query or parts.fragment or not re.fullmatch(path, parts.path):
+        raise ValueError("The URL has more than an address and the number of a database.")
+    return url

@@ -58,7 +58,9 @@ class Segmenter:
         self.checkpoint = checkpoint
         self.backend = replace(backend, confidence_weight=confidence_weight(weights.kind))
         self._embeddings: LruCache[ImageEmbedding] = LruCache(self.settings.cache_bytes)
-        self._shared = shared_cache and SharedEmbeddings(shared_cache, backend.name, backend.device)
+        self._shared = shared_cache and SharedEmbeddings(
+            shared_cache, backend.name, backend.device, self.settings.limits.max_pixels
+        )
         self._predictions: LruCache[Prediction] = LruCache(_PREDICTIONS_BYTES)
         # By the keys of the embeddings that are being computed.
         self._encoding: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()

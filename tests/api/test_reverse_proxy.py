@@ -35,7 +35,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def processes():
     """Two page processes that know nothing of each other or of a proxy."""
-    with running_app() as one, running_app() as other:
+    settings = {"MOBILESAM_METRICS": "1"}
+    with running_app(**settings) as one, running_app(**settings) as other:
         yield one, other
 
 
@@ -113,6 +114,14 @@ def test_a_photo_that_the_proxy_refuses_has_its_own_sentence(visit, tmp_path):
     with demo.refused():
         demo.choose_file(tmp_path / "noise.png")
     assert "the file because it is too large" in demo.alert()
+
+
+@pytest.mark.parametrize("name", ["whole host", "prefix stripped", "prefix kept", "TLS"])
+def test_metrics_are_refused_from_outside(processes, addresses, name):
+    assert all(httpx.get(f"{app.url}metrics").is_success for app in processes)
+    assert httpx.get(addresses[name], verify=False).is_success
+    for path in ("metrics", "metrics/", "/metrics", "%6detrics", "metrics?a=1"):
+        assert httpx.get(f"{addresses[name]}{path}", verify=False).status_code == 404
 
 
 @pytest.fixture(params=["prefix stripped", "prefix kept"])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -50,6 +53,7 @@ def connect():
 
     yield new
     for cache in caches:
+        cache._probe_at = cache._warn_at = math.inf  # the next test reads its own log alone
         cache._client.close()
         cache._commands.shutdown(wait=False)
         cache._background.shutdown(wait=False)
@@ -172,6 +176,14 @@ def test_a_lease_lasts_three_seconds_without_renewal(cache, server):
     assert 2000 < server.client.pttl("a:lease") <= 3000
 
 
+def test_a_lease_tells_how_long_it_lasts(cache, connect, server):
+    assert cache.lease_left_ms("a") <= 0
+    connect(server.url).acquire("a")
+    assert 2000 < cache.lease_left_ms("a") <= 3000
+    server.client.set("b:lease", "somebody's")
+    assert cache.lease_left_ms("b") <= 0
+
+
 def test_a_lease_that_another_process_took_over_is_not_ended(cache, server):
     end = cache.acquire("a")
     server.client.set("a:lease", "another", px=60_000)
@@ -271,6 +283,102 @@ def test_a_full_server_is_no_error_for_users(cache, server, policy, caplog):
         assert cache.errors() == 0
 
 
+def test_an_address_without_options_can_be_used(connect):
+    for url in ("redis://localhost", "rediss://user:pass%3F@[::1]:6379/3", "unix:///run/no.sock"):
+        assert connect(url)._client.connection_pool.connection_kwargs["socket_timeout"] == DELAY_S
+
+
+def test_a_huge_value_is_not_read(cache, server):
+    server.client.setrange("a", 40_000_000, b"x")
+    before = server.client.info("stats")["total_net_output_bytes"]
+    assert len(cache.get("a")) == redis_cache._MAX_BYTES
+    assert server.client.info("stats")["total_net_output_bytes"] - before < 5_000_000
+
+
+class DrippingServer:
+    """Grants every lease and answers everything, but its replies to SET of a value never end."""
+
+    def __init__(self):
+        self.renewals = self.open = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with suppress(OSError), client, client.makefile("rb") as file:
+            while line := file.readline():
+                words = [self._word(file) for _ in range(int(line[1:]))]
+                self._reply(client, words)
+
+    @staticmethod
+    def _word(file):
+        return file.read(int(file.readline()[1:]) + 2)[:-2]
+
+    def _reply(self, client, words):
+        if words[0] == b"EVAL":
+            self.renewals += words[-1] != b"0"
+            client.sendall(b":1\r\n")
+        elif words[0] == b"SET" and b"NX" not in words:
+            self._drip(client)
+        else:
+            client.sendall(b"+PONG\r\n" if words == [b"PING"] else b"+OK\r\n")
+
+    def _drip(self, client):
+        self.open += 1
+        try:
+            client.sendall(b"+")
+            while True:
+                client.sendall(b"O")
+                time.sleep(0.02)
+        finally:
+            self.open -= 1
+
+
+@pytest.fixture
+def dripping():
+    server = DrippingServer()
+    yield server
+    server.close()
+
+
+def test_a_reply_that_never_ends_holds_no_thread_and_renews_no_lease(
+    dripping, connect, monkeypatch
+):
+    monkeypatch.setattr(redis_cache, "_LATER_S", 0.2)
+    monkeypatch.setattr(redis_cache, "_RENEW_S", 0.1)
+    monkeypatch.setattr(redis_cache, "_PROBE_S", 0.1)
+    cache = connect(dripping.url)
+    for number in range(20):
+        end = cache.acquire(f"{number}")
+        cache.put(f"{number}", lambda: b"value")
+        end()
+    until(lambda: cache._background._work_queue.empty())
+    until(lambda: dripping.open == 0)
+    assert cache.errors() > 0
+    renewals = dripping.renewals
+    until(cache.answers)  # a probe did not wait behind them
+    time.sleep(0.5)
+    assert dripping.renewals == renewals
+
+
+def test_a_lease_that_is_never_ended_is_not_renewed_for_ever(cache, server, monkeypatch):
+    assert redis_cache._RENEWALS_S == 60
+    monkeypatch.setattr(redis_cache, "_LEASE_MS", 300)
+    monkeypatch.setattr(redis_cache, "_RENEW_S", 0.05)
+    monkeypatch.setattr(redis_cache, "_RENEWALS_S", 0.5)
+    cache.acquire("a")
+    until(lambda: server.client.exists("a:lease") == 0, within_s=3)
+
+
 def test_threads_that_meet_a_dead_server_wait_at_the_same_time(proxy, connect):
     cache = connect(proxy.url)
     stored(cache, "a")
@@ -289,7 +397,23 @@ def test_threads_that_meet_a_dead_server_wait_at_the_same_time(proxy, connect):
         "redis://:secret@localhost:99999",
         "redis://:secret@localhost?unknown=1",
         "redis://:secret@[::1",
+        "redis://:secret@localhost/secret",
+        "redis://:secret@localhost/0#1",
+        "unix://",
         "nonsense",
+        *(
+            f"rediss://:secret@localhost/0?{option}"
+            for option in (
+                "ssl_cert_reqs=bogus",
+                "protocol=9",
+                "credential_provider=x",
+                "socket_timeout=99",
+                "decode_responses=True",
+                "retry=5",
+                "max_connections=1",
+                "db=1",
+            )
+        ),
     ],
 )
 def test_an_address_that_cannot_be_used_gets_a_sentence_without_the_password(url):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +27,7 @@ class FakeCache:
     def __init__(self):
         self.values = {}
         self.leases = set()
+        self.left_ms = lambda: 0  # of another process's lease
         self.lookups = 0
         self.threads = set()
 
@@ -41,6 +44,9 @@ class FakeCache:
             return None
         self.leases.add(key)
         return lambda: self.leases.remove(key)
+
+    def lease_left_ms(self, key):
+        return self.left_ms()
 
     def errors(self):
         return 5
@@ -140,11 +146,11 @@ def test_where_the_gpus_memory_is_full_an_embedding_stays_on_the_cpu(
     decode = shared_embeddings.decode_embedding
     devices = []
 
-    def full_at_first(value, key, device):
+    def full_at_first(value, key, device, max_pixels):
         devices.append(device)
         if len(devices) == 1:
             raise torch.OutOfMemoryError
-        return decode(value, key, device)
+        return decode(value, key, device, max_pixels)
 
     before = first.encode(disc)
     monkeypatch.setattr(shared_embeddings, "decode_embedding", full_at_first)
@@ -215,13 +221,51 @@ def test_a_photo_that_another_process_encodes_is_waited_for(
     assert stub_sam.image_encoder.calls == (1 if stores else 2)
 
 
-def test_a_process_that_does_not_finish_is_not_waited_for_forever(
-    second, stub_sam, disc, cache, monkeypatch
+def test_another_process_is_waited_for_20_s_and_5_without_a_sign_of_it():
+    waits = shared_embeddings._WAIT_S, shared_embeddings._STALL_S, shared_embeddings._NO_WAITS_S
+    assert waits == (20, 5, 60)
+
+
+@pytest.fixture
+def _short_waits(monkeypatch):
+    monkeypatch.setattr(shared_embeddings, "_WAIT_S", 2.0)
+    monkeypatch.setattr(shared_embeddings, "_STALL_S", 0.4)
+    monkeypatch.setattr(shared_embeddings, "_NO_WAITS_S", 1.0)
+
+
+def seconds_to_encode(segmenter, photo):
+    started_at = time.monotonic()
+    segmenter.encode(photo)
+    return time.monotonic() - started_at
+
+
+@pytest.mark.parametrize("left_ms", [-1, 0, 2000, 10**9])
+@pytest.mark.usefixtures("_short_waits")
+def test_a_lease_that_is_not_renewed_is_waited_for_once(
+    second, stub_sam, disc, draw_disc, cache, left_ms
 ):
-    monkeypatch.setattr(shared_embeddings, "_WAIT_S", 0.2)
-    cache.acquire(lease_of(second, disc))
-    assert not second.encode_photo(second.open(disc))[1]
-    assert stub_sam.image_encoder.calls == 1
+    """It never ends: somebody's key without expiry, or a server that answers the same to all."""
+    cache.left_ms = lambda: left_ms
+    cache.acquire = lambda key: None
+    assert 0.4 < seconds_to_encode(second, disc) < 1.5
+    assert second.shared_cache_info().errors == 5 + 1
+    started_at = time.monotonic()
+    for number in range(1, 4):
+        second.encode(draw_disc(number))
+    assert time.monotonic() - started_at < 0.4
+    assert second.shared_cache_info().errors == 5 + 1
+    time.sleep(1.0)
+    assert seconds_to_encode(second, draw_disc(9)) > 0.4  # later it is waited for again
+    assert stub_sam.image_encoder.calls == 5
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_lease_that_is_renewed_is_waited_for_longer_but_not_forever(second, disc, cache):
+    renewals = itertools.cycle([3000, 2950, 2900])
+    cache.left_ms = lambda: next(renewals)
+    cache.leases.add(lease_of(second, disc))
+    assert seconds_to_encode(second, disc) > 2
+    assert second.shared_cache_info().errors == 5 + 1
     assert len(cache.leases) == 1  # still the other's
 
 
