@@ -174,9 +174,8 @@ def test_an_object_is_kept_and_named_before_the_server_has_answered(hovering):
         keyboard.press("Enter")
         assert names(hovering) == ["cat", "dog"][:count]
     assert [len(sent) for sent in hovering.interactions()] == [1]
-    shown = hovering.data("shown")
     gate.release(1)
-    hovering.wait_for("(shown) => document.querySelector('.sam').dataset.shown !== shown", shown)
+    hovering.settle()
     hovering.page.unroute_all()
     edit(hovering, 0)
     assert iou(hovering.mask(), LEFT.mask()) > 0.9

@@ -59,10 +59,7 @@ export function createEditor(page, {
     if (isClean() !== clean) return;            // asked again
     if (store.get().interactions === wanted) receive(reply);
     else if (preview) receivePreview(reply, wanted, mine === previews);
-    else if (reply.ok) {
-      onLateReply(wanted, reply);
-      store.set({shownSeq: store.get().askedSeq});
-    }
+    else if (reply.ok) onLateReply(wanted, reply);
   });
 
   /** Whether the browser's own answer to these interactions shows. @param {Interaction[]} interactions */
