@@ -17,6 +17,7 @@ from tests.bad_files import png_chunk, png_of
 SIDE = 1000
 MANY = 300
 ALL_BUT_ONE = {"size": [SIDE, SIDE], "counts": [1, SIDE * SIDE - 1]}
+LINEAR_S = 3  # quadratic time takes over a minute
 AFFORDABLE_BYTES = 40 * SIDE * SIDE
 
 
@@ -65,7 +66,7 @@ def test_ids_whose_hashes_collide_take_no_longer():
     document = coco(ALL_BUT_ONE, category=2**61 - 1, categories=categories)
     began = time.thread_time()
     assert [item.name for item in read(document, (SIDE, SIDE))[0]] == ["a"]
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < LINEAR_S
 
 
 def test_group_ids_whose_hashes_collide_take_no_longer():
@@ -74,7 +75,7 @@ def test_group_ids_whose_hashes_collide_take_no_longer():
         document["shapes"][number] = {**shape, "group_id": number * (2**61 - 1)}
     began = time.thread_time()
     assert not read(document, (SIDE + 1, SIDE))[0]
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < LINEAR_S
 
 
 def test_a_png_of_very_many_chunks_is_refused_early():
@@ -83,7 +84,7 @@ def test_a_png_of_very_many_chunks_is_refused_early():
     document["shapes"][0] |= {"shape_type": "mask", "mask": base64.b64encode(png).decode()}
     began = time.thread_time()
     assert read(document, (SIDE, SIDE)) == ([], {"damaged masks": 1})
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < LINEAR_S
 
 
 def test_even_the_smallest_polygons_count(monkeypatch):
