@@ -46,7 +46,7 @@ def make_prompts(folder: Path, target: Path) -> int:
 
 
 class Batch:
-    """A batch in a process of its own."""
+    """A `batch` command in a separate process."""
 
     def __init__(self, photos: Path, out: Path, *options: str) -> None:
         self.out = out

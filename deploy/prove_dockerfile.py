@@ -156,7 +156,7 @@ class Image:
         return self.root / str(PurePath(self._folder) / path).lstrip("/")
 
     def _chrooted(self, command: str) -> list[str]:
-        """The command in the root, in mounts of its own that end with it."""
+        """The command in the root, in a mount namespace that ends with it."""
         mounts = [f"mount -t proc proc {self.root}/proc", f"mount --rbind /dev {self.root}/dev"]
         for path in self._shared:
             target = f"{self.root}{path}"

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine in a thread of its own."""
+    """Runs a coroutine in a new thread."""
 
     async def run() -> T:
         return await asyncio.wait_for(coroutine, TIMEOUT_S)
@@ -22,6 +22,6 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def in_thread(work: Callable[[], T]) -> T:
-    """Calls a function in a thread of its own: Playwright's event loop may run in this one."""
+    """Calls a function in a new thread: Playwright's event loop may run in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()

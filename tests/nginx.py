@@ -67,7 +67,7 @@ def tls_before(port, folder):
 
 @contextmanager
 def running_nginx(folder, shared, servers):
-    """nginx with server blocks by port, in a folder of its own."""
+    """nginx with server blocks by port, with its files in `folder`."""
     blocks = [
         re.sub(r"listen 80\b", f"listen 127.0.0.1:{port}", block) for port, block in servers.items()
     ]

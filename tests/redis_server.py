@@ -55,7 +55,25 @@ class RedisServer:
         return False
 
 
-class Proxy:
+class TcpServer:
+    """Serves each connection in a separate thread by `_serve(client)`, which a subclass defines."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+
+class Proxy(TcpServer):
     """Passes TCP connections on to a server on this machine, with a fault.
 
     Attributes:
@@ -65,22 +83,13 @@ class Proxy:
 
     def __init__(self, port):
         self.fault = None
-        self.url = None
         self._target = "127.0.0.1", port
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def close(self):
         self._ended.set()
-        self._listener.close()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().close()
 
     def _serve(self, client):
         """Passes on in both directions, until either side ends."""

@@ -1,6 +1,6 @@
 """`batch --ray`: actors of a Ray cluster hold the model and compute the records of photos.
 
-Each actor is a `LocalRunner` in a process of its own. Ray Data gives them the photos, replaces
+Each actor is a `LocalRunner` in a separate process. Ray Data gives them the photos, replaces
 those that die, and repeats their tasks.
 """
 
@@ -148,7 +148,7 @@ class _ActorSetup:
 
 
 class _Actor:
-    """What Ray starts in processes of its own; see `ray.data.Dataset.map_batches`."""
+    """What Ray starts in its worker processes; see `ray.data.Dataset.map_batches`."""
 
     def __init__(self, setup: _ActorSetup) -> None:
         self._setup = setup

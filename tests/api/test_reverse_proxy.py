@@ -72,7 +72,7 @@ def addresses(processes, tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, addresses):
-    """visit(name): the page in a browser profile of its own."""
+    """visit(name): the page in a new browser profile."""
     contexts = []
 
     def load(name):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pytest
 from mobilesam import MobileSamError, redis_cache
 from mobilesam.cache import SharedCache
 from mobilesam.redis_cache import RedisCache
-from tests.redis_server import NEEDS_REDIS, proxied, running_redis, until
+from tests.redis_server import NEEDS_REDIS, TcpServer, proxied, running_redis, until
 
 VALUE = bytes(range(256)) * 8200  # as large as an embedding
 DELAY_S = 1.0
@@ -295,23 +294,12 @@ def test_a_huge_value_is_not_read(cache, server):
     assert server.client.info("stats")["total_net_output_bytes"] - before < 5_000_000
 
 
-class DrippingServer:
+class DrippingServer(TcpServer):
     """Grants every lease and answers everything, but its replies to SET of a value never end."""
 
     def __init__(self):
         self.renewals = self.open = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._listener.close()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, client):
         with suppress(OSError), client, client.makefile("rb") as file:

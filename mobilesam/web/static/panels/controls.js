@@ -13,7 +13,6 @@ import {hasResult} from './result_view.js';
 const CLASS_KEYS = 9;
 const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown'];
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
-const EDITING = /** @type {Record<string, string>} */ ({Backspace: 'delete'});      // keys without a sign, and what they do in a field
 
 /** Shows which buttons can be used and which are pressed. */
 function showButtons(/** @type {Page} */ {refs, store, buttons}) {
@@ -61,13 +60,13 @@ function listenToButtons(/** @type {Page} */ {root, refs, store}, /** @type {Com
 
 /** Whether a key belongs to a name that is typed, or ends it. */
 const isOfName = (/** @type {KeyboardEvent} */ event) => !isForInputMethod(event) && !event.ctrlKey && !event.metaKey && !event.altKey
-  && (event.key.length === 1 || event.key === 'Enter' || event.key in EDITING);
+  && (event.key.length === 1 || ['Enter', 'Backspace'].includes(event.key));
 
 /** Presses a key where the focus is by now. @param {KeyboardEvent} event */
 function pressAgain(event) {
   const target = document.activeElement ?? document.body;
   if (!target.matches(TYPING) || event.key === 'Enter') target.dispatchEvent(new KeyboardEvent('keydown', event));
-  else if (event.key in EDITING) document.execCommand(EDITING[event.key]);
+  else if (event.key === 'Backspace') document.execCommand('delete');
   else document.execCommand('insertText', false, event.key);
 }
 
