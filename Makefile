@@ -15,7 +15,7 @@ run: $(VENV)/run.done ## set up, then open the demo on http://127.0.0.1:7860
 test: $(VENV)/browser.done check ## set up, check, and run all tests
 	$(PYTEST)
 
-test-fast: $(VENV)/dev.done node_modules ## the tests to run while working: no browser, no server, no encoder (1.5 minutes)
+test-fast: $(VENV)/dev.done node_modules ## the tests to run while working: no browser, no server, no encoder (1 minute)
 	$(PYTEST) tests/unit -m "not slow"
 
 test-pythons: ## the fast tests with every Python from 3.11 to 3.14 that is installed

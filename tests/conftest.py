@@ -9,25 +9,26 @@ os.environ["MOBILESAM_PRECISION"] = "float32"  # for programs, whose masks are c
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the workers share the cores
 
+import gc
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, sync_playwright
-from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
-from torch import nn
 
-from mobilesam import Segmenter, Settings
-from mobilesam.model.backend import plain_backend
-from mobilesam.model.sam import build_sam, load_sam
-from mobilesam.model.weights import WEIGHTS_DIR, Weights
+from mobilesam import Settings
 from tests.serving import HELD, App, draw, running_app
+
+if TYPE_CHECKING:  # pytest-xdist imports this file once more than there are workers
+    from playwright.sync_api import Browser
+    from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam
+
+    from mobilesam import Segmenter
+    from mobilesam.model.weights import Weights
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -49,6 +50,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector the imported modules: a fifth of the time of the fast tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Spares the process a last collection, which takes seconds, before it ends."""
+    gc.freeze()
 
 
 DrawDisc = Callable[..., NDArray[np.uint8]]
@@ -110,48 +122,13 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-class PooledPixels(nn.Module):
-    """A cheap image encoder: mean colours of 16 x 16 pixels, mixed into 256 channels."""
-
-    img_size = 1024
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(7)
-        self.register_buffer("mix", torch.randn(256, 3, generator=generator))
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        pooled = nn.functional.avg_pool2d(pixels, 16)
-        return torch.einsum("oc,bchw->bohw", self.mix, pooled)
-
-
-class Counted(nn.Module):
-    """A module that counts its calls, whichever threads they come from."""
-
-    img_size = 1024
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.calls = 0
-        self._lock = threading.Lock()
-
-    def forward(self, *args: object, **kwargs: object) -> object:
-        with self._lock:
-            self.calls += 1
-        return self.module(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> object:
-        """Anything else, such as the weights, is the module's."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("module"), name)
-
-
 @pytest.fixture(scope="session")
 def _prompting() -> tuple[PromptEncoder, MaskDecoder]:
     """segment-anything's own prompt encoder and decoder with seeded random weights."""
+    import torch
+
+    from mobilesam.model.sam import build_sam
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         sam = build_sam().eval().requires_grad_(False)
@@ -161,24 +138,35 @@ def _prompting() -> tuple[PromptEncoder, MaskDecoder]:
 @pytest.fixture
 def stub_sam(_prompting: tuple[PromptEncoder, MaskDecoder]) -> Sam:
     """A model whose `image_encoder.calls` and `mask_decoder.calls` count."""
+    from segment_anything.modeling import Sam
+
+    from tests.stub_model import Counted, PooledPixels
+
     prompt_encoder, mask_decoder = _prompting
     return Sam(Counted(PooledPixels()), prompt_encoder, Counted(mask_decoder)).eval()
 
 
 @pytest.fixture
 def stub_weights() -> Weights:
+    from mobilesam.model.weights import Weights
+
     return Weights(Path("stub.pt"), "custom", "A stub for the tests.")
 
 
 @pytest.fixture
 def segmenter(stub_sam: Sam, stub_weights: Weights) -> Segmenter:
     """A Segmenter around `stub_sam`, whose counters a test can ask for too."""
+    from mobilesam import Segmenter
+    from mobilesam.model.backend import plain_backend
+
     return Segmenter(plain_backend(stub_sam), stub_weights, checkpoint="stub", settings=Settings())
 
 
 @pytest.fixture(scope="session")
 def bundled() -> Segmenter:
     """The real model with the bundled weights; it keeps the embeddings of photos."""
+    from mobilesam import Segmenter
+
     settings = Settings(precision="float32")
     return Segmenter.from_weights("bundled", device="cpu", settings=settings)
 
@@ -211,6 +199,11 @@ def tell() -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def bundled_sam() -> Sam:
     """The plain modules with the bundled weights."""
+    import torch
+
+    from mobilesam.model.sam import load_sam
+    from mobilesam.model.weights import WEIGHTS_DIR
+
     return load_sam(WEIGHTS_DIR, torch.device("cpu"))
 
 
@@ -238,6 +231,8 @@ def disc(draw_disc: DrawDisc) -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium; a worker can have one Playwright only."""
+    from playwright.sync_api import sync_playwright
+
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail("The browser tests need Chromium: apt-get install chromium.")

@@ -85,6 +85,15 @@ def iou(one, other):
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
+def assert_same_masks(masks, expected):
+    """Masks of two processes agree: one pixel in ten thousand may differ.
+
+    Each process measures which library multiplies matrices faster, and they round differently.
+    """
+    assert masks.shape == expected.shape
+    assert (masks != expected).mean() <= 1e-4
+
+
 def connect(url):
     """A client of the HTTP API that talks to no other host."""
     from gradio_client import Client  # a second that the unit tests do not need

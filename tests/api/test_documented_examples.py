@@ -13,7 +13,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mobilesam import Prompt, clean_mask
-from tests.serving import ROOT
+from tests.serving import ROOT, assert_same_masks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -84,8 +84,8 @@ def test_the_python_example(folder, bundled):
     logits = first.low_res_logits[first.best : first.best + 1]
     second = bundled.predict(embedding, prompt.add_point(400, 250, 0), mask_input=logits)
     mask = clean_mask(first.masks[first.best], prompt)
-    areas = int(mask.sum()), int(second.masks.sum())
-    assert run_python(code, folder) == f"{areas[0]} {areas[1]}"
+    areas = [int(area) for area in run_python(code, folder).split()]
+    assert areas == pytest.approx([mask.sum(), second.masks.sum()], rel=1e-3)
 
 
 def test_the_example_of_annotation_files(folder):
@@ -106,7 +106,7 @@ def test_the_example_of_annotation_files(folder):
 def test_the_client_example(app, folder, expected):
     code = here(blocks("python")[2], app) + "\nimport json; print(json.dumps([answer, file]))"
     answer, file = json.loads(run_python(code, folder))
-    assert np.array_equal(decoded(answer), expected)
+    assert_same_masks(decoded(answer), expected)
     with open(file, encoding="utf-8") as opened:
         assert json.loads(opened.read())["categories"][0]["name"] == "cat"
 
@@ -120,7 +120,7 @@ def test_the_curl_example(app, folder, expected, name):
     )  # fmt: skip
     event, data = done.stdout.strip().splitlines()[-2:]
     assert event == "event: complete"
-    assert np.array_equal(decoded(json.loads(data.removeprefix("data: "))[0]), expected)
+    assert_same_masks(decoded(json.loads(data.removeprefix("data: "))[0]), expected)
 
 
 def test_the_javascript_example(app, browser, folder, expected):
@@ -132,4 +132,4 @@ def test_the_javascript_example(app, browser, folder, expected):
     page.set_input_files("#example", folder / "photo.jpg")
     answer = page.evaluate(program)
     page.close()
-    assert np.array_equal(decoded(answer), expected)
+    assert_same_masks(decoded(answer), expected)

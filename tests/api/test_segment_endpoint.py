@@ -17,6 +17,7 @@ from tests.serving import (
     RIGHT,
     YELLOW,
     Disc,
+    assert_same_masks,
     connect,
     draw,
     iou,
@@ -119,17 +120,15 @@ def test_the_answer_is_that_of_the_python_api(ask, bundled, photo, question, mul
     prediction = bundled.predict(bundled.encode(photo), prompt, multimask_output=multimask)
     assert answer["size"] == [200, 300]
     assert answer["best"] == prediction.best
-    assert np.array_equal(decoded(answer), prediction.masks)
+    assert_same_masks(decoded(answer), prediction.masks)
     assert (
         len(answer["masks"])
         == {True: 3, False: 1, None: 3 if question == "a point" else 1}[multimask]
     )
-    for one, mask, predicted in zip(
-        answer["masks"], prediction.masks, prediction.iou_predictions, strict=True
-    ):
+    for one, predicted in zip(answer["masks"], prediction.iou_predictions, strict=True):
         assert one["predicted_iou"] == pytest.approx(predicted, abs=1e-5)
         assert one["rle"]["size"] == [200, 300]
-        assert one["area"] == mask.sum() == coco_mask.area(one["rle"])
+        assert one["area"] == coco_mask.area(one["rle"])
         assert one["bbox"] == coco_mask.toBbox(one["rle"]).tolist()
 
 
@@ -139,7 +138,7 @@ def test_masks_are_cleaned_if_asked(ask, bundled, photo):
     expected = np.stack([clean_mask(mask, prompt) for mask in masks])
     assert not np.array_equal(masks, expected)
     for clean, cleaned in ((True, expected), (False, masks), (None, masks)):
-        assert np.array_equal(decoded(ask([[30, 100, 1]], clean=clean)), cleaned)
+        assert_same_masks(decoded(ask([[30, 100, 1]], clean=clean)), cleaned)
 
 
 def test_a_box_given_from_its_other_corner_is_the_same_box(ask):
@@ -283,4 +282,4 @@ def test_two_clients_at_once_get_their_own_masks(app, ask, bundled, photo, tmp_p
         assert len(given) == 6
         for xy, size, masks in given:
             assert size == list(embedding.original_size)
-            assert np.array_equal(masks, bundled.predict(embedding, Prompt([xy], [1])).masks)
+            assert_same_masks(masks, bundled.predict(embedding, Prompt([xy], [1])).masks)

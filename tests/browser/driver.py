@@ -191,6 +191,7 @@ class Demo:
 
     def seen(self):
         """What shows of the canvas, (H, W, 3) int, and where that begins on the page."""
+        self.paint()
         box = self.part("marks").bounding_box()
         left, top = int(box["x"]) + 4, int(box["y"]) + 4  # within the frame of the focus
         width, height = int(box["width"]) - 8, int(box["height"]) - 8
@@ -279,9 +280,13 @@ class Demo:
 
         A round trip to the server and two frames; what was on its way before it has arrived.
         """
+        self.page.evaluate("() => fetch('healthz', {cache: 'no-store'})")
+        self.paint()
+
+    def paint(self):
+        """Waits until the page has painted what it has drawn: two frames."""
         self.page.evaluate(
-            "async () => { await fetch('healthz', {cache: 'no-store'});"
-            " for (const _ of [1, 2]) await new Promise(requestAnimationFrame); }"
+            "async () => { for (const _ of [1, 2]) await new Promise(requestAnimationFrame); }"
         )
 
     def open(self, path):

@@ -20,6 +20,7 @@ from tests.serving import free_port
 
 WAIT_S = WAIT_MS / 1000
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element in WebDriver's JSON
+PNG_END = b"IEND\xaeB`\x82"
 CAPABILITIES = {"pageLoadStrategy": "none"}  # do not wait: complaints are listened for at once
 
 # A port that the system chooses; all hosts but this one behind a proxy that does not exist, as the
@@ -346,6 +347,6 @@ class EngineDemo(Demo):
 
 
 def saved_file(folder):
-    """The one file that a browser has saved; until it is whole, there is also a partial one."""
-    files = list(folder.glob("*"))
-    return files[0] if len(files) == 1 and files[0].suffix == ".png" else None
+    """The one PNG that a browser has saved, once it is whole."""
+    files = list(folder.glob("*.png"))
+    return files[0] if len(files) == 1 and files[0].read_bytes().endswith(PNG_END) else None

@@ -12,7 +12,7 @@ from mobilesam import Prompt, clean_mask
 from mobilesam.export import cutout_png
 from mobilesam.images import open_photo
 from tests.browser.object_list import press_next
-from tests.serving import LEFT, RIGHT, Disc, connect, draw
+from tests.serving import LEFT, RIGHT, Disc, assert_same_masks, connect, draw
 
 LARGE = Disc(500, 450, 300)
 WIDTH, HEIGHT = 1700, 900
@@ -50,7 +50,7 @@ def test_the_mask_file_is_the_mask_of_the_api_and_of_the_python_api(demo, app, b
 
     prompt = Prompt([xy], [1])
     prediction = bundled.predict(bundled.encode(large), prompt)
-    assert np.array_equal(mask == 255, clean_mask(prediction.masks[prediction.best], prompt))
+    assert_same_masks(mask == 255, clean_mask(prediction.masks[prediction.best], prompt))
 
 
 def test_the_cut_out_is_that_of_the_python_api_with_soft_edges(demo, large):
@@ -71,8 +71,8 @@ def test_the_file_has_the_chosen_candidate(demo, bundled, large):
         demo.candidates().nth(other).click()
     mask = as_array(demo.download("mask")[1])
     prediction = bundled.predict(bundled.encode(large), Prompt([LARGE.centre], [1]))
-    assert np.array_equal(mask == 255, prediction.masks[other])
-    assert not np.array_equal(mask == 255, prediction.masks[best])
+    assert_same_masks(mask == 255, prediction.masks[other])
+    assert ((mask == 255) != prediction.masks[best]).mean() > 1e-3
 
 
 def test_a_refined_mask_starts_from_the_logits_of_the_last_one(demo, bundled, large):

@@ -144,6 +144,26 @@ def test_the_crosshair_disappears_when_the_mouse_moves(tabbed):
     assert tabbed.marks() == 0
 
 
+def test_the_crosshair_stays_when_the_canvas_moves_away_under_the_mouse(demo):
+    """As it does when buttons appear above it: the mouse, which rests, leaves the canvas."""
+    demo.page.mouse.move(*demo.place(150, 1))
+    marks = demo.part("marks")
+    marks.focus()
+    press(demo, "ArrowDown")
+    press(demo, "ArrowDown")
+    at = crosshair(demo)
+    demo.page.evaluate("""() => {
+      const marks = document.querySelector('[data-part=marks]');
+      window.left = new Promise((resolve) => {
+        marks.addEventListener('pointerleave', () => resolve(true), {once: true});
+      });
+      document.querySelector('.sam').style.paddingTop = '200px';
+    }""")
+    assert demo.page.evaluate("() => window.left")
+    assert crosshair(demo) == at
+    demo.page.evaluate("() => { document.querySelector('.sam').style.paddingTop = ''; }")
+
+
 def test_the_frame_of_the_focus_is_gone_while_the_mouse_is_used(tabbed):
     outline = "(node) => getComputedStyle(node).outlineStyle"
     marks = tabbed.part("marks")

@@ -27,7 +27,7 @@ beforeEach(() => {
     transform: record('transform'), toImage: ({x, y}) => ({x: x / 2, y: y / 2}),
   };
   const gestures = {begin: record('begin'), move: record('move'), end: record('end'), cancel: record('cancel')};
-  listenToGestures(canvas, viewport, gestures, record('hover'));
+  listenToGestures(canvas, viewport, gestures, {onPointer: record('pointer'), onLeave: record('leave')});
 });
 
 /** Dispatches an event at a screenPoint; whether its default was prevented. */
@@ -46,7 +46,7 @@ test('a press and a release are a gesture that has not moved', () => {
   send('pointerdown', 10, 20);
   send('pointerup', 10, 20);
   assert.deepEqual(calls.slice(2), [
-    ['begin', {x: 5, y: 10}, false, 10], ['move', [{x: 5, y: 10}], false], ['end'], ['hover', {x: 10, y: 20}]]);
+    ['begin', {x: 5, y: 10}, false, 10], ['move', [{x: 5, y: 10}], false], ['end'], ['pointer', {x: 10, y: 20}]]);
 });
 
 for (const [pointerType, slop] of [['mouse', 4], ['pen', 6], ['touch', 12], ['unknown', 4]]) {
@@ -117,13 +117,13 @@ test('a gesture that the browser takes over is cancelled', () => {
 
 test('a mouse hovers, a finger does not', () => {
   send('pointermove', 7, 8);
-  assert.deepEqual(calls, [['hover', {x: 7, y: 8}]]);
+  assert.deepEqual(calls, [['pointer', {x: 7, y: 8}]]);
   send('pointerdown', 7, 8, {pointerType: 'touch'});
-  assert.deepEqual(calls[2], ['hover', null]);
+  assert.deepEqual(calls[2], ['pointer', null]);
   send('pointermove', 9, 9, {pointerType: 'touch', pointerId: 2});
   assert.equal(calls.at(-1)[0], 'begin');
   send('pointerleave');
-  assert.deepEqual(calls.at(-1), ['hover', null]);
+  assert.deepEqual(calls.at(-1), ['leave']);
 });
 
 // ---- pens ----------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ test('a hand that touches while the pen draws changes nothing', () => {
   send('pointerleave', 155, 95, PALM);
   send('pointermove', 80, 50, PEN);
   send('pointerup', 80, 50, PEN);
-  assert.deepEqual(names(), ['cancel', 'hover', 'begin', 'move', 'move', 'end', 'hover']);
+  assert.deepEqual(names(), ['cancel', 'pointer', 'begin', 'move', 'move', 'end', 'pointer']);
   assert.deepEqual(calls.at(-3), ['move', [{x: 40, y: 25}], true]);
 });
 
@@ -151,7 +151,7 @@ test('a hand is ignored shortly after the pen was lifted and while it hovers, a 
   send('pointerup', 90, 90, {...PALM, timeStamp: 1550});
   send('pointermove', 60, 60, {...PEN, timeStamp: 1600});
   send('pointerdown', 90, 90, {...PALM, timeStamp: 2000});
-  assert.deepEqual(names(), ['hover']);
+  assert.deepEqual(names(), ['pointer']);
   send('pointerdown', 90, 90, {...PALM, timeStamp: 2200});
   send('pointerup', 90, 90, {...PALM, timeStamp: 2300});
   assert.deepEqual(names().slice(-3), ['begin', 'move', 'end']);
@@ -168,7 +168,7 @@ test('the pen takes over from a hand that came first, whose end is no click', ()
   send('pointerdown', 150, 90, PALM);
   send('pointermove', 190, 90, PALM);
   send('pointerdown', 50, 50, PEN);
-  assert.deepEqual(names().slice(-3), ['cancel', 'hover', 'begin']);
+  assert.deepEqual(names().slice(-3), ['cancel', 'pointer', 'begin']);
   send('pointermove', 195, 95, PALM);
   send('pointerup', 195, 95, PALM);
   assert.equal(names().at(-1), 'begin');

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilesam import Segmenter
 from tests.event_loop import run_async
 
 if TYPE_CHECKING:
+    from mobilesam import Segmenter
     from mobilesam.web.page.handlers import PageHandlers
 
 

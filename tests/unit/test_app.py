@@ -99,6 +99,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
     return page
 
 
+@pytest.mark.slow
 def test_the_page_is_served_before_the_model_is_loaded_and_closed_at_the_end(
     page: Page, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

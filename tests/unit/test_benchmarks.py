@@ -239,6 +239,7 @@ def test_memory_is_compared_with_that_after_the_first_hundred_photos() -> None:
     assert resident_mb("VmHWM:\t 9 kB\nVmRSS:\t 1000000 kB\n") == 1024
 
 
+@pytest.mark.slow
 def test_the_pictures_of_a_load_hold_a_bar_and_a_curve(tmp_path: Path) -> None:
     row = load_row(10, [Sample("click", 0.1), Sample("click", 0.4), Sample("open", 1)], 1)
     draw_load([row], "a machine", tmp_path / "load.png")
@@ -250,6 +251,7 @@ def test_the_pictures_of_a_load_hold_a_bar_and_a_curve(tmp_path: Path) -> None:
         assert blue.any(axis=0).sum() > 200
 
 
+@pytest.mark.slow
 def test_a_complete_comparison_of_schemes_is_drawn_without_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def test_the_setting_and_values_too_large_for_float16_offer_nothing(
     assert reply["decoder"] is None
 
 
+@pytest.mark.slow
 def test_few_embeddings_are_in_memory_at_a_time_and_the_others_wait_or_are_refused(monkeypatch):
     monkeypatch.setattr(browser_decoding, "MAX_READERS", 2)
     monkeypatch.setattr(browser_decoding, "WAIT_S", 0.3)
@@ -145,6 +146,7 @@ def test_few_embeddings_are_in_memory_at_a_time_and_the_others_wait_or_are_refus
     assert made == [0, 1, 5]
 
 
+@pytest.mark.slow
 def test_more_than_so_many_that_wait_are_refused_at_once(monkeypatch):
     monkeypatch.setattr(browser_decoding, "MAX_READERS", 1)
     monkeypatch.setattr(browser_decoding, "MAX_WAITING", 2)
@@ -167,6 +169,7 @@ def test_more_than_so_many_that_wait_are_refused_at_once(monkeypatch):
     assert run_async(run()) == ([False] * 3 + [True] * 2, [404] * 3 + [503] * 2)
 
 
+@pytest.mark.slow
 def test_waiting_is_logged_apart_from_work_and_the_clients_reading_not_at_all(caplog):
     caplog.set_level(logging.INFO, logger="mobilesam.web.server.request_log")
 

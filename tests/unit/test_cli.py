@@ -81,6 +81,7 @@ def test_help_at_every_level_shows_examples_and_imports_nothing_heavy():
         )
 
 
+@pytest.mark.slow
 def test_the_real_program_says_one_sentence_and_no_traceback():
     argv = ["segment", "missing.jpg", "--point", "1,1", "--out", "missing.png"]
     failed = subprocess.run(
@@ -95,6 +96,7 @@ def test_the_real_program_says_one_sentence_and_no_traceback():
     assert failed.stderr == "missing.jpg: The photo cannot be opened: No such file or directory.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "status"),
     [
@@ -194,6 +196,7 @@ def test_what_cannot_be_done_gets_one_line_and_status_1(run, photo, argv, messag
     assert not Path("m.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "prompt"),
     [
@@ -212,6 +215,7 @@ def test_segment_writes_the_mask_that_python_gives(run, photo, segmenter, argv, 
     np.testing.assert_array_equal(shown_mask("mask.png"), mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["--point 90,60", "--box 60,30,120,90"])
 @pytest.mark.parametrize("candidate", [1, 2, 3])
 def test_a_candidate_is_one_of_three_also_for_a_box(run, photo, segmenter, place, candidate):

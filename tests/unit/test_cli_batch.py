@@ -75,6 +75,7 @@ def finished():
     return found
 
 
+@pytest.mark.slow
 def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sam, draw_disc):
     Path("photos/more").mkdir(parents=True)
     for seed, file in enumerate(("b.png", "more/a.png")):

@@ -132,6 +132,7 @@ def answering():
         server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "is_healthy"), [(200, True), (503, False)])
 def test_the_health_check_asks_whether_the_model_is_loaded(answering, status, is_healthy):
     program, *arguments = json.loads(texts("HEALTHCHECK")[0].partition("CMD ")[2])

@@ -55,6 +55,7 @@ def cut(disc) -> np.ndarray:
     return np.ascontiguousarray(disc[Y0:Y1, X0:X1])
 
 
+@pytest.mark.slow
 def test_predicting_in_a_crop_is_predicting_on_the_cropped_photo(segmenter, disc, cut):
     inside = segmenter.encode(disc, crop_xyxy=CROP)
     alone = segmenter.encode(cut)
@@ -82,6 +83,7 @@ def test_a_prompt_beside_the_encoded_crop_is_refused(segmenter, disc):
             segmenter.predict(inside, prompt)
 
 
+@pytest.mark.slow
 def test_everything_in_a_crop_is_everything_in_the_cropped_photo(segmenter, disc, cut):
     options = {"points_per_side": 2, **KEEP_ALL}
     inside = segmenter.everything(segmenter.encode(disc, CROP), **options)
@@ -91,6 +93,7 @@ def test_everything_in_a_crop_is_everything_in_the_cropped_photo(segmenter, disc
         np.testing.assert_array_equal(one.mask, placed(other.mask))
 
 
+@pytest.mark.slow
 def test_replaying_a_log_with_a_crop_is_predicting_on_the_cropped_photo_by_hand(
     segmenter, disc, cut
 ):
@@ -105,6 +108,7 @@ def test_replaying_a_log_with_a_crop_is_predicting_on_the_cropped_photo_by_hand(
     np.testing.assert_array_equal(undone.mask(), placed(first.masks[first.best]))
 
 
+@pytest.mark.slow
 def test_strokes_lie_where_they_were_drawn_also_beside_the_crop(segmenter, disc, cut):
     photo, alone = segmenter.encode(disc), segmenter.encode(cut)
     segmenter.encode(disc, CROP)
@@ -135,6 +139,7 @@ def test_the_logits_of_a_mask_are_those_of_its_part_in_the_crop(segmenter, disc,
     np.testing.assert_array_equal(inside, alone)
 
 
+@pytest.mark.slow
 def test_a_click_beside_the_crop_has_the_whole_log_answered_from_the_whole_photo(segmenter, disc):
     photo = segmenter.encode(disc)
     with_crop = segmenter.answer(photo, (SetCrop(CROP), POINT, OUTSIDE))
@@ -241,6 +246,7 @@ def test_a_click_in_a_crop_is_answered_after_the_crop_was_encoded(
     assert len(reply["candidates"]) == 3
 
 
+@pytest.mark.slow
 def test_an_export_has_the_mask_of_the_crop_at_the_photos_size(handlers, token, segmenter, cut):
     objects = [
         {"name": "near", "interactions": LOG, "clean": False},

@@ -8,6 +8,8 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
+
 from mobilesam.web.page import dataset_sessions
 from mobilesam.web.server.storage import sweep
 from tests.dataset_calls import GONE, begin, files_in, photo_of, sent
@@ -34,6 +36,7 @@ def test_a_silent_data_set_is_dropped(handlers, ask, folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_silence_ends_a_data_set_without_another_call(handlers, folder, monkeypatch):
     for module in ("dataset_sessions", "file_handlers"):
         monkeypatch.setattr(f"mobilesam.web.page.{module}.SILENCE_S", -0.9)

@@ -226,7 +226,10 @@ def test_a_document_without_its_lists_gets_one_clear_sentence(what):
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("what", SKIPPED)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=[pytest.mark.slow] * ("too long" in what)) for what in SKIPPED],
+)
 def test_what_cannot_be_read_is_skipped_and_the_rest_is_read(what):
     document, reason = SKIPPED[what]
     assert read(document, (6, 8)) == ([], {reason: 1})
@@ -272,6 +275,7 @@ def test_a_photo_that_the_file_does_not_name_is_unmatched():
     assert not imported.objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rle", "polygon", "damaged"])
 def test_a_thousand_masks_of_a_huge_photo_take_neither_time_nor_memory(kind):
     segmentation = {
@@ -303,6 +307,7 @@ def test_polygons_are_limited_by_their_length_together():
     assert skipped == {"polygons that are too long together": 834}
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_objects_of_a_photo_are_skipped():
     document = changed("annotations", MINE["annotations"] * 1003)
     objects, skipped = read(document, (6, 8))

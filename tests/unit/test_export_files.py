@@ -191,6 +191,7 @@ def test_polygons_of_very_many_holes_or_parts_are_refused(kind, what):
                 export_file(kind, photo, [item], "a.jpg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["coco_polygons", "yolo", "labelme"])
 def test_polygons_round_noise_are_refused_at_once(kind):
     noise = PhotoObject("a", np.indices((1500, 1500)).sum(axis=0) % 2 == 0)

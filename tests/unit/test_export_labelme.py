@@ -244,7 +244,10 @@ def test_a_document_without_shapes_gets_one_clear_sentence(what):
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("what", SKIPPED)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=[pytest.mark.slow] * ("too long" in what)) for what in SKIPPED],
+)
 def test_what_cannot_be_read_is_skipped_and_counted(what):
     document, reason = SKIPPED[what]
     assert read(copy.deepcopy(document), (6, 8)) == ([], {reason: 1})

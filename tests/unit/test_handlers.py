@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 from gradio import Blocks
 from gradio.routes import App
 from PIL import Image
@@ -168,6 +169,7 @@ def test_a_mask_and_its_thumbnails_are_cleaned_unless_the_page_says_otherwise(
         assert refused["error"] == "clean must be true or false."
 
 
+@pytest.mark.slow
 def test_the_page_reaches_the_functions_through_gradio_which_tells_the_session(
     segmenter, folder, photo
 ):

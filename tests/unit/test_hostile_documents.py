@@ -69,6 +69,7 @@ def test_ids_whose_hashes_collide_take_no_longer():
     assert time.thread_time() - began < LINEAR_S
 
 
+@pytest.mark.slow
 def test_group_ids_whose_hashes_collide_take_no_longer():
     document = labelme(10_000)
     for number, shape in enumerate(document["shapes"]):
@@ -78,6 +79,7 @@ def test_group_ids_whose_hashes_collide_take_no_longer():
     assert time.thread_time() - began < LINEAR_S
 
 
+@pytest.mark.slow
 def test_a_png_of_very_many_chunks_is_refused_early():
     png = png_of(SIDE, SIDE, *[png_chunk(b"prVt", b"")] * 300_000)
     document = labelme(1)

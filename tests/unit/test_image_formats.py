@@ -171,6 +171,7 @@ def test_large_profiles_of_other_formats_are_no_damage(tmp_path, file_format):
     assert photo_of(tmp_path, data).size_hw == (32, 48)
 
 
+@pytest.mark.slow
 def test_a_png_of_a_million_chunks_is_refused_as_before(tmp_path):
     png = encoded(picture(), "PNG")
     empty = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))

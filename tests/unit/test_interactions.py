@@ -144,6 +144,7 @@ def test_a_click_costs_one_decode_however_long_the_log(segmenter, stub_sam, disc
         assert stub_sam.mask_decoder.calls == number + 1
 
 
+@pytest.mark.slow
 def test_undo_and_redo_cost_no_decode_and_give_the_same_answer(segmenter, stub_sam, disc):
     embedding = segmenter.encode(disc)
     log = (CLICK, ChooseCandidate(0), OTHER, BOX, AddPoint(100, 70, 1))
@@ -157,6 +158,7 @@ def test_undo_and_redo_cost_no_decode_and_give_the_same_answer(segmenter, stub_s
     assert stub_sam.mask_decoder.calls == decodes
 
 
+@pytest.mark.slow
 def test_a_refinement_is_decoded_with_the_logits_of_the_chosen_candidate(segmenter, disc):
     embedding = segmenter.encode(disc)
     first = segmenter.predict(embedding, Prompt([(90, 60)], [1]))

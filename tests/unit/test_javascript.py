@@ -145,4 +145,4 @@ def test_the_page_and_the_files_have_the_same_palette():
     ],
 )
 def test_the_logic_of_the_page(path):
-    run(str(NODE), "--test", str(path))
+    run(str(NODE), str(path))

@@ -116,6 +116,7 @@ def test_uncompressed_rle_is_read(mask):
     np.testing.assert_array_equal(mask_from_coco_rle(rle, mask.shape), mask)
 
 
+@pytest.mark.slow
 def test_runs_longer_than_a_photo_of_40_megapixels_are_read():
     mask = np.zeros((5000, 8000), bool)
     mask[:, 7000:] = True

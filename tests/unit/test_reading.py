@@ -294,6 +294,7 @@ def test_unusual_compressions_are_not_used():
         read_annotations(data, "all.zip", [FLOWER])
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(files_module, "MAX_UNPACKED_BYTES", 10_000_000)
     embedded = b'{"imageData": "' + b"A" * 4_000_000 + b'", "shapes": []}'
@@ -418,6 +419,7 @@ def a_thousand(kind: str) -> tuple[bytes, list[tuple[int, int]]]:
     return json.dumps(document).encode(), corners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["coco rle", "coco polygons", "labelme polygons", "labelme rectangles", "yolo"]
 )

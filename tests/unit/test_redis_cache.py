@@ -75,7 +75,7 @@ def timed(work):
     return time.perf_counter() - started_at, result
 
 
-pytestmark = NEEDS_REDIS
+pytestmark = [NEEDS_REDIS, pytest.mark.slow]
 TIMEOUT_S = redis_cache._TIMEOUT_S
 
 

@@ -31,6 +31,7 @@ def test_no_requirement_is_left_out_on_a_supported_python(python):
     assert all(item.marker is None or item.marker.evaluate(environment) for item in REQUIREMENTS)
 
 
+@pytest.mark.slow
 def test_cv2_is_installed_by_the_required_build_alone():
     assert packages_distributions()["cv2"] == ["opencv-python-headless"]
 

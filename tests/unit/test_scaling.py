@@ -19,6 +19,8 @@ from benchmarks.scaling import (
     load_course,
 )
 
+pytestmark = pytest.mark.slow
+
 EXACT = Service(
     page_s=0,
     request_s=0.01,

@@ -22,6 +22,7 @@ CENTRE = Prompt([(90, 60)], [1])
 EMBEDDING_BYTES = 256 * (64 * 64 * 2 + 4)
 
 
+@pytest.mark.slow
 def test_a_photo_is_encoded_once_for_all_clicks_boxes_and_undos(segmenter, stub_sam, disc):
     log = [AddPoint(10 + 8 * number, 60, 1) for number in range(8)]
     log += [SetBox((number, number, 100, 100)) for number in range(3)]
@@ -172,6 +173,7 @@ def test_a_backend_without_a_reserve_says_that_memory_is_full(stub_sam, stub_wei
         Segmenter(full, stub_weights, checkpoint="stub").encode(disc)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "candidates"),
     [
@@ -191,6 +193,7 @@ def test_only_a_single_point_gets_three_candidates_unless_asked_otherwise(
     assert len(segmenter.predict(embedding, prompt, multimask_output=False).masks) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_hw", [(120, 180), (180, 120), (2000, 700), (1, 300), (7, 5)])
 def test_a_prediction_is_at_the_photos_own_size(segmenter, draw_disc, size_hw):
     embedding = segmenter.encode(draw_disc(size_hw=size_hw))

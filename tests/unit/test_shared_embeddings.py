@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -221,50 +220,55 @@ def test_a_photo_that_another_process_encodes_is_waited_for(
     assert stub_sam.image_encoder.calls == (1 if stores else 2)
 
 
-def test_another_process_is_waited_for_20_s_and_5_without_a_sign_of_it():
-    waits = shared_embeddings._WAIT_S, shared_embeddings._STALL_S, shared_embeddings._NO_WAITS_S
-    assert waits == (20, 5, 60)
+class Clock:
+    """A stand-in for the module `time`, whose seconds pass only while somebody sleeps."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
 
 
 @pytest.fixture
-def _short_waits(monkeypatch):
-    monkeypatch.setattr(shared_embeddings, "_WAIT_S", 2.0)
-    monkeypatch.setattr(shared_embeddings, "_STALL_S", 0.4)
-    monkeypatch.setattr(shared_embeddings, "_NO_WAITS_S", 1.0)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(shared_embeddings, "time", clock)
+    return clock
 
 
-def seconds_to_encode(segmenter, photo):
-    started_at = time.monotonic()
+def seconds_to_encode(segmenter, photo, clock):
+    started_at = clock.now_s
     segmenter.encode(photo)
-    return time.monotonic() - started_at
+    return clock.now_s - started_at
 
 
 @pytest.mark.parametrize("left_ms", [-1, 0, 2000, 10**9])
-@pytest.mark.usefixtures("_short_waits")
 def test_a_lease_that_is_not_renewed_is_waited_for_once(
-    second, stub_sam, disc, draw_disc, cache, left_ms
+    second, stub_sam, disc, draw_disc, cache, clock, left_ms
 ):
     """It never ends: somebody's key without expiry, or a server that answers the same to all."""
     cache.left_ms = lambda: left_ms
     cache.acquire = lambda key: None
-    assert 0.4 < seconds_to_encode(second, disc) < 1.5
+    assert seconds_to_encode(second, disc, clock) == pytest.approx(5, abs=0.2)
     assert second.shared_cache_info().errors == 5 + 1
-    started_at = time.monotonic()
     for number in range(1, 4):
-        second.encode(draw_disc(number))
-    assert time.monotonic() - started_at < 0.4
+        clock.sleep(19)
+        assert seconds_to_encode(second, draw_disc(number), clock) == 0
     assert second.shared_cache_info().errors == 5 + 1
-    time.sleep(1.0)
-    assert seconds_to_encode(second, draw_disc(9)) > 0.4  # later it is waited for again
+    clock.sleep(4)  # a minute after the wait in vain: once more
+    assert seconds_to_encode(second, draw_disc(9), clock) == pytest.approx(5, abs=0.2)
     assert stub_sam.image_encoder.calls == 5
 
 
-@pytest.mark.usefixtures("_short_waits")
-def test_a_lease_that_is_renewed_is_waited_for_longer_but_not_forever(second, disc, cache):
+def test_a_lease_that_is_renewed_is_waited_for_longer_but_not_forever(second, disc, cache, clock):
     renewals = itertools.cycle([3000, 2950, 2900])
     cache.left_ms = lambda: next(renewals)
     cache.leases.add(lease_of(second, disc))
-    assert seconds_to_encode(second, disc) > 2
+    assert seconds_to_encode(second, disc, clock) == pytest.approx(20, abs=0.2)
     assert second.shared_cache_info().errors == 5 + 1
     assert len(cache.leases) == 1  # still the other's
 

@@ -181,6 +181,7 @@ def test_other_annotations_are_not_resumed(run, options, monkeypatch):
         run(options)
 
 
+@pytest.mark.slow
 def test_an_existing_output_is_kept(run, options):
     options.out.write_bytes(b"precious")
     with pytest.raises(MobileSamError, match="exists and is not overwritten"):
@@ -270,6 +271,7 @@ def test_at_most_four_masks_of_a_photo_are_in_a_batch(options, tmp_path):
     assert [tuple(mask.shape) for mask in masks] == [(4, 24, 32)]
 
 
+@pytest.mark.slow
 def test_prompts_are_points_or_boxes_then_corrections(monkeypatch):
     """SAM's objective: three candidates for a point alone, the chosen logits as mask_input."""
     sam, calls = small_sam(), []

@@ -41,6 +41,7 @@ def test_an_unknown_layout_is_one_sentence(state, tmp_path):
         load_teacher(path, 64)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_only_looks_like_vit_b_is_one_sentence(tmp_path):
     path = tmp_path / "b.safetensors"
     save_file({"image_encoder.pos_embed": torch.zeros(1, 64, 64, 768)}, path)

@@ -87,11 +87,10 @@ function listenToSpace(canvas, viewport, onChange) {
 
 /** What the pointers do, from the first press until all are released. @typedef {'gesture' | 'transform' | null} Mode */
 
-/** Moves the photo in its viewport and makes gestures. `hover` is called with the screenPoint of the pointer; null
- * if it has left the canvas or is a finger.
+/** Moves the photo in its viewport and makes gestures. `onPointer` gets the screenPoint of the pointer, null of a finger.
  * @type {(canvas: HTMLCanvasElement, viewport: Viewport, gestures: GestureHandlers,
- *   hover: (screenPoint: Point | null) => void) => void} */
-export function listenToGestures(canvas, viewport, gestures, hover) {
+ *   handlers: {onPointer: (screenPoint: Point | null) => void, onLeave: () => void}) => void} */
+export function listenToGestures(canvas, viewport, gestures, {onPointer, onLeave}) {
   const pointers = /** @type {Map<number, Point>} */ (new Map());  // those that are down
   let mode = /** @type {Mode} */ (null);
   let start = {x: 0, y: 0}, moved = false;
@@ -129,7 +128,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
       pointers.clear();
       gestures.cancel();
       setMode(null);
-      hover(event.pointerType === 'touch' ? null : screenPoint);
+      onPointer(event.pointerType === 'touch' ? null : screenPoint);
     }
     if (pointers.size === 2) return;  // a third finger
     canvas.setPointerCapture(event.pointerId);
@@ -150,7 +149,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   function drag(/** @type {PointerEvent} */ event) {
     const screenPoint = screenPointOf(event, canvas);
     if (!pointers.has(event.pointerId)) {
-      if (event.pointerType !== 'touch') hover(screenPoint);
+      if (event.pointerType !== 'touch') onPointer(screenPoint);
       return;
     }
     pointers.set(event.pointerId, screenPoint);
@@ -174,7 +173,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
     if (event.type !== 'pointerup' || isPalm(event)) return gestures.cancel();
     gestures.move([imagePointOf(event)], moved);
     gestures.end();
-    if (event.pointerType !== 'touch') hover(screenPointOf(event, canvas));
+    if (event.pointerType !== 'touch') onPointer(screenPointOf(event, canvas));
   }
 
   canvas.addEventListener('contextmenu', (event) => event.preventDefault());
@@ -184,7 +183,7 @@ export function listenToGestures(canvas, viewport, gestures, hover) {
   for (const type of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
     canvas.addEventListener(type, lift);
   }
-  canvas.addEventListener('pointerleave', (event) => { if (event.pointerType !== 'touch') hover(null); });
+  canvas.addEventListener('pointerleave', (event) => { if (event.pointerType !== 'touch') onLeave(); });
   listenToWheel(canvas, viewport);
   canvas.addEventListener('wheel', () => { if (mode === 'transform') startTransform(); }, {passive: true});
 }

@@ -142,12 +142,19 @@ export function createStage(refs, {tool, displaySide, onView}) {
 
   const crosshair = createCrosshair(viewport, gestures, hover, drawMarks);
 
-  listenToGestures(marks, viewport, gestures, (screenPoint) => {
+  /** The imagePoint under the crosshair or the pointer; null where there is neither. */
+  const target = () => crosshair.imagePoint ?? (pointer && viewport.toImage(pointer));
+
+  function follow(/** @type {Point | null} */ screenPoint) {
     pointer = screenPoint;
     if (!viewport.isReady) return;
-    crosshair.hide();
-    hover(screenPoint && viewport.toImage(screenPoint));
+    hover(target());
     drawMarks();
+  }
+
+  listenToGestures(marks, viewport, gestures, {
+    onPointer(screenPoint) { crosshair.hide(); follow(screenPoint); },
+    onLeave() { follow(null); },   // the crosshair stays: the canvas may have moved away under a resting pointer
   });
   marks.addEventListener('focus', () => { if (viewport.isReady && marks.matches(':focus-visible')) crosshair.show(); });
   marks.addEventListener('blur', () => { gestures.cancel(); crosshair.hide(); });
@@ -169,8 +176,7 @@ export function createStage(refs, {tool, displaySide, onView}) {
   return {
     reserve, crosshair, showMask,
     fit: viewport.fit, cancelGesture: gestures.cancel, redrawMarks: drawMarks,
-    /** The imagePoint under the crosshair or the pointer; null where there is neither. */
-    get target() { return crosshair.imagePoint ?? (pointer && viewport.toImage(pointer)); },
+    get target() { return target(); },
     /** What shows of the photo, in its pixels. */
     get visible() { return viewport.visible; },
     /** CSS pixels per photo pixel. */
