@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import heapq
 import json
 import math
 import os
 import re
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import count
 from pathlib import Path
@@ -27,10 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.load_report import percentile
-
-Resume = Callable[[], None]
-Wait = Callable[[Resume], None]
-Process = Generator[Wait, None, Any]
+from benchmarks.simulation import Cores, Process, Queue, Resume, Simulation, Wait
 
 HERE = Path(__file__).parent
 SERVICE = HERE / "scaling.json"
@@ -57,8 +53,7 @@ class Service:
         page_s: the event loop's work for a page.
         request_s: for every other request.
         client_s: the load driver's work for a request, on the same machine.
-        decode_s: a click in the one thread that decodes.
-        click_s: the rest of a click, in one of several threads.
+        click_s: a click, in one of several threads.
         click_spread: standard deviation of the logarithm of a click's work.
         beside_encode: how many times longer a click takes beside an encode, for reasons other than
             its share of the cores, such as memory bandwidth.
@@ -71,8 +66,7 @@ class Service:
     page_s: float = 0.02
     request_s: float = 0.0025
     client_s: float = 0.0025
-    decode_s: float = 0.03
-    click_s: float = 0.03
+    click_s: float = 0.06
     click_spread: float = 0.25
     beside_encode: float = 1.4
     encode_s: float = 1.2
@@ -88,9 +82,9 @@ class Service:
         the spread of a click beside one. All further rows are predicted.
         """
         one, few = rows[0], rows[1]
-        click = measured.decode_s + measured.click_s + measured.request_s + measured.client_s
+        click = measured.click_s + measured.request_s + measured.client_s
         factor = one["click_p50_ms"] / 1000 / click
-        names = ("request_s", "client_s", "decode_s", "click_s")
+        names = ("request_s", "client_s", "click_s")
         scaled = {name: factor * getattr(measured, name) for name in names}
         page_s = max(one["page_p99_s"] - scaled["client_s"], 0)
         first_s = one["open_p50_s"] - 2 * (scaled["request_s"] + scaled["client_s"])
@@ -114,135 +108,6 @@ class Service:
             simulated = load_course(replace(self, **{name: middle}), row["users"]).row()
             low, high = (low, middle) if simulated[figure] > row[figure] else (middle, high)
         return replace(self, **{name: (low + high) / 2})
-
-
-class Simulation:
-    """A clock, and processes: generators that yield what they wait for."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._events: list[tuple[float, int, Resume]] = []
-        self._order = count()
-
-    def after(self, delay: float, action: Resume) -> None:
-        heapq.heappush(self._events, (self.now + delay, next(self._order), action))
-
-    def sleep(self, seconds: float) -> Wait:
-        return lambda resume: self.after(seconds, resume)
-
-    def start(self, process: Process) -> None:
-        wait = next(process, None)
-        if wait:
-            wait(lambda: self.start(process))
-
-    def run(self, until: float = math.inf) -> None:
-        while self._events and self._events[0][0] <= until:
-            self.now, _, action = heapq.heappop(self._events)
-            action()
-        if until < math.inf:
-            self.now = until
-
-
-class Queue:
-    """First come, first served, by so many servers.
-
-    Attributes:
-        busy_s, waiting_s: the integrals of the numbers of those served and waiting.
-    """
-
-    def __init__(self, simulation: Simulation, servers: int = 1, most: float = math.inf) -> None:
-        self.busy_s = self.waiting_s = 0.0
-        self._simulation = simulation
-        self._free, self._servers, self._most = servers, servers, most
-        self._waiting: deque[Resume] = deque()
-        self._since = 0.0
-
-    @property
-    def is_full(self) -> bool:
-        return not self._free and len(self._waiting) >= self._most
-
-    def enter(self) -> Wait:
-        def wait(resume: Resume) -> None:
-            self._count()
-            if self._free:
-                self._free -= 1
-                self._simulation.after(0, resume)
-            else:
-                self._waiting.append(resume)
-
-        return wait
-
-    def leave(self) -> None:
-        self._count()
-        if self._waiting:
-            self._simulation.after(0, self._waiting.popleft())
-        else:
-            self._free += 1
-
-    def _count(self) -> None:
-        elapsed = self._simulation.now - self._since
-        self.busy_s += elapsed * (self._servers - self._free)
-        self.waiting_s += elapsed * len(self._waiting)
-        self._since = self._simulation.now
-
-
-@dataclass(eq=False)
-class _Task:
-    left_s: float
-    most: float  # cores
-    weight: float
-    resume: Resume
-    rate: float = 0.0
-
-
-class Cores:
-    """The cores of a machine, shared in proportion to weights up to what each task can use."""
-
-    def __init__(self, simulation: Simulation, cores: float) -> None:
-        self.busy_s = 0.0
-        self._simulation = simulation
-        self._cores = cores
-        self._tasks: list[_Task] = []
-        self._since = 0.0
-        self._version = 0
-
-    def work(self, seconds: float, most: float = 1.0, weight: float = 1.0) -> Wait:
-        """Waits for so many seconds of one core."""
-
-        def wait(resume: Resume) -> None:
-            self._advance()
-            self._tasks.append(_Task(seconds, most, weight, resume))
-            self._share()
-
-        return wait
-
-    def _advance(self) -> None:
-        elapsed = self._simulation.now - self._since
-        self._since = self._simulation.now
-        for task in self._tasks:
-            task.left_s -= elapsed * task.rate
-            self.busy_s += elapsed * task.rate
-
-    def _share(self) -> None:
-        left, tasks = self._cores, sorted(self._tasks, key=lambda task: task.most / task.weight)
-        weights = sum(task.weight for task in tasks)
-        for task in tasks:
-            task.rate = min(task.most, left * task.weight / weights)
-            left, weights = left - task.rate, weights - task.weight
-        self._version += 1
-        if tasks:
-            version = self._version
-            delay = min(max(task.left_s, 0) / task.rate for task in tasks)
-            self._simulation.after(delay, lambda: self._finish(version))
-
-    def _finish(self, version: int) -> None:
-        if version == self._version:
-            self._advance()
-            done = [task for task in self._tasks if task.left_s < 1e-9]
-            self._tasks = [task for task in self._tasks if task.left_s >= 1e-9]
-            for task in done:
-                self._simulation.after(0, task.resume)
-            self._share()
 
 
 class Redis:
@@ -298,7 +163,7 @@ class PageProcess:
         redis: Redis | None = None,
     ) -> None:
         self.cores = Cores(simulation, service.cores)
-        self.loop, self.decoder, self.client = (Queue(simulation) for _ in range(3))
+        self.loop, self.client = Queue(simulation), Queue(simulation)
         self.clicks = Queue(simulation, CLICK_THREADS, CLICKS_WAITING)
         self.photos = Queue(simulation)
         self.embeddings: OrderedDict[int, None] = OrderedDict()
@@ -351,9 +216,6 @@ class PageProcess:
         spread = math.exp(service.click_spread * self._chance.standard_normal())
         slower = spread * (service.beside_encode if self._encoding else 1)
         yield self.clicks.enter()
-        yield self.decoder.enter()
-        yield self.cores.work(slower * service.decode_s)
-        self.decoder.leave()
         yield self.cores.work(slower * service.click_s)
         self.clicks.leave()
         return True
@@ -504,7 +366,7 @@ class Growth:
 
         seconds = {
             "encodes": mean(lambda place: place.photos.busy_s),
-            "decoding of clicks": mean(lambda place: place.decoder.busy_s),
+            "threads for clicks": mean(lambda place: place.clicks.busy_s) / CLICK_THREADS,
             "event loop": mean(lambda place: place.loop.busy_s),
             "cores": mean(lambda place: place.cores.busy_s) / self._cores,
         }
@@ -603,13 +465,13 @@ def measured_service(photos: int = 6, clicks: int = 60) -> Service:
             tokens = await cost("open", photos, opened)
             logs = interaction_logs(0)
 
-            async def click(number: int) -> float:
+            async def click(number: int) -> None:
                 query = {"token": tokens[number % photos], "side": 1024}
                 log = logs[number // photos % len(logs)]
-                return (await tab.call("segment", {**query, "interactions": log}))["ms"]
+                await tab.call("segment", {**query, "interactions": log})
 
             await tab.call("segment", {"token": token, "interactions": logs[0]})
-            costs["decode"] = min(await cost("click", clicks, click)) / 1000
+            await cost("click", clicks, click)
             await tab.close()
             return costs
 
@@ -619,13 +481,11 @@ def measured_service(photos: int = 6, clicks: int = 60) -> Service:
         costs = asyncio.run(visit(app))
         work = r"what=open outcome=ok wait_ms=\d+ work_ms=(\d+)"
         encodes = [int(found[1]) / 1000 for line in app.lines if (found := re.search(work, line))]
-    decode_s = min(costs["decode"], 0.9 * (costs["click"] - costs["request"]))
     return Service(
         page_s=costs["page"],
         request_s=costs["request"],
         client_s=costs["click_client"],
-        decode_s=decode_s,
-        click_s=costs["click"] - costs["request"] - decode_s,
+        click_s=costs["click"] - costs["request"],
         encode_s=min(encodes),
         first_encode_s=encodes[0],
     )
