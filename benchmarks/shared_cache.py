@@ -2,15 +2,19 @@
 
 Milliseconds to store and to find an embedding, and what each fault of the server adds to the first
 opening of a photo and to later ones (median and longest of 20). The encode takes no time here.
+Then the real application: the next click of a visitor whose process was killed, at another one that
+shares the cache, with the upload and the opening of the photo that the page does for it.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -21,12 +25,16 @@ from mobilesam.frame import Frame
 from mobilesam.redis_cache import RedisCache
 from mobilesam.settings import ImageLimits
 from mobilesam.shared_embeddings import SharedEmbeddings
-from tests.redis_server import RedisServer, proxied, running_redis
+from tests.page import CLICK, visiting
+from tests.redis_server import RedisServer, proxied, running_redis, until
+from tests.serving import ROOT, running_app
 
 CPU = torch.device("cpu")
 MAX_PIXELS = ImageLimits().max_pixels
 ROUNDS = 50
 LATER = 20
+PHOTO = ROOT / "examples" / "fig.jpg"
+KILLED = 5
 
 
 def new_embedding() -> ImageEmbedding:
@@ -74,8 +82,38 @@ def openings(cache: RedisCache, embedding: ImageEmbedding, fault: str) -> dict[s
     return {"first": first, "later": statistics.median(later), "longest later": max(later)}
 
 
+def next_click(server: RedisServer, photo: Path) -> dict[str, float]:
+    """Milliseconds of the parts of the next click after the visitor's process was killed."""
+    settings = {"MOBILESAM_CACHE_URL": server.url}
+    with running_app(**settings) as other, visiting(other.url) as page:
+        with running_app(**settings) as app, visiting(app.url) as own:
+            token = own.open(photo)
+            until(lambda: server.client.keys("*") and not server.client.keys("*:lease"))
+            app.stop(signal.SIGKILL)
+
+        def click(token: str) -> dict[str, object]:
+            reply: dict[str, object] = page.post(
+                "segment", {"token": token, "interactions": [CLICK]}
+            ).json()
+            return reply
+
+        parts, began_at = {}, time.perf_counter()
+        assert click(token)["expired"]
+        parts["refused"] = time.perf_counter() - began_at
+        opened = page.open_photo(page.upload(photo))
+        assert opened["cached"]
+        parts["opened again"] = time.perf_counter() - began_at
+        assert click(opened["token"])["ok"]
+        parts["answered"] = time.perf_counter() - began_at
+        server.client.flushall()
+        return {name: round(1000 * seconds, 1) for name, seconds in parts.items()}
+
+
 def main() -> None:
     embedding, added = new_embedding(), {}
+    with running_redis() as server:
+        clicks = [next_click(server, PHOTO) for _ in range(KILLED)]
+    killed = {name: statistics.median(one[name] for one in clicks) for name in clicks[0]}
     with running_redis() as server, proxied(server) as proxy:
         figures = transfers(server, embedding)
         for fault in (None, "slow", "close", "trickle", "garbage"):
@@ -90,7 +128,8 @@ def main() -> None:
         cache.get("connected")
         server.stop()
         added["gone"] = openings(cache, embedding, "gone")
-    print(json.dumps({"machine": machine(), "ms": figures, "added_ms": added}, indent=2))
+    report = {"machine": machine(), "ms": figures, "added_ms": added, "next_click_ms": killed}
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
