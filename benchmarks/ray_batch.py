@@ -1,8 +1,9 @@
 """`batch --ray` against `batch`: `python -m benchmarks.ray_batch`, with requirements-ray.txt.
 
-The same photos three times on this machine: by `batch`, by `batch --ray`, and by a `batch --ray`
-whose driver is killed after a third and, run again, one of whose actors is killed after two thirds.
-Every photo must be in every file once, with the mask of `batch`.
+The same photos on this machine: by `batch`, by `batch --ray`, and by a `batch --ray` whose driver
+is killed after a third and, run again, one of whose actors is killed after two thirds. Every photo
+must be in every file once, with the mask of `batch`. A `batch` on one core, as an actor has, gives
+the very same masks; on several, sums are rounded in another order.
 """
 
 from __future__ import annotations
@@ -48,14 +49,18 @@ def make_prompts(folder: Path, target: Path) -> int:
 class Batch:
     """A `batch` command in a separate process."""
 
-    def __init__(self, photos: Path, out: Path, *options: str) -> None:
+    def __init__(self, photos: Path, out: Path, *options: str, cores: int | None = None) -> None:
         self.out = out
         self._journal = out.with_name(f"{out.name}.part")
         self._started = time.perf_counter()
         prompts = out.with_name("prompts.jsonl")
-        command = [sys.executable, "-m", "mobilesam", "batch", str(photos), "--prompts", prompts]
+        bound = []
+        if cores:
+            usable = sorted(os.sched_getaffinity(0))[:cores]
+            bound = ["taskset", "--cpu-list", ",".join(map(str, usable))]
+        batch = [sys.executable, "-m", "mobilesam", "batch", str(photos), "--prompts", prompts]
         self._process = subprocess.Popen(
-            [*command, "--out", out, "--weights", "bundled", "--quiet", *options], cwd=ROOT
+            [*bound, *batch, "--out", out, "--weights", "bundled", "--quiet", *options], cwd=ROOT
         )
 
     def wait_for(self, photos: int) -> None:
@@ -113,6 +118,8 @@ def measured(photos: Path, folder: Path) -> dict[str, object]:
     count = make_prompts(photos, folder / "prompts.jsonl")
     plain = Batch(photos, folder / "plain.json")
     seconds = {"batch": plain.seconds()}
+    on_one_core = Batch(photos, folder / "one_core.json", cores=1)
+    seconds["batch on one core"] = on_one_core.seconds()
     by_ray = Batch(photos, folder / "ray.json", "--ray")
     seconds["batch --ray"] = by_ray.seconds()
     killed = Batch(photos, folder / "killed.json", "--ray")
@@ -122,14 +129,21 @@ def measured(photos: Path, folder: Path) -> dict[str, object]:
     resumed.wait_for(count * 2 // 3)
     resumed.kill_actor()
     seconds["resumed, with an actor killed"] = resumed.seconds()
-    masks = plain.masks()
+    by_ray_masks, resumed_masks = by_ray.masks(), resumed.masks()
     return {
         "photos": count,
         "seconds": seconds,
         "actors that outlived the driver": len(orphans),
-        "lowest IoU with the masks of batch": {
-            "batch --ray": lowest_iou(masks, by_ray.masks()),
-            "killed and resumed": lowest_iou(masks, resumed.masks()),
+        "lowest IoU": {
+            f"{name}, with {other}": lowest_iou(masks, others)
+            for name, masks in (
+                ("batch --ray", by_ray_masks),
+                ("killed and resumed", resumed_masks),
+            )
+            for other, others in (
+                ("batch", plain.masks()),
+                ("batch on one core", on_one_core.masks()),
+            )
         },
     }
 

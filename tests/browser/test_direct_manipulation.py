@@ -170,6 +170,7 @@ def test_delete_removes_the_point_under_the_crosshair_then_the_object(clicked):
     page = clicked.page
     clicked.click((150, 130), "right")
     move_to(clicked, (290, 190))
+    double_click_is_over(clicked)
     clicked.part("marks").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")  # the crosshair is in the middle, on no point

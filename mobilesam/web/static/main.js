@@ -179,7 +179,7 @@ export function mount({element, props, server}) {
   const call = createCall(server);
   const parts = createParts(page, call), {editor, photoSet, classes} = parts;
   createResult(page, editor.choose, editor.previewCandidate);
-  createControls(page, editor.stage.crosshair, createCommands(page, parts), editor.hold);
+  createControls(page, editor.stage.crosshair, createCommands(page, parts), editor.requests.hold);
   page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   classes.restore();

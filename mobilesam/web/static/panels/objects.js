@@ -146,7 +146,7 @@ function createObjectList({refs, store, limits}, actions) {
  * @param {{ask: Call, downloads: {save: (query: object) => Promise<boolean>},
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
  *   onChange: () => void}} options */
-export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswered, askAgain}, {ask, downloads, classes, onChange}) {
+export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, downloads, classes, onChange}) {
   const {refs, store, limits, fail, tell} = page;
 
   function changed() {
@@ -157,7 +157,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   }
 
   const objects = createObjects({
-    undoStack, maxObjects: limits.max_objects, onChange: changed, onShow: showReply,
+    undoStack, maxObjects: limits.max_objects, onChange: changed, onShow: requests.showReply,
     classColour: classes.colour, defaultClass: () => classes.next,
     onFull: () => fail(`A photo can have up to ${limits.max_objects} objects. Export them, then delete some.`),
   });
@@ -170,7 +170,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   function edit(/** @type {number} */ id) {
     const {combining, activeId} = store.get();
     if (combining && id !== activeId) combineWith(combining, id);
-    else whenAnswered(() => objects.edit(id));
+    else requests.whenAnswered(() => objects.edit(id));
   }
   const highlight = (/** @type {number} */ highlightedId) => store.set({highlightedId});
   const list = createObjectList(page, {
@@ -269,7 +269,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   /** Keeps the active object, and lets a user with a keyboard name it. @param {Event} [event] */
   function next(event) {
     const isTouch = !store.get().hasHover || /** @type {PointerEvent} */ (event)?.pointerType === 'touch';
-    whenAnswered(() => {
+    requests.whenAnswered(() => {
       const kept = objects.active;
       objects.next();
       if (objects.active === kept) return;
@@ -309,7 +309,7 @@ export function createObjectsPanel(page, {undoStack, stage, showReply, whenAnswe
   }
   refs.clean.addEventListener('change', () => {
     objects.clean = refs.clean.checked;
-    askAgain();
+    requests.askAgain();
   });
   return {
     objects, add, edit, objectAt, removeActive, saveAll,
