@@ -216,7 +216,7 @@ def _add_batch(add: Add) -> None:
         "--split",
         type=split,
         metavar="TRAIN,VAL,TEST",
-        help="the shares of a data set's parts (default: all photos are for training)",
+        help="three shares, such as 0.8,0.2,0 (default: all photos are for training)",
     )
     add("--seed", type=int, default=0, metavar="N", help="another seed, another split (default: 0)")
     add("--photos", action="store_true", help="copy the photos into the data set")

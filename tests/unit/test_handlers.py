@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mobilesam.web.page import handlers as handlers_module
 from mobilesam.web.page import opening as opening_module
 from mobilesam.web.page import photo_sessions
 from mobilesam.web.page.component import prompt_canvas
+from mobilesam.web.server.replies import answering
 from tests.event_loop import run_async
 from tests.opening import close_tab, new_handlers, opened, upload
 
@@ -167,6 +169,33 @@ def test_a_mask_and_its_thumbnails_are_cleaned_unless_the_page_says_otherwise(
     for answer in (handlers.segment, handlers.files.export):
         refused = answer({**query, "clean": "no", "kind": "mask"})
         assert refused["error"] == "clean must be true or false."
+
+
+def test_no_click_waits_for_those_on_masks_with_many_interactions(handlers):
+    may_finish = threading.Event()
+
+    @answering
+    def segment(self, query):
+        if len(query["interactions"]) > 16:
+            may_finish.wait(30)
+        return {}
+
+    handlers.segment = segment.__get__(handlers)
+
+    async def scene():
+        (call,) = [one for one in handlers.server_functions() if one.__name__ == "segment"]
+        long = [asyncio.create_task(call({"interactions": CLICK * 17})) for _ in range(8)]
+        await asyncio.sleep(0.05)
+        for count in (1, 16):
+            reply = await asyncio.wait_for(call({"interactions": CLICK * count}), 10)
+            assert reply["ok"]
+        for odd in (None, [], "interactions", 1):
+            assert not (await asyncio.wait_for(call(odd), 10))["ok"]
+        assert not any(task.done() for task in long)
+        may_finish.set()
+        assert all(reply["ok"] for reply in await asyncio.gather(*long))
+
+    run_async(scene())
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ THUMBNAIL_SIDE = 96
 _MIN_DISPLAY_SIDE = 64
 _PREVIEW_SIDE = 1600
 _MODEL_INFO_S = 20.0
+_MANY_INTERACTIONS = 16  # more take over half a second, if all must be decoded
 _EVERYTHING_DEFAULTS = {"min_area_share": 0.01, "mask_nms_thresh": 0.8}
 """Of the page: users look at all masks, and would have to sort out specks and near-duplicates."""
 _MAX_GENERATION_BYTES = 256 * MEGA  # of all mask generations together
@@ -82,6 +83,14 @@ class PageHandlers:
             body = await request.json()
             return await self.files.dataset(query, str(body.get("session_hash")))
 
+        clicks = self._queues.clicks.serving(self.segment)
+        long_logs = self._queues.long_logs.serving(self.segment)
+
+        async def segment(query: Any) -> Reply:
+            log = query.get("interactions") if isinstance(query, dict) else None
+            is_long = isinstance(log, list) and len(log) > _MANY_INTERACTIONS
+            return await (long_logs if is_long else clicks)(query)
+
         full_size = (
             self.files.export,
             self.files.masks,
@@ -96,7 +105,7 @@ class PageHandlers:
             model_info,
             dataset,
             encode_crop,
-            self._queues.clicks.serving(self.segment),
+            segment,
             self._queues.others.serving(self.everything),
             *map(self._queues.full_size.serving, full_size),
         ]

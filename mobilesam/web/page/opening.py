@@ -166,7 +166,7 @@ class PhotoOpening:
     async def _is_idle(self) -> bool:
         """Waits up to a second until nobody opens or clicks a photo; whether that came true."""
         for _ in range(_IDLE_CHECKS):
-            if self._queues.photos.is_idle(0) and self._queues.clicks.is_idle(_IDLE_S):
+            if self._queues.photos.is_idle(0) and self._queues.are_clicks_idle(_IDLE_S):
                 return self._model.done()
             await asyncio.sleep(_POLL_S / _IDLE_CHECKS)
         return False

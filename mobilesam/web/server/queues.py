@@ -83,6 +83,7 @@ class WorkQueues:
         photos: opens photos, one at a time: two encodes at once take as long as one after the
             other. At one or two seconds each, more than 80 would wait too long.
         clicks: a few decode at once, so that none waits long behind a slow one.
+        long_logs: clicks on masks with many interactions, which may all have to be decoded again.
         full_size: downloads. A photo of 40 megapixels needs hundreds of megabytes while it is read.
         segment: the endpoint /segment, apart from downloads because it encodes photos.
         everything: the endpoint /everything, which takes up to minutes.
@@ -96,12 +97,17 @@ class WorkQueues:
         photos_busy = "Too many photos are waiting to be opened. Try again in a minute."
         self.photos = WorkQueue(1, 80, photos_busy)
         self.clicks = WorkQueue(4, 400, busy)
+        self.long_logs = WorkQueue(1, 100, busy)
         self.full_size = WorkQueue(2, 32, busy)
         self.segment = WorkQueue(2, 32, busy)
         self.everything = WorkQueue(1, 8, busy)
         self.fetches = WorkQueue(4, 16, busy)
         self.embeddings = WorkQueue(1, 32, busy)
         self.others = WorkQueue(16, 400, busy)
+
+    def are_clicks_idle(self, for_s: float) -> bool:
+        """Whether nobody has clicked for some seconds."""
+        return self.clicks.is_idle(for_s) and self.long_logs.is_idle(for_s)
 
 
 async def wait_until_done(future: Future[Any], timeout_s: float | None = None) -> bool:
