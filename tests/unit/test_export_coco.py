@@ -16,7 +16,7 @@ from mobilesam import AnnotationError, PhotoObject, PromptError
 from mobilesam.export import PhotoInfo, read_annotations
 from mobilesam.export.coco import CocoPhoto, coco_annotation, coco_document
 from mobilesam.export.documents import MAX_OUTLINE_PX
-from tests.annotations import read
+from tests.annotations import cases, read
 from tests.serving import iou
 from tests.shapes import fifty_masks
 
@@ -226,10 +226,7 @@ def test_a_document_without_its_lists_gets_one_clear_sentence(what):
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize(
-    "what",
-    [pytest.param(what, marks=[pytest.mark.slow] * ("too long" in what)) for what in SKIPPED],
-)
+@pytest.mark.parametrize("what", cases(SKIPPED))
 def test_what_cannot_be_read_is_skipped_and_the_rest_is_read(what):
     document, reason = SKIPPED[what]
     assert read(document, (6, 8)) == ([], {reason: 1})

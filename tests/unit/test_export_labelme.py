@@ -15,7 +15,7 @@ from mobilesam import AnnotationError, PhotoObject
 from mobilesam.export import mask_png
 from mobilesam.export.documents import MAX_OUTLINE_PX
 from mobilesam.export.labelme import labelme_document
-from tests.annotations import read
+from tests.annotations import cases, read
 from tests.bad_files import header_bomb
 from tests.serving import iou
 from tests.shapes import fifty_masks
@@ -244,10 +244,7 @@ def test_a_document_without_shapes_gets_one_clear_sentence(what):
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize(
-    "what",
-    [pytest.param(what, marks=[pytest.mark.slow] * ("too long" in what)) for what in SKIPPED],
-)
+@pytest.mark.parametrize("what", cases(SKIPPED))
 def test_what_cannot_be_read_is_skipped_and_counted(what):
     document, reason = SKIPPED[what]
     assert read(copy.deepcopy(document), (6, 8)) == ([], {reason: 1})
