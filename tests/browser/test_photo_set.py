@@ -207,3 +207,84 @@ def test_photos_that_cannot_be_shown_do_not_stop_the_others(empty_demo, files, t
     with empty_demo.opened():
         empty_demo.page.locator(".sam-photo").nth(2).click()
     assert width(empty_demo) == 320
+
+
+def click_incoming(demo, width, xy):
+    """Clicks a pixel of a photo, 200 pixels high, that is being opened."""
+    demo.wait_for(f"() => document.querySelector('[data-part=incoming]').width === {width}")
+    demo.part("incoming").wait_for(state="visible")
+    box = demo.part("incoming").bounding_box()
+    scale = min(box["width"] / width, box["height"] / 200)
+    x = box["x"] + box["width"] / 2 + (xy[0] - width / 2) * scale
+    y = box["y"] + box["height"] / 2 + (xy[1] - 100) * scale
+    demo.page.mouse.click(x, y)
+
+
+def begin_last(demo):
+    """Begins to open the last photo, which is not encoded ahead, and clicks its disc: the gate."""
+    gate = hold_opening(demo)
+    demo.page.locator(".sam-photo").last.click()
+    click_incoming(demo, 330, (165, 100))
+    gate.wait_held(1)
+    return gate
+
+
+def test_a_click_on_a_photo_that_is_left_before_it_is_open_is_answered_when_it_is(three):
+    gate = begin_last(three)
+    three.page.locator(".sam-photo").first.click()
+    three.page.wait_for_selector(".sam[data-state=ready]")
+    gate.release(1)
+    three.settle()
+    assert three.interactions() == []
+    with three.opened(), three.answered():
+        three.page.locator(".sam-photo").last.click()
+    assert width(three) == 330
+    assert three.mask()[100, 165]
+
+
+@pytest.mark.parametrize("key", ["Escape", "Control+z"])
+def test_a_click_on_a_photo_that_is_being_opened_can_be_taken_back(three, key):
+    gate = begin_last(three)
+    three.page.keyboard.press(key)
+    three.page.keyboard.press("n")  # keeps nothing
+    if key == "Escape":
+        three.page.wait_for_selector(".sam[data-state=ready]")
+        gate.release(1)
+    with three.opened():
+        if key == "Escape":
+            three.page.locator(".sam-photo").last.click()
+        else:
+            gate.release(1)
+    three.settle()
+    assert width(three) == 330
+    assert three.interactions() == []
+    assert names(three) == []
+
+
+def test_an_object_is_kept_and_named_before_its_photo_is_open(three):
+    gate = begin_last(three)
+    for key in ("n", *"fade", "Enter"):  # f, a, d and e are shortcuts, too
+        three.page.keyboard.press(key)
+    with three.answered():
+        gate.release(1)
+    three.wait_for_objects(1)
+    three.settle()
+    assert names(three) == ["fade"]
+    assert width(three) == 330
+    assert not three.mask().any()
+    assert [progress for _, progress, _ in strip(three)] == ["untouched", "untouched", "begun"]
+
+
+def test_a_click_on_an_object_counts_before_its_photo_is_open_again(three):
+    with three.opened():
+        three.page.locator(".sam-photo").last.click()
+    three.click((165, 100))
+    press_next(three)
+    with three.opened():
+        three.page.locator(".sam-photo").first.click()
+    gate = begin_last(three)
+    with three.opened():
+        gate.release(1)
+    three.wait_settled()
+    assert row(three, 0).get_attribute("aria-current")  # it is edited
+    assert len(names(three)) == 1

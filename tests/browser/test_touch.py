@@ -45,6 +45,17 @@ def test_a_tap_adds_and_after_the_switch_it_removes(phone):
     assert not phone.mask()[RIGHT.y, RIGHT.x]
 
 
+def test_after_an_object_was_kept_a_tap_adds_again(phone):
+    tap(phone, LEFT.centre)
+    phone.page.locator("[data-do=tap-remove]").tap()
+    phone.page.touchscreen.tap(*phone.place(20, 20))
+    phone.wait_settled()
+    phone.page.locator("[data-do=next]:visible").first.tap()
+    tap(phone, RIGHT.centre)
+    assert [step["label"] for step in phone.interactions()[-1]] == [1]
+    assert phone.mask()[RIGHT.y, RIGHT.x]
+
+
 def test_the_switch_shows_what_a_tap_does(phone):
     adds, removes = (phone.page.locator(f"[data-do=tap-{way}]") for way in ("add", "remove"))
     assert adds.get_attribute("aria-pressed") == "true"

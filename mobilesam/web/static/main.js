@@ -74,7 +74,7 @@ function createParts(page, call) {
   });
   const opening = createOpening(page, {
     loader, reserve: editor.stage.reserve,
-    onOpened(photo, notes, work, click) {
+    onOpened(photo, notes, work, click, acts) {
       const newest = photo.key === kept.openKey ? kept.current() : work;        // it was opened again
       leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
@@ -83,7 +83,12 @@ function createParts(page, call) {
       if (fitting?.left) notes = [...notes, `Left out: ${fitting.left} objects that were loaded for a photo of another size.`];
       kept.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
-      if (click && !work) editor.undoStack.push({type: 'point', ...click, label: 1});
+      if (click && !editor.undoStack.interactions.length) {
+        const object = panel.objectAt(click);
+        if (object) panel.edit(object.id);
+        else editor.undoStack.push({type: 'point', ...click, label: 1});
+        acts.forEach(editor.requests.inTurn);
+      }
       store.set({openedCount: store.get().openedCount + 1});
     },
   });
@@ -150,7 +155,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
    * masks, the interactions. */
   function escape() {
     if (store.get().isSheetOpen) return store.set({isSheetOpen: false});
-    if (store.get().isOpening) return opening.end();
+    if (store.get().isOpening) return opening.cancel();
     if (stage.cancelGesture()) return;
     if (view.close()) return;
     if (store.get().alert) return store.set({alert: null});
@@ -162,7 +167,10 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...createSources(page, fetchExample, {droppedFiles, usableFiles}, takeFiles).commands,
     ...photoSet.commands, ...classes.commands, ...dataSet.commands, ...annotations.commands,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
-    'undo': () => (isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
+    'next': (/** @type {Event} */ event) => (
+      store.get().isOpening ? opening.afterClick(() => panel.commands.next(event)) : panel.commands.next(event)),
+    'undo': () => (store.get().isOpening ? opening.unclick()
+      : isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
     'redo': () => view.redo() || undoStack.redo(),
     'note-undo': actOnNote, 'dismiss': () => store.set({alert: null}), escape,
     'delete': () => store.get().view === 'select' && (editor.removeMarker() || panel.removeActive()),
@@ -179,7 +187,8 @@ export function mount({element, props, server}) {
   const call = createCall(server);
   const parts = createParts(page, call), {editor, photoSet, classes} = parts;
   createResult(page, editor.choose, editor.previewCandidate);
-  createControls(page, editor.stage.crosshair, createCommands(page, parts), editor.requests.hold);
+  createControls(page, editor.stage.crosshair, createCommands(page, parts),
+    (act) => parts.opening.hold(act) || editor.requests.hold(act));
   page.root.dataset.loaded = 'yes';
   waitForModel(call).then((reply) => (reply.ok ? store.set({modelInfo: /** @type {any} */ (reply)}) : page.fail(reply.error)));
   classes.restore();

@@ -11,7 +11,7 @@ import {hasResult} from './result_view.js';
 /** @typedef {Record<string, (event: KeyboardEvent) => unknown>} Keys */
 
 const CLASS_KEYS = 9;
-const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown'];
+const WHILE_OPENING = ['escape', 'a', 'd', 'pageup', 'pagedown', 'n', 'z'];
 const TYPING = 'input:not([type=range]), textarea, select, [contenteditable=true], dialog';
 
 /** Shows which buttons can be used and which are pressed. */
@@ -71,7 +71,7 @@ function pressAgain(event) {
 }
 
 /** Listens to the keys. Those of the crosshair need the focus on the photo: elsewhere the arrow keys scroll. `hold` puts an
- * act behind those that wait for a mask, such as to keep it: what is typed meanwhile is its name.
+ * act behind those that wait for a photo or a mask, such as to keep it: what is typed meanwhile is its name.
  * @type {(page: Page, crosshair: Stage['crosshair'], commands: Commands, hold: (act: () => void) => boolean) => void} */
 function listenToKeys({root, refs, store}, crosshair, commands, hold) {
   /** @type {Keys} */

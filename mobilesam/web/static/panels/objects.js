@@ -273,6 +273,7 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
       const kept = objects.active;
       objects.next();
       if (objects.active === kept) return;
+      store.set({isRemoving: false});   // another object begins with a point on it
       if (!isTouch) {
         list.focusName(kept.id);
         if (refs.note.hidden) tell('', () => edit(kept.id));    // else Undo does what the note offers

@@ -10,15 +10,16 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 /** @param {Size} a @param {Size} b */
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
-/** `reserve` gives the stage the shape of a photo. `onOpened` also receives the work to restore, and the pixel that was
- * clicked meanwhile.
+/** `reserve` gives the stage the shape of a photo. `onOpened` also receives the work to restore, the pixel that was clicked
+ * meanwhile, and what is to be done after that.
  * @param {Page} page
  * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void,
- *   onOpened: (photo: Photo, notes: string[], work: ObjectsSnapshot | null, click: Point | null) => void}} options */
+ *   onOpened: (photo: Photo, notes: string[], work: ObjectsSnapshot | null, click: Point | null, acts: (() => void)[]) => void}} options */
 export function createOpening(page, {loader, reserve, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of photos; replies for older ones are dropped
+  let acts = /** @type {(() => void)[]} */ ([]);        // that wait for the photo: keeping what was clicked, and naming it
   let reopening = /** @type {Promise<any> | null} */ (null);
 
   /** Shows the progress and the time. @param {() => boolean} isShown */
@@ -40,6 +41,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
 
   function end() {
     count++;
+    acts = [];
     incoming.hide();
     store.set({isOpening: false, busyText: ''});
   }
@@ -50,6 +52,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
     refs.stage.scrollIntoView({block: 'nearest'});
     const mine = ++count, isWanted = () => mine === count;
     const isByKeyboard = document.activeElement?.matches('button:focus-visible');
+    acts = [];
     incoming.hide();
     clearAlert();
     store.set({isOpening: true});
@@ -58,7 +61,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
       const picture = await createImageBitmap(file).catch(() => null);
       if (picture && isWanted()) {
         if (!store.get().photo) reserve(picture.width, picture.height);
-        incoming.show(picture, click);
+        incoming.show(picture, key, click);
       }
       const reply = await loader.open(file, progress.set, isWanted);
       if (!isWanted()) return null;
@@ -67,7 +70,8 @@ export function createOpening(page, {loader, reserve, onOpened}) {
       const work = await workOf();
       if (!isWanted()) return null;
       store.set({encodeCost: encodeCost(reply)});
-      onOpened(photo, reply.notes, work, photo.picture === picture ? incoming.clickedPixel(photo) : null);
+      const clicked = incoming.takeClick(key, photo);
+      onOpened(photo, reply.notes, work, photo.picture === picture ? clicked : null, acts);
       if (isByKeyboard) refs.marks.focus({preventScroll: true});
       return true;
     } catch (error) {
@@ -97,6 +101,19 @@ export function createOpening(page, {loader, reserve, onOpened}) {
 
   return {
     open, end,
+    /** Ends opening the photo, and takes back what was clicked in it. */
+    cancel() {
+      incoming.unclick();
+      end();
+    },
+    unclick: incoming.unclick,
+    /** Puts an act behind those that wait for the photo; whether there are any. @param {() => void} act */
+    hold(act) {
+      if (acts.length) acts.push(act);
+      return acts.length > 0;
+    },
+    /** Has an act, which is the first one, wait for the photo in which an object was clicked. @param {() => void} act */
+    afterClick(act) { if (incoming.isClicked) acts = [act]; },
     reopen() {
       reopening ??= sendAgain().finally(() => { reopening = null; });
       return reopening;
