@@ -229,6 +229,19 @@ def begin_last(demo):
     return gate
 
 
+def test_the_strip_shows_which_photo_is_being_opened(three):
+    gate = begin_last(three)
+    assert [is_shown for _, _, is_shown in strip(three)] == [False, False, True]
+    assert three.text("photo-count").startswith("3 of 3")
+    assert three.page.locator("[data-do=photo-next]").is_disabled()
+    three.page.keyboard.press("Escape")
+    assert [is_shown for _, _, is_shown in strip(three)] == [True, False, False]
+    gate.release(1)
+    with three.opened():
+        three.page.locator("[data-do=photo-next]").click()
+    assert width(three) == 320
+
+
 def test_a_click_on_a_photo_that_is_left_before_it_is_open_is_answered_when_it_is(three):
     gate = begin_last(three)
     three.page.locator(".sam-photo").first.click()

@@ -155,7 +155,10 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
    * masks, the interactions. */
   function escape() {
     if (store.get().isSheetOpen) return store.set({isSheetOpen: false});
-    if (store.get().isOpening) return opening.cancel();
+    if (store.get().isOpening) {
+      opening.unclick();
+      return photoSet.stay();
+    }
     if (stage.cancelGesture()) return;
     if (view.close()) return;
     if (store.get().alert) return store.set({alert: null});

@@ -101,11 +101,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
 
   return {
     open, end,
-    /** Ends opening the photo, and takes back what was clicked in it. */
-    cancel() {
-      incoming.unclick();
-      end();
-    },
+    /** Takes back what was clicked in the photo. */
     unclick: incoming.unclick,
     /** Puts an act behind those that wait for the photo; whether there are any. @param {() => void} act */
     hold(act) {

@@ -13,6 +13,7 @@ const initialState = {
   classes: /** @type {readonly string[]} */ ([]),
   lastClass: '',                // the name that was given to an object last
   isKept: true,                 // whether the browser has the work in the open photo on disk
+  shownKey: '',                 // of the photo that was asked for last: a reload shows it
   isOpening: false,
   encodeCost: '',
   openedCount: 0, failureCount: 0, askedSeq: 0, shownSeq: 0,    // for tests

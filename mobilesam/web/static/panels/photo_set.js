@@ -25,7 +25,6 @@ const PHOTO_NOT_KEPT = 'The browser has no room for all photos. Your objects are
 export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   kept, photoStore, contentKey, thumbnail, cancel, close, open, prepare,
 }) {
-  let shownKey = '';            // of the photo that was asked for last: a reload shows it
   let shows = 0;                // the newest photo to show wins
   let generation = 0;           // what was begun before everything was deleted ends
   let filling = Promise.resolve();      // thumbnails, one after the other
@@ -36,7 +35,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
 
   function setPhotos(/** @type {SetPhoto[]} */ photos) {
     store.set({photos});
-    photoStore.saveSet(photos, shownKey);
+    photoStore.saveSet(photos, store.get().shownKey);
   }
 
   /** @type {(key: string, change: Partial<SetPhoto>) => void} */
@@ -48,7 +47,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   async function show(key, click) {
     const mine = ++shows, photo = find(key);
     if (!photo) return false;
-    shownKey = key;
+    store.set({shownKey: key});
     const file = await fileOf(key);
     if (mine !== shows) return null;
     if (!file) return Boolean(fail(`The browser does not have ${quoted(photo.name)} any more. Open its file again; your objects are kept.`));
@@ -56,7 +55,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
     photoStore.saveSet(store.get().photos, key);
     const isOpen = await open(file, {key, click, workOf: async () => (await kept.work(key))?.work ?? null});
     if (isOpen) prepareNext();
-    if (isOpen === false) shownKey = kept.openKey;
+    if (isOpen === false) store.set({shownKey: kept.openKey});
     return isOpen;
   }
 
@@ -66,7 +65,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   }
 
   async function step(/** @type {number} */ places) {
-    const next = neighbour(store.get().photos, shownKey, places);
+    const next = neighbour(store.get().photos, store.get().shownKey, places);
     if (next) await choose(next.key);
   }
 
@@ -85,7 +84,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   function choose(key) {
     if (key !== kept.openKey) return show(key);
     shows++;
-    shownKey = key;
+    store.set({shownKey: key});
     cancel();
     return true;
   }
@@ -136,7 +135,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
     if (!removed) return;
     const index = photos.indexOf(removed), next = neighbour(photos, key, 1) ?? neighbour(photos, key, -1);
     drop(key);
-    if (key === kept.openKey || key === shownKey) {
+    if (key === kept.openKey || key === store.get().shownKey) {
       if (next) await choose(next.key);
       else close();
     }
@@ -180,7 +179,7 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
   function closePhotos() {
     shows++;
     generation++;
-    shownKey = '';
+    store.set({shownKey: ''});
     close();
     setPhotos([]);
   }
@@ -197,6 +196,8 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
 
   return {
     add, choose, remove, fileOf, restore: bring,
+    /** Ends opening another photo than the open one. */
+    stay: () => choose(kept.openKey),
     /** @type {(key: string, count: number) => void} */
     setCount: (key, count) => change(key, {count}),
     /** Brings back the set that an earlier page of this tab had. */

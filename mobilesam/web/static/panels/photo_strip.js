@@ -14,21 +14,21 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
     const button = element('button', {type: 'button', className: 'sam-photo', onclick: () => choose(key)}, picture, label);
     const cross = element('button', {type: 'button', className: 'sam-close', textContent: '×', onclick: () => remove(key)});
     return {
-      item: element('li', {}, button, cross), button, picture, label, cross, url: '', shown: /** @type {SetPhoto | null} */ (null), isOpen: false,
+      item: element('li', {}, button, cross), button, picture, label, cross, url: '', shown: /** @type {SetPhoto | null} */ (null), isShown: false,
     };
   }
 
-  /** @param {ReturnType<typeof createItem>} parts @param {SetPhoto} photo @param {boolean} isOpen */
-  function update(parts, photo, isOpen) {
-    if (photo === parts.shown && isOpen === parts.isOpen) return;
+  /** @param {ReturnType<typeof createItem>} parts @param {SetPhoto} photo @param {boolean} isShown */
+  function update(parts, photo, isShown) {
+    if (photo === parts.shown && isShown === parts.isShown) return;
     const {item, button, picture, label, cross, shown} = parts, progress = progressOf(photo);
     const objects = photo.count + (photo.count === 1 ? ' object' : ' objects'), text = `${photo.name}, ${objects}, ${PROGRESS[progress]}`;
     item.dataset.progress = progress;
-    button.ariaCurrent = isOpen ? 'true' : null;
+    button.ariaCurrent = isShown ? 'true' : null;
     button.title = button.ariaLabel = text;
     label.textContent = photo.isDone ? `✓ ${photo.count}` : String(photo.count);
     cross.title = cross.ariaLabel = 'Remove ' + photo.name + ' from the set';
-    Object.assign(parts, {shown: photo, isOpen});
+    Object.assign(parts, {shown: photo, isShown});
     if (photo.thumbnail === (shown?.thumbnail ?? null)) return;
     URL.revokeObjectURL(parts.url);
     parts.url = photo.thumbnail ? URL.createObjectURL(photo.thumbnail) : '';
@@ -42,14 +42,14 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
     refs.photoList.scrollLeft += Math.min(0, left - strip.left) + Math.max(0, right - strip.right);
   }
 
-  store.subscribe(({photos, photo, isOpening}, previous) => {
+  store.subscribe(({photos, photo, shownKey}, previous) => {
     buttons('photo-done').forEach((button) => {
       button.ariaPressed = String(photos.some(({key, isDone}) => key === photo?.key && isDone));
     });
-    const index = photos.findIndex(({key}) => key === photo?.key);
-    buttons('photo-previous').forEach((button) => { button.disabled = isOpening || index <= 0; });
-    buttons('photo-next').forEach((button) => { button.disabled = isOpening || index < 0 || index === photos.length - 1; });
-    if (photos === previous.photos && photo === previous.photo) return;
+    const index = photos.findIndex(({key}) => key === shownKey);
+    buttons('photo-previous').forEach((button) => { button.disabled = index <= 0; });
+    buttons('photo-next').forEach((button) => { button.disabled = index < 0 || index === photos.length - 1; });
+    if (photos === previous.photos && shownKey === previous.shownKey) return;
     refs.photos.hidden = photos.length < 2;
     const done = element('span', {className: 'sam-large', textContent: `, ${photos.filter(({isDone}) => isDone).length} done`});
     refs.photoCount.replaceChildren(`${index + 1} of ${photos.length}`, done);
@@ -61,12 +61,12 @@ export function createPhotoStrip({refs, store, buttons}, {choose, remove}) {
       items.delete(key);
     }
     photos.forEach((one, at) => {
-      const parts = items.get(one.key) ?? createItem(one.key), isOpen = one.key === photo?.key;
+      const parts = items.get(one.key) ?? createItem(one.key), isShown = one.key === shownKey;
       items.set(one.key, parts);
       const there = refs.photoList.children[at];
       if (there !== parts.item) refs.photoList.insertBefore(parts.item, there ?? null);
-      update(parts, one, isOpen);
-      if (isOpen && photo !== previous.photo) reveal(parts.item);
+      update(parts, one, isShown);
+      if (isShown && shownKey !== previous.shownKey) reveal(parts.item);
     });
   });
 }
