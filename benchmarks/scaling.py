@@ -38,8 +38,8 @@ REDIS_SET_S, REDIS_GET_S, REDIS_BYTES_PER_S = 0.0104, 0.001, 125_000_000
 """Of an embedding, measured with Redis 7; a network of 1 Gbit/s."""
 THINK_S, CLICKS_PER_PHOTO = 5.0, 10
 STEPS = (
-    *((1, 1), (10, 1), (20, 1), (30, 1), (40, 1), (50, 1), (100, 1)),
-    *((300, 10), (1000, 33), (3000, 100), (10_000, 100), (10_000, 333)),
+    *((1, 1), (10, 1), (20, 1), (40, 1), (50, 1), (60, 1), (70, 1), (100, 1)),
+    *((500, 10), (1000, 20), (5000, 100), (10_000, 100), (10_000, 200)),
 )
 """Visitors and machines of `--grow`."""
 SIMULATED = 10  # of many machines that have nothing to do with each other

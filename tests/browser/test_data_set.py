@@ -26,6 +26,13 @@ _FORGET = """async (name) => {
   }
   database.close();
 }"""
+_ARE_OPTIONS_KEPT = """(seed) => new Promise((resolve) => {
+  indexedDB.open('mobilesam').onsuccess = ({target: {result: database}}) => {
+    const asked = database.transaction('settings').objectStore('settings').get('export');
+    asked.onsuccess = () => resolve(asked.result?.options.setSeed === seed);
+    database.close();
+  };
+})"""
 SIZES = ((300, 200), (320, 210), (340, 220))
 
 
@@ -63,6 +70,7 @@ def step(demo, key="d"):
 
 def open_dialog(demo):
     demo.page.locator(".sam-head [data-do=set]").click()
+    demo.part("set").wait_for(state="visible")
 
 
 def export(demo, file_format, **options):
@@ -199,7 +207,7 @@ def test_a_class_list_from_a_file_decides_the_ids(three, name, content):
 
 
 def test_the_class_list_survives_a_reload(three):
-    three.page.wait_for_timeout(400)
+    three.wait_for(_ARE_OPTIONS_KEPT, "7")
     three.reload()
     three.wait_for_more("ready", 0)
     open_dialog(three)
@@ -214,7 +222,7 @@ def test_what_was_chosen_for_exports_survives_a_reload(three):
     three.part("set-photos").check()
     three.part("set-seed").fill("7")
     three.part("set-seed").press("Tab")
-    three.page.wait_for_timeout(400)
+    three.wait_for(_ARE_OPTIONS_KEPT, "7")
     three.reload()
     three.wait_for_more("ready", 0)
     open_dialog(three)
