@@ -2,8 +2,8 @@
 
 The same photos on this machine: by `batch`, by `batch --ray`, and by a `batch --ray` whose driver
 is killed after a third and, run again, one of whose actors is killed after two thirds. Every photo
-must be in every file once, with the mask of `batch`. A `batch` on one core, as an actor has, gives
-the very same masks; on several, sums are rounded in another order.
+must be in every file once, with the mask of `batch`. A `batch` on one core, as an actor has, rounds
+its sums in the same order.
 """
 
 from __future__ import annotations
