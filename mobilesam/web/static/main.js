@@ -74,7 +74,7 @@ function createParts(page, call) {
   });
   const opening = createOpening(page, {
     loader, reserve: editor.stage.reserve,
-    onOpened(photo, notes, work, click, acts) {
+    onOpened(photo, notes, work, click) {
       const newest = photo.key === kept.openKey ? kept.current() : work;        // it was opened again
       leavePhoto(photo);
       editor.stage.show(photo.picture, photo.width, photo.height);
@@ -83,13 +83,12 @@ function createParts(page, call) {
       if (fitting?.left) notes = [...notes, `Left out: ${fitting.left} objects that were loaded for a photo of another size.`];
       kept.arrive(photo.key);
       if (notes.length) store.set({alert: {text: notes.join(' '), kind: 'note'}});
-      if (click && !editor.undoStack.interactions.length) {
-        const object = panel.objectAt(click);
-        if (object) panel.edit(object.id);
-        else editor.undoStack.push({type: 'point', ...click, label: 1});
-        acts.forEach(editor.requests.inTurn);
-      }
+      const isClicked = click !== null && !editor.undoStack.interactions.length;
+      const object = isClicked ? panel.objectAt(click) : null;
+      if (object) panel.edit(object.id);
+      else if (isClicked) editor.undoStack.push({type: 'point', ...click, label: 1});
       store.set({openedCount: store.get().openedCount + 1});
+      return isClicked;
     },
   });
 

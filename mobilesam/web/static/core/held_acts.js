@@ -1,13 +1,13 @@
-// Acts that wait for an answer: keeping an object and naming it, and what is done after that.
+// Acts that wait for a mask or a photo: keeping an object and naming it, and what is done after that.
 
-/** `current` returns the interactions that are edited; acts that wait for others are dropped.
- * @param {() => Interaction[]} current */
+/** `current` returns what they wait for, such as the interactions that are edited; acts that wait for something else
+ * are dropped. @template Awaited @param {() => Awaited} current */
 export function createHeldActs(current) {
-  let waiting = /** @type {{interactions: Interaction[], acts: (() => void)[]} | null} */ (null);
+  let waiting = /** @type {{awaited: Awaited, acts: (() => void)[]} | null} */ (null);
 
   /** Puts an act behind those that wait; whether there are any. @param {() => void} act */
   function hold(act) {
-    if (waiting?.interactions !== current()) return false;
+    if (waiting?.awaited !== current()) return false;
     waiting.acts.push(act);
     return true;
   }
@@ -18,11 +18,11 @@ export function createHeldActs(current) {
 
   return {
     hold, inTurn,
-    /** Has an act, which is the first one, wait for the answer. @param {() => void} act */
-    wait(act) { waiting = {interactions: current(), acts: [act]}; },
+    /** Has an act, which is the first one, wait. @param {() => void} act */
+    wait(act) { waiting = {awaited: current(), acts: [act]}; },
     /** Does what waits. Further acts wait again if one of these begins to. */
     release() {
-      const acts = waiting?.interactions === current() ? waiting.acts : [];
+      const acts = waiting?.awaited === current() ? waiting.acts : [];
       waiting = null;
       acts.forEach(inTurn);
     },

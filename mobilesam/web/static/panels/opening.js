@@ -1,5 +1,6 @@
 // Opening photos. The newest one wins; the open photo stays until the next one is ready.
 /** @import {Page} from './page.js' */
+import {createHeldActs} from '../core/held_acts.js';
 import {createIncoming} from './incoming.js';
 
 const CLOCK_MS = 100;
@@ -10,16 +11,16 @@ const encodeCost = ({cached, ms}) => (cached ? 'from cache' : `encoded in ${(ms 
 /** @param {Size} a @param {Size} b */
 const haveSameShape = (a, b) => Math.abs(a.width * b.height - a.height * b.width) <= Math.max(b.width, b.height);
 
-/** `reserve` gives the stage the shape of a photo. `onOpened` also receives the work to restore, the pixel that was clicked
- * meanwhile, and what is to be done after that.
+/** `reserve` gives the stage the shape of a photo. `onOpened` also receives the work to restore, and the pixel that was clicked
+ * meanwhile; it returns whether that counts.
  * @param {Page} page
  * @param {{loader: PhotoLoader, reserve: (width: number, height: number) => void,
- *   onOpened: (photo: Photo, notes: string[], work: ObjectsSnapshot | null, click: Point | null, acts: (() => void)[]) => void}} options */
+ *   onOpened: (photo: Photo, notes: string[], work: ObjectsSnapshot | null, click: Point | null) => boolean}} options */
 export function createOpening(page, {loader, reserve, onOpened}) {
   const {refs, store, limits, fail, setBusy, clearAlert} = page;
   const incoming = createIncoming(refs.incoming, limits.display_side);
   let count = 0;                // of photos; replies for older ones are dropped
-  let acts = /** @type {(() => void)[]} */ ([]);        // that wait for the photo: keeping what was clicked, and naming it
+  const held = createHeldActs(() => count);
   let reopening = /** @type {Promise<any> | null} */ (null);
 
   /** Shows the progress and the time. @param {() => boolean} isShown */
@@ -41,7 +42,6 @@ export function createOpening(page, {loader, reserve, onOpened}) {
 
   function end() {
     count++;
-    acts = [];
     incoming.hide();
     store.set({isOpening: false, busyText: ''});
   }
@@ -52,7 +52,6 @@ export function createOpening(page, {loader, reserve, onOpened}) {
     refs.stage.scrollIntoView({block: 'nearest'});
     const mine = ++count, isWanted = () => mine === count;
     const isByKeyboard = document.activeElement?.matches('button:focus-visible');
-    acts = [];
     incoming.hide();
     clearAlert();
     store.set({isOpening: true});
@@ -71,7 +70,7 @@ export function createOpening(page, {loader, reserve, onOpened}) {
       if (!isWanted()) return null;
       store.set({encodeCost: encodeCost(reply)});
       const clicked = incoming.takeClick(key, photo);
-      onOpened(photo, reply.notes, work, photo.picture === picture ? clicked : null, acts);
+      if (onOpened(photo, reply.notes, work, photo.picture === picture ? clicked : null)) held.release();
       if (isByKeyboard) refs.marks.focus({preventScroll: true});
       return true;
     } catch (error) {
@@ -103,13 +102,9 @@ export function createOpening(page, {loader, reserve, onOpened}) {
     open, end,
     /** Takes back what was clicked in the photo. */
     unclick: incoming.unclick,
-    /** Puts an act behind those that wait for the photo; whether there are any. @param {() => void} act */
-    hold(act) {
-      if (acts.length) acts.push(act);
-      return acts.length > 0;
-    },
+    hold: held.hold,
     /** Has an act, which is the first one, wait for the photo in which an object was clicked. @param {() => void} act */
-    afterClick(act) { if (incoming.isClicked) acts = [act]; },
+    afterClick(act) { if (incoming.isClicked) held.wait(act); },
     reopen() {
       reopening ??= sendAgain().finally(() => { reopening = null; });
       return reopening;
