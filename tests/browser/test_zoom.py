@@ -211,6 +211,24 @@ def test_space_after_a_click_on_a_button_moves_the_photo_and_not_the_button(spec
     assert specked.interactions() == []
 
 
+def test_space_moves_the_photo_where_tab_was_pressed_and_nothing_has_the_focus(demo):
+    demo.do("zoom-in")
+    demo.page.keyboard.press("Tab")
+    demo.page.evaluate("() => document.activeElement.blur()")
+    pan_by(demo, 50, 30)
+    assert demo.interactions() == []
+    assert demo.page.evaluate("() => window.scrollY") == 0
+
+
+def test_space_presses_the_button_that_was_reached_by_tab_also_with_the_mouse_over_the_photo(demo):
+    demo.button("zoom-in").focus()
+    demo.page.keyboard.press("Shift+Tab")
+    demo.page.keyboard.press("Tab")
+    demo.page.mouse.move(*demo.place(*LEFT.centre))
+    demo.page.keyboard.press("Space")
+    assert demo.zoom() == 1.5
+
+
 def test_a_larger_photo_than_the_canvas_shows_its_own_pixels(demo, tmp_path):
     photo = Image.new("RGB", (4096, 1024), GROUND)
     photo.putpixel((2000, 500), WHITE)

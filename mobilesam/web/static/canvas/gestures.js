@@ -62,10 +62,11 @@ function listenToWheel(/** @type {HTMLCanvasElement} */ canvas, /** @type {Viewp
 /** Listens to the Space key where it is meant for the photo. Returns whether it is held.
  * @type {(canvas: HTMLCanvasElement, viewport: Viewport, onChange: () => void) => () => boolean} */
 function listenToSpace(canvas, viewport, onChange) {
-  // A button that was reached by Tab keeps its Space; one that was clicked before does not.
+  // A button that was reached by Tab keeps its Space; one that was clicked before does not. The target is the body where
+  // nothing has the focus.
   let isHeld = false, isTabbed = false;
-  const isForPhoto = (/** @type {Element} */ target) => (
-    target === canvas || (canvas.matches(':hover') && !isTabbed && !target.matches('input, textarea, dialog *')));
+  const isForPhoto = (/** @type {Element} */ target) => target === canvas || (canvas.matches(':hover')
+    && (!isTabbed || target === document.body) && !target.matches('input, textarea, dialog *'));
   function hold(/** @type {boolean} */ next) {
     isHeld = next;
     onChange();
