@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.driver import VIEWPORT, Demo
 from tests.browser.object_list import press_next
+from tests.browser.result_view import LARGE, save_large, show_result
 from tests.serving import LEFT, RIGHT
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -104,4 +105,19 @@ def two(demo):
     for disc in (LEFT, RIGHT):
         demo.click(disc.centre)
         press_next(demo)
+    return demo
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory):
+    """A photo larger than what shows of it."""
+    return save_large(tmp_path_factory.mktemp("photos") / "two discs.png")
+
+
+@pytest.fixture
+def result(demo, large):
+    """The result of a click on the large disc."""
+    demo.open(large)
+    demo.click(LARGE.centre)
+    show_result(demo)
     return demo

@@ -1,4 +1,4 @@
-"""What the tests of the page's server functions share."""
+"""What the tests of the page's server functions share, and those of the batch."""
 
 from __future__ import annotations
 
@@ -51,3 +51,20 @@ def ask(handlers: PageHandlers) -> Callable[..., dict[str, Any]]:
         return run_async(handlers.files.dataset(query, tab))
 
     return call
+
+
+@pytest.fixture
+def run_batch(monkeypatch, capsys, tmp_path):
+    """run_batch(segmenter, *options) gives (status, stderr) of the batch in a fresh folder."""
+    from mobilesam.cli import commands
+    from mobilesam.cli.main import main  # imports Torch, which many unit tests do not need
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
+
+    def run(segmenter, *options):
+        monkeypatch.setattr(commands, "load_segmenter", lambda args, settings: segmenter)
+        argv = ["batch", "photos", "--prompts", "prompts.jsonl", "--out", "a.json", *options]
+        return main(argv), capsys.readouterr().err
+
+    return run

@@ -1,12 +1,10 @@
-"""A folder of photos from the terminal: each photo once, whatever happens in between."""
+"""A folder of photos from the terminal: the file that it writes, bad photos and bad lines."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -19,64 +17,14 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from mobilesam import Prompt, clean_mask
-from mobilesam.cli import commands
 from mobilesam.cli.journal import Journal
-from mobilesam.cli.main import main
 from tests.batch_driver import CheapSegmenter
+from tests.batch_files import about, finished, save_photos, save_prompts
 from tests.terminal import Terminal
-
-ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 120
-
-
-def save_photos(count, folder=Path("photos")):
-    """Tiny photos 000.png, 001.png, ..., no two alike; those that are there are left alone."""
-    folder.mkdir(exist_ok=True)
-    noise = np.random.default_rng(3)
-    for number in range(count):
-        pixels = noise.integers(0, 256, (12 + number % 5, 16, 3), np.uint8)
-        if not (folder / f"{number:03}.png").exists():
-            Image.fromarray(pixels).save(folder / f"{number:03}.png")
-
-
-def save_prompts(*lines):
-    Path("prompts.jsonl").write_text(
-        "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
-    )
-
-
-def about(number, x=3, name="thing"):
-    return {"file": f"{number:03}.png", "points": [[x, 5, 1]], "name": name}
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """run(segmenter, *options) gives (status, stderr) of the batch in a fresh folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mobilesam.cli.main.tune_process", lambda: None)
-
-    def run_batch(segmenter, *options):
-        monkeypatch.setattr(commands, "load_segmenter", lambda args, settings: segmenter)
-        argv = ["batch", "photos", "--prompts", "prompts.jsonl", "--out", "a.json", *options]
-        return main(argv), capsys.readouterr().err
-
-    return run_batch
-
-
-def finished():
-    """Names and figures of the COCO file: {file: [(category, area), ...]}."""
-    coco = json.loads(Path("a.json").read_text())
-    names = {image["id"]: image["file_name"] for image in coco["images"]}
-    categories = {category["id"]: category["name"] for category in coco["categories"]}
-    found = {name: [] for name in names.values()}
-    assert len(found) == len(names) == len(coco["images"])
-    for item in coco["annotations"]:
-        found[names[item["image_id"]]].append((categories[item["category_id"]], item["area"]))
-    return found
 
 
 @pytest.mark.slow
-def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sam, draw_disc):
+def test_the_coco_file_holds_the_masks_that_python_gives(run_batch, segmenter, stub_sam, draw_disc):
     Path("photos/more").mkdir(parents=True)
     for seed, file in enumerate(("b.png", "more/a.png")):
         Image.fromarray(draw_disc(seed)).save(f"photos/{file}")
@@ -86,7 +34,7 @@ def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sa
         "\n",
         {"file": "./more/a.png", "points": [[90, 60, 1]], "box": None, "name": "object"},
     )
-    assert run(segmenter)[0] == 0
+    assert run_batch(segmenter)[0] == 0
     assert stub_sam.image_encoder.calls == 2
     assert not Path("a.json.part").exists()
     coco = COCO("a.json")
@@ -108,179 +56,25 @@ def test_the_coco_file_holds_the_masks_that_python_gives(run, segmenter, stub_sa
         assert annotation["score"] == pytest.approx(float(prediction.iou_predictions.max()))
 
 
-def test_masks_are_cleaned_if_asked_and_others_are_not_taken_over(run, segmenter, draw_disc):
+def test_masks_are_cleaned_if_asked_and_others_are_not_taken_over(run_batch, segmenter, draw_disc):
     Path("photos").mkdir(exist_ok=True)
     Image.fromarray(draw_disc(1)).save("photos/a.png")
     box = (60, 30, 120, 90)
     save_prompts({"file": "a.png", "box": box})
     raw = segmenter.predict(segmenter.encode("photos/a.png"), Prompt(box=box)).mask(0)
     for more, mask in (([], raw), (["--clean"], clean_mask(raw, Prompt(box=box)))):
-        assert run(segmenter, *more)[0] == 0
+        assert run_batch(segmenter, *more)[0] == 0
         coco = COCO("a.json")
         np.testing.assert_array_equal(coco.annToMask(*coco.loadAnns(coco.getAnnIds())), mask)
     assert not np.array_equal(raw, mask)
 
 
-@pytest.mark.slow
-def test_a_batch_killed_twice_does_every_photo_once(run):
-    save_photos(100)
-    lines = [about(number) for number in range(100)]
-    lines += [{"file": f"{number:03}.png", "box": [2, 2, 9, 9]} for number in range(0, 100, 4)]
-    save_prompts(*lines)
-    assert run(CheapSegmenter())[0] == 0
-    undisturbed = Path("a.json").read_bytes()
-    Path("a.json").unlink()
-
-    log, part = Path("log"), Path("a.json.part")
-    argv = ["photos", "--prompts", "prompts.jsonl", "--out", "a.json"]
-
-    def start(hold):
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.batch_driver", "log", str(hold), *argv],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-        )
-
-    def lines_of(file):
-        return file.read_bytes().splitlines(keepends=True) if file.exists() else []
-
-    kept = []
-    for _ in range(2):
-        # Held some photos later, so that a slow machine kills it before its end too.
-        photos = random.randint(10, 40)
-        process = start(hold=photos + 10)
-        deadline = time.monotonic() + WAIT_S
-        while len(lines_of(part)) < len(kept) + photos and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.005))
-        process.kill()
-        assert process.wait() == -9
-        assert process.stderr.read() == b""
-        process.stderr.close()
-        assert not Path("a.json").exists()
-        kept = [json.loads(line) for line in lines_of(part) if line.endswith(b"\n")]
-    before_the_last = len(lines_of(log))
-    assert 20 <= len(kept) < 100
-    # A kill costs at most the photo that was at work.
-    assert len(kept) <= before_the_last <= len(kept) + 2
-
-    last = start(hold=100)
-    assert last.wait(WAIT_S) == 0
-    last.stderr.close()
-    assert Path("a.json").read_bytes() == undisturbed
-    assert len(lines_of(log)) - before_the_last == 100 - len(kept)
-    assert len(set(lines_of(log))) == 100
-    assert sorted(os.listdir(".")) == ["a.json", "log", "photos", "prompts.jsonl"]
-
-
-class Killed(BaseException):
-    """Goes past every handler but `finally`, as near to a kill as a test comes in-process."""
-
-
-def leave_part(run, count, photos):
-    """Breaks a batch off after some photos, and gives the finished lines."""
-
-    class Broken(CheapSegmenter):
-        def encode(self, path):
-            if len(self.encoded) == photos:
-                raise Killed
-            return super().encode(path)
-
-    save_photos(count)
-    with pytest.raises(Killed):
-        run(Broken())
-    return Path("a.json.part").read_bytes()
-
-
-@pytest.mark.parametrize("torn", [1, 2, 40, "half", "no end", "garbage", "nothing"])
-def test_a_torn_last_line_costs_its_photo_and_no_other(run, torn):
-    save_prompts(*[about(number) for number in range(5)])
-    part = leave_part(run, 5, 3)
-    lines = part.splitlines(keepends=True)
-    assert len(lines) == 3
-    tail = {
-        "half": lines[2][: len(lines[2]) // 2],
-        "no end": lines[2][:-1],
-        "garbage": b'\0\0\0\0\n"text"\n[1]\n{"key": []}\n{"key": [], "record": 1}\n{}\n',
-        "nothing": b"",
-    }.get(torn) or lines[2][: torn if isinstance(torn, int) else 0]
-    Path("a.json.part").write_bytes(b"".join(lines[:2]) + tail)
-    again = CheapSegmenter()
-    assert run(again)[0] == 0
-    assert again.encoded == ["002.png", "003.png", "004.png"]
-    resumed = Path("a.json").read_bytes()
-    assert run(CheapSegmenter())[0] == 0
-    assert Path("a.json").read_bytes() == resumed
-
-
-def test_after_a_torn_line_further_interruptions_lose_nothing(run):
-    save_prompts(*[about(number) for number in range(5)])
-    Path("a.json.part").write_bytes(leave_part(run, 5, 2) + b'{"key": "to')
-    leave_part(run, 5, 2)
-    last = CheapSegmenter()
-    assert run(last)[0] == 0
-    assert last.encoded == ["004.png"]
-    assert len(finished()) == 5
-
-
-def test_a_kill_after_the_coco_file_and_before_the_end_costs_nothing(run, monkeypatch):
-    def killed(self):
-        raise Killed
-
-    save_photos(3)
-    save_prompts(*[about(number) for number in range(3)])
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "remove", killed)
-        with pytest.raises(Killed):
-            run(CheapSegmenter())
-    before = Path("a.json").read_bytes()
-    again = CheapSegmenter()
-    assert run(again)[0] == 0
-    assert again.encoded == []
-    assert Path("a.json").read_bytes() == before
-    assert not Path("a.json.part").exists()
-
-
-def test_what_has_changed_since_the_interruption_is_done_again_and_nothing_else(run):
-    lines = [about(number) for number in range(8)]
-    save_prompts(*lines)
-    leave_part(run, 8, 7)
-    lines[1] = about(1, x=9)
-    lines[2] = about(2, name="other")
-    lines.insert(4, about(3, x=8))
-    Image.new("RGB", (16, 16), "white").save("photos/005.png")
-    save_prompts(*lines)
-    again = CheapSegmenter()
-    assert run(again)[0] == 0
-    assert again.encoded == ["001.png", "002.png", "003.png", "005.png", "007.png"]
-    resumed = Path("a.json").read_bytes()
-    assert run(CheapSegmenter())[0] == 0
-    assert Path("a.json").read_bytes() == resumed
-
-
-def test_masks_of_other_weights_are_not_taken_over(run):
-    save_prompts(*[about(number) for number in range(4)])
-    leave_part(run, 4, 3)
-    other = CheapSegmenter(checkpoint="other")
-    assert run(other)[0] == 0
-    assert len(other.encoded) == 4
-
-
-def test_records_of_another_version_are_not_used(run, monkeypatch):
-    save_prompts(*[about(number) for number in range(4)])
-    leave_part(run, 4, 3)
-    monkeypatch.setattr("mobilesam.cli.batch.__version__", "0")
-    again = CheapSegmenter()
-    assert run(again)[0] == 0
-    assert len(again.encoded) == 4
-
-
-def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
+def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run_batch):
     save_photos(5)
     Path("photos/002.png").write_bytes(b"not a photo")
     Path("photos/003.png").unlink()
     save_prompts(*[about(number) for number in range(5)])
-    status, said = run(CheapSegmenter())
+    status, said = run_batch(CheapSegmenter())
     assert status == 1
     first, second, last = said.splitlines()
     assert first.startswith("002.png: This file is not a photo that can be read")
@@ -335,40 +129,30 @@ def test_a_bad_photo_in_the_middle_is_named_and_the_rest_done(run):
     ],
     ids=lambda value: str(value)[:60].replace("\0", "NUL"),
 )
-def test_a_bad_line_is_named_and_the_rest_done(run, line, message):
+def test_a_bad_line_is_named_and_the_rest_done(run_batch, line, message):
     save_photos(2)
     Image.new("RGB", (16, 16)).save("secret.png")
     Path("photos/link.png").symlink_to("../secret.png")
     Path("photos/loop.png").symlink_to("loop.png")
     os.mkfifo("photos/pipe.png")
     save_prompts(about(0), line, about(1))
-    status, said = run(CheapSegmenter())
+    status, said = run_batch(CheapSegmenter())
     assert status == 1
     assert message in said
     assert said.count("\n") == 2
     assert {file: len(found) for file, found in finished().items()} == {"000.png": 1, "001.png": 1}
 
 
-def test_the_errors_of_finished_photos_are_said_again_after_an_interruption(run):
-    save_prompts(about(0), about(0, x=99), about(1))
-    leave_part(run, 2, 1)
-    again = CheapSegmenter()
-    status, said = run(again)
-    assert status == 1
-    assert said.startswith("000.png, line 2: The point (99, 5) is outside")
-    assert again.encoded == ["001.png"]
-
-
-def test_prompts_saved_by_a_windows_editor_are_read(run):
+def test_prompts_saved_by_a_windows_editor_are_read(run_batch):
     save_photos(2)
     text = "".join(json.dumps(about(number)) + "\r\n" for number in range(2))
     Path("prompts.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert run(CheapSegmenter())[0] == 0
+    assert run_batch(CheapSegmenter())[0] == 0
     assert len(finished()) == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32"])
-def test_prompts_are_decoded_by_their_byte_order_mark(run, encoding):
+def test_prompts_are_decoded_by_their_byte_order_mark(run_batch, encoding):
     """PowerShell's ">" writes UTF-16 with one."""
     save_photos(2)
     text = "".join(
@@ -376,22 +160,22 @@ def test_prompts_are_decoded_by_their_byte_order_mark(run, encoding):
     )
     mark = "\ufeff" if encoding.startswith("utf-16-") else ""
     Path("prompts.jsonl").write_bytes((mark + text).encode(encoding))
-    assert run(CheapSegmenter())[0] == 0
+    assert run_batch(CheapSegmenter())[0] == 0
     assert {name for found in finished().values() for name, _ in found} == {"Kätzchen 猫"}
 
 
-def test_damaged_utf_16_costs_only_its_line(run):
+def test_damaged_utf_16_costs_only_its_line(run_batch):
     save_photos(2)
     lines = [json.dumps(about(number)) for number in (0, 1)]
     data = "\ufeff{}\n{}\n".format(*lines).encode("utf-16-le")
     Path("prompts.jsonl").write_bytes(data + b"\x00\xd8{")
-    status, said = run(CheapSegmenter())
+    status, said = run_batch(CheapSegmenter())
     assert status == 1
     assert said.startswith("Line 3: The line is not valid JSON")
     assert len(finished()) == 2
 
 
-def test_paths_of_windows_lead_to_the_photos(run):
+def test_paths_of_windows_lead_to_the_photos(run_batch):
     save_photos(2, Path("photos"))
     Path("photos/inner").mkdir()
     Path("photos/000.png").rename("photos/inner/a b.png")
@@ -404,50 +188,28 @@ def test_paths_of_windows_lead_to_the_photos(run):
     ]
     save_prompts(*rows)
     segmenter = CheapSegmenter()
-    assert run(segmenter)[0] == 0
+    assert run_batch(segmenter)[0] == 0
     assert list(finished()) == ["inner/a b.png", "odd\\name.png"]
     assert len(segmenter.encoded) == 2
 
 
 @pytest.mark.parametrize("file", ["..\\secret.png", "a\x00\\b.png", "no\\photo.png", "\\" * 5000])
-def test_paths_of_windows_are_not_trusted_either(run, file):
+def test_paths_of_windows_are_not_trusted_either(run_batch, file):
     save_photos(1)
     Image.new("RGB", (9, 9)).save("secret.png")
     save_prompts(about(0), {**about(0), "file": file})
-    status, said = run(CheapSegmenter())
+    status, said = run_batch(CheapSegmenter())
     assert status == 1
     assert said.count("\n") == 2
     assert len(finished()) == 1
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
-def test_what_stops_the_run_keeps_the_finished_photos(run, monkeypatch, error):
-    save_photos(4)
-    save_prompts(*[about(number) for number in range(4)])
-    segmenter = CheapSegmenter()
-    predict = segmenter.predict
-
-    def fail_at_the_third(embedding, prompt):
-        if len(segmenter.encoded) == 3:
-            raise error
-        return predict(embedding, prompt)
-
-    monkeypatch.setattr(segmenter, "predict", fail_at_the_third)
-    status, said = run(segmenter)
-    assert status == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    assert "Traceback" not in said
-    assert not Path("a.json").exists()
-    again = CheapSegmenter()
-    assert run(again)[0] == 0
-    assert again.encoded == ["002.png", "003.png"]
-
-
-def test_several_photos_at_once_give_the_file_of_one_after_the_other(run, monkeypatch):
+def test_several_photos_at_once_give_the_file_of_one_after_the_other(run_batch, monkeypatch):
     """The photos begin together and end in the reverse order; one of them is missing."""
     save_photos(7)
     Path("photos/002.png").unlink()
     save_prompts(*[about(number, x=3 + number % 3) for number in range(7)])
-    one_by_one = run(CheapSegmenter())
+    one_by_one = run_batch(CheapSegmenter())
     expected = finished()
     segmenter = CheapSegmenter()
     together = threading.Barrier(3)
@@ -461,12 +223,12 @@ def test_several_photos_at_once_give_the_file_of_one_after_the_other(run, monkey
 
     monkeypatch.setattr(segmenter, "encode", encode_together)
     monkeypatch.setattr(segmenter, "photos_at_once", 3)
-    assert run(segmenter) == one_by_one
+    assert run_batch(segmenter) == one_by_one
     assert list(finished().items()) == list(expected.items())
     assert sorted(segmenter.encoded) == sorted(expected)
 
 
-def test_a_full_disk_ends_the_run_with_one_sentence(run, monkeypatch):
+def test_a_full_disk_ends_the_run_with_one_sentence(run_batch, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -475,34 +237,34 @@ def test_a_full_disk_ends_the_run_with_one_sentence(run, monkeypatch):
     segmenter = CheapSegmenter()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        status, said = run(segmenter)
+        status, said = run_batch(segmenter)
     assert status == 1
     assert "a.json.part cannot be written: No space left on device. Free some space" in said
     assert said.count("\n") == 1
     assert len(segmenter.encoded) == 1
-    assert run(CheapSegmenter())[0] == 0
+    assert run_batch(CheapSegmenter())[0] == 0
     assert len(finished()) == 4
 
 
-def test_two_runs_do_not_write_the_same_file(run):
+def test_two_runs_do_not_write_the_same_file(run_batch):
     save_photos(1)
     save_prompts(about(0))
     with Journal(Path("a.json.part")):
-        status, said = run(CheapSegmenter())
+        status, said = run_batch(CheapSegmenter())
     assert status == 1
     assert "Another process is writing" in said
-    assert run(CheapSegmenter())[0] == 0
+    assert run_batch(CheapSegmenter())[0] == 0
 
 
-def test_progress_is_shown_on_a_terminal_only(run, monkeypatch):
+def test_progress_is_shown_on_a_terminal_only(run_batch, monkeypatch):
     save_photos(3)
     Path("photos/001.png").unlink()
     save_prompts(*[about(number) for number in range(3)])
-    assert "photo/s" not in run(CheapSegmenter())[1]
+    assert "photo/s" not in run_batch(CheapSegmenter())[1]
     for options, shown in (((), True), (("--quiet",), False)):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", Terminal())
-            run(CheapSegmenter(), *options)
+            run_batch(CheapSegmenter(), *options)
             said = sys.stderr.getvalue()
         assert ("3/3" in said) is shown
         assert any(part.startswith("001.png: ") for part in re.split(r"[\r\n]", said))
