@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load_chart import draw_load
-from benchmarks.load_client import NoAnswerError, Tab, browser, component_id
+from benchmarks.load_client import NoAnswerError, Tab, canvas_id
 from benchmarks.load_photos import JsonInteractions, correct_masks, interaction_logs, photo_of
 from benchmarks.load_report import (
     ANSWERED,
@@ -58,12 +58,11 @@ class Load:
 
     async def run(self, address: str, users: int) -> float:
         """Runs so many users at once; seconds until the last one has finished."""
-        async with browser(address) as client:
-            canvas = component_id((await client.get("config")).json())
-            started = time.perf_counter()
-            tabs = [Tab(client, canvas) for _ in range(users)]
-            await asyncio.gather(*(self._run_tab(tab, number) for number, tab in enumerate(tabs)))
-            return time.perf_counter() - started
+        canvas = await canvas_id(address)
+        tabs = [Tab(address, canvas) for _ in range(users)]
+        started = time.perf_counter()
+        await asyncio.gather(*(self._run_tab(tab, number) for number, tab in enumerate(tabs)))
+        return time.perf_counter() - started
 
     async def _run_tab(self, tab: Tab, user: int) -> None:
         try:

@@ -17,36 +17,45 @@ class NoAnswerError(Exception):
     """The server did not answer as the page expects."""
 
 
-def component_id(config: dict[str, Any]) -> int:
+async def canvas_id(address: str) -> int:
     """The id of the prompt canvas in Gradio's configuration of the page."""
-    (component,) = (
-        one for one in config["components"] if one["props"].get("elem_id") == "prompt-canvas"
-    )
-    return component["id"]
+    async with _browser(address) as client:
+        components = (await client.get("config")).json()["components"]
+    named = {one["props"].get("elem_id"): one["id"] for one in components}
+    return named["prompt-canvas"]
 
 
-def browser(address: str) -> httpx.AsyncClient:
-    """A client without a limit on connections.
+def _browser(address: str) -> httpx.AsyncClient:
+    """A client that closes an idle connection before the server does, after 5 s.
 
-    It closes an idle connection before the server does, after 5 s; a browser would retry.
+    A browser would retry.
     """
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
-    return httpx.AsyncClient(base_url=address, limits=limits, timeout=REQUEST_TIMEOUT_S)
+    return httpx.AsyncClient(
+        base_url=address, limits=httpx.Limits(keepalive_expiry=2), timeout=REQUEST_TIMEOUT_S
+    )
 
 
 class Tab:
-    """A browser tab with the page."""
+    """A browser tab with the page.
 
-    def __init__(self, client: httpx.AsyncClient, canvas: int) -> None:
-        self._client = client
+    Each has connections of its own, as a browser has. One pool for all looks at every connection
+    at every request, and with 200 tabs that takes more time than the server does.
+    """
+
+    def __init__(self, address: str, canvas: int) -> None:
+        self._client = _browser(address)
         self._canvas = canvas
         self._session = uuid.uuid4().hex
         self._registered = asyncio.Event()
         self._heartbeat = asyncio.create_task(self._keep_alive())
 
+    async def load(self) -> None:
+        """Loads the page's HTML."""
+        await self._get("")
+
     async def ready(self) -> None:
         """Loads the page's HTML; returns once the server has registered the tab."""
-        await self._get("")
+        await self.load()
         registered = asyncio.create_task(self._registered.wait())
         await asyncio.wait({registered, self._heartbeat}, return_when=asyncio.FIRST_COMPLETED)
         if not registered.done():
@@ -74,6 +83,7 @@ class Tab:
         """Closes the tab: its connections end, which the server notices."""
         self._heartbeat.cancel()
         await asyncio.gather(self._heartbeat, return_exceptions=True)
+        await self._client.aclose()
 
     async def _keep_alive(self) -> None:
         path = f"gradio_api/heartbeat/{self._session}"

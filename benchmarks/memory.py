@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load_chart import draw_memory
-from benchmarks.load_client import NoAnswerError, Tab, browser, component_id
+from benchmarks.load_client import NoAnswerError, Tab, canvas_id
 from benchmarks.load_photos import interaction_logs, photo_of
 from benchmarks.machine import machine, processor_and_cores, resident_mb
 from benchmarks.serving import MODEL_IS_LOADED, ServedApp, own_folder, served_app
@@ -41,24 +41,23 @@ async def visit(app: ServedApp, photos: int) -> list[Held]:
     """Runs all users; the memory of the process after each one, and at rest."""
     course: list[Held] = []
     finished = itertools.count(1)
-    async with browser(app.address) as client:
-        canvas = component_id((await client.get("config")).json())
+    canvas = await canvas_id(app.address)
 
-        async def run_users(numbers: Iterator[int]) -> None:
-            for number in numbers:
-                tab = Tab(client, canvas)
-                try:
-                    await tab.ready()
-                    await _work(tab, number)
-                finally:
-                    await tab.close()
-                course.append({"photos": next(finished), **now_held(app)})
+    async def run_users(numbers: Iterator[int]) -> None:
+        for number in numbers:
+            tab = Tab(app.address, canvas)
+            try:
+                await tab.ready()
+                await _work(tab, number)
+            finally:
+                await tab.close()
+            course.append({"photos": next(finished), **now_held(app)})
 
-        for begin, end in ((0, min(SETTLED_AT, photos)), (SETTLED_AT, photos)):
-            numbers = iter(range(begin, end))
-            await asyncio.gather(*(run_users(numbers) for _ in range(AT_ONCE)))
-            course.append({"photos": end, "at_rest": True, **held_at_rest(app)})
-            print(course[-1], flush=True)
+    for begin, end in ((0, min(SETTLED_AT, photos)), (SETTLED_AT, photos)):
+        numbers = iter(range(begin, end))
+        await asyncio.gather(*(run_users(numbers) for _ in range(AT_ONCE)))
+        course.append({"photos": end, "at_rest": True, **held_at_rest(app)})
+        print(course[-1], flush=True)
     return course
 
 

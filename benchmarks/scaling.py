@@ -10,15 +10,11 @@ the service times with one visitor; `--check` and `--grow` scale them to the mac
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import math
-import os
-import re
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.load_report import percentile
+from benchmarks.service_times import Service, read_service, save_service
 from benchmarks.simulation import Cores, Process, Queue, Resume, Simulation, Wait
 
 HERE = Path(__file__).parent
@@ -43,71 +40,6 @@ STEPS = (
 )
 """Visitors and machines of `--grow`."""
 SIMULATED = 10  # of many machines that have nothing to do with each other
-
-
-@dataclass(frozen=True)
-class Service:
-    """What requests cost, in seconds of one core.
-
-    Attributes:
-        page_s: the event loop's work for a page.
-        request_s: for every other request.
-        client_s: the load driver's work for a request, on the same machine.
-        click_s: a click, in one of several threads.
-        click_spread: standard deviation of the logarithm of a click's work.
-        beside_encode: how many times longer a click takes beside an encode, for reasons other than
-            its share of the cores, such as memory bandwidth.
-        encode_s: an encode alone on the machine, from the start to the end.
-        first_encode_s: the first one of a process, which has no memory yet that it can use again.
-        encode_cores: how many cores it keeps busy.
-        cores: of a machine.
-    """
-
-    page_s: float = 0.02
-    request_s: float = 0.0025
-    client_s: float = 0.0025
-    click_s: float = 0.06
-    click_spread: float = 0.25
-    beside_encode: float = 1.4
-    encode_s: float = 1.2
-    first_encode_s: float = 1.5
-    encode_cores: float = 2.0
-    cores: int = 2
-
-    @classmethod
-    def of_load(cls, measured: Service, rows: Sequence[dict[str, Any]]) -> Service:
-        """`measured`, on the machine of a load.json, whose first rows are of 1 and of few visitors.
-
-        What depends on others at work is fitted to the second row: the encode, and the median and
-        the spread of a click beside one. All further rows are predicted.
-        """
-        one, few = rows[0], rows[1]
-        click = measured.click_s + measured.request_s + measured.client_s
-        factor = one["click_p50_ms"] / 1000 / click
-        names = ("request_s", "client_s", "click_s")
-        scaled = {name: factor * getattr(measured, name) for name in names}
-        page_s = max(one["page_p99_s"] - scaled["client_s"], 0)
-        first_s = one["open_p50_s"] - 2 * (scaled["request_s"] + scaled["client_s"])
-        service = replace(measured, **scaled, page_s=page_s, first_encode_s=first_s)
-        for _ in range(6):
-            for name, figure, bounds in (
-                ("encode_s", "open_p95_s", (0.2 * first_s, 1.5 * first_s)),
-                ("click_spread", "click_p95_ms", (0.0, 1.5)),
-                ("beside_encode", "click_p50_ms", (1.0, 4.0)),
-            ):
-                service = service._fitted(name, figure, bounds, few)
-        return service
-
-    def _fitted(
-        self, name: str, figure: str, bounds: tuple[float, float], row: dict[str, Any]
-    ) -> Service:
-        """With the value within the bounds for which a figure is that of the row."""
-        low, high = bounds
-        for _ in range(10):
-            middle = (low + high) / 2
-            simulated = load_course(replace(self, **{name: middle}), row["users"]).row()
-            low, high = (low, middle) if simulated[figure] > row[figure] else (middle, high)
-        return replace(self, **{name: (low + high) / 2})
 
 
 class Redis:
@@ -433,70 +365,40 @@ def growth_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def measured_service(photos: int = 6, clicks: int = 60) -> Service:
-    """Service times of the real app with one visitor, by the processor time of both processes."""
-    from benchmarks.load_client import Tab, browser, component_id
-    from benchmarks.load_photos import interaction_logs, photo_of
-    from benchmarks.serving import MODEL_IS_LOADED, ServedApp, own_folder, served_app
+def fitted_to_load(measured: Service, rows: Sequence[dict[str, Any]]) -> Service:
+    """`measured`, on the machine of a load.json, whose first rows are of 1 and of few visitors.
 
-    def server_s(app: ServedApp) -> float:
-        status = Path(f"/proc/{app.process_id}/stat").read_text().rpartition(")")[2].split()
-        return (int(status[11]) + int(status[12])) / os.sysconf("SC_CLK_TCK")  # user and system
-
-    async def visit(app: ServedApp) -> dict[str, float]:
-        async with browser(app.address) as client:
-            tab = Tab(client, component_id((await client.get("config")).json()))
-            await tab.ready()
-            costs: dict[str, float] = {}
-
-            async def cost(name: str, times: int, call: Callable[[int], Any]) -> list[Any]:
-                before, own = server_s(app), time.process_time()
-                replies = [await call(number) for number in range(times)]
-                costs[name] = (server_s(app) - before) / times
-                costs[f"{name}_client"] = (time.process_time() - own) / times
-                return replies
-
-            async def opened(number: int) -> str:
-                return (await tab.open("photo.jpg", photo_of(number)))["token"]
-
-            token = await opened(photos)
-            await cost("page", clicks, lambda _: client.get(""))
-            await cost("request", clicks, lambda _: tab.call("model_info", {}))
-            tokens = await cost("open", photos, opened)
-            logs = interaction_logs(0)
-
-            async def click(number: int) -> None:
-                query = {"token": tokens[number % photos], "side": 1024}
-                log = logs[number // photos % len(logs)]
-                await tab.call("segment", {**query, "interactions": log})
-
-            await tab.call("segment", {"token": token, "interactions": logs[0]})
-            await cost("click", clicks, click)
-            await tab.close()
-            return costs
-
-    with own_folder() as environment, served_app(environment=environment) as app:
-        app.seconds_to_page()
-        app.seconds_to_line(MODEL_IS_LOADED)
-        costs = asyncio.run(visit(app))
-        work = r"what=open outcome=ok wait_ms=\d+ work_ms=(\d+)"
-        encodes = [int(found[1]) / 1000 for line in app.lines if (found := re.search(work, line))]
-    return Service(
-        page_s=costs["page"],
-        request_s=costs["request"],
-        client_s=costs["click_client"],
-        click_s=costs["click"] - costs["request"],
-        encode_s=min(encodes),
-        first_encode_s=encodes[0],
-    )
+    What depends on others at work is fitted to the second row: the encode, and the median and
+    the spread of a click beside one. All further rows are predicted.
+    """
+    one, few = rows[0], rows[1]
+    click = measured.click_s + measured.request_s + measured.client_s
+    factor = one["click_p50_ms"] / 1000 / click
+    names = ("request_s", "client_s", "click_s")
+    scaled = {name: factor * getattr(measured, name) for name in names}
+    page_s = max(one["page_p99_s"] - scaled["client_s"], 0)
+    first_s = one["open_p50_s"] - 2 * (scaled["request_s"] + scaled["client_s"])
+    service = replace(measured, **scaled, page_s=page_s, first_encode_s=first_s)
+    for _ in range(6):
+        for name, figure, bounds in (
+            ("encode_s", "open_p95_s", (0.2 * first_s, 1.5 * first_s)),
+            ("click_spread", "click_p95_ms", (0.0, 1.5)),
+            ("beside_encode", "click_p50_ms", (1.0, 4.0)),
+        ):
+            service = _with_fitted(service, name, figure, bounds, few)
+    return service
 
 
-def read_service(path: Path) -> Service:
-    """The service times of `--measure`; the defaults if there are none."""
-    if not path.exists():
-        return Service()
-    found = json.loads(path.read_text(encoding="utf-8"))["service"]
-    return Service(**{one.name: found[one.name] for one in fields(Service)})
+def _with_fitted(
+    service: Service, name: str, figure: str, bounds: tuple[float, float], row: dict[str, Any]
+) -> Service:
+    """With the value within the bounds for which a figure is that of the row."""
+    low, high = bounds
+    for _ in range(10):
+        middle = (low + high) / 2
+        simulated = load_course(replace(service, **{name: middle}), row["users"]).row()
+        low, high = (low, middle) if simulated[figure] > row[figure] else (middle, high)
+    return replace(service, **{name: (low + high) / 2})
 
 
 def main() -> None:
@@ -515,14 +417,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.measure:
-        from benchmarks.machine import machine
-
-        report = {"machine": machine(), "service": asdict(measured_service())}
-        SERVICE.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        save_service(SERVICE)
     service = read_service(SERVICE)
     if arguments.check:
         rows = json.loads(arguments.check.read_text(encoding="utf-8"))["rows"]
-        service = Service.of_load(service, rows)
+        service = fitted_to_load(service, rows)
         print(errors_table(rows, check(service, rows)))
     print(service)
     if arguments.grow:

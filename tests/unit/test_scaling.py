@@ -11,11 +11,12 @@ from benchmarks.scaling import (
     CLICK_THREADS,
     CLICKS_PER_PHOTO,
     THINK_S,
-    Service,
     check,
+    fitted_to_load,
     grown,
     load_course,
 )
+from benchmarks.service_times import Service
 from benchmarks.simulation import Cores, Queue, Simulation
 
 pytestmark = pytest.mark.slow
@@ -160,7 +161,7 @@ def test_the_machine_of_a_load_test_is_found_from_its_first_rows():
     slow = replace(EXACT, page_s=0.04, **doubled, **beside)
     users = [{"users": 1}, {"users": 10}, {"users": 30}]
     rows = [{**row, "page_p99_s": 0.05} for row in check(slow, users)]
-    found = Service.of_load(EXACT, rows)
+    found = fitted_to_load(EXACT, rows)
     assert found.click_s == pytest.approx(slow.click_s, rel=0.01)
     assert found.encode_s == pytest.approx(slow.encode_s, rel=0.03)
     assert found.beside_encode == pytest.approx(slow.beside_encode, rel=0.1)
