@@ -144,6 +144,26 @@ def test_a_name_can_be_changed_but_not_be_empty(two):
     assert names(two) == ["red disc", "Object 2"]
 
 
+def test_a_double_click_on_a_name_selects_it_and_no_candidate_that_comes_under_the_pointer(two):
+    name = row(two, 0).locator("input")
+    box = name.bounding_box()
+    x, y = box["x"] + 20, box["y"] + box["height"] / 2
+    two.page.mouse.click(x, y)
+    two.wait_for("() => document.querySelector('.sam-candidate[aria-pressed=true]')")
+    chosen = two.pressed()
+    # Where the row was there is something else now; the candidates come as near as it takes.
+    candidate = two.candidates().nth((chosen[0] + 1) % 3).bounding_box()
+    two.page.mouse.move(candidate["x"] + 5, candidate["y"] + 5)
+    two.page.mouse.down(click_count=2)
+    two.page.mouse.up(click_count=2)
+    two.settle()
+    assert two.pressed() == chosen
+    two.page.keyboard.type("Ball")
+    assert name.input_value() == "Ball"
+    two.candidates().nth((chosen[0] + 1) % 3).click()
+    assert two.pressed() != chosen
+
+
 def test_a_hidden_object_is_not_drawn_but_downloaded(two):
     row(two, 0).locator(".sam-eye").click()
     assert not is_drawn(two, LEFT)

@@ -63,8 +63,29 @@ function updateRow({row, swatch, name, iou, eye, remove}, item, isActive) {
   Object.assign(remove, {title: 'Delete', ariaLabel: 'Delete ' + item.name});
 }
 
+/** The first click on a row edits the object, whose candidates move the list: the second click of a double click then lies on
+ * something else, such as a candidate. It does nothing there, and selects the name if that was clicked.
+ * @param {HTMLElement} list @param {HTMLElement} root */
+function ignoreDoubleClicksElsewhere(list, root) {
+  let pressed = /** @type {HTMLElement | null} */ (null);  // by the first click
+  const isElsewhere = (/** @type {MouseEvent} */ {detail, target}) => {
+    const row = pressed?.closest('li');
+    return detail > 1 && Boolean(row && list.contains(row) && !row.contains(/** @type {Node} */ (target)));
+  };
+
+  root.addEventListener('mousedown', (event) => {
+    if (!isElsewhere(event)) pressed = /** @type {HTMLElement} */ (event.target);
+    else event.preventDefault();      // the focus stays
+  }, {capture: true});
+  root.addEventListener('click', (event) => {
+    if (!isElsewhere(event)) return;
+    event.stopPropagation();
+    if (pressed instanceof HTMLInputElement) pressed.select();
+  }, {capture: true});
+}
+
 /** @param {Page} page @param {Actions} actions */
-export function createObjectList({refs, store, limits}, actions) {
+export function createObjectList({root, refs, store, limits}, actions) {
   const rows = /** @type {Map<number, Row>} */ (new Map());
 
   /** Deletes an object; the focus within its row moves to its neighbour instead of the top of the page. @param {number} id */
@@ -122,6 +143,7 @@ export function createObjectList({refs, store, limits}, actions) {
     if (state.objects !== previous.objects || state.exclusive !== previous.exclusive) show(state);
     if (!wasListed || state.activeId !== previous.activeId || state.interactions !== previous.interactions) reveal(state.activeId);
   });
+  ignoreDoubleClicksElsewhere(refs.objectList, root);
   // The list gives room to the candidates as they come.
   new ResizeObserver(() => reveal(store.get().activeId)).observe(refs.objectList);
 
