@@ -1,5 +1,6 @@
 """Small objects: zoomed in, a click is answered from the part of the photo that shows."""
 
+from itertools import count
 from unittest.mock import ANY
 
 import numpy as np
@@ -14,12 +15,15 @@ from tests.serving import RED, YELLOW, Disc, draw, iou
 WIDTH, HEIGHT = 1500, 1000
 SMALL, BESIDE = Disc(1100, 300, 9), Disc(1160, 330, 9, YELLOW)
 SAVED_MS = 400
+NUMBERS = count()
 
 
 @pytest.fixture
 def demo(empty_demo, tmp_path):
     """A tab of its own with a large photo of two small discs, zoomed in on them."""
-    draw(WIDTH, HEIGHT, [SMALL, BESIDE]).save(tmp_path / "small.png")
+    photo = draw(WIDTH, HEIGHT, [SMALL, BESIDE])
+    photo.putpixel((0, 0), (next(NUMBERS), 0, 0))  # the server has crops of no other test
+    photo.save(tmp_path / "small.png")
     empty_demo.open(tmp_path / "small.png")
     empty_demo.wait_for_model()
     empty_demo.fill_stage()
