@@ -1,6 +1,7 @@
 """Gradio's Blocks around the page component and the HTTP endpoints."""
 
 import logging
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -37,24 +38,41 @@ _FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second lon
 
 
 class DemoBlocks(gr.Blocks):
-    """Blocks whose failed events reply with a sentence and log no messages.
+    """Blocks that keep nothing of an event, and whose failed events reply with a sentence.
 
-    Gradio would print the error of an event to standard error, including what the client sent.
+    Gradio would keep the arguments and the results of a session's last event, for each of
+    `state_session_capacity` sessions, and every call of an endpoint is a session. It would also
+    print the error of an event to standard error, including what the client sent.
     """
 
     async def process_api(
         self, block_fn: Any, inputs: list[Any] | None, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        """Handles one event; arguments that are missing at the end are null."""
+        """Handles one event without its session; arguments that are missing at the end are null."""
         given = list(inputs or [])
         missing = [None] * (len(block_fn.inputs) - len(given))
         try:
-            return await super().process_api(block_fn, given + missing, *args, **kwargs)
+            return await super().process_api(
+                block_fn, given + missing, *args, **{**kwargs, "state": None}
+            )
         except Exception as error:
             if isinstance(error, gr.Error) and not error.print_exception:
-                raise
-            log_failure("Event", error)
-        raise gr.Error(NOT_UNDERSTOOD, print_exception=False)
+                sentence = str(error.message)
+            else:
+                log_failure("Event", error)
+                sentence = NOT_UNDERSTOOD
+            _clear_frames(error)
+        raise gr.Error(sentence, print_exception=False)
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Forgets the variables of the frames in which an error and its causes were raised.
+
+    They hold what the client sent, and would until the next full garbage collection.
+    """
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def build_demo(

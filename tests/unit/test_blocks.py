@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
+import weakref
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from pathlib import Path
@@ -214,7 +216,57 @@ def test_arguments_that_are_missing_at_the_end_are_null():
             inputs = [gr.Number(), gr.Number(), gr.JSON()]
             gr.Button().click(lambda *args: got.append(args), inputs, None)
         for values in calls:
-            await demo.process_api(demo.fns[0], values, None)
+            await demo.process_api(demo.fns[0], values)
 
     run_async(call([1, 2], [1, 2, {"a": 3}]))
     assert got == [(1, 2, None), (1, 2, {"a": 3})]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_an_event_is_kept_for_its_session(fails):
+    """Every call of an endpoint is a session of its own, and Gradio keeps 1,000 of them."""
+
+    def echo(value: object) -> object:
+        if fails:
+            raise gr.Error("No.", print_exception=False)
+        return value
+
+    async def run() -> str:
+        demo = DemoBlocks(analytics_enabled=False)
+        with demo:
+            gr.Button().click(echo, [gr.JSON()], gr.JSON(), api_name="run", queue=False)
+        app = App.create_app(demo)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            body = {"data": [{"a": SECRET}], "session_hash": "new"}
+            response = await client.post("gradio_api/run/run", json=body)
+            assert (response.status_code, SECRET in response.text) == (
+                (500, False) if fails else (200, True)
+            )
+        (session,) = app.state_holder.session_data.values()
+        return str(session.config_values)
+
+    assert SECRET not in run_async(run())
+
+
+def test_the_variables_of_a_failed_event_are_forgotten_at_once():
+    class Sent:
+        """What a client sent."""
+
+    sent = []
+
+    def fail_with_a_cause(_image: object) -> None:
+        value = Sent()
+        sent.append(weakref.ref(value))
+        try:
+            raise KeyError(value)
+        except KeyError:
+            raise gr.Error("No.", print_exception=False) from ValueError("of another function")
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert run_event(fail_with_a_cause, [None]).status_code == 500
+        assert sent[0]() is None
+    finally:
+        gc.enable()
