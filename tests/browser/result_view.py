@@ -10,7 +10,7 @@ from tests.serving import YELLOW, Disc, draw
 
 LARGE, SMALL = Disc(500, 450, 300), Disc(1300, 300, 150, YELLOW)
 WIDTH, HEIGHT = 1700, 900
-MOVES_APART_MS = 700  # moves that follow sooner are undone together
+MOVES_APART_MS = 700  # turns of the wheel that follow sooner are undone together
 
 
 def save_large(path):
@@ -74,3 +74,9 @@ def pull(demo, dx, dy):
     demo.page.mouse.move(x + dx * scale, y + dy * scale, steps=4)
     demo.page.mouse.up()
     demo.page.wait_for_timeout(MOVES_APART_MS)
+
+
+def red_centre(demo):
+    """The middle of the object in the saved result, whose background is white: (x, y)."""
+    rows, columns = np.nonzero(save(demo)[1][..., 1] < 200)
+    return columns.mean(), rows.mean()

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.result_view import HEIGHT, LARGE, WIDTH, on, pull, save, show_result, wait_full
+from tests.browser.result_view import (
+    HEIGHT,
+    LARGE,
+    WIDTH,
+    on,
+    pull,
+    red_centre,
+    save,
+    show_result,
+    wait_full,
+)
 from tests.serving import BLUE, LEFT, draw
 
 TURN_4_TIMES = """(view) => {
@@ -43,12 +53,6 @@ def test_the_object_moves_and_scales_on_another_background(result):
     assert abs(columns.mean() - 830) < 5
     on(result, "none")  # where it was in the photo
     assert save(result)[1][LARGE.y, LARGE.x - 290, 3] == 255
-
-
-def red_centre(demo):
-    """The middle of the object in the saved result, whose background is white: (x, y)."""
-    rows, columns = np.nonzero(save(demo)[1][..., 1] < 200)
-    return columns.mean(), rows.mean()
 
 
 def test_moves_are_undone_and_done_again_and_the_mask_stays(result):

@@ -29,7 +29,7 @@ test('one finger moves, two scale', () => {
   send('pointermove', 15, TOUCH);
   send('pointerdown', 35, SECOND);
   send('pointermove', 55, SECOND);
-  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1}, {x: 10, y: 0, factor: 2}]);
+  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1, isFirst: true}, {x: 10, y: 0, factor: 2, isFirst: false}]);
 });
 
 test('a hand that touches while the pen moves something does not scale it', () => {
@@ -37,7 +37,7 @@ test('a hand that touches while the pen moves something does not scale it', () =
   send('pointerdown', 90, TOUCH);
   send('pointermove', 15, PEN);
   send('pointermove', 95, TOUCH);
-  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1}]);
+  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1, isFirst: true}]);
 });
 
 test('the pen takes over from a hand that came first', () => {
@@ -45,5 +45,5 @@ test('the pen takes over from a hand that came first', () => {
   send('pointerdown', 10, PEN);
   send('pointermove', 95, TOUCH);
   send('pointermove', 15, PEN);
-  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1}]);
+  assert.deepEqual(moves, [{x: 5, y: 0, factor: 1, isFirst: true}]);
 });

@@ -171,21 +171,38 @@ test('a hidden object is not drawn and exported all the same; the active one can
   assert.ok(objects.active.visible);
 });
 
-test('a deleted object comes back to its place, once', () => {
+test('a deleted object comes back to its place', () => {
   makeTwo();
-  assert.equal(objects.remove(idOf('Object 1')).name, 'Object 1');
+  const {item, restore} = objects.remove(idOf('Object 1'));
+  assert.equal(item.name, 'Object 1');
   assert.deepEqual(names(), ['Object 2']);
-  objects.restoreRemoved();
-  objects.restoreRemoved();
+  restore();
   assert.deepEqual(names(), ['Object 1', 'Object 2']);
   assert.equal(objects.remove(12345), null);
+});
+
+test('objects that were deleted one after the other come back to their places', () => {
+  makeTwo();
+  const first = objects.remove(idOf('Object 1')), second = objects.remove(idOf('Object 2'));
+  second.restore();
+  first.restore();
+  assert.deepEqual(names(), ['Object 1', 'Object 2']);
+});
+
+test('a name and its colour can be taken back; nothing changes by the same name or an empty one', () => {
+  makeTwo();
+  const [{name, colour}] = objects.items, id = idOf(name);
+  const undo = objects.rename(id, 'cat');
+  assert.deepEqual(names(), ['cat', 'Object 2']);
+  undo();
+  assert.deepEqual([objects.items[0].name, objects.items[0].colour], [name, colour]);
+  assert.deepEqual([objects.rename(id, ' '), objects.rename(id, name), objects.rename(12345, 'x')], [null, null, null]);
 });
 
 test('restoring a deleted object leaves the edited one as it is', () => {
   makeTwo();
   objects.edit(idOf('Object 2'));
-  objects.remove(idOf('Object 1'));
-  objects.restoreRemoved();
+  objects.remove(idOf('Object 1')).restore();
   assert.deepEqual(names(), ['Object 1', 'Object 2']);
   assert.equal(objects.active.reply.rle, RIGHT);
   assert.deepEqual(xs(), [2]);
@@ -193,11 +210,11 @@ test('restoring a deleted object leaves the edited one as it is', () => {
 
 test('the active object can be deleted and restored with its interactions', () => {
   click(1, LEFT);
-  objects.remove(objects.active.id);
+  const {restore} = objects.remove(objects.active.id);
   assert.deepEqual([names(), undoStack.interactions], [[], []]);
   click(2, RIGHT);
   assert.deepEqual(names(), ['Object 2']);
-  objects.restoreRemoved();
+  restore();
   assert.deepEqual(names(), ['Object 1', 'Object 2']);
   objects.edit(idOf('Object 1'));
   assert.deepEqual(xs(), [1]);
@@ -317,7 +334,6 @@ test('another photo has no objects, no interactions and no overlap rule', () => 
   objects.remove(idOf('Object 1'));
   objects.reset();
   assert.deepEqual([objects.items, undoStack.interactions, objects.exclusive], [[], [], null]);
-  objects.restoreRemoved();
   click(1);
   assert.deepEqual(names(), ['Object 1']);
 });

@@ -23,7 +23,7 @@ import {createEverything} from './panels/everything.js';
 import {createKeptWork} from './panels/kept_work.js';
 import {createObjectsPanel} from './panels/objects.js';
 import {createOpening} from './panels/opening.js';
-import {createPage, isUndoNote} from './panels/page.js';
+import {createPage} from './panels/page.js';
 import {createPhotoSet} from './panels/photo_set.js';
 import {createPhotoStrip} from './panels/photo_strip.js';
 import {createResult} from './panels/result.js';
@@ -95,7 +95,7 @@ function createParts(page, call) {
   /** Another photo replaces the open one, or null. @param {Photo | null} photo */
   function leavePhoto(photo) {
     kept.leave();
-    store.set({photo, isRemoving: false, note: null});
+    store.set({photo, isRemoving: false, note: null, acts: []});
     everything.reset();
     panel.objects.reset();
   }
@@ -129,7 +129,7 @@ function createParts(page, call) {
 
 /** @param {Page} page @param {Parts} parts */
 function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads, panel, everything, opening, photoSet, classes, dataSet, annotations}) {
-  const {store, refs, actOnNote} = page;
+  const {store, refs, actOnNote, undoAct} = page;
   const view = createResultView(page, {
     fetchCutout: downloads.cutout, objectsQuery: () => ({objects: panel.objects.exported, exclusive: panel.objects.exclusive}),
   });
@@ -171,8 +171,7 @@ function createCommands(page, {editor: {stage, undoStack, ...editor}, downloads,
     ...view.commands, ...createSharing(page, view.makePicture, saveBlob).commands,
     'next': (/** @type {Event} */ event) => (
       store.get().isOpening ? opening.afterClick(() => panel.commands.next(event)) : panel.commands.next(event)),
-    'undo': () => (store.get().isOpening ? opening.unclick()
-      : isUndoNote(store.get()) ? actOnNote() : view.undo() || undoStack.undo()),
+    'undo': () => (store.get().isOpening ? opening.unclick() : view.undo() || undoAct() || undoStack.undo()),
     'redo': () => view.redo() || undoStack.redo(),
     'note-undo': actOnNote, 'dismiss': () => store.set({alert: null}), escape,
     'delete': () => store.get().view === 'select' && (editor.removeMarker() || panel.removeActive()),

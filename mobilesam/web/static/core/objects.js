@@ -41,7 +41,7 @@ export const isNamed = (name) => !DEFAULT_NAME.test(name);
 export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, classColour = () => null, defaultClass = () => ''}) {
   let items = /** @type {PhotoObject[]} */ ([]);
   let lastId = 0;
-  let removed = /** @type {{item: PhotoObject, index: number} | null} */ (null);
+  let removed = /** @type {PhotoObject | null} */ (null);  // the last one, which may come back
   let exclusive = /** @type {Exclusive} */ (null);
   let clean = true;             // of new objects
   let active = create();
@@ -50,9 +50,9 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
 
   const find = (/** @type {number} */ id) => items.find((item) => item.id === id);
 
-  /** Appends a new object. Its name and colour are not those of another one or of the removed one, which may come back. */
+  /** Appends a new object. Its name and colour are not those of another one or of the removed one. */
   function create(/** @type {Partial<PhotoObject>} */ given = {}) {
-    const others = removed ? [...items, removed.item] : items;
+    const others = removed ? [...items, removed] : items;
     const numbers = others.map(({name}) => Number(DEFAULT_NAME.exec(name)?.[1] ?? 0));
     const uses = PALETTE.map((colour) => others.filter((item) => item.colour === colour).length);
     const item = {
@@ -157,12 +157,18 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
       activate(item);
       onChange();
     },
-    /** Renames an object; an empty name changes nothing. @type {(id: number, name: string) => void} */
+    /** Renames an object. Returns what takes that back; null where nothing changes, as by an empty name.
+     * @type {(id: number, name: string) => (() => void) | null} */
     rename(id, name) {
       const item = find(id);
-      if (!item) return;
+      if (!item) return null;
+      const former = {name: item.name, colour: item.colour};
       setName(item, name.trim());
       onChange();
+      return item.name === former.name ? null : () => {
+        Object.assign(item, former);
+        onChange();
+      };
     },
     /** Gives all objects the colours of their classes. */
     recolour() {
@@ -181,23 +187,21 @@ export function createObjects({undoStack, maxObjects, onShow, onChange, onFull, 
       item.visible = !item.visible;
       onChange();
     },
-    /** Deletes an object; `restoreRemoved` brings it back. @param {number} id */
+    /** Deletes an object. Returns it, and what brings it back to its place. @param {number} id */
     remove(id) {
       const item = find(id);
       if (!item) return null;
       const index = items.indexOf(item);
       if (item === active) leave();  // saves its undo stack
       items = items.filter((other) => other !== item);
-      removed = {item, index};
+      removed = item;
       if (item === active) activate(create());
       onChange();
-      return item;
-    },
-    restoreRemoved() {
-      if (!removed) return;
-      items = [...items.slice(0, removed.index), removed.item, ...items.slice(removed.index)];
-      removed = null;
-      onChange();
+      return {item, restore() {
+        items = [...items.slice(0, index), item, ...items.slice(index)];
+        if (removed === item) removed = null;
+        onChange();
+      }};
     },
     /** Adds masks of the photo's own size as objects. Returns what removes those that are not edited, or null where
      * there is no room. */

@@ -1,10 +1,10 @@
 // The buttons that act on the photo and the mask, and the keyboard shortcuts.
 /** @import {Stage} from '../canvas/stage.js' */
 /** @import {Page} from './page.js' */
+import {lastAct} from '../core/acts.js';
 import {hasMask} from '../core/objects.js';
 import {isForInputMethod, shortcutOf} from '../core/shortcuts.js';
 import {MAX_ZOOM} from '../core/viewport.js';
-import {isUndoNote} from './page.js';
 import {hasResult} from './result_view.js';
 
 /** @typedef {Record<string, (argument?: any) => unknown>} Commands */
@@ -26,7 +26,7 @@ function showButtons(/** @type {Page} */ {refs, store, buttons}) {
     const hasObjects = state.objects.some(hasMask), isAny = isMask || hasObjects;
     const isKept = isMask && state.objects.some(({id, original}) => id === state.activeId && original);
     applyAll({
-      'undo': (state.view === 'result' ? state.canUndoMove : state.canUndo) || isUndoNote(state), 'redo': state.canRedo,
+      'undo': (state.view === 'result' ? state.canUndoMove : state.canUndo) || lastAct(state) !== null, 'redo': state.canRedo,
       'clear': state.interactions.length > 0, 'next': isMask, 'view-result': hasResult(state),
       'merge': isKept && state.objects.length > 1, 'subtract': isKept && state.objects.length > 1, 'split': isKept,
       'cutout': isAny, 'mask': isAny, 'copy': isAny, 'save-all': hasObjects, 'load-masks': state.photo !== null,

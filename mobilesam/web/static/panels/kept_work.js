@@ -81,7 +81,7 @@ export function createKeptWork({store, warn}, {workStore, capture, restore}) {
     const kept = await workStore.work(key);
     if (!kept || kept.writer === writer || kept.savedAt <= savedAt || openKey !== key) return;
     savedAt = kept.savedAt;
-    store.set({note: null});    // it offers to undo what is no longer there
+    store.set({note: null, acts: []});    // of what is no longer there
     restore(kept.work);
   }
 

@@ -5,8 +5,8 @@ import {formatIou, hasMask, predictedIou} from '../core/objects.js';
 import {isForInputMethod} from '../core/shortcuts.js';
 import {element} from './page.js';
 
-/** @typedef {Pick<Objects, 'edit' | 'rename' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
- *   & {leaveName: () => void}} Actions */
+/** @typedef {Pick<Objects, 'edit' | 'toggle'> & Record<'remove' | 'highlight', (id: number) => void>
+ *   & {rename: (id: number, name: string) => void, leaveName: () => void}} Actions */
 /** @typedef {ReturnType<typeof createRow>} Row */
 
 const EYE = '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2"'

@@ -13,7 +13,7 @@ const NAME_IT = 'Name it';       // the button of a note
  *   classes: {use: (name: string) => void, colour: (name: string) => string | null, readonly next: string},
  *   onChange: () => void}} options */
 export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, downloads, classes, onChange}) {
-  const {refs, store, limits, fail, tell} = page;
+  const {refs, store, limits, fail, tell, did} = page;
 
   function changed() {
     const {items, active, exclusive, clean, drawn} = objects;
@@ -30,7 +30,8 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
 
   function rename(/** @type {number} */ id, /** @type {string} */ name) {
     classes.use(name);
-    objects.rename(id, name);
+    const undo = objects.rename(id, name);
+    if (undo) did(undo);
   }
 
   function edit(/** @type {number} */ id) {
@@ -46,15 +47,15 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
       refs.marks.focus({preventScroll: true});
     },
     remove(id) {
-      const item = objects.remove(id);
-      if (item) tell(`Deleted ${quoted(item.name)}.`, objects.restoreRemoved);
+      const removed = objects.remove(id);
+      if (removed) did(removed.restore, {text: `Deleted ${quoted(removed.item.name)}.`});
     },
   });
 
   function add(/** @type {{rle: Rle, predicted_iou: number | null, name?: string}[]} */ masks, verb = 'kept') {
     masks.forEach(({name}) => classes.use(name ?? ''));
     const undo = objects.add(masks);
-    if (undo) tell(`${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`, undo);
+    if (undo) did(undo, {text: `${masks.length} ${masks.length === 1 ? 'object was' : 'objects were'} ${verb}.`});
     return undo !== null;
   }
 
@@ -69,8 +70,6 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
     const {photo} = store.get();
     return photo && imagePoint && isInside(imagePoint, photo) ? objects.at(imagePoint, photo) : null;
   }
-
-  let combineNote = /** @type {PageState['note']} */ (null);   // whose Undo belongs to the object that is edited
 
   /** The masks that an operation on objects gives, at the photo's own size; null if it failed.
    * @type {(operation: string, items: PhotoObject[]) => Promise<Rle[] | null>} */
@@ -97,12 +96,11 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
     if (!rles || objects.active !== active) return;
     undoStack.replace([{type: 'mask', rle: rles[0]}]);
     if (combining === 'subtract') return;
-    objects.remove(id);
-    tell(`${quoted(other.name)} was merged into ${quoted(active.name)}.`, () => {
+    const removed = objects.remove(id), text = `${quoted(other.name)} was merged into ${quoted(active.name)}.`;
+    did(() => {
       undoStack.undo();
-      objects.restoreRemoved();
-    });
-    combineNote = store.get().note;
+      removed?.restore();
+    }, {text, objectId: active.id});
   }
 
   /** Makes an object of each separate part. */
@@ -113,11 +111,10 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
     const undoAdd = objects.add(others);
     if (!undoAdd) return;
     undoStack.replace([{type: 'mask', rle: first.rle}]);
-    tell(`${quoted(active.name)} was split into ${rles.length} objects.`, () => {
+    did(() => {
       undoAdd();
       undoStack.undo();
-    });
-    combineNote = store.get().note;
+    }, {text: `${quoted(active.name)} was split into ${rles.length} objects.`, objectId: active.id});
   }
 
   /** Gives the object that is edited, or else the last one, a class. @param {string} name */
@@ -134,22 +131,25 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
 
   /** Keeps the active object, and lets a user with a keyboard name it. @param {Event} [event] */
   function next(event) {
-    const isTouch = !store.get().hasHover || /** @type {PointerEvent} */ (event)?.pointerType === 'touch';
+    const isTouch = !(event instanceof KeyboardEvent)
+      && (!store.get().hasHover || /** @type {PointerEvent} */ (event)?.pointerType === 'touch');
     requests.whenAnswered(() => {
       const kept = objects.active;
       objects.next();
       if (objects.active === kept) return;
       store.set({isRemoving: false});   // another object begins with a point on it
-      if (!isTouch) {
-        list.focusName(kept.id);
-        if (refs.note.hidden) tell('', () => edit(kept.id));    // else Undo does what the note offers
-        return;
-      }
-      tell(`Kept as ${quoted(kept.name)}.`, () => {
-        store.set({isSheetOpen: true});
-        list.focusName(kept.id);
-      }, NAME_IT);
+      did(() => edit(kept.id));
+      if (isTouch) tell(`Kept as ${quoted(kept.name)}.`, () => nameIt(kept.id), NAME_IT);
+      else nameIt(kept.id);
     });
+  }
+
+  /** Lets the user type the name of an object, on a phone in the sheet. @param {number} id */
+  function nameIt(id) {
+    list.focusName(id);
+    if (refs.objectList.contains(document.activeElement)) return;
+    store.set({isSheetOpen: true});
+    list.focusName(id);
   }
 
   /** Deletes the object that is edited. */
@@ -158,8 +158,7 @@ export function createObjectsPanel(page, {undoStack, stage, requests}, {ask, dow
     if (objects.items.some(({id}) => id === activeId)) list.remove(activeId);
   }
 
-  store.subscribe(({combining, note, isSheetOpen, interactions, photo, activeId}, previous) => {
-    if (note && note === combineNote && activeId !== previous.activeId) store.set({note: null});
+  store.subscribe(({combining, note, isSheetOpen, interactions, photo}, previous) => {
     if (note?.label === NAME_IT && (isSheetOpen || interactions !== note.interactions)) store.set({note: null});
     if (combining && (interactions !== previous.interactions || photo !== previous.photo)) store.set({combining: null, note: null});
   });

@@ -1,4 +1,6 @@
 // What the panels share: the elements and the state of the page, and messages to the user.
+/** @import {Act} from '../core/acts.js' */
+import {actsFor, lastAct, withAct} from '../core/acts.js';
 import {PALETTE} from '../core/palette.js';
 import {createStore} from '../core/store.js';
 
@@ -21,6 +23,7 @@ const initialState = {
   slowText: '',                 // a mask that is late
   alert: /** @type {{text: string, kind: 'error' | 'note', isWarning?: boolean} | null} */ (null),
   note: /** @type {{text: string, label: string, act: () => void, interactions: Interaction[]} | null} */ (null),
+  acts: /** @type {Act[]} */ ([]),                              // that Undo takes back
   tool: /** @type {ToolName} */ ('click'),
   isRemoving: false,            // whether taps and strokes exclude
   isSheetOpen: false,           // on phones
@@ -49,10 +52,6 @@ const initialState = {
   hovered: /** @type {GeneratedMask | null} */ (null),
 };
 /** @typedef {Readonly<typeof initialState>} PageState */
-
-/** Whether Undo does what the note offers: unless users have clicked since the note appeared. */
-export const isUndoNote = (/** @type {PageState} */ {note, interactions, canUndo}) => (
-  note?.label === 'Undo' && (note.interactions === interactions || !canUndo));
 
 /** @type {(root: HTMLElement) => Refs} */
 function findRefs(root) {
@@ -115,11 +114,10 @@ function showMessages(/** @type {Page} */ {refs, store}) {
     }
     if (note !== previous.note) {
       clearTimeout(noteTimer);
-      refs.note.hidden = !note?.text;
+      refs.note.hidden = !note;
       refs.noteText.textContent = note?.text ?? '';
       refs.noteUndo.textContent = note?.label ?? '';
-      // Undo still undoes what it told of.
-      if (note) noteTimer = setTimeout(() => { refs.note.hidden = true; }, NOTE_MS);
+      if (note) noteTimer = setTimeout(() => store.set({note: null}), NOTE_MS);
     }
   });
 }
@@ -140,9 +138,29 @@ export function createPage(root, {limits, examples}) {
     clearAlert() { if (!store.get().alert?.isWarning) store.set({alert: null}); },
     warn(/** @type {string} */ text) { store.set({alert: {text, kind: 'error', isWarning: true}, failureCount: store.get().failureCount + 1}); },
     setBusy(/** @type {string} */ busyText) { store.set({busyText}); },
-    /** Shows a note with a button, or without words offers only Undo. @param {string} text @param {() => void} act */
-    tell(text, act, label = 'Undo') {
+    /** Shows a note with a button. @param {string} text @param {() => void} act @param {string} label */
+    tell(text, act, label) {
       store.set({note: {text, label, act, interactions: store.get().interactions}});
+    },
+    /** Lets Undo take back what was just done; a note with words offers that too. With `objectId` only while that object is
+     * edited. @param {() => void} undo @param {{text?: string, objectId?: number}} [options] */
+    did(undo, {text, objectId} = {}) {
+      const act = {undo, interactions: store.get().interactions, objectId};
+      store.set({acts: withAct(store.get().acts, act)});
+      if (text) page.tell(text, () => page.takeBack(act), 'Undo');
+    },
+    /** Takes an act back, unless that has been done. @param {Act} act */
+    takeBack(act) {
+      const {acts, note} = store.get();
+      if (!acts.includes(act)) return;
+      store.set({acts: acts.filter((other) => other !== act), note: note?.label === 'Undo' ? null : note});
+      act.undo();
+    },
+    /** Takes the last act back; false if something else was done after it. */
+    undoAct() {
+      const act = lastAct(store.get());
+      if (act) page.takeBack(act);
+      return act !== null;
     },
     actOnNote() {
       const {note} = store.get();
@@ -150,6 +168,10 @@ export function createPage(root, {limits, examples}) {
       note?.act();
     },
   };
+  store.subscribe(({acts, activeId, note}, previous) => {
+    const counting = activeId === previous.activeId ? acts : actsFor(acts, activeId);
+    if (counting.length < acts.length) store.set({acts: counting, note: note?.label === 'Undo' ? null : note});
+  });
   reflect(page);
   showMessages(page);
   return page;

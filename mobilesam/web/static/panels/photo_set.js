@@ -22,7 +22,7 @@ const PHOTO_NOT_KEPT = 'The browser has no room for all photos. Your objects are
  *   thumbnail: (file: Blob) => Promise<Blob | null>, cancel: () => void, close: () => void,
  *   open: (file: File, options: {key: string, workOf: () => Promise<ObjectsSnapshot | null>, click?: Point}) => Promise<boolean | null>,
  *   prepare: (file: File) => void}} options */
-export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
+export function createPhotoSet({store, limits, fail, warn, did, setBusy}, {
   kept, photoStore, contentKey, thumbnail, cancel, close, open, prepare,
 }) {
   let shows = 0;                // the newest photo to show wins
@@ -139,10 +139,10 @@ export function createPhotoSet({store, limits, fail, warn, tell, setBusy}, {
       if (next) await choose(next.key);
       else close();
     }
-    tell(`${quoted(removed.name)} was removed from the set.`, () => {
+    did(() => {
       const now = store.get().photos;
       if (!now.some((photo) => photo.key === key)) setPhotos([...now.slice(0, index), removed, ...now.slice(index)]);
-    });
+    }, {text: `${quoted(removed.name)} was removed from the set.`});
   }
 
   function toggleDone() {

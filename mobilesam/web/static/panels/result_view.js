@@ -1,4 +1,5 @@
 // The result in the place of the photo: the cut-out on a background, next to the photo if users want to compare.
+/** @import {Act} from '../core/acts.js' */
 /** @import {Page, PageState} from './page.js' */
 /** @import {Background, Cutout} from './compositing.js' */
 import {clearCanvas, contextOf, resize} from '../canvas/canvas2d.js';
@@ -12,7 +13,7 @@ import {composed, displayed, framedPhoto, previewCutout, wholeOf} from './compos
 import {makeDraggable} from './sharing.js';
 
 const DISPLAY_SIDE = 1600;      // of what shows; the file has the photo's own size
-const PAUSE_MS = 600;           // moves with a shorter pause between them are undone together
+const PAUSE_MS = 600;           // turns of the wheel with a shorter pause between them are undone together, as a drag is
 const STEP = 0.01, LARGE_STEP = 0.1;    // of an arrow key, as shares of the photo's longest side
 const TOO_LARGE = 'This browser cannot make a picture of that size. Crop it to the object, or download the cut-out.';
 
@@ -50,7 +51,8 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   let chosen = /** @type {ImageBitmap | null} */ (null);
   let isCropped = false, isComparing = false, wantsAll = false;
   let movedAt = -Infinity;
-  let openedWith = store.get().interactions;               // when the result was opened
+  let openedWith = store.get();                            // the state when the result was opened
+  let actBefore = /** @type {Act | undefined} */ (undefined);      // the last one before the last move
   let cutout = /** @type {Cutout | null} */ (null);
   let ready = /** @type {CutoutFile | null} */ (null);     // at the photo's own size
 
@@ -150,22 +152,25 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
     setBackground('picture');
   }
 
-  function place(/** @type {Placement} */ next) {
-    const now = performance.now(), isSame = now - movedAt < PAUSE_MS;
+  /** @param {Placement} next @param {boolean} [isFirst] of a drag */
+  function place(next, isFirst) {
+    const now = performance.now(), isSame = isFirst === undefined ? now - movedAt < PAUSE_MS : !isFirst;
     movedAt = now;
+    actBefore = store.get().acts.at(-1);
     placements[isSame ? 'amend' : 'replace'](next);
   }
 
-  /** @param {{x?: number, y?: number, factor?: number}} by x and y in pixels of the photo */
-  function move(by) {
+  /** @param {{x?: number, y?: number, factor?: number}} by x and y in pixels of the photo @param {boolean} [isFirst] of a drag */
+  function move(by, isFirst) {
     const {photo} = store.get(), bounds = cutout?.bounds;
-    if (photo && bounds) place(moved(placements.current, bounds, photo, by));
+    if (photo && bounds) place(moved(placements.current, bounds, photo, by), isFirst);
   }
 
   /** Undoes the last move; what was done before the result was opened stays. False: the last change is one of the mask. */
   function undo() {
-    const {view: shown, interactions} = store.get();
-    if (shown !== 'result' || (!placements.canUndo && interactions !== openedWith)) return false;
+    const {view: shown, interactions, acts} = store.get(), act = acts.at(-1);
+    if (shown !== 'result') return false;
+    if (placements.canUndo ? act !== actBefore : interactions !== openedWith.interactions || act !== openedWith.acts.at(-1)) return false;
     movedAt = -Infinity;
     placements.undo();
     return true;
@@ -213,7 +218,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   function open() {
     if (!hasResult(store.get()) || store.get().isOpening) return;
-    openedWith = store.get().interactions;
+    openedWith = store.get();
     store.set({view: 'result'});
     view.focus({preventScroll: true});
   }
@@ -240,9 +245,9 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   view.addEventListener('pointermove', (event) => {
     if (isComparing && view.hasPointerCapture(event.pointerId)) followSlider(event);
   });
-  listenToMoves(view, isMovable, ({x, y, factor}) => {
+  listenToMoves(view, isMovable, ({x, y, factor, isFirst}) => {
     const {photo} = store.get(), scale = (photo?.width ?? 0) / view.clientWidth;
-    move({x: x * scale, y: y * scale, factor});
+    move({x: x * scale, y: y * scale, factor}, isFirst);
   });
   view.addEventListener('keydown', (event) => {
     const {photo} = store.get(), directions = /** @type {Record<string, [number, number]>} */ (
