@@ -9,6 +9,15 @@ from tests.browser.object_list import names, press_next, row
 from tests.serving import LEFT, Disc, draw
 
 WIDTHS = (310, 320, 330)
+REPLACE_SETS = """async (record) => {
+  const settled = (request) => new Promise((resolve) => {
+    request.onsuccess = () => resolve(request.result);
+  });
+  const database = await settled(indexedDB.open('mobilesam'));
+  const table = database.transaction('tabs', 'readwrite').objectStore('tabs');
+  for (const key of await settled(table.getAllKeys())) await settled(table.put(record, key));
+  database.close();
+}"""
 
 
 @pytest.fixture
@@ -136,6 +145,18 @@ def test_a_photo_is_marked_as_done_and_stays_so(three):
     assert [progress for _, progress, _ in strip(three)] == ["done", "untouched", "untouched"]
     three.page.keyboard.press("f")
     assert strip(three)[0][1] == "untouched"
+
+
+@pytest.mark.parametrize(
+    "record", [{}, [], 5, {"photos": 5}, {"photos": [None, 1, {"key": 2}]}], ids=str
+)
+def test_a_damaged_record_of_the_set_is_as_none(three, record):
+    three.page.wait_for_timeout(400)
+    three.page.evaluate(REPLACE_SETS, record)
+    three.reload()
+    three.settle()
+    assert three.complaints == []
+    assert strip(three) == []
 
 
 def test_a_reload_brings_back_the_set_and_the_open_photo(three):

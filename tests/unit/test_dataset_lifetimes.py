@@ -75,6 +75,18 @@ def test_data_sets_without_photos_keep_no_one_from_exporting(ask, monkeypatch):
     assert "Too many data sets" in ask("two", format="yolo", photos=["a"])["error"]
 
 
+def test_data_sets_that_were_silent_for_a_while_keep_no_one_from_exporting(ask, monkeypatch):
+    monkeypatch.setattr(dataset_sessions, "MAX_OPEN", 2)
+    first, second = (begin(functools.partial(ask, f"tab {n}")) for n in range(2))
+    for dataset in (second, first):
+        assert ask(dataset=dataset, n=0, photo=sent())["ok"]
+    assert "Too many data sets" in ask("two", format="yolo", photos=["a"])["error"]
+    monkeypatch.setattr(dataset_sessions, "YIELD_S", 0.0)
+    assert ask("two", format="yolo", photos=["a"])["ok"]
+    assert GONE in ask(dataset=second, n=1, photo=sent())["error"]  # silent for longest
+    assert ask(dataset=first, n=1, photo=sent())["ok"]
+
+
 def test_a_third_data_set_takes_the_place_of_the_first_finished_one_of_its_tab(ask, folder):
     for count in range(1, 4):
         dataset = begin(ask)

@@ -34,6 +34,7 @@ MAX_ALL_BYTES = 3000 * MEGA  # of all data sets, also finished ones until they a
 MAX_OPEN = 64
 MAX_PER_TAB = 2  # finished ones included
 SILENCE_S = 10 * 60.0  # how long an id is kept without a call that succeeds
+YIELD_S = 60.0  # and where MAX_OPEN are being written
 _CPU_BUDGET_S = 30.0  # of CPU time for one photo
 
 _GONE = "The server no longer has this data set. Export it again."
@@ -195,10 +196,10 @@ class DatasetSessions:
         """Adds a data set, in place of the oldest one of its tab if that has too many.
 
         If all tabs have too many, it takes the place of the one that was silent for longest among
-        those without photos.
+        those without photos and those that were silent for YIELD_S.
 
         Raises:
-            BusyError: too many with photos are being written. The data set is closed.
+            BusyError: too many are being written at this moment. The data set is closed.
         """
         try:
             with self._lock:
@@ -241,10 +242,13 @@ class DatasetSessions:
         kept = [one for one in self._datasets.values() if one not in excess]
         if sum(not one.is_finished for one in kept) < MAX_OPEN:
             return excess
-        without_photos = [one for one in kept if not one.is_finished and one.is_empty]
-        if not without_photos:
+        silent = time.monotonic() - YIELD_S
+        idle = [
+            one for one in kept if not one.is_finished and (one.is_empty or one.used_at < silent)
+        ]
+        if not idle:
             raise BusyError("Too many data sets are being written. Try again in a few minutes.")
-        return [*excess, min(without_photos, key=lambda one: one.used_at)]
+        return [*excess, min(idle, key=lambda one: one.used_at)]
 
     def _close(self, datasets: Iterable[DatasetSession]) -> None:
         for dataset in datasets:

@@ -204,8 +204,9 @@ export function createPhotoSet({store, limits, fail, warn, did, setBusy}, {
     async load() {
       await photoStore.removeOld();
       const saved = await photoStore.loadSet();
-      if (!saved || store.get().photos.length) return;
-      const photos = await Promise.all(saved.photos.map(async ({key, name}) => {
+      if (!Array.isArray(saved?.photos) || store.get().photos.length) return;
+      const named = saved.photos.filter((photo) => typeof photo?.key === 'string' && typeof photo.name === 'string');
+      const photos = await Promise.all(named.map(async ({key, name}) => {
         const [photo, work] = await Promise.all([photoStore.photo(key), kept.work(key)]);
         return {
           key, name, file: photo?.file ?? null, thumbnail: photo?.thumbnail ?? null, count: work?.count ?? 0, isDone: work?.isDone ?? false,
