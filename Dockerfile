@@ -1,4 +1,4 @@
-# The demo on a CPU, for a user without rights: docker build -t mobilesam .
+# The demo on a CPU, as an unprivileged user: docker build -t mobilesam .
 FROM python:3.12-slim-bookworm
 
 ENV PIP_NO_CACHE_DIR=1 \

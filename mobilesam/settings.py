@@ -41,6 +41,7 @@ class Settings:
         metrics: whether `/metrics` is served.
         preview: whether pages may decode masks themselves, for previews and quick answers.
         frame_ancestors: the origins whose pages may embed the demo, separated by spaces, or `*`.
+        port: where the page is served; None for the first free one from 7860.
         limits: the largest photo that is accepted.
     """
 
@@ -53,11 +54,12 @@ class Settings:
     metrics: bool = False
     preview: bool = True
     frame_ancestors: str = FRAME_ANCESTORS
+    port: int | None = None
     limits: ImageLimits = ImageLimits()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
-        """Reads the MOBILESAM_* variables; MobileSamError if one has an invalid value."""
+        """Reads MOBILESAM_* and GRADIO_SERVER_PORT; MobileSamError if a value is invalid."""
         return cls(
             weights=env.get("MOBILESAM_WEIGHTS") or None,
             device=env.get("MOBILESAM_DEVICE") or None,
@@ -68,11 +70,19 @@ class Settings:
             metrics=_choice(env, "MOBILESAM_METRICS", ("0", "1")) == "1",
             preview=_choice(env, "MOBILESAM_PREVIEW", ("1", "0")) == "1",
             frame_ancestors=_origins(env, "MOBILESAM_FRAME_ANCESTORS", cls.frame_ancestors),
+            port=_port(env, "GRADIO_SERVER_PORT"),
             limits=ImageLimits(
                 max_bytes=_megas(env, "MOBILESAM_MAX_UPLOAD_MB", ImageLimits.max_bytes),
                 max_pixels=_megas(env, "MOBILESAM_MAX_MEGAPIXELS", ImageLimits.max_pixels),
             ),
         )
+
+
+def parse_port(text: str) -> int:
+    """The number of a port; ValueError with a sentence if the text is none."""
+    if text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535:
+        return int(text)
+    raise ValueError(f"{text!r} is not a port from 1 to 65535")
 
 
 def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
@@ -92,6 +102,14 @@ def _origins(env: Mapping[str, str], name: str, default: str) -> str:
             f"not {text!r}."
         )
     return text
+
+
+def _port(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    try:
+        return parse_port(text) if text else None
+    except ValueError as error:
+        raise MobileSamError(f"{name}: {error}.") from None
 
 
 def _megas(env: Mapping[str, str], name: str, default: int) -> int:

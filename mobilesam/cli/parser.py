@@ -17,6 +17,7 @@ from mobilesam.cli.training_parser import (
     add_evaluate,
     add_finetune,
 )
+from mobilesam.settings import parse_port
 
 EVERYTHING_OPTIONS = {
     "points_per_side": "prompt the model at a grid of N x N points, 1 to 64; more points find "
@@ -116,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("segment", "segment one object in a photo", _SEGMENT_EXAMPLES, _add_segment),
         ("everything", "segment all objects in a photo", _EVERYTHING_EXAMPLES, _add_everything),
         ("batch", "segment a folder of photos and save one file", _BATCH_EXAMPLES, _add_batch),
-        ("distill", "train a small model to answer as a large one", DISTILL_EXAMPLES, add_distill),
+        ("distill", "train a small model to imitate a large one", DISTILL_EXAMPLES, add_distill),
         ("finetune", "train the model on your annotations", FINETUNE_EXAMPLES, add_finetune),
         ("evaluate", "measure a model on annotated photos", EVALUATE_EXAMPLES, add_evaluate),
         ("serve", "start the web page", f"example:\n  {PROGRAM} serve --port 8080", _add_serve),
@@ -218,7 +219,7 @@ def _add_batch(add: Add) -> None:
         metavar="TRAIN,VAL,TEST",
         help="three shares, such as 0.8,0.2,0 (default: all photos are for training)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="another seed, another split (default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the random split (default: 0)")
     add("--photos", action="store_true", help="copy the photos into the data set")
     add(
         "--ray",
@@ -286,6 +287,7 @@ def _numbers(form: str, unit: str, example: str, text: str) -> tuple[float, ...]
 
 
 def _port(text: str) -> int:
-    if text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    try:
+        return parse_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -20,7 +20,7 @@ _GPU_WORKERS = 4
 
 
 def distill(args: Namespace) -> int:
-    """`distill`: trains a small model to answer as a large one."""
+    """`distill`: trains a small model to imitate a large one."""
     out = checked_output(args.out, ".safetensors", args.photos)
     with training_session():
         from mobilesam.model.weights import resolve_weights

@@ -137,7 +137,8 @@ def parse_document(data: bytes | str, max_bytes: int = MAX_DOCUMENT_BYTES) -> ob
         return json.loads(content)
     except (ValueError, RecursionError):
         raise AnnotationError(
-            "This file is not JSON that can be read. Open a COCO or labelme JSON file."
+            "This file is not JSON that can be read. "
+            "Open a COCO or labelme JSON file, YOLO labels, or a ZIP of them."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Distillation: a small model learns to answer as a large one, by a scheme of arXiv 2306.14289.
+"""Distillation: a small model learns to imitate a large one, by a scheme of arXiv 2306.14289.
 
 - decoupled: the image encoder learns the teacher's image embeddings; no mask is decoded.
 - semi-coupled: the image encoder learns the teacher's masks through the teacher's frozen decoder.

@@ -74,7 +74,7 @@ def serve_page(
         try:
             demo.launch(
                 server_name=host,
-                server_port=port,
+                server_port=port or settings.port,  # Gradio would go on to the next free one
                 mcp_server=mcp,
                 prevent_thread_lock=True,
                 quiet=True,  # the log has the address, and public links are not offered

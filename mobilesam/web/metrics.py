@@ -28,7 +28,7 @@ def metrics_route(
     """
     try:
         import prometheus_client
-        from prometheus_client.core import GaugeMetricFamily
+        from prometheus_client import core
         from prometheus_client.registry import Collector
     except ImportError as error:
         raise MobileSamError(
@@ -64,20 +64,23 @@ def metrics_route(
                 times["work"].labels(request.name, request.outcome).observe(request.work_s)
                 times["wait"].labels(request.name).observe(request.wait_s)
 
-    class Gauges(Collector):
+    class Present(Collector):
         """What is true now: read when Prometheus asks."""
 
         def collect(self) -> Iterator[Any]:
-            for name, text, labelled in _gauges(model, handlers, queues):
-                family = GaugeMetricFamily(
-                    f"mobilesam_{name}", text, labels=["queue"] if "queue" in name else []
-                )
-                for label, value in labelled:
+            for name, text, values in _gauges(model, handlers, queues):
+                labels = ["queue"] if "queue" in name else []
+                family = core.GaugeMetricFamily(f"mobilesam_{name}", text, labels=labels)
+                for label, value in values:
                     family.add_metric([label] if label else [], value)
                 yield family
+            yield from (
+                core.CounterMetricFamily(f"mobilesam_{name}", text, value=count)
+                for name, text, count in _counters(model)
+            )
 
     request_log.logger.addHandler(Measure())
-    registry.register(Gauges())
+    registry.register(Present())
     model.add_done_callback(measure_encodes)
 
     async def metrics(_request: Request) -> Response:
@@ -97,14 +100,21 @@ def _gauges(
     pending = [(name, queue.pending) for name, queue in vars(queues).items()]
     yield "queue_pending", "Work that runs or waits.", pending
     if is_ready:
-        segmenter = model.result()
-        cache = segmenter.cache_info()
-        yield "cache_hits", "Embeddings that were found in memory.", [("", cache.hits)]
-        yield "cache_misses", "Embeddings that were not in memory.", [("", cache.misses)]
+        cache = model.result().cache_info()
         yield "cache_entries", "Embeddings in memory.", [("", cache.entries)]
         yield "cache_bytes", "Size of the cache in memory.", [("", cache.bytes)]
-        if shared := segmenter.shared_cache_info():
-            yield "shared_cache_hits", "Embeddings found in the shared cache.", [("", shared.hits)]
-            yield "shared_cache_misses", "Embeddings not found there.", [("", shared.misses)]
-            yield "shared_cache_errors", "Errors of the shared cache.", [("", shared.errors)]
+        if shared := model.result().shared_cache_info():
             yield "shared_cache_answers", "Whether it answers.", [("", shared.answers)]
+
+
+def _counters(model: Future["mobilesam.Segmenter"]) -> Iterator[tuple[str, str, int]]:
+    """Name, text and count since the start of the process; `_total` is appended to the names."""
+    if not model.done() or model.exception():
+        return
+    cache = model.result().cache_info()
+    yield "cache_hits", "Embeddings that were found in memory.", cache.hits
+    yield "cache_misses", "Embeddings that were not in memory.", cache.misses
+    if shared := model.result().shared_cache_info():
+        yield "shared_cache_hits", "Embeddings found in the shared cache.", shared.hits
+        yield "shared_cache_misses", "Embeddings not found there.", shared.misses
+        yield "shared_cache_errors", "Errors of the shared cache.", shared.errors

@@ -206,6 +206,22 @@ def test_a_class_list_from_a_file_decides_the_ids(three, name, content):
     assert [one["category_id"] for one in document["annotations"]] == [3, 1, 3, 1]
 
 
+def test_what_was_saved_is_in_sight_in_a_low_window(three):
+    three.page.set_viewport_size({"width": 1280, "height": 500})
+    open_dialog(three)
+    three.part("set-format").select_option("yolo")
+    three.part("set").evaluate("(dialog) => dialog.scrollTo(0, 0)")
+    with three.page.expect_download():
+        three.page.locator("[data-do=set-export]").evaluate("(button) => button.click()")
+    three.wait_for(
+        "() => /^Saved/.test(document.querySelector('[data-part=set-progress]').innerText)"
+    )
+    text = three.part("set-progress").bounding_box()
+    dialog = three.part("set").bounding_box()
+    assert dialog["y"] <= text["y"]
+    assert text["y"] + text["height"] <= dialog["y"] + dialog["height"]
+
+
 def test_the_class_list_survives_a_reload(three):
     three.wait_for(_ARE_OPTIONS_KEPT, "7")
     three.reload()

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tests.browser.driver import VIEWPORT, Demo, Gate
-from tests.browser.object_list import edit, names, press_next
+from tests.browser.object_list import edit, names, press_next, row
 from tests.serving import LEFT, RIGHT, draw, iou
 
 EMBEDDING, WEIGHTS = "**/decoder/embedding", "**/decoder/weights/*"
 WORKER, CLIENT = "**/io/decoder_worker.js", "**/io/local_decoder.js"
 PATIENCE_MS = 60_000  # the tests' machine may be busy
+PREVIEWED_MS = 500  # longer than a preview takes
 GROUND = (150, 185)
 POINT = {"type": "point", "x": LEFT.x, "y": LEFT.y, "label": 1}
 SAVE_DATA = "Object.defineProperty(navigator, 'connection', {value: {saveData: true}});"
@@ -160,6 +161,15 @@ def test_a_click_shows_a_mask_at_once_and_the_servers_takes_its_place(hovering):
     hovering.wait_settled()
     assert np.count_nonzero(hovering.mask() != local) <= 3
     assert hovering.interactions() == [[POINT]]
+
+
+def test_nothing_is_previewed_where_the_crosshair_was_when_it_is_gone(hovering):
+    hovering.click(LEFT.centre)
+    for key in ("n", "Enter"):  # the crosshair shows where the photo has the focus again
+        hovering.page.keyboard.press(key)
+    row(hovering, 0).locator(".sam-remove").click()
+    hovering.page.wait_for_timeout(PREVIEWED_MS)
+    assert hovering.data("next") == "no"
 
 
 def test_an_object_is_kept_and_named_before_the_server_has_answered(hovering):

@@ -64,6 +64,7 @@ class Page:
         self.events: list[str] = []
         self.models: list[Future[Segmenter]] = []
         self.error: Exception | None = None
+        self.options: dict[str, object] = {}
 
     def build(self, _handlers: object, model: Future[Segmenter], *_: object) -> Page:
         self.models.append(model)
@@ -73,6 +74,7 @@ class Page:
         assert options["quiet"]
         assert options["prevent_thread_lock"]
         self.events.append("launched")
+        self.options = options
         if self.error:
             raise self.error
 
@@ -144,6 +146,15 @@ def test_a_port_that_is_taken_gets_a_sentence(page: Page) -> None:
     with pytest.raises(MobileSamError, match="Choose a free port"):
         serve_page()
     assert page.events == ["launched"]
+
+
+def test_the_port_of_the_environment_is_fixed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio would look for a free one from there on, and a proxy would reach another program."""
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "7971")
+    serve_page()
+    assert page.options["server_port"] == 7971
+    serve_page(port=80)
+    assert page.options["server_port"] == 80
 
 
 def test_a_missing_package_of_the_mcp_server_gets_a_sentence(page: Page) -> None:

@@ -87,7 +87,7 @@ def test_queues_photos_and_the_cache_are_what_they_are_now(read, queues, segment
     [future.result() for future in waiting]
     assert values["mobilesam_queue_pending", "photos"] == 3
     assert values["mobilesam_cache_entries",] == 1
-    assert values["mobilesam_cache_hits",] == 1
+    assert values["mobilesam_cache_hits_total",] == 1
     assert values["mobilesam_cache_bytes",] == segmenter.cache_info().bytes
     assert values["mobilesam_ready",] == 1
     assert read()["mobilesam_queue_pending", "photos"] == 0
@@ -107,7 +107,7 @@ def test_the_shared_cache_is_counted_apart(read, segmenter, monkeypatch):
     told = SharedCacheInfo(hits=3, misses=4, errors=5, answers=True)
     monkeypatch.setattr(segmenter, "shared_cache_info", lambda: told)
     values = read()
-    names = ("hits", "misses", "errors", "answers")
+    names = ("hits_total", "misses_total", "errors_total", "answers")
     assert [values[f"mobilesam_shared_cache_{name}",] for name in names] == [3, 4, 5, 1]
 
 

@@ -22,6 +22,7 @@ def test_empty_variables_count_as_unset():
         "MOBILESAM_MCP",
         "MOBILESAM_PREVIEW",
         "MOBILESAM_FRAME_ANCESTORS",
+        "GRADIO_SERVER_PORT",
     )
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
 
@@ -39,6 +40,7 @@ def test_every_variable_is_read():
         "MOBILESAM_METRICS": "1",
         "MOBILESAM_PREVIEW": "0",
         "MOBILESAM_FRAME_ANCESTORS": "https://example.org  http://*.example.org:8080",
+        "GRADIO_SERVER_PORT": "8080",
     }
     assert Settings.from_env(env) == Settings(
         weights="bundled",
@@ -50,8 +52,15 @@ def test_every_variable_is_read():
         metrics=True,
         preview=False,
         frame_ancestors="https://example.org http://*.example.org:8080",
+        port=8080,
         limits=ImageLimits(max_bytes=2_500_000, max_pixels=12_000_000),
     )
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "80.0", "http", "²", "1" * 5000])
+def test_what_is_no_port_is_refused(text):
+    with pytest.raises(MobileSamError, match=r"GRADIO_SERVER_PORT: .* is not a port from 1"):
+        Settings.from_env({"GRADIO_SERVER_PORT": text})
 
 
 def test_an_unknown_precision_is_refused_with_the_choices():

@@ -140,16 +140,20 @@ export function createStage(refs, {tool, displaySide, onView}) {
     if (marks.title !== title) marks.title = title;
   }
 
-  const crosshair = createCrosshair(viewport, gestures, hover, drawMarks);
+  const crosshair = createCrosshair(viewport, gestures, hover, showTarget);
 
   /** The imagePoint under the crosshair or the pointer; null where there is neither. */
   const target = () => crosshair.imagePoint ?? (pointer && viewport.toImage(pointer));
 
-  function follow(/** @type {Point | null} */ screenPoint) {
-    pointer = screenPoint;
+  function showTarget() {
     if (!viewport.isReady) return;
     hover(target());
     drawMarks();
+  }
+
+  function follow(/** @type {Point | null} */ screenPoint) {
+    pointer = screenPoint;
+    showTarget();
   }
 
   listenToGestures(marks, viewport, gestures, {

@@ -63,6 +63,7 @@ export function createDataSet({refs, store, fail}, {
   function setRunning(/** @type {boolean} */ isRunning, text = '') {
     refs.set.dataset.running = isRunning ? 'yes' : 'no';
     refs.setProgress.textContent = text;
+    if (text) refs.setProgress.scrollIntoView({block: 'nearest'});       // in a low window
   }
 
   async function run() {

@@ -104,7 +104,7 @@ export function createSources({refs, limits, examples, fail}, fetchExample, {dro
     canvas.toBlob((blob) => blob && onFiles([named(blob, 'camera')]), 'image/jpeg', 0.95);
   }
 
-  refs.limits.textContent = `JPEG, PNG, WebP, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
+  refs.limits.textContent = `JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF, up to ${limits.max_mb} MB and ${limits.max_megapixels} megapixels`;
   refs.first.src = new URL('../first.webp', import.meta.url).href;
   /** @type {(example: Example, click?: Point) => Promise<void>} */
   const openExample = (example, click) => fetchExample(example).then((file) => onFiles([file], click),
