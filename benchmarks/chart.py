@@ -52,10 +52,11 @@ class Pen:
         self._draw = ImageDraw.Draw(self.picture)
 
     def text(self, x: float, y: float, text: str, size: int, colour: str, anchor: str) -> float:
-        """Writes; returns where the text ends."""
+        """Writes, with a margin that hides lines behind; returns where the text ends."""
         font = ImageFont.load_default(size * DRAWN_SCALE)
         at = (x * DRAWN_SCALE, y * DRAWN_SCALE)
-        self._draw.text(at, text, fill=colour, font=font, anchor=anchor)
+        margin = {"stroke_width": 3 * DRAWN_SCALE, "stroke_fill": "white"}
+        self._draw.text(at, text, fill=colour, font=font, anchor=anchor, **margin)
         return self._draw.textbbox(at, text, font=font, anchor=anchor)[2] / DRAWN_SCALE
 
     def bar(self, x: float, y: float, end: float, colour: str) -> None:
@@ -112,15 +113,9 @@ def _group(pen: Pen, rows: Sequence[Figure], top: float) -> float:
     longest = max(row.median for row in bars)
     start = MARGIN + LABEL
     bottom = top + STEP * len(bars) - (STEP - BAR)
-    for index, row in enumerate(bars):
-        y = top + index * STEP
-        ours = row.contender in OURS
-        pen.text(MARGIN, y + BAR / 2, NAMES[row.contender], 14, INK if ours else FAINT, "lm")
-        end = start + PLOT * row.median / longest
-        pen.bar(start, y, end, COLOURS[row.contender])
-        end = pen.text(end + 8, y + BAR / 2, duration(row.median), 14, INK, "lm")
-        if ours:
-            pen.text(end + 12, y + BAR / 2, f"{row.ratio:.1f} x as fast", 14, "#1e6fff", "lm")
+    ends = [start + PLOT * row.median / longest for row in bars]
+    for index, (row, end) in enumerate(zip(bars, ends, strict=True)):
+        pen.bar(start, top + index * STEP, end, COLOURS[row.contender])
     for row in rows:
         if row.contender.startswith("floor"):
             x = start + PLOT * row.median / longest
@@ -129,4 +124,10 @@ def _group(pen: Pen, rows: Sequence[Figure], top: float) -> float:
             # float32 takes longer, so that its label is on the right of its line.
             shift, anchor = (4, "lm") if precision == "float32" else (-4, "rm")
             pen.text(x + shift, top - 12, f"{precision} {duration(row.median)}", 12, FLOOR, anchor)
+    for index, (row, end) in enumerate(zip(bars, ends, strict=True)):
+        y, ours = top + index * STEP + BAR / 2, row.contender in OURS
+        pen.text(MARGIN, y, NAMES[row.contender], 14, INK if ours else FAINT, "lm")
+        end = pen.text(end + 8, y, duration(row.median), 14, INK, "lm")
+        if ours:
+            pen.text(end + 12, y, f"{row.ratio:.1f} x as fast", 14, "#1e6fff", "lm")
     return bottom
