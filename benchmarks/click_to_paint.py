@@ -74,7 +74,8 @@ class Wire:
 def measure(page: Page, photo: Path, clicks: int) -> dict[str, object]:
     """Clicks on a photo of the page and reports medians over the clicks.
 
-    The preview is off: with it the browser paints a mask of its own before the server's.
+    The setting "Preview under the pointer" is switched off, because otherwise the page paints the
+    mask that it decodes itself before that of the server.
     """
     page.evaluate(_WITHOUT_PREVIEW)
     page.locator("input[data-part=file]").set_input_files(photo)

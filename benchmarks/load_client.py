@@ -38,8 +38,8 @@ def _browser(address: str) -> httpx.AsyncClient:
 class Tab:
     """A browser tab with the page.
 
-    Each has connections of its own, as a browser has. One pool for all looks at every connection
-    at every request, and with 200 tabs that takes more time than the server does.
+    Each tab has its own connection pool, like a browser. A shared pool checks all connections on
+    every request, which with 200 tabs takes longer than the server needs to answer.
     """
 
     def __init__(self, address: str, canvas: int) -> None:

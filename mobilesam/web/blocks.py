@@ -40,8 +40,8 @@ _FINISH_TIMEOUT_S = 4  # for requests being handled; Gradio waits one second lon
 class DemoBlocks(gr.Blocks):
     """Blocks that keep nothing of an event, and whose failed events reply with a sentence.
 
-    Gradio would keep the arguments and the results of a session's last event, for each of
-    `state_session_capacity` sessions, and every call of an endpoint is a session. It would also
+    Gradio would keep the arguments and the results of the last event of each session, up to
+    `state_session_capacity` sessions, and it creates a session for every API call. It would also
     print the error of an event to standard error, including what the client sent.
     """
 

@@ -64,8 +64,8 @@ def metrics_route(
                 times["work"].labels(request.name, request.outcome).observe(request.work_s)
                 times["wait"].labels(request.name).observe(request.wait_s)
 
-    class Present(Collector):
-        """What is true now: read when Prometheus asks."""
+    class CurrentValues(Collector):
+        """Gauges and counters, read when Prometheus asks."""
 
         def collect(self) -> Iterator[Any]:
             for name, text, values in _gauges(model, handlers, queues):
@@ -80,7 +80,7 @@ def metrics_route(
             )
 
     request_log.logger.addHandler(Measure())
-    registry.register(Present())
+    registry.register(CurrentValues())
     model.add_done_callback(measure_encodes)
 
     async def metrics(_request: Request) -> Response:

@@ -224,7 +224,7 @@ def test_arguments_that_are_missing_at_the_end_are_null():
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_nothing_of_an_event_is_kept_for_its_session(fails):
-    """Every call of an endpoint is a session of its own, and Gradio keeps 1,000 of them."""
+    """Gradio creates a session for every API call and keeps the last 1,000."""
 
     def echo(value: object) -> object:
         if fails:

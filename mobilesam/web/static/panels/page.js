@@ -125,6 +125,13 @@ function showMessages(/** @type {Page} */ {refs, store}) {
 /** @param {HTMLElement} root @param {{limits: Limits, examples: Example[]}} props */
 export function createPage(root, {limits, examples}) {
   const store = createStore(initialState);
+
+  /** Keeps these acts; the note that offers to undo one of the others goes. @param {Act[]} acts */
+  function keepActs(acts) {
+    const {note} = store.get();
+    store.set({acts, note: note?.label === 'Undo' ? null : note});
+  }
+
   const page = {
     root, limits, examples, store,
     refs: findRefs(root),
@@ -151,9 +158,9 @@ export function createPage(root, {limits, examples}) {
     },
     /** Takes an act back, unless that has been done. @param {Act} act */
     takeBack(act) {
-      const {acts, note} = store.get();
+      const {acts} = store.get();
       if (!acts.includes(act)) return;
-      store.set({acts: acts.filter((other) => other !== act), note: note?.label === 'Undo' ? null : note});
+      keepActs(acts.filter((other) => other !== act));
       act.undo();
     },
     /** Takes the last act back; false if something else was done after it. */
@@ -168,9 +175,9 @@ export function createPage(root, {limits, examples}) {
       note?.act();
     },
   };
-  store.subscribe(({acts, activeId, note}, previous) => {
+  store.subscribe(({acts, activeId}, previous) => {
     const counting = activeId === previous.activeId ? acts : actsFor(acts, activeId);
-    if (counting.length < acts.length) store.set({acts: counting, note: note?.label === 'Undo' ? null : note});
+    if (counting.length < acts.length) keepActs(counting);
   });
   reflect(page);
   showMessages(page);

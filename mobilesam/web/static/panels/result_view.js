@@ -51,8 +51,9 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   let chosen = /** @type {ImageBitmap | null} */ (null);
   let isCropped = false, isComparing = false, wantsAll = false;
   let movedAt = -Infinity;
-  let openedWith = store.get();                            // the state when the result was opened
-  let actBefore = /** @type {Act | undefined} */ (undefined);      // the last one before the last move
+  const lastAct = () => /** @type {Act | undefined} */ (store.get().acts.at(-1));
+  let opened = {interactions: store.get().interactions, act: lastAct()};   // what was there when the result was opened
+  let actBefore = lastAct();                               // the last one before the last move
   let cutout = /** @type {Cutout | null} */ (null);
   let ready = /** @type {CutoutFile | null} */ (null);     // at the photo's own size
 
@@ -156,7 +157,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
   function place(next, isFirst) {
     const now = performance.now(), isSame = isFirst === undefined ? now - movedAt < PAUSE_MS : !isFirst;
     movedAt = now;
-    actBefore = store.get().acts.at(-1);
+    actBefore = lastAct();
     placements[isSame ? 'amend' : 'replace'](next);
   }
 
@@ -168,9 +169,9 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   /** Undoes the last move; what was done before the result was opened stays. False: the last change is one of the mask. */
   function undo() {
-    const {view: shown, interactions, acts} = store.get(), act = acts.at(-1);
+    const {view: shown, interactions} = store.get(), act = lastAct();
     if (shown !== 'result') return false;
-    if (placements.canUndo ? act !== actBefore : interactions !== openedWith.interactions || act !== openedWith.acts.at(-1)) return false;
+    if (placements.canUndo ? act !== actBefore : interactions !== opened.interactions || act !== opened.act) return false;
     movedAt = -Infinity;
     placements.undo();
     return true;
@@ -218,7 +219,7 @@ export function createResultView({root, refs, store, buttons, fail}, {fetchCutou
 
   function open() {
     if (!hasResult(store.get()) || store.get().isOpening) return;
-    openedWith = store.get();
+    opened = {interactions: store.get().interactions, act: lastAct()};
     store.set({view: 'result'});
     view.focus({preventScroll: true});
   }
